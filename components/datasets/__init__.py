@@ -1,0 +1,1 @@
+"""TFDS builders of the project's own data sets."""

@@ -1,0 +1,1 @@
+"""Segmentation metrics for TFX's Evaluator."""

@@ -1,0 +1,1 @@
+"""TfdsExampleGen: ingests any TFDS data set that has an image and a segmentation mask."""

@@ -1,0 +1,41 @@
+"""The contract of TfdsExampleGen."""
+
+from collections.abc import Mapping
+
+from google.protobuf import wrappers_pb2
+from tfx.components.example_gen import component
+from tfx.dsl.components.base import executor_spec
+from tfx.proto import example_gen_pb2
+
+from components.tfds_example_gen.driver import TfdsDriver
+from components.tfds_example_gen.executor import Executor
+from components.tfds_example_gen.source import TfdsSource
+
+
+class TfdsExampleGen(component.QueryBasedExampleGen):
+    """Ingests a TFDS data set that has an image and a segmentation mask, the encoded bytes untouched.
+
+    Outputs:
+      examples: `Examples` with one gzipped TFRecord directory a split, of `tf.train.Example`s with the raw features of
+        `trainer_module.features` and the slice features. Custom properties: `dataset_name`, `dataset_version`, and
+        `split_counts` (JSON: split name to number of examples).
+    """
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    DRIVER_CLASS = TfdsDriver
+
+    def __init__(self, source: TfdsSource, splits: Mapping[str, str]) -> None:
+        """Constructs the component.
+
+        Args:
+          source: The data set and its features.
+          splits: Name of each output split to the TFDS slice it is read from, such as `train[:90%]`.
+        """
+        custom_config = example_gen_pb2.CustomConfig()
+        custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=source.model_dump_json()))
+        super().__init__(
+            input_config=example_gen_pb2.Input(
+                splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in splits.items()]
+            ),
+            custom_config=custom_config,
+        )

@@ -1,0 +1,84 @@
+"""Reads TFDS splits on Beam and writes them as examples of the data contract."""
+
+import json
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from google.protobuf import wrappers_pb2
+from tfx import types
+from tfx.components.example_gen import base_example_gen_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.source import TfdsSource, open_dataset
+from trainer_module.errors import DataError
+
+DATASET_NAME_PROPERTY = "dataset_name"
+DATASET_VERSION_PROPERTY = "dataset_version"
+SPLIT_COUNTS_PROPERTY = "split_counts"
+
+
+def source_and_splits(exec_properties: dict[str, Any]) -> tuple[TfdsSource, dict[str, str]]:
+    """Unpacks what the component packed: the data set, and split name to TFDS slice."""
+    custom_config, input_config = example_gen_pb2.CustomConfig(), example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], custom_config)
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+    source = wrappers_pb2.StringValue()
+    custom_config.custom_config.Unpack(source)
+    return TfdsSource.from_json(source.value), {split.name: split.pattern for split in input_config.splits}
+
+
+@beam.ptransform_fn
+@beam.typehints.with_input_types(beam.Pipeline)
+@beam.typehints.with_output_types(tf.train.Example)
+def _TfdsToExample(  # noqa: N802 (a PTransform)
+    pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str
+) -> beam.pvalue.PCollection:
+    source, splits = source_and_splits(exec_properties)
+    builder = open_dataset(source, splits)
+    return (
+        pipeline
+        | "ReadFromTFDS" >> tfds.beam.ReadFromTFDS(builder, split_pattern, **encoded_reading(source))
+        | "AsNumpy" >> beam.Map(tfds.as_numpy)
+        | "ToExample" >> beam.Map(ExampleConverter(source, builder.info.features))
+    )
+
+
+class Executor(base_example_gen_executor.BaseExampleGenExecutor):
+    """TfdsExampleGen's executor."""
+
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802 (TFX's name)
+        return _TfdsToExample
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the splits, and records data set, version and counts on the artifact.
+
+        Raises:
+          ConfigError, DataError: As `open_dataset` and `ExampleConverter` say.
+        """
+        source, splits = source_and_splits(exec_properties)
+        builder = open_dataset(source, splits)
+        super().Do(input_dict, output_dict, exec_properties)
+
+        artifact = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        for split in splits:
+            uri = artifact_utils.get_split_uri([artifact], split)
+            if not tf.io.gfile.glob(f"{uri}/*"):
+                raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {uri}.")
+        counts = {split: builder.info.splits[pattern].num_examples for split, pattern in splits.items()}
+        artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
+        artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
+        artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
+
+
+def _name_with_config(builder: tfds.core.DatasetBuilder) -> str:
+    return f"{builder.name}/{builder.builder_config.name}" if builder.builder_config else builder.name

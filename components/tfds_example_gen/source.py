@@ -1,0 +1,170 @@
+"""The TFDS data set behind TfdsExampleGen: found, prepared, checked and identified."""
+
+import difflib
+import hashlib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from pydantic import BaseModel, ConfigDict
+
+from trainer_module.errors import ConfigError, DataError
+
+
+
+class TfdsSource(BaseModel):
+    """Which data set to read, and which of its features.
+
+    Travels through TFX as JSON. The fields mean what those of the same name in `trainer_module.config.DataConfig` mean.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    data_dir: str
+    download: bool
+    builder_modules: tuple[str, ...]
+    image_feature: str
+    mask_feature: str
+    slice_features: tuple[str, ...]
+    mask_values: tuple[int, ...]
+    code_digest: str = ""
+    """Identifies the code that reads the data, so that a change to it re-runs the component."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls.model_validate_json(text)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return (self.image_feature, self.mask_feature, *self.slice_features)
+
+
+def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.DatasetBuilder:
+    """Finds the data set, prepares it when it is absent and that is allowed, and checks features and splits.
+
+    Args:
+      source: The data set.
+      splits: Split name to TFDS slice string (https://www.tensorflow.org/datasets/splits).
+
+    Raises:
+      ConfigError: The data set, its version, a feature or a split does not exist.
+      DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
+    """
+    builder = _find_builder(source)
+    if not builder.info.splits.total_num_examples:
+        _prepare(builder, source)
+    _check_features(builder, source)
+    for name, slice_string in splits.items():
+        _check_split(builder, name, slice_string)
+    return builder
+
+
+def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
+    for module in source.builder_modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}") from error
+    try:
+        return tfds.builder(source.dataset, data_dir=source.data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        raise ConfigError(
+            f"data.dataset: TFDS knows no data set {source.dataset!r}, and none is prepared in {source.data_dir!r}. "
+            "List what there is with tfds.list_builders(); name the module of your own builder in data.builder_modules."
+            f"{_suggestion(source)}"
+        ) from error
+    except (AssertionError, ValueError) as error:
+        raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {_first_line(error)}") from error
+
+
+def _suggestion(source: TfdsSource) -> str:
+    name = source.dataset.split("/")[0].split(":")[0]
+    close = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
+    if not source.download:
+        raise DataError(
+            f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
+            "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
+        )
+    try:
+        builder.download_and_prepare(file_format="tfrecord")
+    except OSError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"data set {builder.info.full_name} could not be downloaded and prepared in {source.data_dir!r}: "
+            f"{_first_line(error)}. Check the network, or set data.data_dir to a TFDS directory that holds it."
+        ) from error
+
+
+def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
+    features = builder.info.features
+    present = sorted(features.keys()) if isinstance(features, tfds.features.FeaturesDict) else []
+    for setting, name in (("image_feature", source.image_feature), ("mask_feature", source.mask_feature)):
+        if name not in present or not isinstance(features[name], tfds.features.Image):
+            found = f"is a {type(features[name]).__name__}" if name in present else "does not exist"
+            raise ConfigError(
+                f"data.{setting}: feature {name!r} of {builder.info.full_name} {found}; semantic segmentation needs "
+                f"an image and a mask image. Its features are: {', '.join(present)}."
+            )
+    if features[source.mask_feature].shape[-1] != 1:
+        raise ConfigError(
+            f"data.mask_feature: {source.mask_feature!r} of {builder.info.full_name} has shape "
+            f"{features[source.mask_feature].shape}; a mask of class ids has one channel."
+        )
+    for name in source.slice_features:
+        if name not in present or features[name].shape != ():
+            raise ConfigError(
+                f"data.slice_features: {name!r} is no scalar feature of {builder.info.full_name}. "
+                f"Its features are: {', '.join(present)}."
+            )
+
+
+def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str) -> None:
+    available = {split: info.num_examples for split, info in builder.info.splits.items()}
+    try:
+        num_examples = builder.info.splits[slice_string].num_examples
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"data.splits.{name}: {builder.info.full_name} has no split {slice_string!r}; it has {available}."
+        ) from error
+    if not num_examples:
+        raise DataError(
+            f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
+            f"the data set has {available}."
+        )
+
+
+def identity(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> str:
+    """Returns a digest that changes when the data read for `splits` (TFDS slices) changes.
+
+    It covers name, version and configuration, the slices, and each shard file: by content where it is local, by length
+    and time of modification where it is remote.
+    """
+    digest = hashlib.sha256(builder.info.full_name.encode())
+    paths: set[str] = set()
+    for slice_string in sorted(splits):
+        split = builder.info.splits[slice_string]
+        digest.update(f"{slice_string}={split.num_examples};".encode())
+        paths.update(str(instruction.filename) for instruction in split.file_instructions)
+    for path in sorted(paths):
+        digest.update(_file_identity(path))
+    return digest.hexdigest()
+
+
+def _file_identity(path: str) -> bytes:
+    if "://" in path:
+        stat = tf.io.gfile.stat(path)
+        return f"{path}:{stat.length}:{stat.mtime_nsec};".encode()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,157 @@
+"""The record of one run: what ran, on what data, how good it became, and what was pushed.
+
+It is what `petseg runs` lists, what `petseg run --json` prints, and the file `runs/<run id>/run.json`.
+"""
+
+import os
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.config import Config
+from trainer_module.errors import PetsegError
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class NodeState(StrEnum):
+    """Where a component of a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    CACHED = "cached"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DatasetRecord(_Record):
+    """The data that the run read."""
+
+    name: str
+    version: str
+    splits: dict[str, int]
+    """Number of examples of each split."""
+
+
+class NodeRecord(_Record):
+    """One component of the run, in the order of the graph."""
+
+    id: str
+    state: NodeState = NodeState.PENDING
+    seconds: float | None = None
+    summary: str = ""
+    """One line on what it produced."""
+
+
+class ThresholdRecord(_Record):
+    """One bound of the gate and whether the model kept it."""
+
+    metric: str
+    kind: str
+    """`min` or `max`."""
+
+    bound: float
+    value: float | None
+    passed: bool
+
+
+class RunRecord(_Record):
+    """Everything worth keeping of a run, filled while it goes on."""
+
+    run_id: str
+    pipeline: str
+    preset: str | None
+    state: RunState = RunState.RUNNING
+    started: datetime
+    seconds: float = 0.0
+    dataset: DatasetRecord | None = None
+    nodes: list[NodeRecord] = []
+    parameters: int | None = None
+    """Trained and untrained parameters of the network."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """The resolved configuration."""
+
+    metrics: dict[str, float | None] = {}
+    """Of the evaluated split; None where a metric is undefined, as the IoU of a class that does not occur."""
+
+    slices: list[dict[str, Any]] = []
+    thresholds: list[ThresholdRecord] = []
+    blessed: bool | None = None
+    """Whether the model passed every threshold; None when nothing was evaluated."""
+
+    pushed_model: str | None = None
+    """Directory of the pushed model version; None when nothing was pushed."""
+
+    log: str
+    error: str | None = None
+
+    @classmethod
+    def begin(cls, run_id: str, config: Config, log: Path) -> "RunRecord":
+        """Returns the record of a run that starts now."""
+        return cls(
+            run_id=run_id,
+            pipeline=config.pipeline.name,
+            preset=config.preset,
+            started=datetime.now(UTC),
+            settings=config.model_dump(mode="json"),
+            log=str(log),
+        )
+
+    def node(self, node_id: str) -> NodeRecord:
+        """Returns the record of one component.
+
+        Raises:
+          KeyError: The run has no such component.
+        """
+        for node in self.nodes:
+            if node.id == node_id:
+                return node
+        raise KeyError(node_id)
+
+    def running_node(self) -> NodeRecord | None:
+        """Returns the component that runs now, if any."""
+        return next((node for node in self.nodes if node.state is NodeState.RUNNING), None)
+
+    def finish(self, state: RunState, error: str | None = None) -> None:
+        """Ends the run; the component that was running shares its state."""
+        self.state, self.error = state, error
+        node = self.running_node()
+        if node is not None and state is not RunState.COMPLETE:
+            node.state = NodeState(state.value)
+
+    def save(self, file: Path) -> None:
+        """Writes the record; whoever reads at the same time sees the old or the new one, whole."""
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> "RunRecord":
+        """Reads a record.
+
+        Raises:
+          PetsegError: The file is absent or holds no record of this version of petseg.
+        """
+        try:
+            return cls.model_validate_json(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PetsegError(f"cannot read the run record {str(file)!r}: {error.strerror}") from error
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise PetsegError(f"{str(file)!r} is no run record of this version of petseg: {error}") from error

@@ -1,0 +1,33 @@
+"""The data contract: names and types of the features that flow from ExampleGen to serving.
+
+TfdsExampleGen writes one `tf.train.Example` an image with the raw features below, whatever the source data set calls
+its own; Transform turns them into the `_xf` features that Trainer reads.
+"""
+
+from typing import Final
+
+# Raw features, one value each.
+IMAGE: Final = "image"  # bytes: encoded JPEG or PNG, any size, 1, 3 or 4 channels
+SEGMENTATION_MASK: Final = "segmentation_mask"  # bytes: encoded PNG, the image's size, one channel of raw mask values
+FILE_NAME: Final = "file_name"  # bytes: names the example in messages and reports
+
+# Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
+IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
+SEGMENTATION_MASK_XF: Final = "segmentation_mask_xf"  # bytes: image_size × image_size uint8 class ids
+IMAGE_OFFSET_XF: Final = "image_offset_xf"  # float32 [3]: subtracted from each channel, in 0…255
+IMAGE_SCALE_XF: Final = "image_scale_xf"  # float32 [3]: then multiplied with it
+
+# Signatures of the exported model.
+SERVING_SIGNATURE: Final = "serving_default"
+EVALUATION_SIGNATURE: Final = "evaluation"
+
+# Outputs of the serving signature.
+PROBABILITIES: Final = "probabilities"  # float32 [batch, image_size, image_size, num_classes], sums to 1 over classes
+MASK: Final = "mask"  # uint8 [batch, image_size, image_size]: the most probable class id
+
+# Outputs of the evaluation signature.
+CONFUSION_MATRIX: Final = "confusion_matrix"  # int64 [batch, num_classes²]: pixels of class row predicted as column
+LOSS: Final = "loss"  # float32 [batch]: mean cross-entropy over the pixels of the example, in nats
+
+# Asset of the exported model that says what it was trained for (JSON).
+MODEL_CARD_ASSET: Final = "petseg_model.json"

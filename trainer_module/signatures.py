@@ -1,0 +1,151 @@
+"""The exported model: a SavedModel that TensorFlow Serving can run, with its signatures.
+
+Keras 3's own SavedModel cannot be restored by the session loader that TensorFlow Serving uses, and carries the
+optimizer. A plain `tf.Module` that holds the weights' variables and the functions can, and is a third of the size.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer_module import features
+from trainer_module.config import DataConfig
+from trainer_module.losses import example_loss
+from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
+
+_MAX_BATCH_SIZE = 32
+"""Larger batches pass the network in pieces of this many images: memory does not grow with the request."""
+
+
+class SegmentationModel(tf.Module):
+    """The trained network behind the transform graph.
+
+    Signatures:
+      serving_default: `image`, string [batch], encoded JPEG or PNG of any size → `probabilities`, float32
+        [batch, image_size, image_size, num_classes], and `mask`, uint8 [batch, image_size, image_size].
+      evaluation: `examples`, string [batch], serialized raw examples → `confusion_matrix`, int64
+        [batch, num_classes²] (true class by row), and `loss`, float32 [batch].
+    """
+
+    def __init__(self, model: keras.Model, transform_output: tft.TFTransformOutput, data: DataConfig) -> None:
+        super().__init__(name="petseg")
+        # Behind a function, the Keras model is not tracked: only its weights are saved.
+        self._network = lambda image: model(image, training=False)
+        self._data = data
+        self._weights = [weight.value for weight in model.weights]
+        self._transform = transform_output.transform_features_layer()
+        self._raw_feature_spec = {
+            name: tf.io.FixedLenFeature([1], tf.string) for name in (features.IMAGE, features.SEGMENTATION_MASK)
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def serving_default(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers encoded images with probabilities and mask."""
+        return _in_batches(self._serve, image)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def evaluation(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers raw examples with the numbers that all metrics are sums of."""
+        return _in_batches(self._evaluate, examples)
+
+    def _serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = self._logits(self._transform({features.IMAGE: image[:, tf.newaxis]}))
+        return {
+            features.PROBABILITIES: tf.nn.softmax(logits),
+            features.MASK: tf.cast(tf.argmax(logits, axis=-1), tf.uint8),
+        }
+
+    def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed = self._transform(tf.io.parse_example(examples, self._raw_feature_spec))
+        class_ids = tf.map_fn(
+            lambda serialized: decode_mask_xf(serialized, self._data.image_size),
+            transformed[features.SEGMENTATION_MASK_XF],
+            fn_output_signature=tf.uint8,
+        )
+        logits = self._logits(transformed)
+        return {
+            features.CONFUSION_MATRIX: confusion_matrices(class_ids, tf.argmax(logits, -1), self._data.num_classes),
+            features.LOSS: example_loss(class_ids, logits),
+        }
+
+    def _logits(self, transformed: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        image = tf.map_fn(
+            lambda serialized: decode_image_xf(serialized, self._data.image_size),
+            transformed[features.IMAGE_XF],
+            fn_output_signature=tf.uint8,
+        )
+        offset, scale = transformed[features.IMAGE_OFFSET_XF], transformed[features.IMAGE_SCALE_XF]
+        return self._network(normalize(image, offset, scale))
+
+
+def confusion_matrices(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Counts the pixels of each example by true and predicted class.
+
+    Args:
+      class_ids: Integers [batch, height, width], true class of each pixel.
+      predicted: Integers of the same shape.
+      num_classes: Number of classes.
+
+    Returns:
+      int64 [batch, num_classes²]: row-major matrices, true class by row.
+    """
+    pairs = tf.cast(class_ids, tf.int64) * num_classes + tf.cast(predicted, tf.int64)
+    batch = tf.shape(pairs, tf.int64)[0]
+    pairs += tf.range(batch)[:, tf.newaxis, tf.newaxis] * num_classes**2
+    counts = tf.math.bincount(
+        tf.reshape(tf.cast(pairs, tf.int32), [-1]),
+        minlength=tf.cast(batch * num_classes**2, tf.int32),
+        dtype=tf.int64,
+    )
+    return tf.reshape(counts, [-1, num_classes**2])
+
+
+def _in_batches(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]], inputs: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Applies a function of [batch] tensors piece by piece, and concatenates what it returns."""
+    size = tf.shape(inputs)[0]
+    first = function(inputs[:_MAX_BATCH_SIZE])
+
+    def next_piece(start: tf.Tensor, done: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        piece = function(inputs[start : start + _MAX_BATCH_SIZE])
+        return start + _MAX_BATCH_SIZE, {name: tf.concat([done[name], piece[name]], 0) for name in done}
+
+    shapes = {name: tf.TensorShape([None, *tensor.shape[1:]]) for name, tensor in first.items()}
+    _, outputs = tf.while_loop(
+        lambda start, _: start < size,
+        next_piece,
+        (tf.constant(_MAX_BATCH_SIZE), first),
+        shape_invariants=(tf.TensorShape([]), shapes),
+    )
+    return outputs
+
+
+def export_model(
+    model: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    data: DataConfig,
+    directory: str,
+) -> None:
+    """Writes the SavedModel with its signatures, and an asset that says what its outputs mean."""
+    module = SegmentationModel(model, transform_output, data)
+    signatures = {
+        features.SERVING_SIGNATURE: module.serving_default,
+        features.EVALUATION_SIGNATURE: module.evaluation,
+    }
+    tf.saved_model.save(module, directory, signatures=signatures)
+    card: dict[str, Any] = {
+        "class_names": data.class_names,
+        "mask_values": data.mask_values,
+        "image_size": data.image_size,
+        "normalization": data.normalization,
+        "model": model.name,
+        "parameters": model.count_params(),
+    }
+    tf.io.gfile.makedirs(f"{directory}/assets.extra")
+    with tf.io.gfile.GFile(f"{directory}/assets.extra/{features.MODEL_CARD_ASSET}", "w") as file:
+        json.dump(card, file, indent=2)

@@ -1,0 +1,86 @@
+"""What training tells while it runs, and what it leaves as its history."""
+
+import json
+import os
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+PROGRESS_FILE_VARIABLE = "PETSEG_PROGRESS_FILE"
+"""Environment variable that names the file to which progress is appended; unset, none is written."""
+
+_SECONDS_BETWEEN_LINES = 0.5
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """Keeps the history of all finished epochs in a JSON file.
+
+    The file holds `model` (variant), `parameters` (their number) and `epochs`: for each epoch its number from 1, the
+    seconds since training began, and loss and metrics on the train split and, with the prefix `val_`, on eval.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._epochs: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes the time."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the epoch and rewrites the file in one step."""
+        seconds = round(time.monotonic() - self._started, 3)
+        self._epochs.append({"epoch": epoch + 1, "seconds": seconds} | _as_floats(logs))
+        history = {"model": self.model.name, "parameters": self.model.count_params(), "epochs": self._epochs}
+        partial = f"{self._path}.partial"
+        with tf.io.gfile.GFile(partial, "w") as file:
+            json.dump(history, file, indent=2)
+        tf.io.gfile.rename(partial, self._path, overwrite=True)
+
+
+class ProgressLines(keras.callbacks.Callback):
+    """Appends progress as JSON lines to the file that `PETSEG_PROGRESS_FILE` names, for whoever shows it.
+
+    A line has `epoch` and `step` (from 1), `epochs` and `steps` (totals), and the running metrics of the epoch; the
+    last line of an epoch also has the `val_` metrics.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._path = os.environ.get(PROGRESS_FILE_VARIABLE)
+        self._epoch = 0
+        self._last_line = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes the epoch."""
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes a line when the last is old enough."""
+        if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._write(batch + 1, logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes the epoch's last line."""
+        self._write(self.params["steps"], logs)
+
+    def _write(self, step: int, logs: dict[str, Any] | None) -> None:
+        if not self._path:
+            return
+        self._last_line = time.monotonic()
+        position = {
+            "epoch": self._epoch,
+            "epochs": self.params["epochs"],
+            "step": step,
+            "steps": self.params["steps"],
+        }
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(position | _as_floats(logs)) + "\n")
+
+
+def _as_floats(logs: dict[str, Any] | None) -> dict[str, float]:
+    return {name: float(value) for name, value in (logs or {}).items()}
