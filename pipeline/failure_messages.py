@@ -25,16 +25,16 @@ def failure_message(error: BaseException, root: Path) -> str:
       root: The pipeline root, named where its disk is full.
     """
     chain = list(_chain(error))
-    for link in chain:
-        message = _own_message(link)
-        if message:
-            return message
     if any(_is_disk_full(link) for link in chain):
         free = shutil.disk_usage(root).free / 2**20
         return (
             f"the disk is full (the pipeline root {str(root)!r} has {free:.0f} MiB left); free some space and run again: "
             "finished components are kept"
         )
+    for link in chain:
+        message = _own_message(link)
+        if message:
+            return message
     return _last_exception_line(error)
 
 

@@ -1,10 +1,10 @@
-"""Shows a run while it goes on: a live table on a terminal, one line a change elsewhere."""
+"""Shows a run while it goes on: a live table on a terminal, one plain line a change elsewhere."""
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -14,53 +14,170 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState
+from pipeline.run_record import NodeRecord, NodeState, RunRecord
+from pipeline.run_tables import duration, nodes_table, result_lines
 from pipeline.training_progress import ProgressFollower, TrainingProgress
 
 TRAINER: Final = "Trainer"
 
 _REFRESH_SECONDS: Final = 0.25
-_STYLES: Final = {
-    NodeState.PENDING: "dim",
-    NodeState.RUNNING: "bold cyan",
-    NodeState.COMPLETE: "green",
-    NodeState.CACHED: "blue",
-    NodeState.FAILED: "bold red",
-    NodeState.SKIPPED: "dim",
-    NodeState.INTERRUPTED: "yellow",
-}
+_SHOW_CURSOR: Final = "\x1b[?25h\n"
 
 
 class RunDisplay(ABC):
-    """Follows one run's record; every method may be called while `live` is entered."""
+    """Follows the record of one run."""
 
-    def __init__(self, record: RunRecord, follower: ProgressFollower) -> None:
+    def __init__(self, stream: TextIO, record: RunRecord, follower: ProgressFollower) -> None:
+        self._stream = stream
         self._record = record
         self._follower = follower
 
     @contextmanager
+    @abstractmethod
     def live(self) -> Iterator[None]:
-        """Keeps the display up to date, in a thread, while the block runs."""
+        """Keeps clocks and training progress up to date while the block runs; shows the result if it ends well."""
+
+    @abstractmethod
+    def notice(self, text: str) -> None:
+        """Shows what goes on outside of the components."""
+
+    @abstractmethod
+    def node_changed(self, node: NodeRecord) -> None:
+        """Shows the new state of a component."""
+
+    def abort(self) -> None:
+        """Leaves the terminal usable just before the process exits."""
+
+    @contextmanager
+    def _ticking(self) -> Iterator[None]:
+        """Calls `_tick` from a thread while the block runs."""
         stop = threading.Event()
 
-        def refresh() -> None:
+        def tick() -> None:
             while not stop.wait(_REFRESH_SECONDS):
-                self._tick(self._follower.poll())
+                self._tick()
 
-        thread = threading.Thread(target=refresh, name="run display", daemon=True)
-        with self._shown():
-            thread.start()
-            try:
-                yield
-            finally:
-                stop.set()
-                thread.join()
-                self._tick(self._follower.poll())
+        thread = threading.Thread(target=tick, name="run display", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     @abstractmethod
-    def _shown(self) -> "contextmanager[None]":
-        """Shows the display and takes it away again."""
+    def _tick(self) -> None:
+        """Shows what changes by itself."""
 
-    @abstractmethod
-    def _tick(self, ended_epochs: list[TrainingProgress]) -> None:
-        """Shows what changed by itself: clocks and training progress."""
+
+class PlainDisplay(RunDisplay):
+    """Prints one line a change, for files, pipes and CI."""
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        with self._ticking():
+            yield
+        self._print(*result_lines(self._record))
+
+    def notice(self, text: str) -> None:
+        self._print(text)
+
+    def node_changed(self, node: NodeRecord) -> None:
+        if node.id == TRAINER:
+            self._print_epochs(self._follower.poll(training_ended=node.state is not NodeState.RUNNING))
+        took = [duration(node.seconds)] if node.seconds is not None else []
+        self._print(f"{node.id}: " + ", ".join([node.state, *took, *filter(None, [node.summary])]))
+
+    def _tick(self) -> None:
+        self._print_epochs(self._follower.poll())
+
+    def _print_epochs(self, ended: list[TrainingProgress]) -> None:
+        for progress in ended:
+            self._print(f"{TRAINER}: epoch {progress.epoch}/{progress.epochs}, {progress.describe()}")
+
+    def _print(self, *lines: str) -> None:
+        print(*lines, sep="\n", file=self._stream, flush=True)
+
+
+class LiveDisplay(RunDisplay):
+    """Redraws a table of the components."""
+
+    def __init__(self, stream: TextIO, record: RunRecord, follower: ProgressFollower) -> None:
+        super().__init__(stream, record, follower)
+        self._console = Console(file=stream, highlight=False)
+        self._notice = ""
+        self._node_started = time.monotonic()
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        with self._live, self._ticking():
+            yield
+        if self._record.nodes:
+            self._console.print(nodes_table(self._record.nodes), Text())
+        self._console.print(*map(Text, result_lines(self._record)), sep="\n")
+
+    def notice(self, text: str) -> None:
+        self._notice = text
+        self._node_started = time.monotonic()
+
+    def node_changed(self, node: NodeRecord) -> None:
+        if node.state is NodeState.RUNNING:
+            self._notice = ""
+            self._node_started = time.monotonic()
+        self._live.refresh()
+
+    def abort(self) -> None:
+        self._stream.write(_SHOW_CURSOR)
+        self._stream.flush()
+
+    def _tick(self) -> None:
+        self._follower.poll()
+        self._live.refresh()
+
+    def _render(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        running = self._record.running_node()
+        progress = self._follower.latest if running is not None and running.id == TRAINER else None
+        if self._record.nodes:
+            parts.append(nodes_table([self._as_shown(node, progress) for node in self._record.nodes], one_line=True))
+        if progress is not None:
+            parts.append(self._training_bar(progress))
+        if self._notice:
+            self._spinner.update(text=Text(f"{self._notice}  {duration(self._elapsed())}"))
+            parts.append(self._spinner)
+        return Group(*parts)
+
+    def _as_shown(self, node: NodeRecord, progress: TrainingProgress | None) -> NodeRecord:
+        """Returns the node's record with the clock of the running one, and how its training goes."""
+        if node.state is not NodeState.RUNNING:
+            return node
+        summary = f"epoch {progress.epoch}/{progress.epochs}, {progress.describe()}" if progress else ""
+        return node.model_copy(update={"seconds": self._elapsed(), "summary": summary})
+
+    def _training_bar(self, progress: TrainingProgress) -> RenderableType:
+        left = self._follower.seconds_left
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_row(
+            ProgressBar(total=1.0, completed=progress.done, width=40),
+            f"step {progress.step}/{progress.steps}",
+            f"{duration(left)} left" if left is not None else "",
+        )
+        return grid
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._node_started
+
+
+def open_display(stream: TextIO, record: RunRecord, follower: ProgressFollower) -> RunDisplay:
+    """Returns the display that suits the stream."""
+    live = stream.isatty() and not Console(file=stream).is_dumb_terminal
+    return (LiveDisplay if live else PlainDisplay)(stream, record, follower)

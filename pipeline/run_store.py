@@ -64,7 +64,7 @@ class RunStore:
     def __init__(self, root: str | Path) -> None:
         if "://" in str(root):
             raise ConfigError(f"pipeline.root is {str(root)!r}, but a local run needs a directory of this machine")
-        self.root = Path(root).expanduser().absolute()
+        self.root = Path(os.path.abspath(Path(root).expanduser()))
         self._lock_file = self.root / ".lock"
 
     @property
@@ -75,9 +75,13 @@ class RunStore:
     def runs_dir(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.root / "artifacts"
+
     def artifacts(self, pipeline_name: str) -> Path:
         """Returns the directory of the outputs of one pipeline's components."""
-        return self.root / "artifacts" / pipeline_name
+        return self.artifacts_dir / pipeline_name
 
     def prepare(self) -> None:
         """Makes the root.

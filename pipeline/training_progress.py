@@ -6,6 +6,7 @@ The callback finds the file by the environment variable `PETSEG_PROGRESS_FILE` a
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,24 +53,33 @@ class TrainingProgress:
 
 
 class ProgressFollower:
-    """Reads what is new in a progress file, and estimates the time that is left."""
+    """Reads what is new in a progress file, and estimates the time that is left; safe to share between threads."""
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
         self._clock = clock
+        self._lock = threading.Lock()
         self._offset = 0
         self._first: tuple[float, float] | None = None
         self.latest: TrainingProgress | None = None
         self.seconds_left: float | None = None
 
-    def poll(self) -> list[TrainingProgress]:
-        """Returns the epochs that ended since the last call, each by its last line."""
+    def poll(self, *, training_ended: bool = False) -> list[TrainingProgress]:
+        """Returns the epochs that ended since the last call, each by its last line.
+
+        Args:
+          training_ended: Whether nothing more will come, so that the last epoch counts as ended.
+        """
         ended = []
-        for progress in self._read():
-            if self.latest is not None and progress.epoch != self.latest.epoch:
+        with self._lock:
+            for progress in self._read():
+                if self.latest is not None and progress.epoch != self.latest.epoch:
+                    ended.append(self.latest)
+                self.latest = progress
+                self._estimate(progress)
+            if training_ended and self.latest is not None:
                 ended.append(self.latest)
-            self.latest = progress
-            self._estimate(progress)
+                self.latest = None
         return ended
 
     def _read(self) -> list[TrainingProgress]:

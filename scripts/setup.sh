@@ -109,7 +109,8 @@ install_tools() {
         cp "$requirements" "$installed"
         return
     done
-    fail 'there is no Python with pip, which the set-up needs.' 'Debian, Ubuntu: apt-get install python3-pip' "$container"
+    fail 'there is no Python with pip, which the set-up needs.' \
+        'Debian, Ubuntu: apt-get install python3-pip' "$container"
 }
 
 make_venv() {

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 PET, BACKGROUND, BORDER = 1, 2, 3
-BORDER_WIDTH = 0.014  # half the width of the border, as a share of the square root of the picture's area
+BORDER_WIDTH = 0.0205  # half the width of the border, as a share of the square root of the picture's area
 
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -113,36 +113,41 @@ Posed = tuple[list[Shape], tuple[float, float]]  # the shapes of the body, back 
 
 # --- outlines ------------------------------------------------------------------------------------------------------
 
+_T = np.linspace(0, 1, 8, endpoint=False)[:, None]
+_CATMULL_ROM = _T ** (0, 1, 2, 3) @ [(0, 1, 0, 0), (-0.5, 0, 0.5, 0), (1, -2.5, 2, -0.5), (-0.5, 1.5, -1.5, 0.5)]
+_ANGLE = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1)
+_U = (1 - np.cos(np.linspace(0, np.pi, 20)))[:, None] / 2  # dense at both ends, which are round
+_BEZIER = np.hstack([(1 - _U) ** 2, 2 * _U * (1 - _U), _U**2])
+_BEZIER_SLOPE = np.hstack([_U - 1, 1 - 2 * _U, _U])
+_TAPER = np.hstack([1 - _U, _U]) * np.sqrt(1 - (2 * _U - 1) ** 8)
 
-def _curve(points: ArrayLike, steps: int = 8) -> Points:
+
+def _curve(points: ArrayLike) -> Points:
     """A smooth closed outline through the points (Catmull-Rom)."""
-    p1 = np.asarray(points, float)[:, None, :]
-    p0, p2, p3 = np.roll(p1, 1, 0), np.roll(p1, -1, 0), np.roll(p1, -2, 0)
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
-    cubic = 2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
-    return (cubic / 2).reshape(-1, 2)
+    knots = np.asarray(points, float)
+    around = (np.arange(len(knots))[:, None] + np.arange(-1, 3)) % len(knots)
+    return (_CATMULL_ROM @ knots[around]).reshape(-1, 2)
 
 
-def _symmetric(half: ArrayLike, steps: int = 8) -> Points:
+def _symmetric(half: ArrayLike) -> Points:
     """A smooth closed outline from its right half, mirrored at x = 0."""
     right = np.asarray(half, float)
-    return _curve(np.concatenate([right, right[::-1] * (-1, 1)]), steps)
+    return _curve(np.concatenate([right, right[::-1] * (-1, 1)]))
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float) -> Points:
-    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
+    return _CIRCLE * (rx, ry) + (x, y)
 
 
 def _tube(start: ArrayLike, bend: ArrayLike, end: ArrayLike, widths: tuple[float, float]) -> Points:
     """A limb with round ends along a quadratic Bézier curve, `widths` being its half widths at both ends."""
-    t = (1 - np.cos(np.linspace(0, np.pi, 22)))[:, None] / 2
-    a, b, c = (np.asarray(point, float) for point in (start, bend, end))
-    spine = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
-    tangent = 2 * (1 - t) * (b - a) + 2 * t * (c - b)
-    normal = tangent[:, ::-1] * (-1, 1) / (np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-9)
-    width = (widths[0] * (1 - t) + widths[1] * t) * np.sqrt(1 - np.abs(2 * t - 1) ** 8)
-    return np.concatenate([spine + normal * width, (spine - normal * width)[::-1]])
+    controls = np.array((start, bend, end), float)
+    tangent = _BEZIER_SLOPE @ controls
+    normal = tangent[:, ::-1] * (-1, 1) / (np.hypot(*tangent.T)[:, None] + 1e-9)
+    sides = normal * (_TAPER @ widths)[:, None]
+    spine = _BEZIER @ controls
+    return np.concatenate([spine + sides, (spine - sides)[::-1]])
 
 
 def _ruffle(points: Points, amount: float, rng: Generator) -> Points:
@@ -160,17 +165,25 @@ def _shade(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
-def _tint(rng: Generator, *colours: str, spread: float = 0.08) -> Colour:
-    """One of the colours, made a little brighter or darker, warmer or colder."""
-    rgb = np.array(ImageColor.getrgb(colours[rng.integers(len(colours))])[:3]) * rng.normal(1, spread)
-    red, green, blue = np.clip(rgb + rng.normal(0, 60 * spread, 3), 0, 255).astype(int).tolist()
+def _varied(colour: str, gain: Points) -> Colour:
+    red, green, blue = np.clip(np.array(ImageColor.getrgb(colour)) * gain + 0.5, 0, 255).astype(int).tolist()
     return red, green, blue
 
 
+def _gain(rng: Generator) -> Points:
+    """A factor for each channel: a little brighter or darker, warmer or colder."""
+    return rng.normal(1, 0.08) * rng.normal(1, 0.03, 3)
+
+
+def _tint(rng: Generator, *colours: str) -> Colour:
+    """One of the colours, a little varied."""
+    return _varied(colours[rng.integers(len(colours))], _gain(rng))
+
+
 def _dress(breed: Breed, rng: Generator) -> Coat:
-    fur, pale, mark = (_tint(rng, colour) for colour in breed.coat.split())
-    eyes = ("#7fb6d9",) if breed.face == "points" else ("#c9a13b", "#86a34a", "#b5742c")
-    return Coat(fur, pale, mark, _tint(rng, *(eyes if breed.species == "Cat" else ("#5a3a22", "#3c2a1d"))))
+    gain, eyes = _gain(rng), ("#c9a13b", "#86a34a", "#b5742c") if breed.species == "Cat" else ("#5a3a22", "#3c2a1d")
+    fur, pale, mark = (_varied(colour, gain) for colour in breed.coat.split())
+    return Coat(fur, pale, mark, _tint(rng, *(("#7fb6d9",) if breed.face == "points" else eyes)))
 
 
 def _tail(breed: Breed, coat: Coat, root: tuple[float, float], rng: Generator) -> Shape:
@@ -199,17 +212,16 @@ def _standing(breed: Breed, coat: Coat, rng: Generator) -> Posed:
     top, step = belly - 2 * girth, rng.uniform(-0.14, 0.14, 4)
     outline = [(-0.6, top + girth), (-0.5, top + 0.03), (-0.1, top + 0.04), (0.35, top), (0.52, top + 0.16)]
     outline += [(0.48, belly - 0.05), (0.3, belly + 0.02), (-0.1, belly - 0.03), (-0.4, belly - 0.07)]
-    chest = [(0.5, top + 0.1), (0.54, top + 0.24), (0.46, belly - 0.02), (0.3, belly + 0.01), (0.4, top + 0.25)]
     hips = (-0.46, -0.3, 0.28, 0.4)
     body = [
         *_leg(breed, coat, (hips[1], belly - 0.1), (hips[1] + step[0], -0.03), 0.75),
         *_leg(breed, coat, (hips[2], belly - 0.1), (hips[2] + step[1], -0.03), 0.75),
         _tail(breed, coat, (-0.54, top + 0.12), rng),
         Shape(_curve(outline)),
-        Shape(_curve(chest), coat.pale, rim=False),
         *_leg(breed, coat, (hips[0], belly - 0.08), (hips[0] + step[2], 0)),
         *_leg(breed, coat, (hips[3], belly - 0.08), (hips[3] + step[3], 0)),
         Shape(_tube((0.36, top + 0.2), (0.5, top), (0.56, top - 0.16), (0.21 * breed.girth, 0.16))),
+        Shape(_tube((0.54, top), (0.55, top + 0.12), (0.46, top + 0.3), (0.08, 0.05)), coat.pale, rim=False),
     ]
     return body, (0.6 + rng.uniform(-0.04, 0.06), top - rng.uniform(0.12, 0.26))
 
@@ -275,7 +287,7 @@ def _ears(breed: Breed, coat: Coat) -> list[Shape]:
     tip = -0.85 - 0.55 * size
     outer = [(0.12, -0.6), (0.4, -1.0), (0.66, tip), (0.76, tip + 0.04), (0.92, -0.75), (0.95, -0.2), (0.5, -0.4)]
     inner = (_curve(outer) - (0.66, -0.6)) * (0.55, 0.72) + (0.67, -0.6)
-    colour = coat.mark if breed.face == "points" else None
+    colour = coat.mark if breed.face == "points" else coat.fur if breed.pattern == "saddle" else None
     shapes = [Shape(_curve(outer) * (side, 1), colour) for side in (-1, 1)]
     return shapes + [Shape(inner * (side, 1), (205, 150, 140), rim=False) for side in (-1, 1)]
 
@@ -331,7 +343,7 @@ def _head(breed: Breed, coat: Coat, centre: tuple[float, float], rng: Generator)
     details = [*_face_marks(breed, coat, muzzle), *_eyes(breed, coat, rng.random() < 0.1), *_snout(breed, rng)]
     details = [replace(shape, points=shape.points + (turn, 0)) for shape in details]
     ears = _ears(breed, coat)
-    front = [Shape(_symmetric(skull))]
+    front = [Shape(_symmetric(skull), coat.fur if breed.pattern == "saddle" else None)]
     shapes = front + ears + details if breed.ears == "floppy" else ears + front + details
     radius = rng.uniform(0.27, 0.33) * (0.9 + 0.1 * breed.girth)
     return _placed(shapes, _rotation(tilt) * radius, np.array(centre))
@@ -369,10 +381,10 @@ def _paint_field(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Ge
         x, rx, ry = width * rng.random(), width * rng.uniform(0.15, 0.5), height * rng.uniform(0.05, 0.3)
         _polygon(draw, _ellipse(x, horizon, rx, ry), _tint(rng, *GREENS, *EARTHS))
     draw.rectangle((0, horizon, width, height), ground)
-    for y in np.sort(rng.uniform(horizon, height * 1.05, 140)).tolist():
+    for y in np.sort(rng.uniform(horizon, height * 1.05, 100)).tolist():
         x, tall = width * rng.random(), (0.02 + 0.06 * (y - horizon) / height) * height
-        blade = _tube((x, y), (x, y - tall / 2), (x + tall * rng.normal(0, 0.4), y - tall), (tall * 0.07, tall * 0.02))
-        _polygon(draw, blade, _shade(ground, rng.uniform(0.7, 1.25)))
+        blade = (x - tall * 0.07, y, x + tall * 0.07, y, x + tall * rng.normal(0, 0.4), y - tall)
+        draw.polygon(blade, _shade(ground, rng.uniform(0.7, 1.25)))
 
 
 def _paint_room(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:
@@ -411,12 +423,12 @@ def _paint_carpet(draw: ImageDraw.ImageDraw, width: float, height: float, rng: G
     pitch, corners = max(width, height) * rng.uniform(0.09, 0.22), int(rng.choice([3, 4, 6, 28]))
     turn, angle = _rotation(rng.uniform(0, np.pi)), np.linspace(0, 2 * np.pi, corners, endpoint=False)
     motif = np.stack([np.cos(angle), np.sin(angle)], 1) * pitch * rng.uniform(0.3, 0.55)
-    for row in range(-12, 13):
-        for column in range(-12, 13):
-            centre = turn @ (column + 0.5 * (row % 2), row) * pitch + (width / 2, height / 2)
-            if np.all(centre > -pitch) and np.all(centre < (width + pitch, height + pitch)):
-                _polygon(draw, motif @ turn.T + centre, inks[row % 2])
-                _polygon(draw, motif @ turn.T * 0.5 + centre, inks[(row + 1) % 2])
+    cells = np.mgrid[-12:13, -12:13].reshape(2, -1).T
+    centres = (cells + 0.5 * (cells[:, 1:] % 2) * (1, 0)) @ turn.T * pitch + (width / 2, height / 2)
+    seen = np.all((centres > -pitch) & (centres < (width + pitch, height + pitch)), axis=1)
+    for (_, row), centre in zip(cells[seen], centres[seen], strict=True):
+        _polygon(draw, motif @ turn.T + centre, inks[row % 2])
+        _polygon(draw, motif @ turn.T * 0.5 + centre, inks[(row + 1) % 2])
 
 
 def _paint_garden(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:
@@ -426,7 +438,7 @@ def _paint_garden(draw: ImageDraw.ImageDraw, width: float, height: float, rng: G
     if rng.random() < 0.5:
         for x in np.arange(0, width, width * 0.13).tolist():
             draw.rectangle((x, height * 0.1, x + width * 0.11, path), _shade(fence, rng.uniform(0.85, 1.05)))
-    for x, y in (rng.uniform(-0.05, 1.05, (130, 2)) * (width, path)).tolist():
+    for x, y in (rng.uniform(-0.05, 1.05, (100, 2)) * (width, path)).tolist():
         colour = _shade(base, rng.uniform(0.6, 1.3)) if rng.random() < 0.9 else _fur_like(rng)
         _polygon(draw, _ellipse(0, 0, leaf, leaf * 0.55) @ _rotation(rng.uniform(0, 3)) + (x, y), colour)
     draw.rectangle((0, path, width, height), _tint(rng, *EARTHS))
@@ -484,11 +496,11 @@ def _paint_scene(scene: str, size: tuple[int, int], rng: Generator) -> Image.Ima
     """The scene and up to four things that stand about in it."""
     width, height = size
     picture = Image.new("RGB", size)
-    draw = ImageDraw.Draw(picture, "RGBA")
+    draw, veil = ImageDraw.Draw(picture), ImageDraw.Draw(picture, "RGBA")
     SCENES[scene](draw, width, height, rng)
     for y in np.sort(rng.uniform(0.3, 1.1, rng.integers(1, 5))).tolist():
         x, extent = rng.random() * width, rng.uniform(0.12, 0.34) * min(width, height)
-        _polygon(draw, _ellipse(x, y * height, extent * 0.8, extent * 0.12), (20, 18, 24, 80))
+        _polygon(veil, _ellipse(x, y * height, extent * 0.8, extent * 0.12), (20, 18, 24, 80))
         PROPS[rng.integers(len(PROPS))](draw, x, y * height, extent, rng)
     return picture
 
@@ -502,13 +514,13 @@ def _paint_coat(breed: Breed, coat: Coat, size: tuple[int, int], matrix: Points,
     draw = ImageDraw.Draw(picture)
     marks: list[Points] = []
     if breed.pattern == "tabby":
-        for x in np.arange(-1, 1.2, 0.1).tolist():
+        for x in np.arange(-1.6, 1.2, 0.1).tolist():
             sway = rng.normal(0, 0.06, 3)
             marks.append(_tube((x + sway[0], -1.6), (x + sway[1], -0.7), (x + sway[2], 0.1), (0.02, 0.03)))
     elif breed.pattern == "spotted":
-        grid = np.mgrid[-1:1.1:0.115, -1.6:0.1:0.115].reshape(2, -1).T
+        grid = np.mgrid[-1.2:1.1:0.13, -1.5:0.1:0.12].reshape(2, -1).T
         for centre in grid + rng.normal(0, 0.025, grid.shape):
-            marks.append(_curve(rng.normal(0, 0.006, (6, 2)) + _ellipse(*centre, 0.036, 0.026)[::5], 3))
+            marks.append(_curve(rng.normal(0, 0.006, (7, 2)) + _ellipse(*centre, 0.038, 0.028)[::4]))
     elif breed.pattern == "patched":
         for centre in rng.uniform((-0.8, -1.5), (0.8, 0.1), (7, 2)):
             marks.append(_curve(_ellipse(*centre, 0.2, 0.2)[::4] + rng.normal(0, 0.07, (7, 2))))
@@ -516,61 +528,61 @@ def _paint_coat(breed: Breed, coat: Coat, size: tuple[int, int], matrix: Points,
         marks.append(_ruffle(_ellipse(-0.2, -0.72, 0.46, 0.42), 0.03, rng))
     for mark in marks:
         _polygon(draw, mark @ matrix.T + offset, coat.mark)
-    return picture.filter(ImageFilter.BoxBlur(size[0] / 300))
+    return picture.filter(ImageFilter.BoxBlur(1)) if marks else picture
 
 
 def _texture(size: tuple[int, int], cell: tuple[float, float], rng: Generator) -> NDArray[np.float32]:
     """Smooth noise of deviation about 1, shape [height, width], its grains of `cell` pixels in x and y."""
     rows, columns = (max(2, int(side / grain) + 2) for side, grain in zip(size[::-1], cell[::-1], strict=True))
     small = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
-    return np.asarray(small.resize(size, Image.Resampling.BICUBIC))
+    return np.asarray(small.resize(size, Image.Resampling.BILINEAR))
 
 
 def _paint_pet(
     shapes: list[Shape], coat: Coat, fur: Image.Image, rng: Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The animal without its scene at half the size of `fur`: RGB [height, width, 3] and opacity [height, width]."""
-    width, height = size = fur.size
-    flat, furry, light = Image.new("RGBA", size, (*coat.fur, 0)), Image.new("L", size), Image.new("L", size, 255)
-    on_flat, on_furry, on_light = (ImageDraw.Draw(layer) for layer in (flat, furry, light))
-    rim = max(2, round((width * height) ** 0.5 / 70))
+    """The animal without its scene, in the size of `fur`: RGB [height, width, 3] and opacity [height, width]."""
+    unit, double, half = (fur.width * fur.height) ** 0.5, (2 * fur.width, 2 * fur.height), (fur.width // 2, fur.height // 2)
+    flat, layers, light = Image.new("RGB", double, coat.fur), Image.new("RGB", double), Image.new("L", half, 255)
+    on_flat, on_layers, on_light = (ImageDraw.Draw(image) for image in (flat, layers, light))
     for shape in shapes:
-        outline = shape.points.ravel().tolist()
+        outline = (shape.points / 2).ravel().tolist()
         if shape.rim:
-            on_light.line(outline + outline[:2], 120, rim)
+            on_light.line(outline + outline[:2], 120, max(1, round(unit / 120)))
         on_light.polygon(outline, round(255 * shape.light))
-        on_flat.polygon(outline, (*(shape.colour or coat.fur), 255))
-        on_furry.polygon(outline, 0 if shape.colour else 255)
-    opacity = flat.getchannel("A").reduce(2)
-    colour = np.asarray(Image.composite(fur, flat.convert("RGB"), furry).reduce(2), np.float32)
-    half, unit = opacity.size, (width * height) ** 0.5 / 2
-    soft = light.reduce(2).filter(ImageFilter.GaussianBlur(unit / 110))
-    volume = opacity.filter(ImageFilter.GaussianBlur(unit / 18))
-    lit = ImageChops.offset(volume, 0, round(unit / 16))
-    shading = np.asarray(soft, np.float32) / 255 * (1 + (np.asarray(volume, np.float32) - np.asarray(lit, np.float32)) / 500)
-    strands = 0.05 * _texture(half, (unit / 120, unit / 30), rng) + 0.04 * _texture(half, (unit / 25, unit / 20), rng)
-    return colour * (shading * (1 + strands))[..., None], np.asarray(opacity, np.float32) / 255
+        _polygon(on_flat, shape.points * 2, shape.colour or coat.fur)
+        _polygon(on_layers, shape.points * 2, (255, 0 if shape.colour else 255, 0))
+    opacity, furry, _ = layers.reduce(2).split()
+    colour = np.asarray(Image.composite(fur, flat.reduce(2), furry), np.float32)
+    volume = opacity.reduce(4).filter(ImageFilter.GaussianBlur(unit / 72))
+    relief = ImageChops.subtract(volume, ImageChops.offset(volume, 0, round(unit / 64)), 4, 128).resize(fur.size)
+    strands = _texture(fur.size, (unit / 120, unit / 30), rng) + _texture(fur.size, (unit / 25, unit / 20), rng)
+    light = light.filter(ImageFilter.BoxBlur(unit / 160)).resize(fur.size)
+    shading = np.asarray(light, np.float32) * np.asarray(relief, np.float32) * ((1 + 0.04 * strands) / (255 * 128))
+    return colour * shading[..., None], np.asarray(opacity, np.float32) / 255
 
 
 def _pose_pet(breed: Breed, coat: Coat, pose: str, rng: Generator) -> tuple[list[Shape], list[Shape]]:
     """The shapes of body and head in the animal's frame, their fur ruffled."""
     body, centre = POSES[pose](breed, coat, rng)
-    tuft = 0.004 + 0.03 * breed.fluff
+    tuft, furs = 0.004 + 0.03 * breed.fluff, (None, coat.fur, coat.pale, coat.mark)
     body, head = (
-        [replace(shape, points=_ruffle(shape.points, tuft, rng)) if shape.colour is None else shape for shape in shapes]
+        [replace(shape, points=_ruffle(shape.points, tuft, rng)) if shape.colour in furs else shape for shape in shapes]
         for shapes in (body, _head(breed, coat, centre, rng))
     )
     return body, head
 
 
-def _frame(body: list[Shape], head: list[Shape], size: tuple[int, int], rng: Generator) -> tuple[Points, Points]:
-    """Matrix and offset that put the animal somewhere in the picture, flipped half of the time, its head in view."""
+def _frame(
+    body: list[Shape], head: list[Shape], cut: float, size: tuple[int, int], rng: Generator
+) -> tuple[Points, Points]:
+    """Matrix and offset that put the animal in the picture, its head in view, the share `cut` below the lower edge."""
     matrix = _rotation(rng.normal(0, 0.07)) * (rng.choice([-1, 1]), 1)
-    points, face = (np.concatenate([s.points for s in shapes]) @ matrix.T for shapes in (body + head, head))
-    extent = np.ptp(points, axis=0)
+    points, face = (np.concatenate([shape.points for shape in shapes]) @ matrix.T for shapes in (body + head, head))
+    extent = np.ptp(points, axis=0) * (1, 1 - cut)
     scale = rng.triangular(0.6, 1.0, 1.4) * np.min(size / extent)
-    free = size - scale * extent
-    offset = free * rng.beta((2, 4), 2) - scale * points.min(0)
+    place = rng.beta((2, 4), 2) if cut == 0 else np.array([rng.beta(2, 2), 1])
+    offset = (size - scale * extent) * place - scale * points.min(0)
     offset -= np.minimum(scale * face.min(0) + offset, 0)
     offset -= np.maximum(scale * face.max(0) + offset - size, 0)
     return matrix * scale, offset
@@ -584,30 +596,31 @@ def _trimap(opacity: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _paint_background(scene: str, shapes: list[Shape], size: tuple[int, int], rng: Generator) -> NDArray[np.float32]:
-    """The textured scene with the animal's shadow at half of `size`: RGB [height, width, 3]."""
-    picture = _paint_scene(scene, size, rng)
-    points = np.concatenate([shape.points for shape in shapes])
+    """The textured scene with the animal's shadow: RGB [height, width, 3]."""
+    double = (2 * size[0], 2 * size[1])
+    picture = _paint_scene(scene, double, rng)
+    points = 2 * np.concatenate([shape.points for shape in shapes])
     (left, _), (right, bottom) = points.min(0), points.max(0)
-    draw = ImageDraw.Draw(picture, "RGBA")
-    for spread in (0.42, 0.5, 0.58):
-        shadow = _ellipse((left + right) / 2, bottom - (right - left) * 0.03, (right - left) * spread, (right - left) * spread * 0.16)
-        _polygon(draw, shadow, (20, 18, 24, 45))
-    small = picture.reduce(2)
-    unit = (size[0] * size[1]) ** 0.5 / 2
-    grain = unit / rng.uniform(30, 120, 2)
-    weave = rng.uniform(0.02, 0.08) * _texture(small.size, (grain[0], grain[1]), rng)
-    weave += rng.uniform(0.02, 0.08) * _texture(small.size, (unit / 12, unit / 12), rng)
-    return np.asarray(small, np.float32) * (1 + weave)[..., None]
+    draw, wide = ImageDraw.Draw(picture, "RGBA"), right - left
+    for spread in np.linspace(0.36, 0.58, 7).tolist():
+        shadow = _ellipse((left + right) / 2, bottom - wide * 0.03, wide * spread, wide * spread * 0.16)
+        _polygon(draw, shadow, (20, 18, 24, 20))
+    grain = (size[0] * size[1]) ** 0.5 / rng.uniform(12, 120, (2, 2))
+    weave = sum(rng.uniform(0.02, 0.08) * _texture(size, (cell[0], cell[1]), rng) for cell in grain)
+    return np.asarray(picture.reduce(2), np.float32) * (1 + weave)[..., None]
 
 
 def _lit(picture: NDArray[np.float32], rng: Generator) -> NDArray[np.uint8]:
     """The picture under light that falls off to one side, has a tint, and leaves a little noise."""
     height, width = picture.shape[:2]
-    across, down = rng.uniform(-0.2, 0.2, 2).astype(np.float32)
-    gradient = across * np.linspace(-1, 1, width, dtype=np.float32) + down * np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    warmth = (rng.uniform(0.85, 1.1) * rng.normal(1, 0.03, 3)).astype(np.float32)
-    noise = rng.standard_normal(picture.shape[:2], np.float32)[..., None] * rng.uniform(1, 5)
-    return np.clip(picture * (1 + gradient)[..., None] * warmth + noise, 0, 255).astype(np.uint8)
+    across, down = rng.uniform(-0.2, 0.2, 2)
+    gradient = 1 + across * np.linspace(-1, 1, width) + down * np.linspace(-1, 1, height)[:, None]
+    warmth = rng.uniform(0.85, 1.1) * rng.normal(1, 0.03, 3)
+    noise = (rng.random((height, width, 1), np.float32) - 0.5) * np.float32(rng.uniform(4, 16))
+    light = gradient.astype(np.float32)[..., None] * warmth.astype(np.float32)
+    light *= picture
+    light += noise
+    return np.clip(light, 0, 255, out=light).astype(np.uint8)
 
 
 def _size(min_side: int, max_side: int, rng: Generator) -> tuple[int, int]:
@@ -635,16 +648,17 @@ def draw_pet(
     rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
     breed = BREEDS[index % len(BREEDS)]
     pose, scene = str(rng.choice(list(POSES))), str(rng.choice(list(SCENES)))
-    width, height = _size(min_side, max_side, rng)
-    canvas = (2 * width, 2 * height)
+    size = _size(min_side, max_side, rng)
     coat = _dress(breed, rng)
     body, head = _pose_pet(breed, coat, pose, rng)
-    matrix, offset = _frame(body, head, canvas, rng)
+    cut = rng.uniform(0.15, 0.45) if pose == "portrait" else 0.0
+    matrix, offset = _frame(body, head, cut, size, rng)
     body, head = _placed(body, matrix, offset), _placed(head, matrix, offset)
-    fur = _paint_coat(breed, coat, canvas, matrix, offset, rng)
+    fur = _paint_coat(breed, coat, size, matrix, offset, rng)
     pet, opacity = _paint_pet(body + head, coat, fur, rng)
-    background = _paint_background(scene, body + head, canvas, rng)
-    image = _lit(background + (pet - background) * opacity[..., None], rng)
-    face = np.concatenate([shape.points for shape in head]) / canvas
+    background = _paint_background(scene, body + head, size, rng)
+    background += (pet - background) * opacity[..., None]
+    image = _lit(background, rng)
+    face = np.concatenate([shape.points for shape in head]) / size
     (left, top), (right, bottom) = np.clip(face.min(0), 0, 1).tolist(), np.clip(face.max(0), 0, 1).tolist()
     return image, _trimap(opacity), PetAttributes(breed.name, breed.species, pose, scene, (top, left, bottom, right))

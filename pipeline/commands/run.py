@@ -1,0 +1,60 @@
+"""`petseg run`: runs the pipeline on this machine."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
+from pipeline.failure_messages import log_tail
+from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.run_record import NodeState, RunRecord, RunState
+
+NOT_BLESSED: Final = 3
+_EXIT_CODES: Final = {RunState.FAILED: 1, RunState.INTERRUPTED: 130}
+
+
+@click.command("run")
+@config_options
+@pipeline_root_option("Directory for everything that a run leaves; overrides pipeline.root.")
+@click.option("--from", "from_node", metavar="NODE", help="Start at this component, with the outputs of an earlier run.")
+@click.option("--to", "to_node", metavar="NODE", help="Stop after this component.")
+@click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
+@json_option("Print the run's record as JSON on standard output, and all else on standard error.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    pipeline_root: str | None,
+    from_node: str | None,
+    to_node: str | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
+    """Run the pipeline on this machine, from data to pushed model.
+
+    A component whose inputs, settings and code are unchanged is not run again. Ctrl-C stops; the next run goes on after
+    the last component that finished.
+
+    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, so nothing was
+    pushed, 130 interrupted.
+    """
+    config = resolve_config(preset, config_file, overrides, pipeline_root)
+    record = run_pipeline(config, RunRequest(from_node, to_node, not no_cache, show_on_stderr=as_json))
+    if as_json:
+        click.echo(record.model_dump_json(indent=2))
+    _explain_end(record)
+    ctx.exit(NOT_BLESSED if record.blessed is False else 0 if record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
+
+
+def _explain_end(record: RunRecord) -> None:
+    """Says on standard error what went wrong, where, and where to read on."""
+    if record.state is RunState.FAILED:
+        for line in log_tail(Path(record.log)):
+            click.secho(f"  {line}", dim=True, err=True)
+        failed = [node.id for node in record.nodes if node.state is NodeState.FAILED]
+        click.secho(f"error: {' '.join([*failed, 'failed' if failed else 'the run failed'])}: {record.error}", fg="red", err=True)
+    if record.state is RunState.INTERRUPTED:
+        click.secho(f"{record.error}; run again to go on after the last component that finished", fg="yellow", err=True)

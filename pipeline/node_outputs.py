@@ -1,0 +1,127 @@
+"""What each component produced, read from its output artifacts: one line for people, and the fields of the record.
+
+Cached components have the outputs of the execution they repeat, so their record is the same.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.run_record import DatasetRecord, RunRecord, ThresholdRecord
+from trainer_module.errors import ModelError
+
+if TYPE_CHECKING:
+    from tfx.types import Artifact
+
+Outputs = Mapping[str, Sequence["Artifact"]]
+
+EVALUATOR: Final = "Evaluator"
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is worth knowing of one component's outputs."""
+
+    summary: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Fields of the run's record, by name."""
+
+
+def node_facts(node_id: str, outputs: Outputs, record: RunRecord) -> NodeFacts:
+    """Returns what a component produced; one that is not known here is described by the names of its outputs.
+
+    Args:
+      node_id: Id of the component.
+      outputs: Its output artifacts by output name; empty when there are none.
+      record: The record of the run so far.
+
+    Raises:
+      ModelError: The evaluation, which decides what is pushed, cannot be read.
+    """
+    reader = _READERS.get(node_id)
+    if not outputs or reader is None:
+        return NodeFacts(", ".join(name.replace("_", " ") for name in outputs))
+    try:
+        return reader(outputs, record)
+    except Exception as error:
+        if node_id == EVALUATOR:
+            raise ModelError(
+                f"{node_id} finished, but its evaluation cannot be read ({type(error).__name__}: {error}); "
+                f"evaluate again with --from {node_id} --no-cache"
+            ) from error
+        return NodeFacts(f"its outputs cannot be summarized: {type(error).__name__}: {error}")
+
+
+def _examples(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    artifact = outputs["examples"][0]
+    dataset = DatasetRecord(
+        name=artifact.get_string_custom_property("dataset_name"),
+        version=artifact.get_string_custom_property("dataset_version"),
+        splits=json.loads(artifact.get_string_custom_property("split_counts")),
+    )
+    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+    return NodeFacts(f"{dataset.name} {dataset.version}: {counts}", {"dataset": dataset})
+
+
+def _anomalies(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    count = 0
+    for file in Path(outputs["anomalies"][0].uri).glob("Split-*/SchemaDiff.pb"):
+        anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        count += len(anomalies.anomaly_info) + anomalies.HasField("dataset_anomaly_info")
+    return NodeFacts({0: "no anomalies", 1: "1 anomaly"}.get(count, f"{count} anomalies"))
+
+
+def _transformed(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    data = record.settings["data"]
+    return NodeFacts(f"{data['image_size']}×{data['image_size']} pixels, normalization {data['normalization']}")
+
+
+def _trained(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    history = json.loads((Path(outputs["model_run"][0].uri) / "history.json").read_text(encoding="utf-8"))
+    epochs, parameters = history["epochs"], history["parameters"]
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    last = [f"{name.replace('_', ' ')} {epochs[-1][name]:.4f}" for name in names if epochs[-1].get(name) is not None]
+    plural = "" if len(epochs) == 1 else "s"
+    summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *last])
+    return NodeFacts(summary, {"parameters": parameters})
+
+
+def _evaluated(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    from pipeline.evaluation_results import read_evaluation
+
+    result = read_evaluation(outputs["evaluation"][0].uri)
+    thresholds = [ThresholdRecord.model_validate(threshold) for threshold in result.thresholds]
+    missed = [threshold.metric for threshold in thresholds if not threshold.passed]
+    verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[result.blessed]
+    numbers = [f"{name} {result.metrics[name]:.4f}" for name in ("accuracy", "mean_iou") if name in result.metrics]
+    fields = {
+        "metrics": result.metrics,
+        "slices": result.slices,
+        "thresholds": thresholds,
+        "blessed": result.blessed,
+    }
+    return NodeFacts(f"{', '.join(numbers).replace('mean_iou', 'mean IoU')}: {verdict}", fields)
+
+
+def _pushed(outputs: Outputs, record: RunRecord) -> NodeFacts:
+    artifact = outputs["pushed_model"][0]
+    if not artifact.get_int_custom_property("pushed"):
+        return NodeFacts("nothing: the model is not blessed")
+    destination = artifact.get_string_custom_property("pushed_destination")
+    if not Path(destination).is_dir():
+        return NodeFacts(f"{destination} is gone; push again with --from Pusher --no-cache")
+    return NodeFacts(destination, {"pushed_model": destination})
+
+
+_READERS: Final[dict[str, Callable[[Outputs, RunRecord], NodeFacts]]] = {
+    "TfdsExampleGen": _examples,
+    "ExampleValidator": _anomalies,
+    "Transform": _transformed,
+    "Trainer": _trained,
+    EVALUATOR: _evaluated,
+    "Pusher": _pushed,
+}

@@ -1,0 +1,112 @@
+"""Tables and lines that show records of runs to people."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState
+
+_NODE_STYLES: Final = {
+    NodeState.PENDING: "dim",
+    NodeState.RUNNING: "bold cyan",
+    NodeState.COMPLETE: "green",
+    NodeState.CACHED: "blue",
+    NodeState.FAILED: "bold red",
+    NodeState.SKIPPED: "dim",
+    NodeState.INTERRUPTED: "yellow",
+}
+_RUN_STYLES: Final = {
+    RunState.RUNNING: "bold cyan",
+    RunState.COMPLETE: "green",
+    RunState.FAILED: "bold red",
+    RunState.INTERRUPTED: "yellow",
+}
+_COMPARISONS: Final = {"min": "≥", "max": "≤"}
+_HEADLINE_METRICS: Final = ("accuracy", "mean_iou", "loss")
+
+
+def duration(seconds: float | None) -> str:
+    """Writes seconds for people: `12.3 s`, `2 m 31 s`, `1 h 02 m`."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> Table:
+    """Returns one row a component: name, state, time, what it produced.
+
+    Args:
+      nodes: The components in the order of the graph.
+      one_line: Whether to cut what it produced to the width of the terminal, so that no row wraps.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("component", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("produced", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
+    for node in nodes:
+        style = _NODE_STYLES[node.state]
+        idle = node.state in (NodeState.PENDING, NodeState.SKIPPED)
+        table.add_row(
+            Text(node.id, "dim" if idle else ""), Text(node.state, style), duration(node.seconds), Text(node.summary)
+        )
+    return table
+
+
+def result_lines(record: RunRecord) -> list[str]:
+    """Returns what came of a run, in lines: its end, its metrics, the gate, and what was pushed."""
+    preset = f", preset {record.preset}" if record.preset else ""
+    lines = [f"run {record.run_id} of {record.pipeline}{preset}: {record.state} after {duration(record.seconds)}"]
+    if record.metrics:
+        lines.append(", ".join(f"{_readable(name)} {_number(value)}" for name, value in record.metrics.items()))
+    for bound in record.thresholds:
+        verdict = "passed" if bound.passed else "not passed"
+        comparison = _COMPARISONS.get(bound.kind, bound.kind)
+        lines.append(f"{bound.metric} {_number(bound.value)} {comparison} {bound.bound:g}: {verdict}")
+    if record.blessed is not None:
+        lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
+    if record.pushed_model is not None:
+        lines.append(f"pushed: {record.pushed_model}")
+    return lines
+
+
+def run_details(record: RunRecord) -> RenderableType:
+    """Returns everything that one run is remembered for."""
+    parts: list[RenderableType] = [nodes_table(record.nodes), Text(), *map(Text, result_lines(record))]
+    if record.dataset is not None:
+        counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
+        parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
+    if record.error is not None:
+        parts.append(Text(f"error: {record.error}", "red"))
+    parts.append(Text(f"log: {record.log}", overflow="fold"))
+    return Group(*parts)
+
+
+def runs_table(records: Sequence[RunRecord]) -> Table:
+    """Returns one row a run."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("run", "pipeline", "preset", "state", "time", *map(_readable, _HEADLINE_METRICS), "blessed"):
+        table.add_column(column, no_wrap=column == "run", justify="right" if column == "time" else "left")
+    for record in records:
+        metrics = [_number(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
+        blessed = {True: "yes", False: "no", None: ""}[record.blessed]
+        state = Text(record.state, _RUN_STYLES[record.state])
+        head = (record.run_id, record.pipeline, record.preset or "", state, duration(record.seconds))
+        table.add_row(*head, *metrics, blessed)
+    return table
+
+
+def _readable(metric: str) -> str:
+    return metric.replace("_", " ").replace("iou", "IoU")
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

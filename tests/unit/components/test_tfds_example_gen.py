@@ -1,0 +1,148 @@
+"""What TfdsExampleGen finds, refuses and converts."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.source import TfdsSource, identity, open_dataset
+from trainer_module.errors import ConfigError, DataError
+
+
+class Shapes(tfds.core.GeneratorBasedBuilder):
+    """A data set of one's own: other feature names, a PNG mask of its own values, no file names."""
+
+    VERSION = tfds.core.Version("1.2.0")
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "photo": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+                    "mask": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+                    "rgb_mask": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+                    "kind": tfds.features.ClassLabel(names=["round", "square"]),
+                }
+            )
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(5), "test": self._generate_examples(3)}
+
+    def _generate_examples(self, count):
+        rng = np.random.default_rng(count)
+        for index in range(count):
+            image = rng.integers(0, 255, (8, 10, 3), dtype=np.uint8)
+            mask = rng.choice([0, 7], (8, 10, 1)).astype(np.uint8)
+            yield index, {"photo": image, "mask": mask, "rgb_mask": image, "kind": index % 2}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tfds")
+    tfds.builder("shapes", data_dir=directory).download_and_prepare()
+    return directory
+
+
+@pytest.fixture
+def source(data_dir):
+    def make(**fields):
+        defaults = {
+            "dataset": "shapes:1.*.*", "data_dir": str(data_dir), "download": False, "builder_modules": (),
+            "image_feature": "photo", "mask_feature": "mask", "slice_features": ("kind",), "mask_values": (0, 7),
+        }  # fmt: skip
+        return TfdsSource(**defaults | fields)
+
+    return make
+
+
+def _records(source, split="train"):
+    builder = open_dataset(source, {"train": split})
+    return builder, list(tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source))))
+
+
+def test_a_record_becomes_an_example_with_its_bytes_untouched(source):
+    builder, records = _records(source())
+    example = ExampleConverter(source(), builder.info.features)(records[1])
+    values = example.features.feature
+    assert sorted(values) == ["file_name", "image", "kind", "segmentation_mask"]
+    assert values["image"].bytes_list.value[0] == records[1]["photo"]
+    assert values["segmentation_mask"].bytes_list.value[0] == records[1]["mask"]
+    assert values["kind"].bytes_list.value[0] in (b"round", b"square")
+    assert values["file_name"].bytes_list.value[0].startswith(b"shapes-train")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"dataset": "shapez"}, "knows no data set 'shapez'"),
+        ({"dataset": "oxford_iit_pet"}, "Did you mean 'oxford_iiit_pet'"),
+        ({"dataset": "shapes:9.0.0"}, "shapes:9.0.0"),
+        ({"builder_modules": ("no.such.module",)}, "cannot import 'no.such.module'"),
+        ({"mask_feature": "segmentation_mask"}, "'segmentation_mask' .*does not exist.*photo"),
+        ({"mask_feature": "kind"}, "'kind' .*is a ClassLabel"),
+        ({"mask_feature": "rgb_mask"}, "one channel"),
+        ({"slice_features": ("breed",)}, "'breed' is no scalar feature"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data_set_are_refused(source, fields, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(source(**fields), {"train": "train"})
+
+
+def test_splits_that_are_missing_or_empty_are_refused(source):
+    with pytest.raises(ConfigError, match=r"no split 'validation'.*'train': 5"):
+        open_dataset(source(), {"eval": "validation"})
+    with pytest.raises(DataError, match="'train\\[:0%\\]'.*no example"):
+        open_dataset(source(), {"train": "train[:0%]"})
+
+
+def test_absent_data_is_not_prepared_without_leave(source, tmp_path):
+    with pytest.raises(DataError, match="not prepared in .* and data.download is false"):
+        open_dataset(source(data_dir=str(tmp_path)), {"train": "train"})
+
+
+def test_identity_changes_with_the_slice_and_with_the_bytes(source, data_dir, tmp_path):
+    builder = open_dataset(source(), {"train": "train"})
+    assert identity(builder, ["train"]) == identity(builder, ["train"])
+    assert identity(builder, ["train"]) != identity(builder, ["train[:4]"])
+
+    shutil.copytree(data_dir, tmp_path / "copy")
+    copy = open_dataset(source(data_dir=str(tmp_path / "copy")), {"train": "train"})
+    assert identity(copy, ["train"]) == identity(builder, ["train"]), "another place is no other data"
+    (shard,) = (tmp_path / "copy").rglob("*train.tfrecord*")
+    content = bytearray(shard.read_bytes())
+    content[-10] ^= 1
+    shard.write_bytes(content)
+    assert identity(copy, ["train"]) != identity(builder, ["train"])
+
+
+def _encoded(shape, value=0):
+    return tf.io.encode_png(np.full(shape, value, np.uint8)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"photo": b"no image"}, "record 'shapes-train.*'photo' .8 bytes. is no readable JPEG or PNG"),
+        ({"photo": b""}, "'photo' .0 bytes. is no readable"),
+        ({"mask": b"no mask"}, "'mask' .7 bytes. is no readable PNG"),
+        ({"mask": _encoded((8, 9, 1))}, "image has 8×10 pixels and its mask 8×9"),
+        ({"mask": _encoded((8, 10, 1), 9)}, r"values \[9\].*mask_values = \[0, 7\]"),
+        ({"mask": _encoded((8, 10, 3))}, "3 channels"),
+    ],
+)
+def test_records_that_training_could_not_use_are_refused_by_name(source, changes, message):
+    builder, records = _records(source())
+    with pytest.raises(DataError, match=message):
+        ExampleConverter(source(), builder.info.features)(records[0] | changes)
+
+
+def test_truncated_jpeg_is_refused(source):
+    builder, records = _records(source())
+    truncated = records[0] | {"photo": records[0]["photo"][:-40]}
+    with pytest.raises(DataError, match="no readable"):
+        ExampleConverter(source(), builder.info.features)(truncated)

@@ -1,0 +1,106 @@
+"""Small encoded images and masks, and the transform graph over them."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+IMAGE_SIZE = 16
+MASK_VALUES = (1, 2, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class RawExample:
+    """One image with its mask, decoded and encoded."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    encoded_image: bytes
+    encoded_mask: bytes
+
+    def serialized(self) -> bytes:
+        import tensorflow as tf
+
+        values = {"image": self.encoded_image, "segmentation_mask": self.encoded_mask, "file_name": b"x.jpg"}
+        feature = {
+            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in values.items()
+        }
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def make_raw_example(seed: int, height: int, width: int, channels: int = 3, encoding: str = "jpeg") -> RawExample:
+    """Draws random pixels; masks have blocks of each value, so that resizing has outlines to get wrong."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
+    blocks = rng.choice(MASK_VALUES, (-(-height // 5), -(-width // 5), 1)).astype(np.uint8)
+    mask = blocks.repeat(5, axis=0).repeat(5, axis=1)[:height, :width]
+    encode = tf.io.encode_jpeg if encoding == "jpeg" else tf.io.encode_png
+    return RawExample(image, mask, encode(image).numpy(), tf.io.encode_png(mask).numpy())
+
+
+@pytest.fixture(scope="session")
+def raw_examples() -> list[RawExample]:
+    """JPEG and PNG, gray, RGB and RGBA, landscape and portrait, smaller and larger than the network's input."""
+    return [
+        make_raw_example(0, 20, 31),
+        make_raw_example(1, 40, 17),
+        make_raw_example(2, 16, 16),
+        make_raw_example(3, 33, 33, channels=1),
+        make_raw_example(4, 25, 30, channels=4, encoding="png"),
+        make_raw_example(5, 12, 9, encoding="png"),
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Transformed:
+    """What Transform makes of the raw examples."""
+
+    data: Any
+    transform_output: Any
+    features: dict[str, np.ndarray]
+    files: list[str]
+
+
+@pytest.fixture(scope="session")
+def transformed(raw_examples: list[RawExample], tmp_path_factory: pytest.TempPathFactory) -> Transformed:
+    """Runs `preprocessing_fn` under TFT, as Transform does, with standardization, and writes its records."""
+    import functools
+
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+    from trainer_module.config import DataConfig
+    from trainer_module.preprocessing import preprocessing_fn
+
+    data = DataConfig(image_size=IMAGE_SIZE, normalization="standardize", mask_values=MASK_VALUES)
+    directory: Path = tmp_path_factory.mktemp("transformed")
+    spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in ("image", "segmentation_mask")}
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+    rows = [
+        {"image": np.array([raw.encoded_image], object), "segmentation_mask": np.array([raw.encoded_mask], object)}
+        for raw in raw_examples
+    ]
+    with tft_beam.Context(temp_dir=str(directory / "tmp")):
+        (examples, _), transform_fn = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(
+            functools.partial(preprocessing_fn, custom_config={"data": data.model_dump(mode="json")})
+        )
+        transform_fn | tft_beam.WriteTransformFn(str(directory / "graph"))
+    transform_output = tft.TFTransformOutput(str(directory / "graph"))
+    coder = tft.coders.ExampleProtoCoder(transform_output.transformed_metadata.schema)
+    records = str(directory / "records.gz")
+    with tf.io.TFRecordWriter(records, "GZIP") as writer:
+        for example in examples:
+            writer.write(coder.encode(example))
+    features = {name: _stacked([example[name] for example in examples]) for name in examples[0]}
+    return Transformed(data, transform_output, features, [records])
+
+
+def _stacked(values: list[Any]) -> np.ndarray:
+    """Stacks numbers; byte strings stay objects, for NumPy's own would lose trailing zeros."""
+    return np.array(values, object) if isinstance(values[0], bytes) else np.array(values)
