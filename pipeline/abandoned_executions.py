@@ -1,7 +1,7 @@
 """Puts ML Metadata and the disk right after a run that was interrupted or killed.
 
-TFX's launcher cleans up on `Exception` only: after Ctrl-C, a signal or a crash the execution stays RUNNING for ever, and
-its half-written outputs stay on the disk. Caching is not misled by them, so the next run goes on after the last
+TFX's launcher cleans up on `Exception` only: after Ctrl-C, a signal or a crash the execution stays RUNNING for ever,
+and its half-written outputs stay on the disk. Caching is not misled by them, so the next run goes on after the last
 component that finished.
 """
 

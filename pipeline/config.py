@@ -43,7 +43,7 @@ class EvaluationConfig(Section):
     min_accuracy_gain: float = Field(0.05, ge=0, le=1)
     """Least lead of the accuracy over answering the largest class of the evaluated data everywhere."""
 
-    thresholds: dict[str, Threshold] = {}
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
     """Further bounds: `thresholds.iou_border = { min = 0.3 }`, `thresholds.loss = { max = 0.5 }`."""
 
     slices: tuple[str, ...] = ("species", "label")

@@ -48,7 +48,11 @@ def preset_names() -> list[str]:
 
 
 def load_config(
-    *, preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = (), pipeline_root: str | None = None
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    pipeline_root: str | None = None,
 ) -> Config:
     """Resolves the layers to a configuration.
 
@@ -185,7 +189,9 @@ def _message(details: Any, assignments: Sequence[_Assignment]) -> str:
     """Writes one of pydantic's errors as: setting = what came (where): what is allowed."""
     location = tuple(part for part in details["loc"] if part != "[key]")
     path = tuple(str(part) for part in location)
-    origin = next((a for a in reversed(assignments) if a.path == path[: len(a.path)] or a.path[: len(path)] == path), None)
+    origin = next(
+        (a for a in reversed(assignments) if a.path == path[: len(a.path)] or a.path[: len(path)] == path), None
+    )
     where = f" ({origin.source})" if origin else ""
     if details["type"] == "extra_forbidden":
         path = origin.path if origin and len(origin.path) > len(path) else path

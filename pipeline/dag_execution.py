@@ -1,7 +1,9 @@
 """Executes a pipeline's graph with TFX's LocalDagRunner, and reports each component as it starts and ends.
 
 LocalDagRunner has no hooks and names a run by itself; here the run gets the name that its files have, and
-`Launcher.launch`, through which every component goes, is wrapped while the run lasts. Importing this module imports TFX.
+`Launcher.launch`, through which every component goes, is wrapped while the run lasts.
+
+Importing this module imports TFX.
 """
 
 import json
@@ -113,10 +115,10 @@ class DagExecution:
                     strategy = self._ir.runtime_spec.snapshot_settings.base_pipeline_run_strategy
                     strategy.base_run_id = run_context.name
                     return
+        in_order = ", ".join(node_id for node_id in self.node_ids if node_id in needed)
         raise ConfigError(
-            f"--from {from_node} needs the outputs of {', '.join(n for n in self.node_ids if n in needed)} of an earlier "
-            f"run of the pipeline {self._ir.pipeline_info.id!r} under the same root, and there is none; "
-            "run without --from first"
+            f"--from {from_node} needs what {in_order} produced in one earlier run of the pipeline "
+            f"{self._ir.pipeline_info.id!r} under the same root, and there is no such run; run without --from first"
         )
 
     def _earlier_runs(self, handle: metadata.Metadata) -> list[metadata_store_pb2.Context]:

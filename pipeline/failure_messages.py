@@ -28,8 +28,8 @@ def failure_message(error: BaseException, root: Path) -> str:
     if any(_is_disk_full(link) for link in chain):
         free = shutil.disk_usage(root).free / 2**20
         return (
-            f"the disk is full (the pipeline root {str(root)!r} has {free:.0f} MiB left); free some space and run again: "
-            "finished components are kept"
+            f"the disk is full (the pipeline root {str(root)!r} has {free:.0f} MiB left); free some space and run "
+            "again: finished components are kept"
         )
     for link in chain:
         message = _own_message(link)
@@ -62,7 +62,9 @@ def _own_message(error: BaseException) -> str | None:
     if isinstance(error, PetsegError):
         return _clean(str(error))
     names = "|".join(sorted(_names_of_subclasses(PetsegError)))
-    found = re.findall(rf"^(?:[\w.]+\.)?(?:{names}): (.*?)(?=\Z|{_END_OF_MESSAGE.pattern})", str(error), re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        rf"^(?:[\w.]+\.)?(?:{names}): (.*?)(?=\Z|{_END_OF_MESSAGE.pattern})", str(error), re.DOTALL | re.MULTILINE
+    )
     return _clean(found[-1]) if found else None
 
 
@@ -83,7 +85,9 @@ def _last_exception_line(error: BaseException) -> str:
     text = str(error)
     if _TRACEBACK in text:
         last = text.rpartition(_TRACEBACK)[2].strip().splitlines()
-        ends = [number for number, line in enumerate(last) if re.match(r"[\w.]+(?:Error|Exception|Interrupt|Exit)\b", line)]
+        ends = [
+            number for number, line in enumerate(last) if re.match(r"[\w.]+(?:Error|Exception|Interrupt|Exit)\b", line)
+        ]
         if ends:
             return _clean("\n".join(last[ends[0] :]))[:_MAX_CHARACTERS]
     return f"{type(error).__name__}: {_clean(text)}"[:_MAX_CHARACTERS]

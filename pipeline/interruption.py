@@ -25,7 +25,7 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
 
-    def request(self, signal_number: int, frame: FrameType | None) -> None:
+    def request(self, _signal_number: int, _frame: FrameType | None) -> None:
         """Handles a signal: raises KeyboardInterrupt the first time, so that nothing disturbs the cleaning up."""
         if not self.requested:
             self.requested = True

@@ -1,7 +1,7 @@
 """Binds the pipeline to this machine and runs it, with everything it leaves under one pipeline root.
 
-`run_pipeline` returns the run's record whether the run was completed, failed or interrupted; it raises only when the run
-could not start. TensorFlow and TFX are imported when everything that can be checked without them has been.
+`run_pipeline` returns the run's record whether the run was completed, failed or interrupted; it raises only when the
+run could not start. TensorFlow and TFX are imported when everything that can be checked without them has been.
 """
 
 import os
@@ -103,7 +103,7 @@ class _LocalRun:
         self._change(node_id, NodeState.RUNNING)
 
     def node_finished(self, node_id: str, state: NodeState, outputs: Outputs) -> None:
-        facts = node_facts(node_id, outputs, self._record)
+        facts = node_facts(node_id, outputs, self._record.settings)
         for name, value in facts.fields.items():
             setattr(self._record, name, value)
         if state is not NodeState.SKIPPED:
@@ -127,10 +127,13 @@ class _LocalRun:
 
     def _run(self) -> None:
         self._display.notice(_STARTING)
+        from absl import logging
         from tfx.v1.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.dag_execution import DagExecution
 
+        logging.set_verbosity(logging.INFO)
+        logging.use_absl_handler()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
         self._reap()
@@ -143,7 +146,9 @@ class _LocalRun:
         execution = DagExecution(pipeline, self._record.run_id, self._connection_config)
         execution.restrict(request.from_node, request.to_node)
         skipped = execution.skipped
-        states = {node_id: NodeState.SKIPPED if node_id in skipped else NodeState.PENDING for node_id in execution.node_ids}
+        states = {
+            node_id: NodeState.SKIPPED if node_id in skipped else NodeState.PENDING for node_id in execution.node_ids
+        }
         self._record.nodes = [NodeRecord(id=node_id, state=state) for node_id, state in states.items()]
         self._save()
         execution.run(self)
@@ -221,7 +226,7 @@ def _with_absolute_paths(config: Config, root: Path) -> Config:
     """Makes the configuration independent of the working directory; `gs://` and the like stay as they are."""
 
     def absolute(path: str | None) -> str | None:
-        return path if not path or "://" in path else os.path.abspath(os.path.expanduser(path))
+        return path if not path or "://" in path else str(Path(path).expanduser().resolve())
 
     sections = {
         "pipeline": config.pipeline.model_copy(update={"root": str(root)}),

@@ -27,7 +27,9 @@ def resize_to_class_ids(probabilities: NDArray[np.float32], size: tuple[int, int
       probabilities: [height, width, num_classes].
       size: Width and height of the result, in pixels.
     """
-    planes = [Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in np.moveaxis(probabilities, -1, 0)]
+    planes = [
+        Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in np.moveaxis(probabilities, -1, 0)
+    ]
     return np.argmax([np.asarray(plane) for plane in planes], axis=0).astype(np.uint8)
 
 

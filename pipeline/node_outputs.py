@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.run_record import DatasetRecord, RunRecord, ThresholdRecord
+from pipeline.run_record import DatasetRecord, ThresholdRecord
 from trainer_module.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,13 +29,22 @@ class NodeFacts:
     """Fields of the run's record, by name."""
 
 
-def node_facts(node_id: str, outputs: Outputs, record: RunRecord) -> NodeFacts:
+@dataclass(frozen=True)
+class _Produced:
+    outputs: Outputs
+    settings: Mapping[str, Any]
+
+    def artifact(self, output: str) -> "Artifact":
+        return self.outputs[output][0]
+
+
+def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> NodeFacts:
     """Returns what a component produced; one that is not known here is described by the names of its outputs.
 
     Args:
       node_id: Id of the component.
       outputs: Its output artifacts by output name; empty when there are none.
-      record: The record of the run so far.
+      settings: The resolved configuration.
 
     Raises:
       ModelError: The evaluation, which decides what is pushed, cannot be read.
@@ -44,7 +53,7 @@ def node_facts(node_id: str, outputs: Outputs, record: RunRecord) -> NodeFacts:
     if not outputs or reader is None:
         return NodeFacts(", ".join(name.replace("_", " ") for name in outputs))
     try:
-        return reader(outputs, record)
+        return reader(_Produced(outputs, settings))
     except Exception as error:
         if node_id == EVALUATOR:
             raise ModelError(
@@ -54,8 +63,8 @@ def node_facts(node_id: str, outputs: Outputs, record: RunRecord) -> NodeFacts:
         return NodeFacts(f"its outputs cannot be summarized: {type(error).__name__}: {error}")
 
 
-def _examples(outputs: Outputs, record: RunRecord) -> NodeFacts:
-    artifact = outputs["examples"][0]
+def _examples(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("examples")
     dataset = DatasetRecord(
         name=artifact.get_string_custom_property("dataset_name"),
         version=artifact.get_string_custom_property("dataset_version"),
@@ -65,35 +74,36 @@ def _examples(outputs: Outputs, record: RunRecord) -> NodeFacts:
     return NodeFacts(f"{dataset.name} {dataset.version}: {counts}", {"dataset": dataset})
 
 
-def _anomalies(outputs: Outputs, record: RunRecord) -> NodeFacts:
+def _anomalies(produced: _Produced) -> NodeFacts:
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     count = 0
-    for file in Path(outputs["anomalies"][0].uri).glob("Split-*/SchemaDiff.pb"):
+    for file in Path(produced.artifact("anomalies").uri).glob("Split-*/SchemaDiff.pb"):
         anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
         count += len(anomalies.anomaly_info) + anomalies.HasField("dataset_anomaly_info")
     return NodeFacts({0: "no anomalies", 1: "1 anomaly"}.get(count, f"{count} anomalies"))
 
 
-def _transformed(outputs: Outputs, record: RunRecord) -> NodeFacts:
-    data = record.settings["data"]
+def _transformed(produced: _Produced) -> NodeFacts:
+    data = produced.settings["data"]
     return NodeFacts(f"{data['image_size']}×{data['image_size']} pixels, normalization {data['normalization']}")
 
 
-def _trained(outputs: Outputs, record: RunRecord) -> NodeFacts:
-    history = json.loads((Path(outputs["model_run"][0].uri) / "history.json").read_text(encoding="utf-8"))
+def _trained(produced: _Produced) -> NodeFacts:
+    history = json.loads((Path(produced.artifact("model_run").uri) / "history.json").read_text(encoding="utf-8"))
     epochs, parameters = history["epochs"], history["parameters"]
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    last = [f"{name.replace('_', ' ')} {epochs[-1][name]:.4f}" for name in names if epochs[-1].get(name) is not None]
+    last = epochs[-1]
+    prefix = "val_" if last.get("val_loss") is not None else ""
+    numbers = [f"{(prefix + name).replace('_', ' ')} {last[prefix + name]:.4f}" for name in ("loss", "accuracy")]
     plural = "" if len(epochs) == 1 else "s"
-    summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *last])
+    summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *numbers])
     return NodeFacts(summary, {"parameters": parameters})
 
 
-def _evaluated(outputs: Outputs, record: RunRecord) -> NodeFacts:
+def _evaluated(produced: _Produced) -> NodeFacts:
     from pipeline.evaluation_results import read_evaluation
 
-    result = read_evaluation(outputs["evaluation"][0].uri)
+    result = read_evaluation(produced.artifact("evaluation").uri)
     thresholds = [ThresholdRecord.model_validate(threshold) for threshold in result.thresholds]
     missed = [threshold.metric for threshold in thresholds if not threshold.passed]
     verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[result.blessed]
@@ -107,8 +117,8 @@ def _evaluated(outputs: Outputs, record: RunRecord) -> NodeFacts:
     return NodeFacts(f"{', '.join(numbers).replace('mean_iou', 'mean IoU')}: {verdict}", fields)
 
 
-def _pushed(outputs: Outputs, record: RunRecord) -> NodeFacts:
-    artifact = outputs["pushed_model"][0]
+def _pushed(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("pushed_model")
     if not artifact.get_int_custom_property("pushed"):
         return NodeFacts("nothing: the model is not blessed")
     destination = artifact.get_string_custom_property("pushed_destination")
@@ -117,7 +127,7 @@ def _pushed(outputs: Outputs, record: RunRecord) -> NodeFacts:
     return NodeFacts(destination, {"pushed_model": destination})
 
 
-_READERS: Final[dict[str, Callable[[Outputs, RunRecord], NodeFacts]]] = {
+_READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "TfdsExampleGen": _examples,
     "ExampleValidator": _anomalies,
     "Transform": _transformed,

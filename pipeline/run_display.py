@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
-from pipeline.run_tables import duration, nodes_table, result_lines
+from pipeline.run_tables import duration, nodes_table, opening_lines, result_lines
 from pipeline.training_progress import ProgressFollower, TrainingProgress
 
 TRAINER: Final = "Trainer"
@@ -45,6 +45,7 @@ class RunDisplay(ABC):
     def node_changed(self, node: NodeRecord) -> None:
         """Shows the new state of a component."""
 
+    @abstractmethod
     def abort(self) -> None:
         """Leaves the terminal usable just before the process exits."""
 
@@ -75,6 +76,7 @@ class PlainDisplay(RunDisplay):
 
     @contextmanager
     def live(self) -> Iterator[None]:
+        self._print(*opening_lines(self._record))
         with self._ticking():
             yield
         self._print(*result_lines(self._record))
@@ -87,6 +89,9 @@ class PlainDisplay(RunDisplay):
             self._print_epochs(self._follower.poll(training_ended=node.state is not NodeState.RUNNING))
         took = [duration(node.seconds)] if node.seconds is not None else []
         self._print(f"{node.id}: " + ", ".join([node.state, *took, *filter(None, [node.summary])]))
+
+    def abort(self) -> None:
+        self._stream.flush()
 
     def _tick(self) -> None:
         self._print_epochs(self._follower.poll())
@@ -119,11 +124,12 @@ class LiveDisplay(RunDisplay):
 
     @contextmanager
     def live(self) -> Iterator[None]:
+        self._console.print(*opening_lines(self._record), "", sep="\n", markup=False, soft_wrap=True)
         with self._live, self._ticking():
             yield
         if self._record.nodes:
             self._console.print(nodes_table(self._record.nodes), Text())
-        self._console.print(*map(Text, result_lines(self._record)), sep="\n")
+        self._console.print(*result_lines(self._record), sep="\n", markup=False, soft_wrap=True)
 
     def notice(self, text: str) -> None:
         self._notice = text

@@ -64,7 +64,7 @@ class RunStore:
     def __init__(self, root: str | Path) -> None:
         if "://" in str(root):
             raise ConfigError(f"pipeline.root is {str(root)!r}, but a local run needs a directory of this machine")
-        self.root = Path(os.path.abspath(Path(root).expanduser()))
+        self.root = Path(root).expanduser().resolve()
         self._lock_file = self.root / ".lock"
 
     @property
@@ -102,7 +102,7 @@ class RunStore:
         free = shutil.disk_usage(self.root).free
         if free < MIN_FREE_BYTES:
             raise PetsegError(
-                f"a run needs at least {MIN_FREE_BYTES / 2**30:.0f} GiB of free disk, and the disk of the pipeline root "
+                f"a run needs at least {MIN_FREE_BYTES / 2**30:.0f} GiB of free disk, and the pipeline root "
                 f"{str(self.root)!r} has {free / 2**30:.2f} GiB; free some, or choose another with --pipeline-root DIR"
             )
 

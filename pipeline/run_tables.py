@@ -61,10 +61,15 @@ def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> Table
     return table
 
 
+def opening_lines(record: RunRecord) -> list[str]:
+    """Returns what is known of a run when it starts."""
+    preset = f" (preset {record.preset})" if record.preset else ""
+    return [f"run {record.run_id} of {record.pipeline}{preset}", f"log: {record.log}"]
+
+
 def result_lines(record: RunRecord) -> list[str]:
     """Returns what came of a run, in lines: its end, its metrics, the gate, and what was pushed."""
-    preset = f", preset {record.preset}" if record.preset else ""
-    lines = [f"run {record.run_id} of {record.pipeline}{preset}: {record.state} after {duration(record.seconds)}"]
+    lines = [f"{record.state} after {duration(record.seconds)}"]
     if record.metrics:
         lines.append(", ".join(f"{_readable(name)} {_number(value)}" for name, value in record.metrics.items()))
     for bound in record.thresholds:
@@ -80,13 +85,14 @@ def result_lines(record: RunRecord) -> list[str]:
 
 def run_details(record: RunRecord) -> RenderableType:
     """Returns everything that one run is remembered for."""
-    parts: list[RenderableType] = [nodes_table(record.nodes), Text(), *map(Text, result_lines(record))]
+    opening = [Text(line, overflow="fold") for line in opening_lines(record)]
+    parts: list[RenderableType] = [*opening, Text(), nodes_table(record.nodes), Text()]
+    parts += map(Text, result_lines(record))
     if record.dataset is not None:
         counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
         parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
     if record.error is not None:
         parts.append(Text(f"error: {record.error}", "red"))
-    parts.append(Text(f"log: {record.log}", overflow="fold"))
     return Group(*parts)
 
 

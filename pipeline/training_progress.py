@@ -37,8 +37,8 @@ class TrainingProgress:
         """
         values: dict[str, Any] = json.loads(line)
         metrics = {name: float(values[name]) for name in _METRICS if values.get(name) is not None}
-        counts = (int(values[name] or 0) for name in ("epoch", "epochs", "step", "steps"))
-        return cls(*counts, metrics)
+        epoch, epochs, step, steps = (int(values[name] or 0) for name in ("epoch", "epochs", "step", "steps"))
+        return cls(epoch, epochs, step, steps, metrics)
 
     @property
     def done(self) -> float:

@@ -12,6 +12,7 @@ stamp=$venv/.set-up          # for which state of the project the environment wa
 unfinished=$venv/.unfinished # exists while packages are being installed
 container="Or run in a container: docker run -it -v \"\$PWD\":/petseg -w /petseg python:3.11-trixie make run"
 cd "$root"
+trap 'exit 130' INT TERM
 
 say() { printf 'petseg set-up: %s\n' "$*"; }
 
@@ -118,7 +119,7 @@ make_venv() {
     if [[ ! -e $unfinished && -f $venv/.base && $(<"$venv/.base") == "$base" ]] && starts "$venv/bin/python"; then
         return
     fi
-    rm -rf "$venv"
+    rm -rf "$venv/.base" "$venv"
     "$1" -m venv --without-pip "$venv"
     printf '%s' "$base" >"$venv/.base"
 }

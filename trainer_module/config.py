@@ -31,9 +31,7 @@ class DataConfig(Section):
     builder_modules: tuple[str, ...] = ("components.datasets.synthetic_pets",)
     """Python modules to import that register further TFDS builders."""
 
-    splits: dict[SplitName, str] = Field(
-        {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
-    )
+    splits: dict[SplitName, str] = Field({"train": "train[:90%]", "eval": "train[90%:]", "test": "test"})
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
     image_feature: str = "image"

@@ -1,8 +1,9 @@
 """From encoded images and masks to what the network reads: the one path of training, evaluation and serving.
 
-`preprocessing_fn` is what Transform traces into the transform graph; `decode_image_xf`, `decode_mask_xf` and `normalize` take its
-results further inside tf.data and inside the exported signatures. Pixels travel as uint8 between the two, because a
-float image takes four times the space and reads at half the speed.
+`preprocessing_fn` is what Transform traces into the transform graph; `decode_image_xf`, `decode_mask_xf` and
+`normalize`
+take its results further inside tf.data and inside the exported signatures. Pixels travel as uint8 between the two,
+because a float image takes four times the space and reads at half the speed.
 """
 
 from collections.abc import Mapping, Sequence

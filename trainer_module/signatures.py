@@ -104,9 +104,7 @@ def confusion_matrices(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: 
     return tf.reshape(counts, [-1, num_classes**2])
 
 
-def _in_batches(
-    function: Callable[[tf.Tensor], dict[str, tf.Tensor]], inputs: tf.Tensor
-) -> dict[str, tf.Tensor]:
+def _in_batches(function: Callable[[tf.Tensor], dict[str, tf.Tensor]], inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Applies a function of [batch] tensors piece by piece, and concatenates what it returns."""
     size = tf.shape(inputs)[0]
     first = function(inputs[:_MAX_BATCH_SIZE])

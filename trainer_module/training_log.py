@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -78,7 +79,7 @@ class ProgressLines(keras.callbacks.Callback):
             "step": step,
             "steps": self.params["steps"],
         }
-        with open(self._path, "a", encoding="utf-8") as file:
+        with Path(self._path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(position | _as_floats(logs)) + "\n")
 
 

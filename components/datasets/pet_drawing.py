@@ -17,7 +17,10 @@ PET, BACKGROUND, BORDER = 1, 2, 3
 BORDER_WIDTH = 0.0205  # half the width of the border, as a share of the square root of the picture's area
 
 Points = NDArray[np.float64]
+Pixels = NDArray[np.floating]
 Colour = tuple[int, int, int]
+
+DARK: Colour = (42, 30, 30)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class Breed:
 BREEDS = (
     Breed("Abyssinian", "Cat", "#bf7f4b #e3bd90 #7d4c2a", "solid", "plain", "pointed", 1.2, 0.85, 1.05, 0.1),
     Breed("american_bulldog", "Dog", "#eee7db #ffffff #a9754a", "patched", "blaze", "floppy", 0.7, 1.15, 1.0, 0.05),
-    Breed("american_pit_bull_terrier", "Dog", "#9a6f4f #efe5d8 #5f4433", "solid", "blaze", "floppy", 0.65, 1.0, 1.05, 0.05),
+    Breed(
+        "american_pit_bull_terrier", "Dog", "#9a6f4f #efe5d8 #5f4433", "solid", "blaze", "floppy", 0.7, 1.0, 1.1, 0.0
+    ),
     Breed("basset_hound", "Dog", "#c98f57 #f6efe2 #3a2b23", "saddle", "blaze", "floppy", 1.55, 1.1, 0.55, 0.05),
     Breed("beagle", "Dog", "#c88d52 #faf4ea #33271f", "saddle", "blaze", "floppy", 1.1, 0.95, 0.9, 0.05),
     Breed("Bengal", "Cat", "#d39a57 #efd6aa #5a371d", "spotted", "plain", "pointed", 0.95, 0.95, 1.0, 0.1),
@@ -71,7 +76,9 @@ BREEDS = (
     Breed("shiba_inu", "Dog", "#cb8545 #f7ead6 #8f5526", "solid", "blaze", "pricked", 0.85, 1.0, 0.95, 0.35),
     Breed("Siamese", "Cat", "#e3d3b8 #f3e9d6 #4a3629", "solid", "points", "pointed", 1.25, 0.8, 1.1, 0.05),
     Breed("Sphynx", "Cat", "#d9b29d #edd0bf #a87f6c", "solid", "plain", "pointed", 1.45, 0.85, 1.0, 0.0),
-    Breed("staffordshire_bull_terrier", "Dog", "#4e4a4d #ece6df #2f2c2e", "solid", "blaze", "floppy", 0.65, 1.15, 0.85, 0.05),
+    Breed(
+        "staffordshire_bull_terrier", "Dog", "#4e4a4d #ece6df #2f2c2e", "solid", "blaze", "floppy", 0.7, 1.1, 0.9, 0.0
+    ),
     Breed("wheaten_terrier", "Dog", "#d3ae79 #ead2a9 #a17d4d", "solid", "plain", "floppy", 0.85, 1.0, 1.0, 0.9),
     Breed("yorkshire_terrier", "Dog", "#c08a52 #e0b988 #56545c", "saddle", "plain", "pricked", 0.95, 0.9, 0.65, 0.9),
 )
@@ -96,6 +103,7 @@ class Shape:
     colour: Colour | None = None
     light: float = 1.0
     rim: bool = True  # a soft dark edge sets it off from what lies behind
+    furry: bool = True  # its edge is ruffled by tufts of fur
 
 
 @dataclass(frozen=True)
@@ -157,9 +165,6 @@ def _ruffle(points: Points, amount: float, rng: Generator) -> Points:
     return points + outward * rng.uniform(-0.3, 1.0, (len(points), 1)) * amount
 
 
-# --- the animal ----------------------------------------------------------------------------------------------------
-
-
 def _shade(colour: Colour, factor: float) -> Colour:
     red, green, blue = (int(min(255, channel * factor)) for channel in colour)
     return red, green, blue
@@ -180,9 +185,31 @@ def _tint(rng: Generator, *colours: str) -> Colour:
     return _varied(colours[rng.integers(len(colours))], _gain(rng))
 
 
+def _rotation(angle: float) -> Points:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _placed(shapes: list[Shape], matrix: Points, offset: Points) -> list[Shape]:
+    return [replace(shape, points=shape.points @ matrix.T + offset) for shape in shapes]
+
+
+def _polygon(draw: ImageDraw.ImageDraw, points: Points, fill: tuple[int, ...]) -> None:
+    draw.polygon(points.ravel().tolist(), fill=fill)
+
+
+def _bounds(shapes: list[Shape]) -> tuple[Points, Points]:
+    """Least and greatest x and y."""
+    points = np.concatenate([shape.points for shape in shapes])
+    return points.min(0), points.max(0)
+
+
+# --- the animal ------------------------------------------------------------------------------------------------------
+
+
 def _dress(breed: Breed, rng: Generator) -> Coat:
-    gain, eyes = _gain(rng), ("#c9a13b", "#86a34a", "#b5742c") if breed.species == "Cat" else ("#5a3a22", "#3c2a1d")
+    gain = _gain(rng)
     fur, pale, mark = (_varied(colour, gain) for colour in breed.coat.split())
+    eyes = {"Cat": ("#c9a13b", "#86a34a", "#b5742c"), "Dog": ("#5a3a22", "#3c2a1d")}[breed.species]
     return Coat(fur, pale, mark, _tint(rng, *(("#7fb6d9",) if breed.face == "points" else eyes)))
 
 
@@ -196,7 +223,9 @@ def _tail(breed: Breed, coat: Coat, root: tuple[float, float], rng: Generator) -
     return Shape(outline, coat.mark if breed.face == "points" else None)
 
 
-def _leg(breed: Breed, coat: Coat, hip: tuple[float, float], foot: tuple[float, float], light: float = 1.0) -> list[Shape]:
+def _leg(
+    breed: Breed, coat: Coat, hip: tuple[float, float], foot: tuple[float, float], light: float = 1.0
+) -> list[Shape]:
     """A leg that bends a little, and its paw."""
     knee = ((hip[0] + foot[0]) / 2 + 0.04, (hip[1] + foot[1]) / 2)
     width = 0.075 * (0.6 + 0.4 * breed.girth) * (1 + 0.4 * breed.fluff)
@@ -277,19 +306,23 @@ POSES: dict[str, Callable[[Breed, Coat, Generator], Posed]] = {
 }
 
 
+def _head_fur(breed: Breed, coat: Coat) -> Colour | None:
+    return coat.fur if breed.pattern == "saddle" else None
+
+
 def _ears(breed: Breed, coat: Coat) -> list[Shape]:
     size = breed.ear_size
     if breed.ears == "floppy":
         outline = [(0.4, -0.8), (0.8, -0.72), (1.05, -0.25), (1.1, 0.5 * size - 0.1), (0.88, 0.75 * size - 0.1)]
         outline += [(0.7, 0.3 * size - 0.1), (0.6, -0.3)]
-        colour = coat.mark if breed.pattern != "solid" else _shade(coat.fur, 0.82)
-        return [Shape(_curve(outline) * (side, 1), colour) for side in (-1, 1)]
+        hanging = _shade(coat.fur, 0.82) if breed.pattern == "solid" else coat.mark
+        return [Shape(_curve(outline) * (side, 1), hanging) for side in (-1, 1)]
     tip = -0.85 - 0.55 * size
     outer = [(0.12, -0.6), (0.4, -1.0), (0.66, tip), (0.76, tip + 0.04), (0.92, -0.75), (0.95, -0.2), (0.5, -0.4)]
     inner = (_curve(outer) - (0.66, -0.6)) * (0.55, 0.72) + (0.67, -0.6)
-    colour = coat.mark if breed.face == "points" else coat.fur if breed.pattern == "saddle" else None
+    colour = coat.mark if breed.face == "points" else _head_fur(breed, coat)
     shapes = [Shape(_curve(outer) * (side, 1), colour) for side in (-1, 1)]
-    return shapes + [Shape(inner * (side, 1), (205, 150, 140), rim=False) for side in (-1, 1)]
+    return shapes + [Shape(inner * (side, 1), (205, 150, 140), rim=False, furry=False) for side in (-1, 1)]
 
 
 def _face_marks(breed: Breed, coat: Coat, muzzle: Points) -> list[Shape]:
@@ -302,33 +335,29 @@ def _face_marks(breed: Breed, coat: Coat, muzzle: Points) -> list[Shape]:
 
 
 def _eyes(breed: Breed, coat: Coat, asleep: bool) -> list[Shape]:
-    shapes = []
+    pupil = (0.065, 0.15) if breed.species == "Cat" else (0.1, 0.11)
+    parts: list[tuple[Points, Colour]] = []
     for x in (-0.38, 0.38):
-        if asleep:
-            shapes.append(Shape(_tube((x - 0.17, -0.1), (x, 0.06), (x + 0.17, -0.1), (0.035, 0.035)), (38, 28, 26)))
-            continue
-        pupil = (0.065, 0.15) if breed.species == "Cat" else (0.1, 0.11)
-        shapes += [
-            Shape(_ellipse(x, -0.08, 0.2, 0.2), (38, 28, 26)),
-            Shape(_ellipse(x, -0.08, 0.165, 0.17), coat.eye),
-            Shape(_ellipse(x, -0.08, *pupil), (18, 14, 16)),
-            Shape(_ellipse(x + 0.06, -0.15, 0.045, 0.045), (255, 255, 255)),
+        lid = _tube((x - 0.17, -0.1), (x, 0.06), (x + 0.17, -0.1), (0.035, 0.035))
+        open_eye = [
+            (_ellipse(x, -0.08, 0.2, 0.2), DARK),
+            (_ellipse(x, -0.08, 0.165, 0.17), coat.eye),
+            (_ellipse(x, -0.08, *pupil), (18, 14, 16)),
+            (_ellipse(x + 0.06, -0.15, 0.045, 0.045), (255, 255, 255)),
         ]
-    return shapes
+        parts += [(lid, DARK)] if asleep else open_eye
+    return [Shape(points, colour, furry=False) for points, colour in parts]
 
 
 def _snout(breed: Breed, rng: Generator) -> list[Shape]:
     cat = breed.species == "Cat"
-    dark = (48, 34, 34)
     nose = [(0.13, 0.24), (0, 0.4), (-0.13, 0.24)] if cat else [(0.2, 0.22), (0.16, 0.4), (-0.16, 0.4), (-0.2, 0.22)]
     lip = 0.5 if cat else 0.58
-    mouth = [_tube((0, 0.36), (side * 0.02, lip + 0.08), (side * 0.26, lip), (0.022, 0.022)) for side in (-1, 1)]
-    tongue = [Shape(_ellipse(0.04, 0.72, 0.13, 0.2), (214, 110, 118))] if not cat and rng.random() < 0.35 else []
-    return [
-        *tongue,
-        *(Shape(line, dark, rim=False) for line in mouth),
-        Shape(_curve(nose), (190, 120, 118) if cat and rng.random() < 0.6 else dark),
-    ]
+    parts = [(_ellipse(0.04, 0.72, 0.13, 0.2), (214, 110, 118))] if not cat and rng.random() < 0.35 else []
+    for side in (-1, 1):
+        parts.append((_tube((0, 0.36), (side * 0.02, lip + 0.08), (side * 0.26, lip), (0.022, 0.022)), DARK))
+    parts.append((_curve(nose), (190, 120, 118) if cat and rng.random() < 0.6 else DARK))
+    return [Shape(points, colour, rim=False, furry=False) for points, colour in parts]
 
 
 def _head(breed: Breed, coat: Coat, centre: tuple[float, float], rng: Generator) -> list[Shape]:
@@ -341,20 +370,42 @@ def _head(breed: Breed, coat: Coat, centre: tuple[float, float], rng: Generator)
         muzzle = _symmetric([(0.1, 0.0), (0.36, 0.2), (0.46, 0.6), (0.2, 0.9)])
     turn, tilt = rng.uniform(-0.16, 0.16), rng.normal(0, 0.12)
     details = [*_face_marks(breed, coat, muzzle), *_eyes(breed, coat, rng.random() < 0.1), *_snout(breed, rng)]
-    details = [replace(shape, points=shape.points + (turn, 0)) for shape in details]
+    details = [replace(shape, points=np.add(shape.points, (turn, 0))) for shape in details]
     ears = _ears(breed, coat)
-    front = [Shape(_symmetric(skull), coat.fur if breed.pattern == "saddle" else None)]
+    front = [Shape(_symmetric(skull), _head_fur(breed, coat))]
     shapes = front + ears + details if breed.ears == "floppy" else ears + front + details
     radius = rng.uniform(0.27, 0.33) * (0.9 + 0.1 * breed.girth)
     return _placed(shapes, _rotation(tilt) * radius, np.array(centre))
 
 
-def _rotation(angle: float) -> Points:
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+def _pose_pet(breed: Breed, coat: Coat, pose: str, rng: Generator) -> tuple[list[Shape], list[Shape]]:
+    """The shapes of body and head in the animal's frame, their fur ruffled."""
+    body, centre = POSES[pose](breed, coat, rng)
+    tuft = 0.004 + 0.03 * breed.fluff
+    body, head = (
+        [replace(shape, points=_ruffle(shape.points, tuft, rng)) if shape.furry else shape for shape in shapes]
+        for shapes in (body, _head(breed, coat, centre, rng))
+    )
+    return body, head
 
 
-def _placed(shapes: list[Shape], matrix: Points, offset: Points) -> list[Shape]:
-    return [replace(shape, points=shape.points @ matrix.T + offset) for shape in shapes]
+def _markings(pattern: str, shapes: list[Shape], rng: Generator) -> list[Points]:
+    """Outlines of the coat's markings all over the area that the shapes cover."""
+    (left, top), (right, bottom) = low, high = _bounds(shapes)
+    if pattern == "tabby":
+        middle = (top + bottom) / 2
+        stripes = np.arange(left, right, 0.1)[:, None] + rng.normal(0, 0.06, (int(np.ceil((right - left) / 0.1)), 3))
+        return [_tube((a, top), (b, middle), (c, bottom), (0.02, 0.03)) for a, b, c in stripes]
+    if pattern == "spotted":
+        grid = np.mgrid[left:right:0.13, top:bottom:0.12].reshape(2, -1).T
+        spot = _ellipse(0, 0, 0.038, 0.028)[::4]
+        return [_curve(spot + rng.normal(0, 0.006, (7, 2)) + rng.normal(centre, 0.025)) for centre in grid]
+    if pattern == "patched":
+        patch = _ellipse(0, 0, 0.2, 0.2)[::4]
+        return [_curve(patch + rng.normal(centre, 0.07, (7, 2))) for centre in rng.uniform(low, high, (6, 2))]
+    if pattern == "saddle":
+        return [_ruffle(_ellipse(-0.2, -0.72, 0.46, 0.42), 0.03, rng)]
+    return []
 
 
 # --- the scene -----------------------------------------------------------------------------------------------------
@@ -362,16 +413,14 @@ def _placed(shapes: list[Shape], matrix: Points, offset: Points) -> list[Shape]:
 FABRICS = ("#b9a58a", "#8c8f94", "#7a5a43", "#d9cbb4", "#3f3c40", "#a4634a", "#6c7f8f", "#c79a5e", "#e8e2d6", "#75836a")
 GREENS = ("#7fa650", "#5f8a45", "#98ad5a", "#4d7040")
 EARTHS = ("#c9b26a", "#94804f", "#b98d4e", "#8a6a4a", "#d8c9a8", "#e6ebee")
+VIVIDS = ("#3f7fb5", "#c2473d", "#4f9a6a", "#e0b13c", "#7a5aa6", "#d77a9b")
 WOODS = ("#b98a5a", "#8b5f3c", "#d3b083", "#6b4a33", "#9b958c")
 
 
-def _fur_like(rng: Generator) -> Colour:
-    """A colour that some animal wears too."""
-    return _tint(rng, BREEDS[rng.integers(len(BREEDS))].coat.split()[rng.integers(3)])
-
-
-def _polygon(draw: ImageDraw.ImageDraw, points: Points, fill: tuple[int, ...]) -> None:
-    draw.polygon(points.ravel().tolist(), fill=fill)
+def _prop_colour(rng: Generator) -> Colour:
+    """More often than not a colour that some animal wears too."""
+    furs = BREEDS[rng.integers(len(BREEDS))].coat.split()
+    return _tint(rng, *(furs if rng.random() < 0.6 else VIVIDS))
 
 
 def _paint_field(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:
@@ -396,7 +445,7 @@ def _paint_room(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Gen
             draw.rectangle((x, 0, x + pitch * 0.5, skirting), _shade(wall, 0.9))
     x, y, wide = width * rng.uniform(-0.1, 0.8), height * rng.uniform(0.02, 0.2), width * rng.uniform(0.15, 0.4)
     draw.rectangle((x, y, x + wide, y + wide * 0.8), _tint(rng, *WOODS))
-    draw.rectangle((x + wide * 0.08, y + wide * 0.08, x + wide * 0.92, y + wide * 0.72), _fur_like(rng))
+    draw.rectangle((x + wide * 0.08, y + wide * 0.08, x + wide * 0.92, y + wide * 0.72), _prop_colour(rng))
     draw.rectangle((0, skirting, width, height), wood)
     draw.rectangle((0, skirting - height * 0.03, width, skirting), _shade(wall, 1.15))
     vanish = width * rng.uniform(0.2, 0.8)
@@ -406,7 +455,7 @@ def _paint_room(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Gen
 
 
 def _paint_sofa(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:
-    cover, seat = _fur_like(rng) if rng.random() < 0.5 else _tint(rng, *FABRICS), height * rng.uniform(0.5, 0.8)
+    cover, seat = _prop_colour(rng) if rng.random() < 0.5 else _tint(rng, *FABRICS), height * rng.uniform(0.5, 0.8)
     draw.rectangle((0, 0, width, height), _tint(rng, *FABRICS))
     count, back = int(rng.integers(2, 5)), height * rng.uniform(0.0, 0.25)
     for column in range(-1, count + 1):
@@ -418,7 +467,7 @@ def _paint_sofa(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Gen
 
 
 def _paint_carpet(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:
-    ground, inks = _tint(rng, *FABRICS), [_tint(rng, *FABRICS), _fur_like(rng)]
+    ground, inks = _tint(rng, *FABRICS), [_tint(rng, *FABRICS), _prop_colour(rng)]
     draw.rectangle((0, 0, width, height), ground)
     pitch, corners = max(width, height) * rng.uniform(0.09, 0.22), int(rng.choice([3, 4, 6, 28]))
     turn, angle = _rotation(rng.uniform(0, np.pi)), np.linspace(0, 2 * np.pi, corners, endpoint=False)
@@ -439,7 +488,7 @@ def _paint_garden(draw: ImageDraw.ImageDraw, width: float, height: float, rng: G
         for x in np.arange(0, width, width * 0.13).tolist():
             draw.rectangle((x, height * 0.1, x + width * 0.11, path), _shade(fence, rng.uniform(0.85, 1.05)))
     for x, y in (rng.uniform(-0.05, 1.05, (100, 2)) * (width, path)).tolist():
-        colour = _shade(base, rng.uniform(0.6, 1.3)) if rng.random() < 0.9 else _fur_like(rng)
+        colour = _shade(base, rng.uniform(0.6, 1.3)) if rng.random() < 0.9 else _prop_colour(rng)
         _polygon(draw, _ellipse(0, 0, leaf, leaf * 0.55) @ _rotation(rng.uniform(0, 3)) + (x, y), colour)
     draw.rectangle((0, path, width, height), _tint(rng, *EARTHS))
     for x, y in (rng.random((25, 2)) * (width, height - path) + (0, path)).tolist():
@@ -456,14 +505,14 @@ SCENES: dict[str, Callable[[ImageDraw.ImageDraw, float, float, Generator], None]
 
 
 def _paint_ball(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, rng: Generator) -> None:
-    colour = _fur_like(rng)
+    colour = _prop_colour(rng)
     _polygon(draw, _ellipse(x, y - size * 0.5, size * 0.5, size * 0.5), colour)
     _polygon(draw, _ellipse(x, y - size * 0.5, size * 0.18, size * 0.5), _shade(colour, 0.75))
     _polygon(draw, _ellipse(x - size * 0.15, y - size * 0.7, size * 0.12, size * 0.1), _shade(colour, 1.3))
 
 
 def _paint_cushion(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, rng: Generator) -> None:
-    colour, ink = _fur_like(rng), _fur_like(rng)
+    colour, ink = _prop_colour(rng), _prop_colour(rng)
     half, turn = size * 0.75, _rotation(rng.uniform(-0.4, 0.4))
     corners = np.array([(-1, -1), (0, -0.85), (1, -1), (0.88, 0), (1, 1), (0, 0.88), (-1, 1), (-0.88, 0)]) * half
     _polygon(draw, _curve(corners) @ turn + (x, y - half), colour)
@@ -478,11 +527,11 @@ def _paint_plant(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, rng
         leaf = _tube((x, y - size * 0.6), (x, y - size * 1.3), tip, (size * 0.14, size * 0.04))
         _polygon(draw, leaf, _tint(rng, *GREENS, "#8f7a4a"))
     pot = np.array([(-0.42, -0.8), (0.42, -0.8), (0.3, 0), (-0.3, 0)]) * size + (x, y)
-    _polygon(draw, pot, _fur_like(rng))
+    _polygon(draw, pot, _prop_colour(rng))
 
 
 def _paint_post(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, rng: Generator) -> None:
-    rope, half, tall = _fur_like(rng), size * 0.25, size * rng.uniform(1.5, 3.5)
+    rope, half, tall = _prop_colour(rng), size * 0.25, size * rng.uniform(1.5, 3.5)
     draw.rectangle((x - half, y - tall, x + half, y), rope)
     for level in np.arange(y - tall, y, size * 0.14).tolist():
         draw.line((x - half, level, x + half, level + size * 0.05), _shade(rope, 0.78), max(1, int(size * 0.04)))
@@ -498,7 +547,7 @@ def _paint_scene(scene: str, size: tuple[int, int], rng: Generator) -> Image.Ima
     picture = Image.new("RGB", size)
     draw, veil = ImageDraw.Draw(picture), ImageDraw.Draw(picture, "RGBA")
     SCENES[scene](draw, width, height, rng)
-    for y in np.sort(rng.uniform(0.3, 1.1, rng.integers(1, 5))).tolist():
+    for y in np.sort(rng.uniform(0.5, 1.1, rng.integers(1, 5))).tolist():
         x, extent = rng.random() * width, rng.uniform(0.12, 0.34) * min(width, height)
         _polygon(veil, _ellipse(x, y * height, extent * 0.8, extent * 0.12), (20, 18, 24, 80))
         PROPS[rng.integers(len(PROPS))](draw, x, y * height, extent, rng)
@@ -508,69 +557,66 @@ def _paint_scene(scene: str, size: tuple[int, int], rng: Generator) -> Image.Ima
 # --- the picture ---------------------------------------------------------------------------------------------------
 
 
-def _paint_coat(breed: Breed, coat: Coat, size: tuple[int, int], matrix: Points, offset: Points, rng: Generator) -> Image.Image:
-    """A picture full of the breed's fur, its markings where the animal will be."""
+def _paint_coat(coat: Coat, markings: list[Points], size: tuple[int, int]) -> Image.Image:
+    """A picture full of fur, the markings where the animal will be."""
     picture = Image.new("RGB", size, coat.fur)
     draw = ImageDraw.Draw(picture)
-    marks: list[Points] = []
-    if breed.pattern == "tabby":
-        for x in np.arange(-1.6, 1.2, 0.1).tolist():
-            sway = rng.normal(0, 0.06, 3)
-            marks.append(_tube((x + sway[0], -1.6), (x + sway[1], -0.7), (x + sway[2], 0.1), (0.02, 0.03)))
-    elif breed.pattern == "spotted":
-        grid = np.mgrid[-1.2:1.1:0.13, -1.5:0.1:0.12].reshape(2, -1).T
-        for centre in grid + rng.normal(0, 0.025, grid.shape):
-            marks.append(_curve(rng.normal(0, 0.006, (7, 2)) + _ellipse(*centre, 0.038, 0.028)[::4]))
-    elif breed.pattern == "patched":
-        for centre in rng.uniform((-0.8, -1.5), (0.8, 0.1), (7, 2)):
-            marks.append(_curve(_ellipse(*centre, 0.2, 0.2)[::4] + rng.normal(0, 0.07, (7, 2))))
-    elif breed.pattern == "saddle":
-        marks.append(_ruffle(_ellipse(-0.2, -0.72, 0.46, 0.42), 0.03, rng))
-    for mark in marks:
-        _polygon(draw, mark @ matrix.T + offset, coat.mark)
-    return picture.filter(ImageFilter.BoxBlur(1)) if marks else picture
+    for outline in markings:
+        _polygon(draw, outline, coat.mark)
+    return picture.filter(ImageFilter.BoxBlur(1)) if markings else picture
 
 
-def _texture(size: tuple[int, int], cell: tuple[float, float], rng: Generator) -> NDArray[np.float32]:
+def _texture(size: tuple[int, int], cell: tuple[float, float], rng: Generator) -> Pixels:
     """Smooth noise of deviation about 1, shape [height, width], its grains of `cell` pixels in x and y."""
     rows, columns = (max(2, int(side / grain) + 2) for side, grain in zip(size[::-1], cell[::-1], strict=True))
     small = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
     return np.asarray(small.resize(size, Image.Resampling.BILINEAR))
 
 
-def _paint_pet(
-    shapes: list[Shape], coat: Coat, fur: Image.Image, rng: Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _paint_pet(shapes: list[Shape], coat: Coat, fur: Image.Image, rng: Generator) -> tuple[Pixels, Pixels]:
     """The animal without its scene, in the size of `fur`: RGB [height, width, 3] and opacity [height, width]."""
-    unit, double, half = (fur.width * fur.height) ** 0.5, (2 * fur.width, 2 * fur.height), (fur.width // 2, fur.height // 2)
-    flat, layers, light = Image.new("RGB", double, coat.fur), Image.new("RGB", double), Image.new("L", half, 255)
-    on_flat, on_layers, on_light = (ImageDraw.Draw(image) for image in (flat, layers, light))
+    double = (2 * fur.width, 2 * fur.height)
+    flat, layers = Image.new("RGB", double, coat.fur), Image.new("RGB", double)
+    on_flat, on_layers = ImageDraw.Draw(flat), ImageDraw.Draw(layers)
     for shape in shapes:
-        outline = (shape.points / 2).ravel().tolist()
-        if shape.rim:
-            on_light.line(outline + outline[:2], 120, max(1, round(unit / 120)))
-        on_light.polygon(outline, round(255 * shape.light))
         _polygon(on_flat, shape.points * 2, shape.colour or coat.fur)
         _polygon(on_layers, shape.points * 2, (255, 0 if shape.colour else 255, 0))
     opacity, furry, _ = layers.reduce(2).split()
     colour = np.asarray(Image.composite(fur, flat.reduce(2), furry), np.float32)
+    light = _relief(opacity) * _rims(shapes, fur.size) * _strands(fur.size, rng)
+    return colour * light[..., None], np.asarray(opacity, np.float32) / 255
+
+
+def _rims(shapes: list[Shape], size: tuple[int, int]) -> Pixels:
+    """Brightness of the shapes, with a soft dark edge around each that has a rim."""
+    picture = Image.new("L", (size[0] // 2, size[1] // 2), 255)
+    draw, unit = ImageDraw.Draw(picture), _unit(size)
+    for shape in shapes:
+        outline = (shape.points / 2).ravel().tolist()
+        if shape.rim:
+            draw.line(outline + outline[:2], 120, max(1, round(unit / 120)))
+        draw.polygon(outline, round(255 * shape.light))
+    blurred = picture.filter(ImageFilter.BoxBlur(unit / 160)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(blurred, np.float32) / np.float32(255)
+
+
+def _relief(opacity: Image.Image) -> Pixels:
+    """Brightness of the silhouette as if it bulged under light from above: about 1, more near its upper edges."""
+    unit = _unit(opacity.size)
     volume = opacity.reduce(4).filter(ImageFilter.GaussianBlur(unit / 72))
-    relief = ImageChops.subtract(volume, ImageChops.offset(volume, 0, round(unit / 64)), 4, 128).resize(fur.size)
-    strands = _texture(fur.size, (unit / 120, unit / 30), rng) + _texture(fur.size, (unit / 25, unit / 20), rng)
-    light = light.filter(ImageFilter.BoxBlur(unit / 160)).resize(fur.size)
-    shading = np.asarray(light, np.float32) * np.asarray(relief, np.float32) * ((1 + 0.04 * strands) / (255 * 128))
-    return colour * shading[..., None], np.asarray(opacity, np.float32) / 255
+    slope = ImageChops.subtract(volume, ImageChops.offset(volume, 0, round(unit / 64)), 4, 128)
+    return np.asarray(slope.resize(opacity.size, Image.Resampling.BILINEAR), np.float32) / np.float32(128)
 
 
-def _pose_pet(breed: Breed, coat: Coat, pose: str, rng: Generator) -> tuple[list[Shape], list[Shape]]:
-    """The shapes of body and head in the animal's frame, their fur ruffled."""
-    body, centre = POSES[pose](breed, coat, rng)
-    tuft, furs = 0.004 + 0.03 * breed.fluff, (None, coat.fur, coat.pale, coat.mark)
-    body, head = (
-        [replace(shape, points=_ruffle(shape.points, tuft, rng)) if shape.colour in furs else shape for shape in shapes]
-        for shapes in (body, _head(breed, coat, centre, rng))
-    )
-    return body, head
+def _strands(size: tuple[int, int], rng: Generator) -> Pixels:
+    unit = _unit(size)
+    fine, coarse = _texture(size, (unit / 120, unit / 30), rng), _texture(size, (unit / 25, unit / 20), rng)
+    return 1 + np.float32(0.04) * (fine + coarse)
+
+
+def _unit(size: tuple[int, int]) -> float:
+    """The side of a square of the picture's area: the measure of all that does not scale with the animal."""
+    return float((size[0] * size[1]) ** 0.5)
 
 
 def _frame(
@@ -578,53 +624,55 @@ def _frame(
 ) -> tuple[Points, Points]:
     """Matrix and offset that put the animal in the picture, its head in view, the share `cut` below the lower edge."""
     matrix = _rotation(rng.normal(0, 0.07)) * (rng.choice([-1, 1]), 1)
-    points, face = (np.concatenate([shape.points for shape in shapes]) @ matrix.T for shapes in (body + head, head))
-    extent = np.ptp(points, axis=0) * (1, 1 - cut)
+    (low, high), (head_low, head_high) = (
+        _bounds(_placed(shapes, matrix, np.zeros(2))) for shapes in (body + head, head)
+    )
+    extent = (high - low) * (1, 1 - cut)
     scale = rng.triangular(0.6, 1.0, 1.4) * np.min(size / extent)
     place = rng.beta((2, 4), 2) if cut == 0 else np.array([rng.beta(2, 2), 1])
-    offset = (size - scale * extent) * place - scale * points.min(0)
-    offset -= np.minimum(scale * face.min(0) + offset, 0)
-    offset -= np.maximum(scale * face.max(0) + offset - size, 0)
+    offset = (size - scale * extent) * place - scale * low
+    offset -= np.minimum(scale * head_low + offset, 0)
+    offset -= np.maximum(scale * head_high + offset - size, 0)
     return matrix * scale, offset
 
 
-def _trimap(opacity: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Classes by the opacity blurred over half the width of the border: a band along the outline, thin parts all border."""
-    outline = Image.fromarray(np.where(opacity >= 0.5, np.uint8(255), np.uint8(0)))
-    blurred = np.asarray(outline.filter(ImageFilter.GaussianBlur(BORDER_WIDTH * opacity.size**0.5)))
-    return np.select([blurred > 212, blurred < 43], [np.uint8(PET), np.uint8(BACKGROUND)], np.uint8(BORDER))
+def _trimap(opacity: Pixels) -> NDArray[np.uint8]:
+    """Classes by the silhouette, blurred: a band along its outline, and whatever is thinner than it, is border."""
+    silhouette = Image.fromarray(np.where(opacity >= 0.5, np.uint8(255), np.uint8(0)))
+    blurred = np.asarray(silhouette.filter(ImageFilter.GaussianBlur(BORDER_WIDTH * _unit(silhouette.size))))
+    # A straight edge blurred to 255 · 0.84 lies one standard deviation inside the outline, to 255 · 0.16 one outside.
+    inside = np.where(blurred > 214, np.uint8(PET), np.uint8(BORDER))
+    return np.where(blurred < 41, np.uint8(BACKGROUND), inside)
 
 
-def _paint_background(scene: str, shapes: list[Shape], size: tuple[int, int], rng: Generator) -> NDArray[np.float32]:
+def _paint_background(scene: str, shapes: list[Shape], size: tuple[int, int], rng: Generator) -> Pixels:
     """The textured scene with the animal's shadow: RGB [height, width, 3]."""
-    double = (2 * size[0], 2 * size[1])
-    picture = _paint_scene(scene, double, rng)
-    points = 2 * np.concatenate([shape.points for shape in shapes])
-    (left, _), (right, bottom) = points.min(0), points.max(0)
+    picture = _paint_scene(scene, (2 * size[0], 2 * size[1]), rng)
+    (left, _), (right, bottom) = _bounds(shapes)
     draw, wide = ImageDraw.Draw(picture, "RGBA"), right - left
     for spread in np.linspace(0.36, 0.58, 7).tolist():
         shadow = _ellipse((left + right) / 2, bottom - wide * 0.03, wide * spread, wide * spread * 0.16)
-        _polygon(draw, shadow, (20, 18, 24, 20))
-    grain = (size[0] * size[1]) ** 0.5 / rng.uniform(12, 120, (2, 2))
-    weave = sum(rng.uniform(0.02, 0.08) * _texture(size, (cell[0], cell[1]), rng) for cell in grain)
-    return np.asarray(picture.reduce(2), np.float32) * (1 + weave)[..., None]
+        _polygon(draw, 2 * shadow, (20, 18, 24, 20))
+    weave = np.ones(size[::-1], np.float32)
+    for amount, *divisions in rng.uniform((0.02, 12, 12), (0.08, 120, 120), (2, 3)).tolist():
+        grain = (_unit(size) / divisions[0], _unit(size) / divisions[1])
+        weave += np.float32(amount) * _texture(size, grain, rng)
+    return np.asarray(picture.reduce(2), np.float32) * weave[..., None]
 
 
-def _lit(picture: NDArray[np.float32], rng: Generator) -> NDArray[np.uint8]:
+def _lit(picture: Pixels, rng: Generator) -> NDArray[np.uint8]:
     """The picture under light that falls off to one side, has a tint, and leaves a little noise."""
     height, width = picture.shape[:2]
     across, down = rng.uniform(-0.2, 0.2, 2)
     gradient = 1 + across * np.linspace(-1, 1, width) + down * np.linspace(-1, 1, height)[:, None]
     warmth = rng.uniform(0.85, 1.1) * rng.normal(1, 0.03, 3)
-    noise = (rng.random((height, width, 1), np.float32) - 0.5) * np.float32(rng.uniform(4, 16))
-    light = gradient.astype(np.float32)[..., None] * warmth.astype(np.float32)
-    light *= picture
-    light += noise
-    return np.clip(light, 0, 255, out=light).astype(np.uint8)
+    lit = picture * (gradient.astype(np.float32)[..., None] * warmth.astype(np.float32))
+    lit += (rng.random((height, width, 1), np.float32) - 0.5) * np.float32(rng.uniform(4, 16))
+    return np.clip(lit, 0, 255, out=lit).astype(np.uint8)
 
 
 def _size(min_side: int, max_side: int, rng: Generator) -> tuple[int, int]:
-    long = rng.integers(round(0.4 * min_side + 0.6 * max_side), max_side + 1)
+    long = rng.integers(round(0.6 * min_side + 0.4 * max_side), max_side + 1)
     short = max(min_side, round(long * rng.uniform(0.6, 1.0)))
     return (int(long), short) if rng.random() < 0.55 else (short, int(long))
 
@@ -653,12 +701,11 @@ def draw_pet(
     body, head = _pose_pet(breed, coat, pose, rng)
     cut = rng.uniform(0.15, 0.45) if pose == "portrait" else 0.0
     matrix, offset = _frame(body, head, cut, size, rng)
+    markings = [outline @ matrix.T + offset for outline in _markings(breed.pattern, body + head, rng)]
     body, head = _placed(body, matrix, offset), _placed(head, matrix, offset)
-    fur = _paint_coat(breed, coat, size, matrix, offset, rng)
-    pet, opacity = _paint_pet(body + head, coat, fur, rng)
+    pet, opacity = _paint_pet(body + head, coat, _paint_coat(coat, markings, size), rng)
     background = _paint_background(scene, body + head, size, rng)
     background += (pet - background) * opacity[..., None]
     image = _lit(background, rng)
-    face = np.concatenate([shape.points for shape in head]) / size
-    (left, top), (right, bottom) = np.clip(face.min(0), 0, 1).tolist(), np.clip(face.max(0), 0, 1).tolist()
+    (left, top), (right, bottom) = np.clip(np.divide(_bounds(head), size), 0, 1).tolist()
     return image, _trimap(opacity), PetAttributes(breed.name, breed.species, pose, scene, (top, left, bottom, right))

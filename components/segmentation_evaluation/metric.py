@@ -10,7 +10,6 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
@@ -44,8 +43,6 @@ metric_types.register_metric(SegmentationMetrics)
 
 def _computations(
     class_names: Sequence[str],
-    code_digest: str = "",
-    name: str = "",
     model_name: str = "",
     output_name: str = "",
     **_: Any,
@@ -112,7 +109,10 @@ def eval_config(
     )
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=features.EVALUATION_SIGNATURE)],
-        slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in slices)],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in slices),
+        ],
         metrics_specs=[
             config_pb2.MetricsSpec(
                 metrics=[metric, config_pb2.MetricConfig(class_name="ExampleCount")], per_slice_thresholds=thresholds

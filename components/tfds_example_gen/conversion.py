@@ -80,8 +80,8 @@ class ExampleConverter:
         undeclared = np.setdiff1d(mask_pixels, self._source.mask_values)
         if undeclared.size:
             raise DataError(
-                f"{record}: the mask {self._source.mask_feature!r} has the values {undeclared.tolist()}, which are not "
-                f"among data.mask_values = {list(self._source.mask_values)}. Declare a class for each, or mend the mask."
+                f"{record}: the mask {self._source.mask_feature!r} has the values {undeclared.tolist()}, not among "
+                f"data.mask_values = {list(self._source.mask_values)}. Declare a class for each, or mend the mask."
             )
 
 

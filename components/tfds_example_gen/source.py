@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import importlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Self
 
 import tensorflow as tf
@@ -11,7 +12,6 @@ import tensorflow_datasets as tfds
 from pydantic import BaseModel, ConfigDict
 
 from trainer_module.errors import ConfigError, DataError
-
 
 
 class TfdsSource(BaseModel):
@@ -54,9 +54,9 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
       DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
     """
     builder = _find_builder(source)
+    _check_features(builder, source)
     if not builder.info.splits.total_num_examples:
         _prepare(builder, source)
-    _check_features(builder, source)
     for name, slice_string in splits.items():
         _check_split(builder, name, slice_string)
     return builder
@@ -94,9 +94,9 @@ def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
         )
     try:
         builder.download_and_prepare(file_format="tfrecord")
-    except OSError:
-        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of this machine's disk; the network's have none
+            raise
         raise DataError(
             f"data set {builder.info.full_name} could not be downloaded and prepared in {source.data_dir!r}: "
             f"{_first_line(error)}. Check the network, or set data.data_dir to a TFDS directory that holds it."
@@ -162,7 +162,7 @@ def _file_identity(path: str) -> bytes:
     if "://" in path:
         stat = tf.io.gfile.stat(path)
         return f"{path}:{stat.length}:{stat.mtime_nsec};".encode()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

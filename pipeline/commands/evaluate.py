@@ -17,7 +17,9 @@ _DEFAULTS = DataConfig()
 
 
 @click.command()
-@click.option("--model", "model_dir", required=True, metavar="DIR", help="A model version, or the directory of versions.")
+@click.option(
+    "--model", "model_dir", required=True, metavar="DIR", help="A model version, or the directory of versions."
+)
 @click.option("--dataset", required=True, metavar="NAME", help="TFDS data set, such as oxford_iiit_pet:4.*.*")
 @click.option("--data-dir", required=True, metavar="DIR", help="TFDS data directory that holds it, prepared.")
 @click.option("--split", required=True, metavar="S", help="TFDS slice, such as test or 'train[:10%]'.")
@@ -25,8 +27,13 @@ _DEFAULTS = DataConfig()
 @click.option("--image-feature", default=_DEFAULTS.image_feature, show_default=True)
 @click.option("--mask-feature", default=_DEFAULTS.mask_feature, show_default=True)
 @click.option(
-    "--builder-module", "builder_modules", multiple=True, default=_DEFAULTS.builder_modules, show_default=True,
-    metavar="MODULE", help="Python module that registers further TFDS builders; repeatable.",
+    "--builder-module",
+    "builder_modules",
+    multiple=True,
+    default=_DEFAULTS.builder_modules,
+    show_default=True,
+    metavar="MODULE",
+    help="Python module that registers further TFDS builders; repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(model_dir: str, split: str, slices: tuple[str, ...], as_json: bool, **source_options: Any) -> None:

@@ -27,7 +27,7 @@ def config_options(command: _Command) -> _Command:
             "config_file",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="TOML file with settings; it may start from a preset with: preset = \"pets\".",
+            help='TOML file with settings; it may start from a preset with: preset = "pets".',
         ),
         click.option(
             "--preset",

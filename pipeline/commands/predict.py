@@ -13,8 +13,12 @@ from trainer_module.errors import DataError
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
-@click.option("--model", "model_dir", required=True, metavar="DIR", help="A model version, or the directory of versions.")
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where to write; made if absent.")
+@click.option(
+    "--model", "model_dir", required=True, metavar="DIR", help="A model version, or the directory of versions."
+)
+@click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where to write; made if absent."
+)
 def predict(images: tuple[Path, ...], model_dir: str, out: Path) -> None:
     """Write the predicted mask and an overlay of each IMAGE (JPEG or PNG), at its own size.
 

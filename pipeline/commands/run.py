@@ -17,7 +17,9 @@ _EXIT_CODES: Final = {RunState.FAILED: 1, RunState.INTERRUPTED: 130}
 @click.command("run")
 @config_options
 @pipeline_root_option("Directory for everything that a run leaves; overrides pipeline.root.")
-@click.option("--from", "from_node", metavar="NODE", help="Start at this component, with the outputs of an earlier run.")
+@click.option(
+    "--from", "from_node", metavar="NODE", help="Start at this component, with the outputs of an earlier run."
+)
 @click.option("--to", "to_node", metavar="NODE", help="Stop after this component.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
@@ -46,7 +48,13 @@ def run(
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     _explain_end(record)
-    ctx.exit(NOT_BLESSED if record.blessed is False else 0 if record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
+    ctx.exit(
+        NOT_BLESSED
+        if record.blessed is False
+        else 0
+        if record.state is RunState.COMPLETE
+        else _EXIT_CODES[record.state]
+    )
 
 
 def _explain_end(record: RunRecord) -> None:
@@ -55,6 +63,10 @@ def _explain_end(record: RunRecord) -> None:
         for line in log_tail(Path(record.log)):
             click.secho(f"  {line}", dim=True, err=True)
         failed = [node.id for node in record.nodes if node.state is NodeState.FAILED]
-        click.secho(f"error: {' '.join([*failed, 'failed' if failed else 'the run failed'])}: {record.error}", fg="red", err=True)
+        click.secho(
+            f"error: {' '.join([*failed, 'failed' if failed else 'the run failed'])}: {record.error}",
+            fg="red",
+            err=True,
+        )
     if record.state is RunState.INTERRUPTED:
         click.secho(f"{record.error}; run again to go on after the last component that finished", fg="yellow", err=True)

@@ -1,6 +1,7 @@
 """The exported signatures against eager computation, and on the load path of TensorFlow Serving."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -76,8 +77,7 @@ def test_session_loader_of_tensorflow_serving_answers_the_same(identity_export, 
 
 
 def test_model_card_says_what_the_outputs_mean(identity_export):
-    with open(f"{identity_export}/assets.extra/petseg_model.json", encoding="utf-8") as file:
-        card = json.load(file)
+    card = json.loads(Path(identity_export, "assets.extra", "petseg_model.json").read_text())
     assert card["class_names"] == ["pet", "background", "border"]
     assert card["parameters"] == 12
 

@@ -18,7 +18,9 @@ def test_blog_has_the_published_number_of_parameters(blog):
 
 
 def test_blog_has_the_published_shapes(blog):
-    sizes = [layer.output.shape[1] for layer in blog.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)]
+    sizes = [
+        layer.output.shape[1] for layer in blog.layers if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose)
+    ]
     assert sizes == [126, 124, 60, 60, 28, 26, 11, 13, 28, 30, 60, 62, 126, 128, 128]
     assert [layer.output.shape[1:] for layer in blog.layers if isinstance(layer, layers.Concatenate)] == [
         (26, 26, 512),
@@ -34,5 +36,5 @@ def test_blog_keeps_the_resolution_at_every_size_it_takes(image_size):
 
 
 def test_unknown_variant_names_those_there_are():
-    with pytest.raises(ConfigError, match="no 'resnet'.*blog"):
+    with pytest.raises(ConfigError, match=r"no 'resnet'.*blog"):
         build_model("resnet", 128, 3)

@@ -1,0 +1,259 @@
+"""The runner, with a pipeline of trivial components: states, caching, failures, interruptions, partial runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.portable import inputs_utils
+from tfx.orchestration.portable.input_resolution import exceptions
+
+from pipeline.config_loading import load_config
+from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.run_record import NodeState, RunRecord, RunState
+from pipeline.run_store import RunStore
+from trainer_module.errors import ConfigError, PetsegError
+
+FAKES = Path(__file__).parent
+sys.path.append(str(FAKES))
+import fake_pipeline  # noqa: E402
+
+# TFX walks through protobufs in a way they no longer like, and the warning names whoever called TFX.
+pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+
+NODES = ["TfdsExampleGen", "Trainer", "Evaluator", "Pusher"]
+METRICS = {"accuracy": 0.75, "mean_iou": 0.61, "loss": 0.6}
+COMMAND_LINE = """
+import sys
+import pipeline.local_runner
+pipeline.local_runner._graph = lambda: __import__("fake_pipeline").create_pipeline
+from pipeline.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _evaluation(monkeypatch):
+    def read_evaluation(uri):
+        bound = float((Path(uri) / "min_accuracy").read_text())
+        passed = METRICS["accuracy"] >= bound
+        threshold = {"metric": "accuracy", "kind": "min", "bound": bound, "value": 0.75, "passed": passed}
+        by_species = {"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}
+        return SimpleNamespace(metrics=METRICS, slices=[by_species], thresholds=[threshold], blessed=passed)
+
+    monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+def run(root: Path, *overrides: str, trainer: str = "", **request) -> RunRecord:
+    config = load_config(preset="demo", overrides=["trainer.epochs=2", *overrides], pipeline_root=str(root))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(fake_pipeline.TRAINER_VARIABLE, trainer)
+        return run_pipeline(config, RunRequest(create_pipeline=fake_pipeline.create_pipeline, **request))
+
+
+def states(record: RunRecord) -> list[str]:
+    assert [node.id for node in record.nodes] == NODES
+    return [node.state.value for node in record.nodes]
+
+
+def executions(root: Path) -> list[metadata_store_pb2.Execution]:
+    config = sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+    return metadata_store.MetadataStore(config).get_executions()
+
+
+def left_running(root: Path) -> list[int]:
+    return [e.id for e in executions(root) if e.last_known_state == metadata_store_pb2.Execution.RUNNING]
+
+
+def trainer_outputs(root: Path) -> list[str]:
+    return [path.name for path in (root / "artifacts/petseg-demo/Trainer/model_run").iterdir()]
+
+
+def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd):
+    record = run(root)
+
+    assert record.state is RunState.COMPLETE
+    assert states(record) == ["complete"] * 4
+    assert record.dataset.model_dump() == {
+        "name": "fake_pets",
+        "version": "1.0.0",
+        "splits": {"train": 1360, "eval": 40},
+    }
+    assert record.parameters == 1234567
+    assert record.metrics == METRICS
+    assert record.slices == [{"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}]
+    assert record.blessed is True
+    assert record.thresholds[0].passed
+    assert record.pushed_model == str(root / "artifacts/petseg-demo/Pusher/pushed_model/4")
+    assert record.node("Trainer").summary == "1,234,567 parameters, 2 epochs, val loss 0.6000, val accuracy 0.7500"
+    assert all(node.seconds >= 0 for node in record.nodes)
+    assert RunStore(root).record("latest") == record
+    assert json.loads((root / "runs" / record.run_id / "config.json").read_text()) == record.settings
+    shown = "".join(capfd.readouterr())
+    assert "Trainer: complete" in shown
+    assert record.log in shown
+    assert "flood" not in shown
+    assert "flood of a C++ library" in Path(record.log).read_text()
+
+
+def test_an_equal_run_is_cached_with_the_same_numbers_and_a_changed_setting_runs_what_follows(root):
+    first = run(root)
+    second = run(root)
+    assert states(second) == ["cached"] * 4
+    fields = {"dataset", "parameters", "metrics", "slices", "thresholds", "blessed", "pushed_model"}
+    assert second.model_dump(include=fields) == first.model_dump(include=fields)
+    assert [node.summary for node in second.nodes] == [node.summary for node in first.nodes]
+
+    assert states(run(root, "trainer.epochs=3")) == ["cached", "complete", "complete", "complete"]
+    assert states(run(root, use_cache=False)) == ["complete"] * 4
+
+
+def test_a_model_that_is_not_blessed_is_done_but_not_pushed(root):
+    record = run(root, "evaluation.min_accuracy=0.9")
+    assert (record.state, record.blessed, record.pushed_model) == (RunState.COMPLETE, False, None)
+    assert "not blessed" in record.node("Evaluator").summary
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("data error", "split 'train', file 'a.jpg': expected a mask, got 3"),
+        ("error", "ZeroDivisionError: one of the many"),
+    ],
+)
+def test_a_failing_component_ends_the_run_and_the_next_goes_on_from_it(root, what, message):
+    failed = run(root, trainer=what)
+    assert failed.state is RunState.FAILED
+    assert states(failed) == ["complete", "failed", "pending", "pending"]
+    assert failed.error == message
+    assert RunStore(root).record(failed.run_id) == failed
+    assert message in Path(failed.log).read_text()
+    assert trainer_outputs(root) == []
+    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+
+
+def test_inputs_that_cannot_be_resolved_fail_the_run(root, monkeypatch):
+    resolve = inputs_utils.resolve_input_artifacts
+
+    def refuse(*, pipeline_node, metadata_handle):
+        if pipeline_node.node_info.id == "Trainer":
+            raise exceptions.FailedPreconditionError("min_count of examples is 1, got 0")
+        return resolve(pipeline_node=pipeline_node, metadata_handle=metadata_handle)
+
+    monkeypatch.setattr(inputs_utils, "resolve_input_artifacts", refuse)
+    record = run(root)
+    assert states(record) == ["complete", "failed", "pending", "pending"]
+    assert "min_count of examples is 1, got 0" in record.error
+    assert "Traceback" not in record.error
+
+
+def test_an_interrupted_component_leaves_nothing_half_done(root):
+    interrupted = run(root, trainer="interrupt")
+    assert interrupted.state is RunState.INTERRUPTED
+    assert states(interrupted) == ["complete", "interrupted", "pending", "pending"]
+    assert trainer_outputs(root) == []
+    assert left_running(root) == []
+    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+
+
+def test_a_partial_run_takes_the_rest_from_the_latest_run_that_has_it(root):
+    first = run(root, to_node="Trainer")
+    assert states(first) == ["complete", "complete", "skipped", "skipped"]
+    assert first.blessed is None
+    run(root, "trainer.epochs=3", trainer="error")
+
+    second = run(root, from_node="Evaluator")
+    assert states(second) == ["skipped", "skipped", "complete", "complete"]
+    assert second.parameters == 1234567
+    assert second.dataset == first.dataset
+    assert second.blessed is True
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"from_node": "Trainer"}, "--from Trainer needs what TfdsExampleGen produced in one earlier run"),
+        ({"to_node": "Traner"}, "did you mean 'Trainer'?"),
+        ({"from_node": "Pusher", "to_node": "Trainer"}, "no component lies between --from Pusher and --to Trainer"),
+    ],
+)
+def test_a_partial_run_that_cannot_be_is_refused_and_not_recorded(root, request_, message):
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        run(root, **request_)
+    assert RunStore(root).run_ids() == []
+
+
+def test_metadata_that_is_no_database_is_named(root):
+    root.mkdir()
+    (root / "metadata.sqlite").write_text("not a database" * 100)
+    record = run(root)
+    assert record.state is RunState.FAILED
+    assert "metadata.sqlite' cannot be used as a database of ML Metadata" in record.error
+
+
+def start(root: Path, trainer: str, *arguments: str) -> subprocess.Popen:
+    """Starts the command line in a process of its own, and waits until the Trainer runs."""
+    environment = os.environ | {"PYTHONPATH": str(FAKES), fake_pipeline.TRAINER_VARIABLE: trainer}
+    command = [sys.executable, "-c", COMMAND_LINE, "run", "--preset", "demo", "--set", "trainer.epochs=2"]
+    process = subprocess.Popen(
+        [*command, "--pipeline-root", str(root), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for file in root.glob("runs/*/progress.jsonl"):
+            if file.stat().st_size:
+                return process
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError(process.communicate())
+
+
+def test_ctrl_c_ends_the_process_soon_and_orderly(root):
+    process = start(root, "sleep 300", "--json")
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert time.monotonic() - asked < 15
+    assert json.loads(stdout)["state"] == "interrupted"
+    assert "interrupted in Trainer" in stderr
+    assert trainer_outputs(root) == []
+    assert left_running(root) == []
+
+
+def test_what_a_killed_run_left_is_cleaned_up_by_the_next_which_goes_on(root):
+    process = start(root, "sleep 300")
+    store = RunStore(root)
+    killed = store.record("latest")
+    assert (killed.state, killed.node("Trainer").state) == (RunState.RUNNING, NodeState.RUNNING)
+    with pytest.raises(PetsegError, match=rf"process {process.pid}, run {killed.run_id}"):
+        run(root)
+
+    process.kill()
+    process.communicate()
+    assert store.record("latest").state is RunState.INTERRUPTED
+    assert left_running(root) != []
+    assert trainer_outputs(root) != []
+    left = trainer_outputs(root)
+
+    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+    assert left_running(root) == []
+    assert not set(left) & set(trainer_outputs(root))

@@ -1,0 +1,132 @@
+"""The whole pipeline on generated images: what it leaves, what it caches, and how the gate decides."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from components.tfds_example_gen.source import TfdsSource
+from pipeline import graph
+from pipeline.config import Config
+from pipeline.config_loading import load_config
+from pipeline.dataset_evaluation import evaluate_model
+from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.run_record import RunRecord, RunState
+from pipeline.served_model import ServedModel
+from trainer_module.segmentation_metrics import segmentation_metrics
+
+NODES = [
+    "ImportSchemaGen", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer", "Evaluator",
+    "Pusher",
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Workplace:
+    """A pipeline root, and runs in it."""
+
+    root: Path
+
+    def config(self, *overrides: str) -> Config:
+        lenient = (
+            f"pipeline.root={self.root}", "data.dataset=synthetic_pets/tiny", "data.image_size=48",
+            "trainer.epochs=1", "trainer.batch_size=8", "evaluation.min_accuracy_gain=0",
+            "evaluation.min_accuracy=0.01",
+        )  # fmt: skip
+        return load_config("demo", None, (*lenient, *overrides))
+
+    def run(self, *overrides: str) -> RunRecord:
+        record = run_pipeline(self.config(*overrides), RunRequest())
+        assert record.state is RunState.COMPLETE, record.error
+        return record
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    return Workplace(tmp_path_factory.mktemp("pipeline_root"))
+
+
+@pytest.fixture(scope="module")
+def first_run(workplace):
+    return workplace.run()
+
+
+def _executed(record):
+    return {node.id for node in record.nodes if node.state.value == "complete"}
+
+
+def test_first_run_executes_every_component_and_pushes(first_run):
+    assert {node.id for node in first_run.nodes} == set(NODES)
+    assert _executed(first_run) == set(NODES)
+    assert first_run.blessed is True
+    assert first_run.parameters == 5_460_163
+    assert first_run.dataset.splits == {"train": 22, "eval": 2, "test": 12}
+    assert {"accuracy", "mean_iou", "iou_pet", "iou_background", "iou_border", "loss"} <= set(first_run.metrics)
+    assert {row.metric for row in first_run.thresholds} == {"accuracy", "accuracy_gain"}
+    assert sum(row["examples"] for row in first_run.slices if "species" in row["slice"]) == 12
+    assert Path(first_run.pushed_model, "saved_model.pb").is_file()
+
+
+def test_evaluator_equals_plain_numpy_on_the_same_predictions(workplace, first_run):
+    """Serves each test image with the pushed model, and counts pixels by hand against the resized masks."""
+    config = workplace.config()
+    model = tf.saved_model.load(first_run.pushed_model).signatures["serving_default"]
+    builder = tfds.builder("synthetic_pets/tiny", data_dir=config.data_dir)
+    skip = tfds.decode.SkipDecoding()
+    matrix, losses = np.zeros((3, 3), np.int64), []
+    for example in builder.as_dataset(split="test", decoders={"image": skip}):
+        outputs = model(image=example["image"][tf.newaxis])
+        mask = tf.image.resize(example["segmentation_mask"], (48, 48), method="nearest").numpy()[..., 0] - 1
+        np.add.at(matrix, (mask, outputs["mask"].numpy()[0]), 1)
+        probability = np.take_along_axis(outputs["probabilities"].numpy()[0], mask[..., np.newaxis], -1)
+        losses.append(-np.log(probability).mean())
+    expected = segmentation_metrics(matrix, float(np.mean(losses)), config.data.class_names)
+    assert first_run.metrics == pytest.approx({name: v for name, v in expected.items() if not np.isnan(v)}, rel=1e-5)
+
+
+def test_evaluate_command_gives_the_gates_metrics(workplace, first_run):
+    data = workplace.config().data.model_dump(include=set(TfdsSource.model_fields))
+    source = TfdsSource(**data | {"data_dir": workplace.config().data_dir})
+    result = evaluate_model(ServedModel.load(first_run.pushed_model), source, "test", lambda *_: None)
+    assert result["metrics"] == pytest.approx(first_run.metrics)
+    assert len(result["slices"]) == len(first_run.slices)
+
+
+def test_second_identical_run_is_all_cached(workplace, first_run):
+    record = workplace.run()
+    assert _executed(record) == set()
+    assert record.metrics == first_run.metrics
+    assert record.pushed_model == first_run.pushed_model
+
+
+def test_unreachable_bound_is_not_blessed_and_nothing_is_pushed(workplace, first_run):
+    record = workplace.run("evaluation.min_accuracy=0.999")
+    assert _executed(record) == {"Evaluator", "Pusher"}
+    assert record.blessed is False
+    assert record.pushed_model is None
+    assert [row.passed for row in record.thresholds if row.metric == "accuracy"] == [False]
+    versions = list(Path(first_run.pushed_model).parent.iterdir())
+    assert versions == [Path(first_run.pushed_model)]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_training_setting_runs_trainer_and_what_follows(workplace):
+    assert _executed(workplace.run("trainer.learning_rate=0.002")) == {"Trainer", "Evaluator", "Pusher"}
+
+
+@pytest.mark.usefixtures("first_run")
+def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypatch):
+    digest = graph.code_digest
+    edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
+    monkeypatch.setattr(graph, "code_digest", edited)
+    assert _executed(workplace.run()) == {"Transform", "Trainer", "Evaluator", "Pusher"}
+
+
+@pytest.mark.usefixtures("first_run")
+def test_other_data_runs_everything_that_reads_it(workplace):
+    record = workplace.run("data.splits.train=train[:12]")
+    assert _executed(record) == set(NODES) - {"ImportSchemaGen"}
+    assert record.dataset.splits["train"] == 12

@@ -1,0 +1,31 @@
+"""Masks as pictures."""
+
+import numpy as np
+from PIL import Image
+
+from pipeline.mask_images import class_colors, mask_image, overlay_image, resize_to_class_ids
+
+
+def test_mask_keeps_class_ids_as_values_and_shows_colours(tmp_path):
+    class_ids = np.array([[0, 1], [2, 1]], np.uint8)
+    mask_image(class_ids, 3).save(tmp_path / "mask.png")
+    with Image.open(tmp_path / "mask.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), class_ids)
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), class_colors(3)[class_ids])
+
+
+def test_resizing_keeps_a_certain_class_and_moves_outlines_smoothly():
+    probabilities = np.zeros((8, 8, 2), np.float32)
+    probabilities[:, :4, 0] = 1
+    probabilities[:, 4:, 1] = 1
+    class_ids = resize_to_class_ids(probabilities, (40, 24))
+    assert class_ids.shape == (24, 40)
+    assert (class_ids[:, :20] == 0).all()
+    assert (class_ids[:, 20:] == 1).all()
+
+
+def test_overlay_leaves_the_background_as_it_is():
+    photo = Image.fromarray(np.full((2, 2, 3), 100, np.uint8))
+    overlay = np.asarray(overlay_image(photo, np.array([[0, 1], [1, 1]], np.uint8), ("pet", "background")))
+    assert (overlay[0, 1] == 100).all()
+    assert (overlay[0, 0] != 100).any()
