@@ -16,7 +16,7 @@ at_least() { printf '%s\n%s\n' "$2" "$1" | sort -C -V; }
 
 fail() {
     printf 'petseg set-up: this host has glibc %s, older than %s, and %s\n' "$host" "$needed" "$1" >&2
-    printf '  - %s\n' 'Use a newer host: Ubuntu 24.04, Debian 13, or anything else with glibc 2.39.' \
+    printf '  - %s\n' "${@:2}" 'Use a newer host: Ubuntu 24.04, Debian 13, or anything else with glibc 2.39.' \
         "Or run in a container: docker run -it -v \"\$PWD\":/petseg -w /petseg python:3.11-trixie make run" >&2
     exit 1
 }
@@ -54,9 +54,11 @@ unpack() {
     mkdir -p "$work"/{state/lists/partial,cache/archives/partial,root}
     : >"$work/state/status"
     printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$work/sources.list"
-    private_apt update || fail "apt could not read $suite from $mirror (its message is above)."
+    private_apt update || fail "apt could not read $suite from $mirror (its message is above)." \
+        'Check the network, then run make setup again.'
     (cd "$work" && private_apt download libc6 libstdc++6 libgcc-s1) ||
-        fail "apt could not download libc6 of $suite (its message is above)."
+        fail "apt could not download libc6 of $suite (its message is above)." \
+            'Check the network, then run make setup again.'
     for package in "$work"/*.deb; do dpkg-deb --extract "$package" "$work/root"; done
     mv "$work/root/usr/lib/x86_64-linux-gnu" "$work/lib"
     rm -rf "$work/lib/gconv"
@@ -64,11 +66,11 @@ unpack() {
 
 # An interpreter that names the private loader is complete: everything else is done before it takes its place.
 patch_interpreter() {
-    local own_libraries patched=$venv/bin/.python.patched
-    own_libraries=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
+    local base patched=$venv/bin/.python.patched
+    base=$("$venv/bin/python" -c 'import sys; print(sys.base_prefix)')
     cp -L "$venv/bin/python" "$patched"
     "$patchelf" --set-interpreter "$venv/glibc/ld-linux-x86-64.so.2" "$patched"
-    "$patchelf" --set-rpath "$venv/glibc:$own_libraries" --force-rpath "$patched"
+    "$patchelf" --set-rpath "$venv/glibc:$base/lib" --force-rpath "$patched"
     "$patchelf" --add-needed libstdc++.so.6 --add-needed libgcc_s.so.1 "$patched"
     "$patched" -c 'import ctypes, ssl, zlib' || fail 'the interpreter does not start with a newer one.'
     ln -sf python "$venv/bin/python3"
