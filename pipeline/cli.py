@@ -4,10 +4,10 @@ Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a run is done but
 interrupted.
 """
 
+import atexit
 import importlib
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -87,9 +87,11 @@ def exit_code(args: Sequence[str] | None = None) -> int:
 
 
 def _leave(code: int) -> None:
-    """Exits, without waiting for threads of Beam or gRPC that have not heard of it."""
+    """Exits; with TensorFlow loaded at once, for taking it down costs seconds and threads of Beam may not end at all."""
+    if "tensorflow" not in sys.modules:
+        sys.exit(code)
+    if code != INTERRUPTED:
+        atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code)

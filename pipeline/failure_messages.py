@@ -6,7 +6,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from trainer_module.errors import PetsegError
 
@@ -17,7 +17,15 @@ _END_OF_MESSAGE: Final = re.compile(r"\n\s*\n|\n(?=Traceback|During handling|The
 _MAX_CHARACTERS: Final = 2000
 
 
-def failure_message(error: BaseException, root: Path) -> str:
+class Failure(NamedTuple):
+    """What went wrong."""
+
+    message: str
+    is_foreseen: bool
+    """Whether the message says it all; else the log's last lines may help."""
+
+
+def explain_failure(error: BaseException, root: Path) -> Failure:
     """Returns what went wrong, for the user.
 
     Args:
@@ -27,15 +35,16 @@ def failure_message(error: BaseException, root: Path) -> str:
     chain = list(_chain(error))
     if any(_is_disk_full(link) for link in chain):
         free = shutil.disk_usage(root).free / 2**20
-        return (
+        message = (
             f"the disk is full (the pipeline root {str(root)!r} has {free:.0f} MiB left); free some space and run "
             "again: finished components are kept"
         )
+        return Failure(message, is_foreseen=True)
     for link in chain:
-        message = _own_message(link)
-        if message:
-            return message
-    return _last_exception_line(error)
+        own = _own_message(link)
+        if own:
+            return Failure(own, is_foreseen=True)
+    return Failure(_last_exception_line(error), is_foreseen=False)
 
 
 def log_tail(log: Path, lines: int = 15) -> list[str]:

@@ -4,6 +4,7 @@
 run could not start. TensorFlow and TFX are imported when everything that can be checked without them has been.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.config import Config
-from pipeline.failure_messages import failure_message
+from pipeline.failure_messages import explain_failure, log_tail
 from pipeline.interruption import Interruption, interruptible
 from pipeline.node_outputs import Outputs, node_facts
 from pipeline.output_capture import captured_output
@@ -87,7 +88,7 @@ class _LocalRun:
         """Runs to the end, whatever the end is."""
         self._files.config.write_text(self._config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         self._save()
-        with captured_output(self._files.log) as (stdout, stderr), self._progress_file():
+        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._progress_file():
             stream = stderr if self._request.show_on_stderr else stdout
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (
@@ -127,13 +128,10 @@ class _LocalRun:
 
     def _run(self) -> None:
         self._display.notice(_STARTING)
-        from absl import logging
         from tfx.v1.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.dag_execution import DagExecution
 
-        logging.set_verbosity(logging.INFO)
-        logging.use_absl_handler()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
         self._reap()
@@ -168,12 +166,15 @@ class _LocalRun:
     def _end_early(self, error: BaseException) -> None:
         """Leaves metadata, disk and record consistent after a failure or an interruption."""
         running = self._record.running_node()
+        self._log(error)
         if isinstance(error, KeyboardInterrupt) or self._interruption.requested:
-            where = f"in {running.id}" if running else "before the first component"
+            where = f"in {running.id}" if running else "between components"
             state, message = RunState.INTERRUPTED, f"interrupted {where}"
         else:
-            state, message = RunState.FAILED, failure_message(error, self._store.root)
-        self._log(error)
+            failure = explain_failure(error, self._store.root)
+            state, message = RunState.FAILED, failure.message
+            if not failure.is_foreseen:
+                self._display.explain(log_tail(self._files.log))
         try:
             if self._connection_config is not None:
                 self._reap()
@@ -205,6 +206,22 @@ class _LocalRun:
                 traceback.print_exception(error, file=log)
         except OSError:
             pass  # a full disk; the message is shown all the same
+
+    @contextmanager
+    def _python_log(self) -> Iterator[None]:
+        """Writes what Python's loggers say to the log, with the time; TFX's own are silent unless asked."""
+        handler = logging.FileHandler(self._files.log, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        tfx_logger = logging.getLogger("absl")
+        level = tfx_logger.level
+        tfx_logger.setLevel(logging.INFO)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+            tfx_logger.setLevel(level)
+            handler.close()
 
     @contextmanager
     def _progress_file(self) -> Iterator[None]:

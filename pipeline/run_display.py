@@ -31,6 +31,11 @@ class RunDisplay(ABC):
         self._stream = stream
         self._record = record
         self._follower = follower
+        self._log_lines: list[str] = []
+
+    def explain(self, log_lines: list[str]) -> None:
+        """Shows the last lines of the log when the run has ended."""
+        self._log_lines = log_lines
 
     @contextmanager
     @abstractmethod
@@ -79,7 +84,7 @@ class PlainDisplay(RunDisplay):
         self._print(*opening_lines(self._record))
         with self._ticking():
             yield
-        self._print(*result_lines(self._record))
+        self._print(*self._log_lines, *result_lines(self._record))
 
     def notice(self, text: str) -> None:
         self._print(text)
@@ -127,6 +132,8 @@ class LiveDisplay(RunDisplay):
         self._console.print(*opening_lines(self._record), "", sep="\n", markup=False, soft_wrap=True)
         with self._live, self._ticking():
             yield
+        for line in self._log_lines:
+            self._console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
         if self._record.nodes:
             self._console.print(nodes_table(self._record.nodes), Text())
         self._console.print(*result_lines(self._record), sep="\n", markup=False, soft_wrap=True)
@@ -175,7 +182,7 @@ class LiveDisplay(RunDisplay):
         grid.add_row(
             ProgressBar(total=1.0, completed=progress.done, width=40),
             f"step {progress.step}/{progress.steps}",
-            f"{duration(left)} left" if left is not None else "",
+            f"{duration(left)} left" if left else "",
         )
         return grid
 

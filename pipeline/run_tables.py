@@ -48,9 +48,9 @@ def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> Table
       one_line: Whether to cut what it produced to the width of the terminal, so that no row wraps.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("component", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("component", no_wrap=True, min_width=max((len(node.id) for node in nodes), default=0))
+    table.add_column("state", no_wrap=True, min_width=max(map(len, NodeState)))
+    table.add_column("time", no_wrap=True, min_width=len("59 m 59 s"), justify="right")
     table.add_column("produced", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
     for node in nodes:
         style = _NODE_STYLES[node.state]
@@ -75,7 +75,7 @@ def result_lines(record: RunRecord) -> list[str]:
     for bound in record.thresholds:
         verdict = "passed" if bound.passed else "not passed"
         comparison = _COMPARISONS.get(bound.kind, bound.kind)
-        lines.append(f"{bound.metric} {_number(bound.value)} {comparison} {bound.bound:g}: {verdict}")
+        lines.append(f"{_readable(bound.metric)} {_number(bound.value)} {comparison} {bound.bound:g}: {verdict}")
     if record.blessed is not None:
         lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
     if record.pushed_model is not None:

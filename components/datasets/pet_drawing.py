@@ -102,7 +102,7 @@ def _frame(
     matrix = rotation(rng.normal(0, 0.07)) * (rng.choice([-1, 1]), 1)
     (low, high), (head_low, head_high) = (bounds(placed(shapes, matrix, np.zeros(2))) for shapes in (body + head, head))
     extent = (high - low) * (1, 1 - cut)
-    scale = rng.triangular(0.6, 1.0, 1.4) * np.min(size / extent)
+    scale = rng.triangular(0.7, 1.0, 1.3) * np.min(size / extent)
     place = rng.beta((2, 4), 2) if cut == 0 else np.array([rng.beta(2, 2), 1])
     offset = (size - scale * extent) * place - scale * low
     offset -= np.minimum(scale * head_low + offset, 0)
@@ -128,7 +128,7 @@ def _paint_background(scene: str, shapes: list[Shape], size: tuple[int, int], rn
         shadow = ellipse((left + right) / 2, bottom - wide * 0.03, wide * spread, wide * spread * 0.16)
         polygon(draw, 2 * shadow, (20, 18, 24, 20))
     weave = np.ones(size[::-1], np.float32)
-    for amount, *divisions in rng.uniform((0.02, 12, 12), (0.08, 120, 120), (2, 3)).tolist():
+    for amount, *divisions in rng.uniform((0.01, 12, 12), (0.05, 120, 120), (2, 3)).tolist():
         grain = (_unit(size) / divisions[0], _unit(size) / divisions[1])
         weave += np.float32(amount) * _texture(size, grain, rng)
     return np.asarray(picture.reduce(2), np.float32) * weave[..., None]
@@ -137,9 +137,9 @@ def _paint_background(scene: str, shapes: list[Shape], size: tuple[int, int], rn
 def _lit(picture: Pixels, rng: Generator) -> NDArray[np.uint8]:
     """The picture under light that falls off to one side, has a tint, and leaves a little noise."""
     height, width = picture.shape[:2]
-    across, down = rng.uniform(-0.2, 0.2, 2)
+    across, down = rng.uniform(-0.15, 0.15, 2)
     gradient = 1 + across * np.linspace(-1, 1, width) + down * np.linspace(-1, 1, height)[:, None]
-    warmth = rng.uniform(0.85, 1.1) * rng.normal(1, 0.03, 3)
+    warmth = rng.uniform(0.9, 1.08) * rng.normal(1, 0.03, 3)
     lit = picture * (gradient.astype(np.float32)[..., None] * warmth.astype(np.float32))
     lit += (rng.random((height, width, 1), np.float32) - 0.5) * np.float32(rng.uniform(4, 16))
     return np.clip(lit, 0, 255, out=lit).astype(np.uint8)

@@ -9,17 +9,17 @@ from PIL import Image, ImageDraw
 from components.datasets.pet_breeds import BREEDS
 from components.datasets.pet_shapes import Colour, curve, ellipse, polygon, rotation, shade, tint, tube
 
-FABRICS = ("#b9a58a", "#8c8f94", "#7a5a43", "#d9cbb4", "#3f3c40", "#a4634a", "#6c7f8f", "#c79a5e", "#e8e2d6", "#75836a")
+FABRICS = ("#7fa3b8", "#5f7fa0", "#6f9a8c", "#b7c9d6", "#4a5f86", "#a9788f", "#8a7fb0", "#88b0a8", "#c3b4d4", "#75936a")
 GREENS = ("#7fa650", "#5f8a45", "#98ad5a", "#4d7040")
-EARTHS = ("#c9b26a", "#94804f", "#b98d4e", "#8a6a4a", "#d8c9a8", "#e6ebee")
+EARTHS = ("#a9b56a", "#94904f", "#8fa05a", "#7a8a5a", "#c8d0a8", "#d6e6ee")
 VIVIDS = ("#3f7fb5", "#c2473d", "#4f9a6a", "#e0b13c", "#7a5aa6", "#d77a9b")
 WOODS = ("#b98a5a", "#8b5f3c", "#d3b083", "#6b4a33", "#9b958c")
 
 
 def _prop_colour(rng: Generator) -> Colour:
-    """More often than not a colour that some animal wears too."""
+    """Often a colour that some animal wears too."""
     furs = BREEDS[rng.integers(len(BREEDS))].coat.split()
-    return tint(rng, *(furs if rng.random() < 0.6 else VIVIDS))
+    return tint(rng, *(furs if rng.random() < 0.3 else VIVIDS))
 
 
 def _paint_field(draw: ImageDraw.ImageDraw, width: float, height: float, rng: Generator) -> None:

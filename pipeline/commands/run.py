@@ -6,12 +6,11 @@ from typing import Final
 import click
 
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
-from pipeline.failure_messages import log_tail
 from pipeline.local_runner import RunRequest, run_pipeline
 from pipeline.run_record import NodeState, RunRecord, RunState
 
 NOT_BLESSED: Final = 3
-_EXIT_CODES: Final = {RunState.FAILED: 1, RunState.INTERRUPTED: 130}
+_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: 130}
 
 
 @click.command("run")
@@ -48,25 +47,13 @@ def run(
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     _explain_end(record)
-    ctx.exit(
-        NOT_BLESSED
-        if record.blessed is False
-        else 0
-        if record.state is RunState.COMPLETE
-        else _EXIT_CODES[record.state]
-    )
+    ctx.exit(NOT_BLESSED if (record.state, record.blessed) == (RunState.COMPLETE, False) else _EXIT_CODES[record.state])
 
 
 def _explain_end(record: RunRecord) -> None:
-    """Says on standard error what went wrong, where, and where to read on."""
+    """Says on standard error what went wrong, and where."""
     if record.state is RunState.FAILED:
-        for line in log_tail(Path(record.log)):
-            click.secho(f"  {line}", dim=True, err=True)
-        failed = [node.id for node in record.nodes if node.state is NodeState.FAILED]
-        click.secho(
-            f"error: {' '.join([*failed, 'failed' if failed else 'the run failed'])}: {record.error}",
-            fg="red",
-            err=True,
-        )
+        failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
+        click.secho(f"error: {failed} failed: {record.error}", fg="red", err=True)
     if record.state is RunState.INTERRUPTED:
         click.secho(f"{record.error}; run again to go on after the last component that finished", fg="yellow", err=True)
