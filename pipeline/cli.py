@@ -87,7 +87,7 @@ def exit_code(args: Sequence[str] | None = None) -> int:
 
 
 def _leave(code: int) -> None:
-    """Exits; with TensorFlow loaded at once, for taking it down costs seconds and threads of Beam may not end at all."""
+    """Exits; with TensorFlow loaded at once: taking it down costs seconds, and threads of Beam may not end at all."""
     if "tensorflow" not in sys.modules:
         sys.exit(code)
     if code != INTERRUPTED:

@@ -55,12 +55,13 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
     try:
         return reader(_Produced(outputs, settings))
     except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if node_id == EVALUATOR:
             raise ModelError(
-                f"{node_id} finished, but its evaluation cannot be read ({type(error).__name__}: {error}); "
+                f"{node_id} finished, but its evaluation cannot be read ({reason}); "
                 f"evaluate again with --from {node_id} --no-cache"
             ) from error
-        return NodeFacts(f"its outputs cannot be summarized: {type(error).__name__}: {error}")
+        return NodeFacts(f"its outputs cannot be summarized: {reason}")
 
 
 def _examples(produced: _Produced) -> NodeFacts:

@@ -35,7 +35,9 @@ class TrainingProgress:
         Raises:
           ValueError, KeyError, TypeError: The line is no progress.
         """
-        values: dict[str, Any] = json.loads(line)
+        values: Any = json.loads(line)
+        if not isinstance(values, dict):
+            raise TypeError(f"expected a JSON object, got {line!r}")
         metrics = {name: float(values[name]) for name in _METRICS if values.get(name) is not None}
         epoch, epochs, step, steps = (int(values[name] or 0) for name in ("epoch", "epochs", "step", "steps"))
         return cls(epoch, epochs, step, steps, metrics)

@@ -36,7 +36,7 @@ class Workplace:
             "trainer.epochs=1", "trainer.batch_size=8", "evaluation.min_accuracy_gain=0",
             "evaluation.min_accuracy=0.01",
         )  # fmt: skip
-        return load_config("demo", None, (*lenient, *overrides))
+        return load_config(preset="demo", overrides=(*lenient, *overrides))
 
     def run(self, *overrides: str) -> RunRecord:
         record = run_pipeline(self.config(*overrides), RunRequest())

@@ -1,0 +1,46 @@
+# `make` lists the targets. Every target sets up what it needs first; that is silent when nothing is to do.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast lint format lock clean
+
+BIN := .venv/bin
+SHELL_SCRIPTS := .ci/run scripts/*.sh
+CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with everything the project needs
+	@bash scripts/setup.sh
+
+run: setup ## Run the pipeline's demo, from data to pushed model
+	@$(BIN)/petseg run --preset demo
+
+test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed on)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-fast: setup ## Run the unit tests only (PYTEST_ARGS="..." is passed on)
+	$(BIN)/pytest tests/unit -n 2 $(PYTEST_ARGS)
+
+# The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
+# pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.
+lint: setup ## Check format, style, types, imports between packages, scripts and the lock
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX .tools/bin/uv lock --check --offline --quiet --python $(BIN)/python
+	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,shellcheck \
+		PRE_COMMIT_HOME=.tools/pre-commit $(BIN)/pre-commit run --all-files
+
+format: setup ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## Update uv.lock after a change of the dependencies
+	.tools/bin/uv lock --python $(BIN)/python
+
+clean: ## Remove the caches and dist (not .venv, .tools, pipeline_root)
+	rm -rf $(CACHES)
+	find pipeline components trainer_module tests -name __pycache__ -prune -exec rm -rf {} +
+	@echo 'Kept: .venv and .tools (make setup made them), pipeline_root (your runs and models).'

@@ -1,0 +1,159 @@
+"""Layers of the configuration, the text of --set, and what is said of a setting that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config, Threshold
+from pipeline.config_loading import config_toml, load_config, preset_names, setting_keys
+from trainer_module.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(text: str) -> Path:
+        file = tmp_path / "my.toml"
+        file.write_text(text)
+        return file
+
+    return write_file
+
+
+def refused(**layers) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(**layers)
+    return str(caught.value)
+
+
+def test_each_layer_overrides_the_one_below(write):
+    assert load_config() == Config()
+    blog = load_config(preset="blog")
+    assert (blog.preset, blog.trainer.epochs, blog.trainer.batch_size) == ("blog", 10, 64)
+    file = write('preset = "blog"\n[trainer]\nepochs = 20\nseed = 1')
+    assert load_config(file=file, overrides=["trainer.epochs=30"]).trainer == blog.trainer.model_copy(
+        update={"epochs": 30, "seed": 1}
+    )
+    assert load_config(preset="blog", file=write("trainer.epochs = 20")).trainer.epochs == 20
+    overridden = load_config(overrides=["trainer.epochs=1", "trainer.epochs=2", "pipeline.root=a"], pipeline_root="b")
+    assert (overridden.trainer.epochs, overridden.pipeline.root) == (2, "b")
+
+
+def test_the_presets_are_what_their_names_promise():
+    assert preset_names() == ["blog", "demo", "pets"]
+    demo, blog, pets = (load_config(preset=name) for name in ("demo", "blog", "pets"))
+    assert demo.data.dataset == "synthetic_pets"
+    assert blog.data.splits == {"train": "train", "eval": "test"}
+    assert (blog.evaluation.split, blog.data.normalization, blog.data.image_size) == ("eval", "unit", 128)
+    assert pets.data.splits == {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
+    assert (pets.evaluation.split, pets.data.normalization, pets.trainer.best_weights) == ("test", "standardize", True)
+    assert [c.pipeline.name for c in (demo, blog, pets)] == ["petseg-demo", "petseg-blog", "petseg-pets"]
+
+
+@pytest.mark.parametrize("preset", [None, *preset_names()])
+def test_what_show_config_prints_loads_to_the_same(preset, write):
+    overrides = ["trainer.early_stopping_patience=none", "evaluation.thresholds.loss.max=0.5", "push.destination=x"]
+    config = load_config(preset=preset, overrides=overrides)
+    assert load_config(file=write(config_toml(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "field", "value"),
+    [
+        ("data.data_dir=../x", "data", "data_dir", "../x"),
+        ("data.data_dir=2024", "data", "data_dir", "2024"),
+        ("data.data_dir='quoted'", "data", "data_dir", "quoted"),
+        ("data.data_dir=a=b", "data", "data_dir", "a=b"),
+        ("data.dataset=oxford_iiit_pet:4.*.*", "data", "dataset", "oxford_iiit_pet:4.*.*"),
+        ("data.download=false", "data", "download", False),
+        ("trainer.epochs = 3", "trainer", "epochs", 3),
+        ("trainer={epochs=4}", "trainer", "epochs", 4),
+        ("trainer.learning_rate=1e-4", "trainer", "learning_rate", 1e-4),
+        ("evaluation.slices=[]", "evaluation", "slices", ()),
+        ("push.destination=none", "push", "destination", None),
+    ],
+)
+def test_the_text_of_a_setting_is_toml_or_else_plain(override, section, field, value):
+    assert getattr(getattr(load_config(overrides=[override]), section), field) == value
+
+
+def test_a_table_in_a_file_replaces_and_one_key_changes_one_entry(write):
+    file = write('evaluation.split = "eval"\n[data.splits]\ntrain = "train"\neval = "test"')
+    assert load_config(file=file).data.splits == {"train": "train", "eval": "test"}
+    one = load_config(file=file, overrides=["data.splits.train=train[:5]"])
+    assert one.data.splits == {"train": "train[:5]", "eval": "test"}
+    of_defaults = load_config(overrides=["data.splits.train=train[:5]"])
+    assert of_defaults.data.splits == Config().data.splits | {"train": "train[:5]"}
+    bounds = ["evaluation.thresholds.iou_border.min=0.3", "evaluation.thresholds.iou_border.max=0.9"]
+    assert load_config(overrides=bounds).evaluation.thresholds == {"iou_border": Threshold(min=0.3, max=0.9)}
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("trainer.epoch", "trainer.epochs"),
+        ("epochs", "trainer.epochs"),
+        ("train.epochs", "trainer.epochs"),
+        ("trainer.data_dir", "data.data_dir"),
+        ("pipeline.Root", "pipeline.root"),
+        ("evaluation.thresholds.loss.mx", "evaluation.thresholds.loss.max"),
+    ],
+)
+def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest, write):
+    assert refused(overrides=[f"{key}=3"]) == f"there is no setting {key!r} (--set {key}=3); did you mean {nearest!r}?"
+    file = write(f"{key} = 3")
+    assert refused(file=file) == f"there is no setting {key!r} ({file}); did you mean {nearest!r}?"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.epochs=0", "trainer.epochs = 0 (--set trainer.epochs=0): it should be greater than or equal to 1"),
+        ("trainer.epochs=x", "trainer.epochs = 'x' (--set trainer.epochs=x): it should be a valid integer"),
+        ("trainer=3", "trainer = 3 (--set trainer=3): it should be"),
+        ("trainer.epochs.x=3", "trainer.epochs = {'x': 3} (--set trainer.epochs.x=3): it should be a valid integer"),
+        ("data.normalization=foo", "data.normalization = 'foo' (--set data.normalization=foo): it should be 'unit' or"),
+        ("data.mask_values=[1,2,999]", "data.mask_values[2] = 999 (--set data.mask_values=[1,2,999]): it should be"),
+        (
+            "evaluation.slices=species",
+            "evaluation.slices = 'species' (--set evaluation.slices=species): it should be a",
+        ),
+        ("evaluation.split=foo", "evaluation.split is 'foo', but data.splits has ['eval', 'test', 'train']"),
+        ("data.mask_values=[1,2]", "data: mask_values has 2 entries and class_names 3"),
+        ("evaluation.thresholds.foo.min=1", "evaluation.thresholds has no metric 'foo'; there are accuracy, "),
+        ("preset=blog", "--set preset=blog: start from a preset with --preset"),
+        ("trainer.epochs", "--set expects key=value, as in --set trainer.epochs=3; got 'trainer.epochs'"),
+        ("=3", "--set expects key=value"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(override, message):
+    assert refused(overrides=[override]).startswith(message)
+
+
+def test_the_error_names_the_layer_that_gave_the_value(write):
+    file = write("trainer.epochs = 0")
+    assert refused(file=file, overrides=["trainer.seed=1"]).startswith(f"trainer.epochs = 0 ({file}): ")
+    several = refused(file=file, overrides=["trainer.seed=-1"])
+    assert several.splitlines()[0] == "2 settings cannot be used:"
+    assert "trainer.seed = -1 (--set trainer.seed=-1)" in several
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[trainer\n", "is no valid TOML: Expected ']'"), ('preset = "pts"', "no preset 'pts'; did you mean 'pets'?")],
+)
+def test_a_file_that_cannot_be_read_is_named(text, message, write, tmp_path):
+    assert message in refused(file=write(text))
+    assert "No such file" in refused(file=tmp_path / "absent.toml")
+    assert "Is a directory" in refused(file=tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    assert "is no UTF-8 text" in refused(file=tmp_path / "binary")
+
+
+def test_two_presets_contradict(write):
+    assert "so --preset demo cannot be given too" in refused(preset="demo", file=write('preset = "pets"'))
+
+
+def test_setting_keys_are_the_leaves():
+    keys = setting_keys()
+    assert {"trainer.epochs", "data.splits", "evaluation.thresholds", "preset"} <= set(keys)
+    assert "trainer" not in keys

@@ -1,0 +1,106 @@
+"""What each component is said to have produced."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.config_loading import load_config
+from pipeline.node_outputs import node_facts
+from pipeline.run_record import DatasetRecord
+from trainer_module.errors import ModelError
+
+
+class FakeArtifact:
+    def __init__(self, uri="", **properties) -> None:
+        self.uri = str(uri)
+        self._properties = properties
+
+    def get_string_custom_property(self, name: str) -> str:
+        return self._properties.get(name, "")
+
+    def get_int_custom_property(self, name: str) -> int:
+        return self._properties.get(name, 0)
+
+
+def facts(node_id: str, output: str, artifact: FakeArtifact):
+    return node_facts(node_id, {output: [artifact]}, load_config().model_dump(mode="json"))
+
+
+def test_examples_name_the_data():
+    counts = json.dumps({"train": 3680, "eval": 3669})
+    artifact = FakeArtifact(dataset_name="oxford_iiit_pet", dataset_version="4.0.0", split_counts=counts)
+    found = facts("TfdsExampleGen", "examples", artifact)
+    assert found.summary == "oxford_iiit_pet 4.0.0: 3,680 train, 3,669 eval"
+    dataset = DatasetRecord(name="oxford_iiit_pet", version="4.0.0", splits={"train": 3680, "eval": 3669})
+    assert found.fields == {"dataset": dataset}
+
+
+@pytest.mark.parametrize(
+    ("per_split", "summary"), [([0, 0], "no anomalies"), ([1, 0], "1 anomaly"), ([1, 2], "3 anomalies")]
+)
+def test_anomalies_are_counted_over_the_splits(per_split, summary, tmp_path):
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    for split, count in enumerate(per_split):
+        anomalies = anomalies_pb2.Anomalies()
+        for feature in range(count):
+            anomalies.anomaly_info[f"f{feature}"].description = "odd"
+        (tmp_path / f"Split-{split}").mkdir()
+        (tmp_path / f"Split-{split}" / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
+    assert facts("ExampleValidator", "anomalies", FakeArtifact(tmp_path)).summary == summary
+
+
+@pytest.mark.parametrize(
+    ("last", "numbers"),
+    [
+        ({"loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7}, "val loss 0.6000, val accuracy 0.7000"),
+        ({"loss": 0.5, "accuracy": 0.8}, "loss 0.5000, accuracy 0.8000"),
+    ],
+)
+def test_training_tells_its_size_and_end(last, numbers, tmp_path):
+    history = {"model": "blog", "parameters": 5460163, "epochs": [{"epoch": 1, **last}]}
+    (tmp_path / "history.json").write_text(json.dumps(history))
+    found = facts("Trainer", "model_run", FakeArtifact(tmp_path))
+    assert found.summary == f"5,460,163 parameters, 1 epoch, {numbers}"
+    assert found.fields == {"parameters": 5460163}
+
+
+@pytest.fixture
+def evaluation(monkeypatch):
+    threshold = {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False}
+    result = SimpleNamespace(
+        metrics={"accuracy": 0.9, "mean_iou": 0.7}, slices=[], thresholds=[threshold], blessed=False
+    )
+    monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=lambda _: result))
+    return result
+
+
+def test_the_evaluation_tells_numbers_and_verdict(evaluation):
+    found = facts("Evaluator", "evaluation", FakeArtifact())
+    assert found.summary == "accuracy 0.9000, mean IoU 0.7000: not blessed (loss)"
+    assert found.fields["metrics"] == evaluation.metrics
+    assert found.fields["blessed"] is False
+
+
+def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
+    evaluation.thresholds[0].pop("passed")
+    with pytest.raises(
+        ModelError, match=r"its evaluation cannot be read \(ValidationError.*--from Evaluator --no-cache"
+    ):
+        facts("Evaluator", "evaluation", FakeArtifact())
+
+
+def test_a_push_is_a_directory_that_is_there(tmp_path):
+    pushed = FakeArtifact(pushed=1, pushed_destination=str(tmp_path))
+    assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": str(tmp_path)}
+    gone = facts("Pusher", "pushed_model", FakeArtifact(pushed=1, pushed_destination="/nowhere"))
+    assert (gone.fields, "is gone" in gone.summary) == ({}, True)
+    assert facts("Pusher", "pushed_model", FakeArtifact(pushed=0)).fields == {}
+
+
+def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
+    assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
+    assert node_facts("Trainer", {}, {}).summary == ""
+    assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary
