@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.source import TfdsSource, open_dataset
+from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset
 from trainer_module.errors import DataError
 
 DATASET_NAME_PROPERTY = "dataset_name"
@@ -63,11 +63,15 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """Writes the splits, and records data set, version and counts on the artifact.
 
         Raises:
-          ConfigError, DataError: As `open_dataset` and `ExampleConverter` say.
+          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say.
         """
         source, splits = source_and_splits(exec_properties)
         builder = open_dataset(source, splits)
-        super().Do(input_dict, output_dict, exec_properties)
+        try:
+            super().Do(input_dict, output_dict, exec_properties)
+        except Exception:
+            check_shards(builder, splits.values())
+            raise
 
         artifact = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         for split in splits:

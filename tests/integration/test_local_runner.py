@@ -58,7 +58,8 @@ def root(tmp_path):
 
 
 def run(root: Path, *overrides: str, trainer: str = "", **request) -> RunRecord:
-    config = load_config(preset="demo", overrides=["trainer.epochs=2", *overrides], pipeline_root=str(root))
+    own = ["pipeline.name=petseg-demo", "trainer.epochs=2", *overrides]
+    config = load_config(overrides=own, pipeline_root=str(root))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(fake_pipeline.TRAINER_VARIABLE, trainer)
         return run_pipeline(config, RunRequest(create_pipeline=fake_pipeline.create_pipeline, **request))

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.source import TfdsSource, identity, open_dataset
+from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -118,6 +118,17 @@ def test_identity_changes_with_the_slice_and_with_the_bytes(source, data_dir, tm
     content[-10] ^= 1
     shard.write_bytes(content)
     assert identity(copy, ["train"]) != identity(builder, ["train"])
+
+
+def test_damaged_file_is_named(source, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "copy")
+    builder = open_dataset(source(data_dir=str(tmp_path / "copy")), {"train": "train"})
+    check_shards(builder, ["train", "test"])
+    (shard,) = (tmp_path / "copy").rglob("*test.tfrecord*")
+    shard.write_bytes(shard.read_bytes()[:-30])
+    check_shards(builder, ["train"])
+    with pytest.raises(DataError, match=r"shapes-test\.tfrecord.* is damaged"):
+        check_shards(builder, ["train", "test"])
 
 
 def _encoded(shape, value=0):
