@@ -116,7 +116,7 @@ class _LocalRun:
         try:
             self._run()
         except (Exception, KeyboardInterrupt) as error:
-            if False:
+            if isinstance(error, ConfigError) and not self._record.nodes:
                 raise
             self._end_early(error)
         else:

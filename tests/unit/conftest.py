@@ -101,6 +101,22 @@ def transformed(raw_examples: list[RawExample], tmp_path_factory: pytest.TempPat
     return Transformed(data, transform_output, features, [records])
 
 
+@pytest.fixture(scope="session")
+def identity_export(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An exported network that answers its input: three channels are three logits, so outputs show preprocessing."""
+    import keras
+
+    from trainer_module.signatures import export_model
+
+    size = transformed.data.image_size
+    image = keras.Input((size, size, 3))
+    logits = keras.layers.Dense(3, kernel_initializer="identity")(image)
+    directory = str(tmp_path_factory.mktemp("export") / "1")
+    model = keras.Model(image, logits, name="identity")
+    export_model(model, transformed.transform_output, transformed.data, directory)
+    return directory
+
+
 def _stacked(values: list[Any]) -> np.ndarray:
     """Stacks numbers; byte strings stay objects, for NumPy's own would lose trailing zeros."""
     return np.array(values, object) if isinstance(values[0], bytes) else np.array(values)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,18 +10,7 @@ import tensorflow as tf
 from trainer_module import features
 from trainer_module.losses import example_loss, training_loss
 from trainer_module.preprocessing import decode_image, normalize, resize_image, resize_mask, to_class_ids
-from trainer_module.signatures import confusion_matrices, export_model
-
-
-@pytest.fixture(scope="module")
-def identity_export(transformed, tmp_path_factory):
-    """A network that answers its input: three channels are three logits, so that signatures show preprocessing."""
-    size = transformed.data.image_size
-    image = keras.Input((size, size, 3))
-    model = keras.Model(image, keras.layers.Dense(3, kernel_initializer="identity")(image), name="identity")
-    directory = str(tmp_path_factory.mktemp("export") / "1")
-    export_model(model, transformed.transform_output, transformed.data, directory)
-    return directory
+from trainer_module.signatures import confusion_matrices
 
 
 @pytest.fixture(scope="module")
