@@ -77,4 +77,4 @@ def _listen(wakeup: int, on_request: Callable[[], None], on_abort: Callable[[], 
             on_request()
         elif time.monotonic() - first > _ECHO_SECONDS:
             on_abort()
-            pass
+            os._exit(EXIT_CODE)

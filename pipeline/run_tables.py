@@ -25,7 +25,7 @@ _RUN_STYLES: Final = {
     RunState.INTERRUPTED: "yellow",
 }
 _COMPARISONS: Final = {"min": "≥", "max": "≤"}
-_HEADLINE_METRICS: Final = ("accuracy", "mean_iou", "loss")
+_HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
 
 def duration(seconds: float | None) -> str:
@@ -97,16 +97,17 @@ def run_details(record: RunRecord) -> RenderableType:
 
 
 def runs_table(records: Sequence[RunRecord]) -> Table:
-    """Returns one row a run."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("run", "pipeline", "preset", "state", "time", *map(_readable, _HEADLINE_METRICS), "blessed"):
-        table.add_column(column, no_wrap=column == "run", justify="right" if column == "time" else "left")
+    """Returns one row a run; in 80 columns only the pipeline's name is cut."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    widths = {"run": 22, "state": 11, "time": 9, **{_readable(name): 8 for name in _HEADLINE_METRICS}, "blessed": 7}
+    for column, width in widths.items():
+        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
+    table.add_column("pipeline", no_wrap=True, overflow="ellipsis")
     for record in records:
         metrics = [_number(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
         blessed = {True: "yes", False: "no", None: ""}[record.blessed]
         state = Text(record.state, _RUN_STYLES[record.state])
-        head = (record.run_id, record.pipeline, record.preset or "", state, duration(record.seconds))
-        table.add_row(*head, *metrics, blessed)
+        table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
     return table
 
 

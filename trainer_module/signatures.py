@@ -34,7 +34,7 @@ class SegmentationModel(tf.Module):
     def __init__(self, model: keras.Model, transform_output: tft.TFTransformOutput, data: DataConfig) -> None:
         super().__init__(name="petseg")
         # Behind a function, the Keras model is not tracked: only its weights are saved.
-        self._network = lambda image: model(image, training=False)
+        self._network: Callable[[tf.Tensor], tf.Tensor] = lambda image: model(image, training=False)
         self._data = data
         self._weights = [weight.value for weight in model.weights]
         self._transform = transform_output.transform_features_layer()
