@@ -168,7 +168,8 @@ class _LocalRun:
         running = self._record.running_node()
         self._log(error)
         if isinstance(error, KeyboardInterrupt) or self._interruption.requested:
-            where = f"in {running.id}" if running else "between components"
+            idle = "between components" if self._record.nodes else "before the first component"
+            where = f"in {running.id}" if running else idle
             state, message = RunState.INTERRUPTED, f"interrupted {where}"
         else:
             failure = explain_failure(error, self._store.root)
