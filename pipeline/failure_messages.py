@@ -12,7 +12,7 @@ from trainer_module.errors import PetsegError
 
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _DISK_FULL: Final = ("No space left on device", "database or disk is full")
-_BEAM_SUFFIX: Final = re.compile(r"\s*\[while running .*?\]|\s*\[?\w*Error while running .*", re.DOTALL)
+_BEAM_SUFFIX: Final = re.compile(r"\s*\[while running '.*?'\]|\s*\[?\w*Error while running .*", re.DOTALL)
 _END_OF_MESSAGE: Final = re.compile(r"\n\s*\n|\n(?=Traceback|During handling|The above exception)")
 _MAX_CHARACTERS: Final = 2000
 

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
@@ -187,4 +188,6 @@ def _file_identity(path: str) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """Returns the first line of a message, without the names of TensorFlow's internals around it."""
+    line = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).strip().split("\n")[0])
+    return line.strip() or type(error).__name__
