@@ -27,9 +27,10 @@ lint: setup ## Check format, style, types, imports between packages, scripts and
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
-	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX .tools/bin/uv lock --check --offline --quiet --python $(BIN)/python
+	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX .tools/bin/uv lock --check --offline --quiet --python $(BIN)/python || \
+		{ echo 'uv.lock does not fit pyproject.toml: run make lock'; exit 1; }
 	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,shellcheck \
 		PRE_COMMIT_HOME=.tools/pre-commit $(BIN)/pre-commit run --all-files
 

