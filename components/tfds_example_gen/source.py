@@ -77,7 +77,7 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
             "List what there is with tfds.list_builders(); name the module of your own builder in data.builder_modules."
             f"{_suggestion(source)}"
         ) from error
-    except (AssertionError, ValueError) as error:
+    except (AssertionError, TypeError, ValueError) as error:
         raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {_first_line(error)}") from error
 
 

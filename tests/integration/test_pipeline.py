@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+import tensorflow_transform as tft
 
 from components.tfds_example_gen.source import TfdsSource
 from pipeline import graph
@@ -16,8 +17,10 @@ from pipeline.dataset_evaluation import evaluate_model
 from pipeline.local_runner import RunRequest, run_pipeline
 from pipeline.run_record import RunRecord, RunState
 from pipeline.served_model import ServedModel
+from trainer_module.dataset import eval_dataset
 from trainer_module.segmentation_metrics import segmentation_metrics
 
+PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "ImportSchemaGen", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer", "Evaluator",
     "Pusher",
@@ -130,3 +133,19 @@ def test_other_data_runs_everything_that_reads_it(workplace):
     record = workplace.run("data.splits.train=train[:12]")
     assert _executed(record) == set(NODES) - {"ImportSchemaGen"}
     assert record.dataset.splits["train"] == 12
+
+
+@pytest.mark.skipif(not PETS_ORIGINAL.is_dir(), reason="needs the real data in ../shared/data/pets_original")
+def test_photos_of_every_size_become_examples_of_one_size(tmp_path):
+    """The files are untouched: 116 to 1,646 pixels a side."""
+    workplace = Workplace(tmp_path)
+    overrides = ("data.dataset=oxford_iiit_pet:4.*.*", f"data.data_dir={PETS_ORIGINAL}", "data.splits.train=train[:60]")
+    record = run_pipeline(workplace.config(*overrides), RunRequest(to_node="Transform"))
+    assert record.state is RunState.COMPLETE, record.error
+    (examples,) = (tmp_path / "artifacts" / "petseg-demo" / "Transform" / "transformed_examples").iterdir()
+    transform_output = tft.TFTransformOutput(str(next((examples.parents[1] / "transform_graph").iterdir())))
+    batches = eval_dataset([str(examples / "Split-train" / "*")], transform_output, 48, batch_size=16)
+    images, class_ids = (np.concatenate(parts) for parts in zip(*batches.as_numpy_iterator(), strict=True))
+    assert images.shape == (60, 48, 48, 3)
+    assert 0.15 < (class_ids == 0).mean() < 0.45
+    assert set(np.unique(class_ids)) == {0, 1, 2}
