@@ -1,5 +1,6 @@
 """Transformed examples as batches for Keras."""
 
+import os
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ from trainer_module import features
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
 
 _SHUFFLE_BUFFER_EXAMPLES = 4096
+_PREFETCHED_BATCHES = 4
 
 
 def count_examples(file_patterns: Sequence[str]) -> int:
@@ -63,9 +65,15 @@ def _batches(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return normalize(image, offset, scale), class_ids
 
+    # No autotuning: its thread keeps an iterator from closing, for up to 45 seconds at the end of a training of two
+    # minutes, and its buffers grow with the memory there is.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    parallelism = os.cpu_count() or 1
     return (
-        records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        records.map(parse, num_parallel_calls=parallelism)
         .batch(batch_size)
-        .map(to_model_input, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(to_model_input, num_parallel_calls=parallelism)
+        .prefetch(_PREFETCHED_BATCHES)
+        .with_options(options)
     )
