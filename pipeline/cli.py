@@ -5,7 +5,6 @@ interrupted.
 """
 
 import atexit
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Final
 
 import click
 
+from pipeline.commands.lazy_group import LazyGroup
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -24,39 +24,13 @@ _COMMANDS: Final = {
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
+    "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),
+    "schedule": ("pipeline.commands.schedule.group:schedule", "Retrain at declared times."),
     "show-config": ("pipeline.commands.show_config:show_config", "Print the resolved configuration."),
 }
-"""Command name to where its click command is, and the line that the help shows."""
 
 
-class _LazyGroup(click.Group):
-    """A group that knows its commands by name only."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from pipeline.suggestions import nearest
-
-            ctx.fail(f"there is no command {args[0]!r}; did you mean {nearest(args[0], _COMMANDS)!r}?")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (_, help_line) in _COMMANDS.items()])
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, commands_table=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="petseg", prog_name="petseg", message="%(prog)s %(version)s")
 def cli() -> None:
     """Train, gate and push a U-Net for semantic segmentation, as one TFX pipeline."""

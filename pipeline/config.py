@@ -8,6 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.kubeflow.config import KubeflowConfig
+from pipeline.scheduling.config import ScheduleConfig
 from trainer_module.config import IMAGE_SIZES, DataConfig, Section, TrainerConfig
 from trainer_module.segmentation_metrics import metric_names
 
@@ -92,6 +94,8 @@ class Config(Section):
     trainer: TrainerConfig = TrainerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     push: PushConfig = PushConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
 
     @property
     def data_dir(self) -> str:
