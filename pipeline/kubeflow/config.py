@@ -13,6 +13,9 @@ DEFAULT_PIPELINE_ROOT: Final = "minio://mlpipeline/v2/artifacts"
 REMOTE_SCHEMES: Final = ("gs", "s3", "minio")
 """The object stores that the launcher of Kubeflow Pipelines reads and writes."""
 
+POD_SCRATCH: Final = "/tmp/petseg"
+"""Directory of a pod that nothing outlives."""
+
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 _LABEL_KEY: Final = re.compile(rf"({_DNS_LABEL}(\.{_DNS_LABEL})*/)?[A-Za-z0-9]([\w.-]{{0,61}}[A-Za-z0-9])?", re.ASCII)
@@ -81,7 +84,7 @@ class SecretVariable(Section):
 
 
 class Volume(Section):
-    """A PersistentVolumeClaim that every component mounts."""
+    """A PersistentVolumeClaim, and where the components that need it mount it."""
 
     claim: ObjectName
     mount_path: str = Field(pattern=r"^/[^:]+$")
@@ -174,12 +177,12 @@ class KubeflowConfig(Section):
 
     trainer: TrainerPod = TrainerPod()
 
-    data_cache: Volume | None = None
+    data_cache: Volume | None = Volume(claim="petseg-data", mount_path="/cache")
     """Volume that keeps prepared data sets and training checkpoints between pods; without it every run prepares the
     data again, and a pre-empted training starts again."""
 
-    serving_volume: Volume | None = None
-    """Volume that models are pushed to, when they are not pushed to `gs://`."""
+    serving_volume: Volume | None = Volume(claim="petseg-serving", mount_path="/serving")
+    """Volume that models are pushed to, when `push.destination` does not name another place."""
 
     secrets: tuple[SecretVariable, ...] = ()
     """Environment variables of every component."""
