@@ -1,0 +1,131 @@
+"""What can go wrong between petseg and the Kubeflow Pipelines API, each in one sentence with what to do about it."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trainer_module.errors import PetsegError
+
+PORT_FORWARD: Final = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
+
+_LONGEST_MESSAGE: Final = 600
+_TOKEN: Final = re.compile(r"Bearer \S+", re.IGNORECASE)
+_TEMPORARY: Final = frozenset({429, 500, 502, 503, 504})
+
+
+class KubeflowApiError(PetsegError):
+    """A request to the API failed."""
+
+    def __init__(self, message: str, status: int | None = None, *, is_temporary: bool = False) -> None:
+        """Constructs the error.
+
+        Args:
+          message: What the user sees.
+          status: HTTP status of the answer; None when there was none.
+          is_temporary: Whether the same request may succeed later.
+        """
+        super().__init__(message)
+        self.status = status
+        self.is_temporary = is_temporary
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whom the client talks to, and as whom; never the token itself."""
+
+    host: str
+    namespace: str
+    token_variable: str
+    has_token: bool
+    ca_certificate: str | None
+
+
+@contextmanager
+def translated_errors(what: str, access: Access) -> Iterator[None]:
+    """Turns what the block's requests raise into errors that say what to do.
+
+    Args:
+      what: What the block does, as it reads after "cannot": `"create the run"`.
+      access: Whom the requests go to.
+
+    Raises:
+      KubeflowApiError: A request failed.
+    """
+    from pipeline.kubeflow.api_transport import ApiException, NotJsonError, TransportError
+
+    try:
+        yield
+    except ApiException as error:
+        raise _refusal(what, access, error) from None
+    except NotJsonError as error:
+        raise KubeflowApiError(
+            f"cannot {what}: {access.host} answered with {error} instead of JSON, as a login page does; check "
+            f"kubeflow.host, {_token_advice(access)}, or reach the API directly: {PORT_FORWARD}"
+        ) from None
+    except TransportError as error:
+        raise _no_answer(what, access, error) from None
+
+
+def _refusal(what: str, access: Access, error: Any) -> KubeflowApiError:
+    """Returns the error for an answer that is no success."""
+    status, said = error.status, _server_message(error)
+    told = f": {said}" if said else ""
+    where = f"{access.host} answered {status}"
+    reason = {
+        401: f"{where}, not authenticated{told}; {_token_advice(access)}",
+        403: f"{where}, not allowed{told}; the account of the token needs the rights for the namespace "
+        f"{access.namespace!r} (kubeflow.namespace); {_token_advice(access)}",
+        404: said or f"{where}, not found; is kubeflow.host the API of Kubeflow Pipelines v2?",
+        409: f"{where}, it exists already{told}",
+        413: f"{where}, the package is too large{told}",
+        429: f"{where}, too many requests{told}; try again later",
+    }.get(status, f"{where}{told}")
+    advice = "; try again later, and see the log of the server: kubectl logs -n kubeflow deploy/ml-pipeline"
+    if status is not None and status >= 500:
+        reason += advice
+    return KubeflowApiError(f"cannot {what}: {reason}", status, is_temporary=status in _TEMPORARY)
+
+
+def _no_answer(what: str, access: Access, error: BaseException) -> KubeflowApiError:
+    """Returns the error for a request that no server answered."""
+    from urllib3 import exceptions
+
+    cause = getattr(error, "reason", None) or error
+    outcome = "; what was asked for may have happened all the same" if cause is error else ""
+    if isinstance(cause, exceptions.NameResolutionError | socket.gaierror):
+        reason = f"the name in {access.host} cannot be resolved; check kubeflow.host, or forward a port: {PORT_FORWARD}"
+    elif isinstance(cause, exceptions.SSLError):
+        given = f"is {access.ca_certificate!r}" if access.ca_certificate else "is not set"
+        reason = (
+            f"no trusted TLS connection to {access.host}: {cause}; kubeflow.ca_certificate, the file with the "
+            f"authority that signed the server's certificate, {given}"
+        )
+    elif isinstance(cause, exceptions.NewConnectionError | exceptions.ConnectTimeoutError):
+        reason = f"{access.host} cannot be reached; set kubeflow.host, or forward a port to it: {PORT_FORWARD}"
+    elif isinstance(cause, exceptions.ReadTimeoutError):
+        reason = f"{access.host} did not answer in time{outcome}"
+    else:
+        reason = f"the connection to {access.host} broke off ({cause}){outcome}"
+    return KubeflowApiError(f"cannot {what}: {reason}", is_temporary=not isinstance(cause, exceptions.SSLError))
+
+
+def _token_advice(access: Access) -> str:
+    if access.has_token:
+        return f"renew the token in the environment variable {access.token_variable} (kubeflow.token_variable)"
+    return f"set the environment variable {access.token_variable} to a bearer token (kubeflow.token_variable)"
+
+
+def _server_message(error: Any) -> str:
+    """Returns what the server says went wrong, in one line."""
+    body = error.body or ""
+    try:
+        values = json.loads(body)
+    except ValueError:
+        values = body if not body.lstrip().startswith("<") else ""
+    if isinstance(values, dict):
+        values = next((values[key] for key in ("message", "error_message", "error") if values.get(key)), "")
+    return _TOKEN.sub("Bearer ***", " ".join(str(values).split()))[:_LONGEST_MESSAGE]

@@ -1,0 +1,90 @@
+"""The generated client of the Kubeflow Pipelines API, with timeouts, bounded retries, and answers that are JSON.
+
+Imported by the client when it connects, so that help and mistakes are answered without it. `kfp.Client` is not used: it
+keeps settings of its own in the home directory, prints links, and waits half a minute for a server that is not there.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import kfp_server_api  # type: ignore[import-untyped]
+import urllib3
+from urllib3.util import Retry
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 60
+ATTEMPTS: Final = 4
+"""Most times that one request is sent."""
+
+LONGEST_PAUSE_SECONDS: Final = 60
+"""Longest that a server's Retry-After is obeyed."""
+
+_BUSY: Final = 429
+_TEMPORARY: Final = frozenset({_BUSY, 500, 502, 503, 504})
+
+ApiException = kfp_server_api.ApiException
+TransportError = urllib3.exceptions.HTTPError
+models = kfp_server_api.models
+services = kfp_server_api.api
+
+
+class NotJsonError(Exception):
+    """The server answered with something else than JSON, as the login page of a proxy does."""
+
+
+class PatientRetry(Retry):
+    """Retries what was not started, and what may be done twice; a request that was refused as too many, always."""
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        if status_code == _BUSY:
+            return bool(self.total)
+        return super().is_retry(method, status_code, has_retry_after)
+
+
+class ApiClient(kfp_server_api.ApiClient):
+    """The generated client: every request has a timeout, every answer is JSON or an error."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["_request_timeout"] = kwargs.get("_request_timeout") or (CONNECT_SECONDS, READ_SECONDS)
+        return super().request(*args, **kwargs)
+
+    def deserialize(self, response: Any, response_type: Any) -> Any:
+        try:
+            json.loads(response.data)
+        except ValueError as error:
+            raise NotJsonError(response.getheader("content-type") or "no content type") from error
+        return super().deserialize(response, response_type)
+
+
+def open_api_client(
+    host: str, token: Callable[[], str] | None, ca_certificate: str | None, backoff_seconds: float
+) -> ApiClient:
+    """Returns a client of the server; nothing is sent yet.
+
+    Args:
+      host: URL of the server.
+      token: Returns the bearer token, asked before each request since it may be renewed. None: no token.
+      ca_certificate: File with the certificate authority of the server. None: the well-known ones.
+      backoff_seconds: Pause before the second retry; it doubles with each further one.
+    """
+    configuration = kfp_server_api.Configuration(host=host.rstrip("/"))
+    configuration.ssl_ca_cert = ca_certificate
+    configuration.retries = PatientRetry(
+        total=ATTEMPTS - 1,
+        other=0,
+        status_forcelist=_TEMPORARY,
+        backoff_factor=backoff_seconds / 2,
+        retry_after_max=LONGEST_PAUSE_SECONDS,
+        raise_on_status=False,
+    )
+    if token is not None:
+        current = token
+
+        def renew(renewed: Any) -> None:
+            renewed.api_key["authorization"] = current()
+
+        configuration.api_key = {"authorization": ""}
+        configuration.api_key_prefix = {"authorization": "Bearer"}
+        configuration.refresh_api_key_hook = renew
+    return ApiClient(configuration)
