@@ -1,0 +1,196 @@
+"""A run that keeps a record and shows itself, whatever executes its components.
+
+A runner says by `RecordedRun` how its components are executed; the record, the display, the log, the training progress,
+interruptions and the message of a failure are the same for every runner.
+"""
+
+import logging
+import os
+import shutil
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pipeline.failure_messages import explain_failure, log_tail
+from pipeline.interruption import Interruption, interruptible
+from pipeline.node_outputs import Outputs, node_facts
+from pipeline.output_capture import captured_output
+from pipeline.run_display import RunDisplay, open_display
+from pipeline.run_record import NodeState, RunRecord, RunState
+from pipeline.run_store import RunFiles, RunStore
+from pipeline.training_progress import PROGRESS_FILE_VARIABLE, ProgressFollower
+from trainer_module.errors import ConfigError, PetsegError
+
+_STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
+
+
+class RecordedRun(ABC):
+    """One run that goes on; it hears of every component and keeps record and display up to date."""
+
+    def __init__(self, store: RunStore, files: RunFiles, record: RunRecord, *, show_on_stderr: bool) -> None:
+        """Constructs the run.
+
+        Args:
+          store: Where it is recorded.
+          files: Its own files there.
+          record: Its record, without components as yet.
+          show_on_stderr: Whether the display goes to standard error, to keep standard output for a machine.
+        """
+        self._store = store
+        self._files = files
+        self._record = record
+        self._show_on_stderr = show_on_stderr
+        self._started = self._node_started = time.monotonic()
+        self._display: RunDisplay
+        self._interruption: Interruption
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Fills `_record.nodes`, then executes the components; each is reported as it starts and finishes."""
+
+    @abstractmethod
+    def _tidy(self) -> None:
+        """Leaves metadata and disk consistent after a failure or an interruption."""
+
+    def _abort(self) -> None:
+        """Called just before the process exits at once, from another thread."""
+        self._display.abort()
+
+    def execute(self) -> RunRecord:
+        """Runs to the end, whatever the end is.
+
+        Raises:
+          ConfigError: The run could not start.
+        """
+        self._save()
+        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._progress_file():
+            stream = stderr if self._show_on_stderr else stdout
+            self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
+            with (
+                interruptible(lambda: self._display.notice(_STOPPING), self._abort) as self._interruption,
+                self._display.live(),
+            ):
+                self._run_to_end()
+        return self._record
+
+    def node_started(self, node_id: str) -> None:
+        self._interruption.check()
+        self._node_started = time.monotonic()
+        self._change(node_id, NodeState.RUNNING)
+
+    def node_finished(self, node_id: str, state: NodeState, outputs: Outputs) -> None:
+        facts = node_facts(node_id, outputs, self._record.settings)
+        for name, value in facts.fields.items():
+            setattr(self._record, name, value)
+        if state is not NodeState.SKIPPED:
+            self._record.node(node_id).summary = facts.summary
+        self._change(node_id, state)
+        self._interruption.check()
+
+    def _run_to_end(self) -> None:
+        try:
+            self._run()
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, ConfigError) and not self._record.nodes:
+                raise
+            self._end_early(error)
+        else:
+            self._record.finish(RunState.COMPLETE)
+        try:
+            self._save()
+        except OSError as error:
+            self._log(error)
+
+    def _end_early(self, error: BaseException) -> None:
+        """Leaves metadata, disk and record consistent after a failure or an interruption."""
+        running = self._record.running_node()
+        self._log(error)
+        if isinstance(error, KeyboardInterrupt) or self._interruption.requested:
+            idle = "between components" if self._record.nodes else "before the first component"
+            where = f"in {running.id}" if running else idle
+            state, message = RunState.INTERRUPTED, f"interrupted {where}"
+        else:
+            failure = explain_failure(error, self._store.root)
+            state, message = RunState.FAILED, failure.message
+            if not failure.is_foreseen:
+                self._display.explain(log_tail(self._files.log))
+        try:
+            self._tidy()
+        except PetsegError as tidy_error:
+            self._log(tidy_error)
+        self._record.finish(state, message)
+        if running is not None:
+            running.seconds = self._node_seconds()
+            self._display.node_changed(running)
+
+    def _change(self, node_id: str, state: NodeState) -> None:
+        node = self._record.node(node_id)
+        node.state = state
+        if state not in (NodeState.RUNNING, NodeState.SKIPPED):
+            node.seconds = self._node_seconds()
+        self._save()
+        self._display.node_changed(node)
+
+    def _node_seconds(self) -> float:
+        return round(time.monotonic() - self._node_started, 3)
+
+    def _save(self) -> None:
+        self._record.seconds = round(time.monotonic() - self._started, 3)
+        self._record.save(self._files.record)
+
+    def _log(self, error: BaseException) -> None:
+        try:
+            with self._files.log.open("a", encoding="utf-8") as log:
+                traceback.print_exception(error, file=log)
+        except OSError:
+            pass  # a full disk; the message is shown all the same
+
+    @contextmanager
+    def _python_log(self) -> Iterator[None]:
+        """Writes what Python's loggers say to the log, with the time; TFX's own are silent unless asked."""
+        handler = logging.FileHandler(self._files.log, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        tfx_logger = logging.getLogger("absl")
+        level = tfx_logger.level
+        tfx_logger.setLevel(logging.INFO)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+            tfx_logger.setLevel(level)
+            handler.close()
+
+    @contextmanager
+    def _progress_file(self) -> Iterator[None]:
+        """Tells the Trainer where to write its progress."""
+        os.environ[PROGRESS_FILE_VARIABLE] = str(self._files.progress)
+        try:
+            yield
+        finally:
+            del os.environ[PROGRESS_FILE_VARIABLE]
+
+
+def record_run(store: RunStore, make_run: Callable[[str, RunFiles], RecordedRun]) -> RunRecord:
+    """Makes a run under a pipeline root and executes it; one that could not start leaves nothing.
+
+    Args:
+      store: The pipeline root, which is held until the run has ended.
+      make_run: Makes the run, given its id and its files.
+
+    Raises:
+      ConfigError: The run could not start.
+      PetsegError: The pipeline root cannot be written to, is full, or is used by another run.
+    """
+    store.prepare()
+    run_id = store.new_run_id()
+    with store.lock(run_id):
+        files = store.create_run(run_id)
+        try:
+            return make_run(run_id, files).execute()
+        except ConfigError:
+            shutil.rmtree(files.directory, ignore_errors=True)
+            raise
