@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a run is done but
 interrupted.
 """
 
-import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +12,11 @@ from typing import Final
 import click
 
 from pipeline.commands.lazy_group import LazyGroup
+from pipeline.process_exit import INTERRUPTED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
 BAD_USAGE: Final = 2
-INTERRUPTED: Final = 130
 
 _COMMANDS: Final = {
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
@@ -38,7 +37,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
-    _leave(exit_code(args))
+    leave(exit_code(args))
 
 
 def exit_code(args: Sequence[str] | None = None) -> int:
@@ -58,14 +57,3 @@ def exit_code(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on, as in `petseg runs | head -1`
         return FAILURE
     return code if isinstance(code, int) else 0
-
-
-def _leave(code: int) -> None:
-    """Exits; with TensorFlow loaded at once: taking it down costs seconds, and threads of Beam may not end at all."""
-    if "tensorflow" not in sys.modules:
-        sys.exit(code)
-    if code != INTERRUPTED:
-        atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -1,16 +1,21 @@
 """The graph: every component of the pipeline in order, the same for every runner."""
 
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from google.protobuf import message
+from google.protobuf import message, text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
+from components.import_schema.component import ImportSchema
+from components.model_pusher.component import ModelPusher
 from components.segmentation_evaluation.metric import eval_config
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
+from trainer_module.errors import ConfigError
 
 _PREPROCESSING_MODULE = "trainer_module.preprocessing"
 _TRAINER_MODULE = "trainer_module.trainer"
@@ -38,22 +43,22 @@ def create_pipeline(
     example_gen = TfdsExampleGen(_source(config), data.splits)
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=_schema_file(config))
+    import_schema = ImportSchema(_schema_text(config.data.schema_file))
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
     statistics_gen = tfx.components.StatisticsGen(
-        examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
+        examples=example_gen.outputs["examples"], schema=import_schema.outputs["schema"]
     )
 
     # Anomalies of the statistics against the schema.
     example_validator = tfx.components.ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+        statistics=statistics_gen.outputs["statistics"], schema=import_schema.outputs["schema"]
     )
 
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = tfx.components.Transform(
         examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
+        schema=import_schema.outputs["schema"],
         preprocessing_fn=f"{_PREPROCESSING_MODULE}.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={**network_input, "code_digest": code_digest(_PREPROCESSING_MODULE)},
@@ -82,21 +87,21 @@ def create_pipeline(
         eval_config=_eval_config(config),
     )
 
-    # Copies a blessed model to where serving looks for new versions.
-    pusher = tfx.components.Pusher(
+    # Copies a blessed model to where serving looks for new versions, unless it is the one served there.
+    pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
         ),
-    )
+    ).with_id("Pusher")
 
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
         components=[
             example_gen,
-            schema_gen,
+            import_schema,
             statistics_gen,
             example_validator,
             transform,
@@ -120,9 +125,18 @@ def _source(config: Config) -> TfdsSource:
     return TfdsSource(**fields | {"data_dir": config.data_dir, "code_digest": digest})
 
 
-def _schema_file(config: Config) -> str:
-    curated = resources.files("pipeline") / "schemas" / f"{config.data.schema_file}.pbtxt"
-    return str(curated) if curated.is_file() else config.data.schema_file
+def _schema_text(name: str) -> str:
+    """Reads the curated schema of that name, or the user's file."""
+    curated = resources.files("pipeline") / "schemas" / f"{name}.pbtxt"
+    file = curated if curated.is_file() else Path(name)
+    try:
+        text = file.read_text(encoding="utf-8")
+        text_format.Parse(text, schema_pb2.Schema())
+    except OSError as error:
+        raise ConfigError(f"data.schema_file: cannot read {name!r}: {error.strerror}") from error
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigError(f"data.schema_file: {name!r} is no schema in protobuf's text format: {error}") from error
+    return text
 
 
 def _eval_config(config: Config) -> message.Message:

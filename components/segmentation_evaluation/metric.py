@@ -121,6 +121,19 @@ def eval_config(
     )
 
 
+def with_lower_bound(config: config_pb2.EvalConfig, metric: str, bound: float) -> config_pb2.EvalConfig:
+    """Returns the configuration with another lower bound on a metric; 0 takes the bound away."""
+    changed = config_pb2.EvalConfig()
+    changed.CopyFrom(config)
+    thresholds = changed.metrics_specs[0].per_slice_thresholds
+    old = thresholds[metric].thresholds[0].threshold.value_threshold if metric in thresholds else None
+    upper = old.upper_bound.value if old is not None and old.HasField("upper_bound") else None
+    thresholds.pop(metric, None)
+    if bound or upper is not None:
+        thresholds[metric].CopyFrom(_overall_threshold(bound or None, upper))
+    return changed
+
+
 def _overall_threshold(lower: float | None, upper: float | None) -> config_pb2.PerSliceMetricThresholds:
     """Returns bounds for all examples together; plain thresholds would hold for every slice."""
     bound = config_pb2.GenericValueThreshold(

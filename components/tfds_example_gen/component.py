@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from google.protobuf import wrappers_pb2
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
 
 from components.tfds_example_gen.driver import TfdsDriver
-from components.tfds_example_gen.executor import Executor
+from components.tfds_example_gen.executor import Executor, source_message
 from components.tfds_example_gen.source import TfdsSource
 
 
@@ -31,11 +30,9 @@ class TfdsExampleGen(component.QueryBasedExampleGen):
           source: The data set and its features.
           splits: Name of each output split to the TFDS slice it is read from, such as `train[:90%]`.
         """
-        custom_config = example_gen_pb2.CustomConfig()
-        custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=source.model_dump_json()))
         super().__init__(
             input_config=example_gen_pb2.Input(
                 splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in splits.items()]
             ),
-            custom_config=custom_config,
+            custom_config=source_message(source),
         )

@@ -20,7 +20,16 @@ class TfdsDriver(driver.QueryBasedDriver):
     ) -> dict[str, Any]:
         """Finds (and prepares) the data set, and adds the digest of what will be read."""
         properties = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        source, splits = source_and_splits(properties)
-        builder = open_dataset(source, splits)
-        properties[utils.FINGERPRINT_PROPERTY_NAME] = identity(builder, splits.values())
-        return properties
+        return properties | fingerprint(properties)
+
+
+def fingerprint(exec_properties: dict[str, Any]) -> dict[str, str]:
+    """Finds (and prepares) the data set, and returns the execution property that identifies what will be read.
+
+    Runners that know no drivers call it in a step of its own.
+
+    Raises:
+      ConfigError, DataError: As `open_dataset` says.
+    """
+    source, splits = source_and_splits(exec_properties)
+    return {utils.FINGERPRINT_PROPERTY_NAME: identity(open_dataset(source, splits), splits.values())}

@@ -22,14 +22,27 @@ DATASET_VERSION_PROPERTY = "dataset_version"
 SPLIT_COUNTS_PROPERTY = "split_counts"
 
 
+def source_message(source: TfdsSource) -> example_gen_pb2.CustomConfig:
+    """Packs the data set as TFX carries it."""
+    custom_config = example_gen_pb2.CustomConfig()
+    custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=source.model_dump_json()))
+    return custom_config
+
+
+def source_from_message(custom_config: str) -> TfdsSource:
+    """Unpacks what `source_message` packed, from the JSON text that TFX makes of the message."""
+    message, source = example_gen_pb2.CustomConfig(), wrappers_pb2.StringValue()
+    proto_utils.json_to_proto(custom_config, message)
+    message.custom_config.Unpack(source)
+    return TfdsSource.from_json(source.value)
+
+
 def source_and_splits(exec_properties: dict[str, Any]) -> tuple[TfdsSource, dict[str, str]]:
-    """Unpacks what the component packed: the data set, and split name to TFDS slice."""
-    custom_config, input_config = example_gen_pb2.CustomConfig(), example_gen_pb2.Input()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], custom_config)
+    """Returns what the component was given: the data set, and split name to TFDS slice."""
+    input_config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
-    source = wrappers_pb2.StringValue()
-    custom_config.custom_config.Unpack(source)
-    return TfdsSource.from_json(source.value), {split.name: split.pattern for split in input_config.splits}
+    source = source_from_message(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+    return source, {split.name: split.pattern for split in input_config.splits}
 
 
 @beam.ptransform_fn

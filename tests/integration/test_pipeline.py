@@ -22,7 +22,7 @@ from trainer_module.segmentation_metrics import segmentation_metrics
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
-    "ImportSchemaGen", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer", "Evaluator",
+    "ImportSchema", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer", "Evaluator",
     "Pusher",
 ]  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
 @pytest.mark.usefixtures("first_run")
 def test_other_data_runs_everything_that_reads_it(workplace):
     record = workplace.run("data.splits.train=train[:12]")
-    assert _executed(record) == set(NODES) - {"ImportSchemaGen"}
+    assert _executed(record) == set(NODES) - {"ImportSchema"}
     assert record.dataset.splits["train"] == 12
 
 

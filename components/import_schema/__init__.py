@@ -1,0 +1,1 @@
+"""ImportSchema: brings a curated schema into the pipeline by its content, not by its path."""

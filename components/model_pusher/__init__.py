@@ -1,0 +1,1 @@
+"""ModelPusher: TFX's Pusher, which does not push the model that is served already."""

@@ -1,0 +1,219 @@
+"""Compiles the graph for Kubeflow Pipelines: TFX's own compiler, and what the open-source server needs beyond it.
+
+TFX compiles for Vertex AI. The open-source server ignores driver hooks, drops nothing in silence that it could refuse,
+and knows neither the defaults of runtime parameters nor retries unless they are written down; so they are added here.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from google.protobuf import json_format
+from tfx import v1 as tfx
+from tfx.components.example_gen import utils as example_gen_utils
+from tfx.types import standard_component_specs
+
+from pipeline.config import Config
+from pipeline.graph import create_pipeline
+from pipeline.kubeflow.compatibility import CODE_DIGEST_FLAG, installed_code_digest
+from pipeline.kubeflow.config import POD_SCRATCH
+from pipeline.kubeflow.entrypoint import DRIVER_FLAG
+from pipeline.kubeflow.lint import check_package
+from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.pods import PUSHER_TASK, TRAINER_TASK, kubernetes_config, resource_spec
+from pipeline.kubeflow.runtime_parameters import (
+    DRIVER_TASK,
+    EXAMPLE_GEN_TASK,
+    RUNTIME_PARAMETERS,
+    RuntimeParameter,
+    check_push_destination,
+)
+from trainer_module.errors import ConfigError
+
+CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
+
+
+_COMMAND: Final = ("python", "-m", "pipeline.kubeflow.entrypoint")
+_NEVER_CACHED: Final = (DRIVER_TASK, PUSHER_TASK)
+"""They look at what the server cannot see: the data set, and what is served."""
+
+_DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
+_FINGERPRINT: Final = example_gen_utils.FINGERPRINT_PROPERTY_NAME
+_STRING: Final = {"parameterType": "STRING"}
+
+
+def compile_package(config: Config) -> Package:
+    """Compiles the pipeline for open-source Kubeflow Pipelines v2; equal configurations make equal packages.
+
+    Raises:
+      ConfigError: A setting does not fit a cluster, or the result would not run on one.
+    """
+    config = _for_pods(config)
+    pipeline_spec = _pipeline_job(config, vertex=False)["pipelineSpec"]
+    _complete(pipeline_spec, config)
+    executors = {_executor_label(task): kubernetes_config(config.kubeflow, task) for task in _tasks(pipeline_spec)}
+    package = Package(pipeline_spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}})
+    check_package(package)
+    return package
+
+
+def compile_vertex_job(config: Config) -> dict[str, Any]:
+    """Compiles the pipeline to the job that Vertex AI Pipelines takes, as JSON.
+
+    Raises:
+      ConfigError: A setting does not fit Vertex AI.
+    """
+    _check_for_vertex(config)
+    unmounted = config.kubeflow.model_copy(update={"data_cache": None, "serving_volume": None})
+    config = _for_pods(config.model_copy(update={"kubeflow": unmounted}))
+    job = _pipeline_job(config, vertex=True)
+    _complete(job["pipelineSpec"], config)
+    check_package(Package(job["pipelineSpec"], {}))
+    job["runtimeConfig"]["parameterValues"] = {
+        parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS
+    }
+    return job
+
+
+def _for_pods(config: Config) -> Config:
+    """Returns the configuration with the paths that pods see."""
+    kubeflow, name = config.kubeflow, config.pipeline.name
+    data_dir = config.data.data_dir
+    if data_dir is None:
+        data_dir = f"{kubeflow.data_cache.mount_path if kubeflow.data_cache else POD_SCRATCH}/data"
+    elif not data_dir.startswith(("/", "gs://")):
+        raise ConfigError(
+            f"data.data_dir is {data_dir!r}, a path of this machine: give an absolute path on a mounted volume, such "
+            "as /cache/data, or a gs:// URI"
+        )
+    destination = config.push.destination
+    if destination is None and kubeflow.serving_volume:
+        destination = f"{kubeflow.serving_volume.mount_path}/{name}"
+    if destination is None:
+        raise ConfigError("pods have nowhere to push models to: set kubeflow.serving_volume or push.destination")
+    check_push_destination(destination)
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"data_dir": data_dir}),
+            "push": config.push.model_copy(update={"destination": destination}),
+        }
+    )
+
+
+def _check_for_vertex(config: Config) -> None:
+    wanted = {"kubeflow.pipeline_root": config.kubeflow.pipeline_root, "push.destination": config.push.destination}
+    for key, value in wanted.items():
+        if not (value or "").startswith("gs://"):
+            raise ConfigError(f"{key} is {value!r}, but Vertex AI reads and writes gs:// only")
+    if config.kubeflow.secrets:
+        raise ConfigError("kubeflow.secrets are Kubernetes secrets, which Vertex AI has not; unset them")
+
+
+def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
+    """Compiles the graph with TFX; nothing is read or written."""
+    kubeflow = config.kubeflow
+    pipeline = create_pipeline(config, pipeline_root=kubeflow.pipeline_root, enable_cache=kubeflow.enable_cache)
+    _check_component_names(kubeflow.component_resources, [component.id for component in pipeline.components])
+    for component in pipeline.components:
+        component.with_platform_config(resource_spec(kubeflow, component.id, vertex=vertex))
+    images = {"default_image_path": kubeflow.image}
+    if kubeflow.gpu_image and kubeflow.trainer.gpus:
+        images[TRAINER_TASK] = kubeflow.gpu_image
+    runner_config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
+        display_name=config.pipeline.name,
+        default_image=images,
+        default_commands=[*_COMMAND, CODE_DIGEST_FLAG, installed_code_digest()],
+        use_pipeline_spec_2_1=True,
+    )
+    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=runner_config)
+    return dict(runner.run(pipeline, write_out=False))
+
+
+def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
+    """Adds to TFX's specification what it leaves out."""
+    _add_driver_task(pipeline_spec, config)
+    for parameter in RUNTIME_PARAMETERS:
+        _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
+    retry = config.kubeflow.retry
+    for task_id, task in _tasks(pipeline_spec).items():
+        if retry.max_count:
+            task["retryPolicy"] = {
+                "maxRetryCount": retry.max_count,
+                "backoffDuration": f"{retry.backoff_seconds}s",
+                "backoffFactor": retry.backoff_factor,
+                "backoffMaxDuration": f"{retry.backoff_max_seconds}s",
+            }
+        if task_id in _NEVER_CACHED:
+            task["cachingOptions"] = {}
+    if config.kubeflow.data_cache:
+        directory = f"{config.kubeflow.data_cache.mount_path}/checkpoints/{config.pipeline.name}"
+        _container(pipeline_spec, TRAINER_TASK)["env"] = [{"name": CHECKPOINT_DIR_VARIABLE, "value": directory}]
+
+
+def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
+    """Makes TfdsExampleGen's driver a task of its own, whose result is an input of TfdsExampleGen.
+
+    The server looks up its cache before anything of ours runs. The driver, never cached, identifies the data; the same
+    data is the same input to TfdsExampleGen, which then comes from the cache with all that follows.
+    """
+    example_gen = _tasks(pipeline_spec)[EXAMPLE_GEN_TASK]
+    definitions = pipeline_spec["components"][EXAMPLE_GEN_TASK]["inputDefinitions"]["parameters"]
+    pipeline_spec["components"][DRIVER_TASK] = {
+        "executorLabel": _executor_label(DRIVER_TASK),
+        "inputDefinitions": {"parameters": {name: dict(definitions[name]) for name in _DRIVER_INPUTS}},
+        "outputDefinitions": {"parameters": {_FINGERPRINT: _STRING}},
+    }
+    parameters = example_gen["inputs"]["parameters"]
+    _tasks(pipeline_spec)[DRIVER_TASK] = {
+        "componentRef": {"name": DRIVER_TASK},
+        "inputs": {"parameters": {name: json.loads(json.dumps(parameters[name])) for name in _DRIVER_INPUTS}},
+        "taskInfo": {"name": DRIVER_TASK},
+    }
+    container = _container(pipeline_spec, EXAMPLE_GEN_TASK)
+    pipeline_spec["deploymentSpec"]["executors"][_executor_label(DRIVER_TASK)] = {
+        "container": {
+            "image": container["image"],
+            "command": list(container["command"]),
+            "args": [DRIVER_FLAG, "--json_serialized_invocation_args", "{{$}}"],
+            "resources": json_format.MessageToDict(resource_spec(config.kubeflow, DRIVER_TASK)),
+        }
+    }
+    definitions[_FINGERPRINT] = dict(_STRING)
+    parameters[_FINGERPRINT] = {
+        "taskOutputParameter": {"producerTask": DRIVER_TASK, "outputParameterKey": _FINGERPRINT}
+    }
+    example_gen["dependentTasks"] = [DRIVER_TASK]
+
+
+def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
+    """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns."""
+    definition = {"parameterType": parameter.type, "description": parameter.description}
+    root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
+    root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
+    for task_id in parameter.tasks:
+        definitions = pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"]
+        definitions[parameter.name] = dict(definition)
+        inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
+        inputs[parameter.name] = {"componentInputParameter": parameter.name}
+
+
+def _check_component_names(configured: Mapping[str, Any], component_ids: list[str]) -> None:
+    for name in configured:
+        if name not in component_ids:
+            raise ConfigError(
+                f"kubeflow.component_resources has {name!r}, but the components are {', '.join(component_ids)}"
+            )
+
+
+def _tasks(pipeline_spec: dict[str, Any]) -> dict[str, Any]:
+    tasks: dict[str, Any] = pipeline_spec["root"]["dag"]["tasks"]
+    return tasks
+
+
+def _container(pipeline_spec: dict[str, Any], task_id: str) -> dict[str, Any]:
+    container: dict[str, Any] = pipeline_spec["deploymentSpec"]["executors"][_executor_label(task_id)]["container"]
+    return container
+
+
+def _executor_label(task_id: str) -> str:
+    return f"{task_id}_executor"

@@ -1,0 +1,122 @@
+"""What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
+
+    python -m pipeline.kubeflow.entrypoint --code_digest DIGEST --executor_class_path CLASS
+        --json_serialized_invocation_args EXECUTOR_INPUT --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
+
+With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies the data.
+
+Exit codes: 0 done, 1 failure, 2 what the package says cannot be used, 143 terminated, as when the node goes away.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from pipeline.kubeflow import executor_messages
+from pipeline.kubeflow.compatibility import CODE_DIGEST_FLAG, check_digest
+from pipeline.kubeflow.pod_log import heartbeat, say
+from pipeline.process_exit import TERMINATED, leave
+from trainer_module.errors import ConfigError, PetsegError
+
+FAILURE: Final = 1
+UNUSABLE: Final = 2
+DRIVER_FLAG: Final = "--example_gen_driver"
+
+_DRIVER: Final = "TfdsExampleGenDriver"
+
+
+def main(argv: list[str]) -> int:
+    """Runs one component; what fails is said in the log's last line."""
+    arguments, beam_args = _parser().parse_known_args(argv)
+    component = _DRIVER if arguments.example_gen_driver else arguments.executor_class_path
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        check_digest(arguments.code_digest)
+        with heartbeat(component):
+            say(component, "starting")
+            if arguments.example_gen_driver:
+                _run_driver(arguments)
+            else:
+                _run_executor(arguments, beam_args)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever a component raises)
+        return _explain(component, error)
+    say(component, "done")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.entrypoint", allow_abbrev=False)
+    parser.add_argument(CODE_DIGEST_FLAG, required=True)
+    work = parser.add_mutually_exclusive_group(required=True)
+    work.add_argument("--executor_class_path")
+    work.add_argument(DRIVER_FLAG, action="store_true")
+    parser.add_argument("--json_serialized_invocation_args", required=True)
+    parser.add_argument("--json_serialized_inputs_spec_args", default="{}")
+    return parser
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Turns SIGTERM into the exception that TFX and Keras let through, and that leaves a checkpoint on its way."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _run_driver(arguments: argparse.Namespace) -> None:
+    from components.tfds_example_gen.driver import fingerprint
+
+    message = executor_messages.to_tfx(json.loads(arguments.json_serialized_invocation_args), {})
+    found = fingerprint(message["inputs"]["parameterValues"])
+    _write(message["outputs"]["outputFile"], {"parameterValues": found})
+
+
+def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+
+    executor_input = json.loads(arguments.json_serialized_invocation_args)
+    _check_inputs(executor_input)
+    message = executor_messages.to_tfx(executor_input, json.loads(arguments.json_serialized_inputs_spec_args))
+    for path in executor_messages.output_paths(executor_input):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    output_file = message["outputs"]["outputFile"]
+    arguments.json_serialized_invocation_args = json.dumps(message)
+    kubeflow_v2_run_executor._run_executor(arguments, beam_args)
+    executor_output = json.loads(Path(output_file).read_text(encoding="utf-8"))
+    _write(output_file, executor_messages.from_tfx(executor_output, executor_input))
+
+
+def _check_inputs(executor_input: dict[str, Any]) -> None:
+    for key, path in executor_messages.input_paths(executor_input).items():
+        if not Path(path).exists():
+            raise PetsegError(
+                f"the input {key!r} was not downloaded to {path}: its artifact is gone from the object store, or the "
+                "launcher knows no way to it; run the pipeline again without cache"
+            )
+
+
+def _write(file: str, message: dict[str, Any]) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(json.dumps(message, sort_keys=True), encoding="utf-8")
+
+
+def _explain(component: str, error: BaseException) -> int:
+    """Prints what went wrong, and all of it when nobody foresaw it; returns the exit code."""
+    import traceback
+
+    from pipeline.failure_messages import explain_failure
+
+    if isinstance(error, KeyboardInterrupt):
+        say(component, "terminated before it was done; the server starts it again as the retry policy says")
+        return TERMINATED
+    failure = explain_failure(error, Path.cwd())
+    if not failure.is_foreseen:
+        traceback.print_exception(error)
+    say(component, f"failed: {failure.message}")
+    return UNUSABLE if isinstance(error, ConfigError) else FAILURE
+
+
+if __name__ == "__main__":
+    leave(main(sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""Between the launcher of Kubeflow Pipelines and TFX's executor runner: what each says, as the other understands it.
+
+Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
+(https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). They differ in:
+
+- the type of an input artifact, which the server leaves empty and TFX needs: it is taken from the component's inputs;
+- lists and structs in the metadata of an artifact, which come back wrapped in `{"list": …}` and `{"struct": …}`;
+- nulls in the metadata, on which the launcher fails;
+- URIs, which TFX opens as they are: see `pipeline.kubeflow.launcher_paths`;
+- runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.runtime_parameters`.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pipeline.kubeflow.launcher_paths import local_path, remote_uri
+from pipeline.kubeflow.runtime_parameters import apply_runtime_parameters
+from trainer_module.errors import PetsegError
+
+Message = dict[str, Any]
+
+_WRAPPERS: Final = ("list", "struct")
+
+
+def to_tfx(executor_input: Message, inputs_spec: Message) -> Message:
+    """Returns the launcher's `ExecutorInput` as TFX's executor runner wants it.
+
+    Args:
+      executor_input: From the launcher.
+      inputs_spec: The `ComponentInputsSpec` that the package gives each component.
+
+    Raises:
+      ConfigError: A runtime parameter cannot be used.
+    """
+    message = copy.deepcopy(executor_input)
+    inputs, outputs = message.setdefault("inputs", {}), message.setdefault("outputs", {})
+    for key, artifact in _artifacts(inputs):
+        artifact["type"] = inputs_spec["artifacts"][key]["artifactType"]
+    for key, artifact in _artifacts(outputs):
+        artifact["name"] = artifact.get("name") or key
+    for _, artifact in [*_artifacts(inputs), *_artifacts(outputs)]:
+        artifact["uri"] = local_path(artifact["uri"])
+        artifact["metadata"] = _mapped(_plain(artifact.get("metadata", {})), local_path)
+    if "parameterValues" in inputs:
+        inputs["parameterValues"] = apply_runtime_parameters(inputs["parameterValues"])
+    if "outputFile" in outputs:
+        outputs["outputFile"] = local_path(outputs["outputFile"])
+    return message
+
+
+def from_tfx(executor_output: Message, executor_input: Message) -> Message:
+    """Returns TFX's `ExecutorOutput` as the launcher wants it.
+
+    Args:
+      executor_output: From TFX's executor runner.
+      executor_input: From the launcher, for the URIs where it will look for the outputs.
+
+    Raises:
+      PetsegError: An output is elsewhere than the launcher will look.
+    """
+    message = copy.deepcopy(executor_output)
+    expected = {key: artifact["uri"] for key, artifact in _artifacts(executor_input.get("outputs", {}))}
+    for key, artifact in _artifacts(message):
+        artifact["uri"] = remote_uri(artifact["uri"])
+        if artifact["uri"] != expected.get(key):
+            raise PetsegError(
+                f"the output {key!r} is at {artifact['uri']!r}, but it was to be written to {expected.get(key)!r}, "
+                "where it will be looked for"
+            )
+        artifact["metadata"] = _mapped(_without_nulls(artifact.get("metadata", {})), remote_uri)
+    return message
+
+
+def output_paths(executor_input: Message) -> list[str]:
+    """Returns the paths of the outputs in the pod."""
+    return [local_path(artifact["uri"]) for _, artifact in _artifacts(executor_input.get("outputs", {}))]
+
+
+def input_paths(executor_input: Message) -> dict[str, str]:
+    """Returns the paths of the inputs in the pod, by input."""
+    return {key: local_path(artifact["uri"]) for key, artifact in _artifacts(executor_input.get("inputs", {}))}
+
+
+def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
+    for key, channel in side.get("artifacts", {}).items():
+        for artifact in channel.get("artifacts", []):
+            yield key, artifact
+
+
+def _plain(value: Any) -> Any:
+    """Takes lists and structs out of the wrappers that they come back in from ML Metadata."""
+    if isinstance(value, dict):
+        if len(value) == 1 and (wrapper := next(iter(value))) in _WRAPPERS and isinstance(value[wrapper], list | dict):
+            return _plain(value[wrapper])
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
+
+
+def _mapped(value: Any, convert: Any) -> Any:
+    """Converts every text in a value."""
+    if isinstance(value, dict):
+        return {key: _mapped(inner, convert) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mapped(inner, convert) for inner in value]
+    return convert(value) if isinstance(value, str) else value
