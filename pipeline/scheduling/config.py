@@ -1,13 +1,24 @@
 """Settings of a scheduled retraining, the same for Kubeflow Pipelines and for one machine."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from pipeline.scheduling.cron import Cron
+from pipeline.scheduling.time_zones import known_time_zone
 from trainer_module.config import Section
 
-LATEST = "latest"
+LATEST: Final = "latest"
 """Version of a schedule that always runs the newest package."""
+
+
+def _cron_line(text: str) -> str:
+    Cron.parse(text)
+    return text
+
+
+TimeZone = Annotated[str, AfterValidator(known_time_zone)]
+"""An IANA name, such as `Europe/Berlin`."""
 
 
 class ScheduleConfig(Section):
@@ -16,17 +27,22 @@ class ScheduleConfig(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
     """Names the schedule on the server or on this machine. None: the pipeline's name."""
 
-    cron: str | None = None
+    cron: Annotated[str, AfterValidator(_cron_line)] | None = None
     """When: the five fields of Unix cron (minute, hour, day of month, month, day of week). None: no schedule."""
 
-    time_zone: str = "UTC"
-    """IANA name of the time zone that `cron` is meant in, such as `Europe/Berlin`."""
+    time_zone: TimeZone = "UTC"
+    """Time zone that `cron` is meant in."""
+
+    server_time_zone: TimeZone = "UTC"
+    """Time zone that the Kubeflow server reads all its schedules in: CRON_SCHEDULE_TIMEZONE of its deployment
+    ml-pipeline-scheduledworkflow."""
 
     max_concurrency: int = Field(1, ge=1, le=10)
     """Most runs of the schedule at a time."""
 
     catch_up: bool = False
-    """Whether firings that were missed are made up for, one run each."""
+    """Whether firings that were missed are made up for: by one run each on Kubeflow Pipelines, by one in all on one
+    machine."""
 
     version: str = Field(LATEST, min_length=1)
     """`latest`: always the newest uploaded package. Otherwise the name of the version to stay with."""
