@@ -5,8 +5,9 @@ TFX's cache sees a dotted function's name, not its code: without the digest, an 
 
 import ast
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
+
+from pipeline.installed_versions import installed_version
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("pipeline", "components", "trainer_module")
@@ -29,7 +30,7 @@ def code_digest(*modules: str) -> str:
     for module in sorted(sources):
         digest.update(f"{module}:".encode() + sources[module])
     for distribution in _DISTRIBUTIONS:
-        digest.update(f"{distribution}=={version(distribution)};".encode())
+        digest.update(f"{distribution}=={installed_version(distribution)};".encode())
     return digest.hexdigest()[:16]
 
 
