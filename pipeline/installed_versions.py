@@ -4,7 +4,7 @@ from importlib import metadata
 from typing import Final
 
 _STAND_INS: Final = {"tensorflow": "tensorflow-cpu"}
-"""The CPU image has TensorFlow without its GPU kernels, which is a distribution of another name and the same version."""
+"""The CPU image has TensorFlow without GPU kernels: a distribution of another name and the same version."""
 
 
 def installed_version(distribution: str) -> str:
