@@ -1,9 +1,9 @@
 # `make` lists the targets. Every target sets up what it needs first; that is silent when nothing is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format lock clean
+.PHONY: help setup run test test-fast lint format lock image image-gpu clean
 
 BIN := .venv/bin
-SHELL_SCRIPTS := .ci/run scripts/*.sh
+SHELL_SCRIPTS := .ci/run kubeflow/*.sh scripts/*.sh
 CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 
 help: ## List the targets
@@ -23,15 +23,16 @@ test-fast: setup ## Run the unit tests only (PYTEST_ARGS="..." is passed on)
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
 # pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.
-lint: setup ## Check format, style, types, imports between packages, scripts and the lock
+lint: setup ## Check format, style, types, imports between packages, scripts, the Dockerfile and the lock
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/hadolint kubeflow/Dockerfile
 	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX .tools/bin/uv lock --check --offline --quiet --python $(BIN)/python || \
 		{ echo 'uv.lock does not fit pyproject.toml: run make lock'; exit 1; }
-	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,shellcheck \
+	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,shellcheck,hadolint \
 		PRE_COMMIT_HOME=.tools/pre-commit $(BIN)/pre-commit run --all-files
 
 format: setup ## Format the code and mend what can be mended
@@ -40,6 +41,12 @@ format: setup ## Format the code and mend what can be mended
 
 lock: setup ## Update uv.lock after a change of the dependencies
 	.tools/bin/uv lock --python $(BIN)/python
+
+image: ## Build the container image petseg:latest (TAG="..." for another name)
+	@bash kubeflow/build.sh cpu $(TAG)
+
+image-gpu: ## Build the container image petseg:latest-gpu, with CUDA libraries (TAG="...")
+	@bash kubeflow/build.sh gpu $(TAG)
 
 clean: ## Remove the caches and dist (not .venv, .tools, pipeline_root)
 	rm -rf $(CACHES)
