@@ -182,6 +182,8 @@ def _default_table(path: KeyPath) -> dict[str, Any]:
     default: Any = Config()
     for part in path:
         default = getattr(default, part, None)
+    if isinstance(default, Section) and _section_of(_annotation_at(path)) is None:
+        return default.model_dump()  # a section that may be left out
     return default if isinstance(default, dict) else {}
 
 

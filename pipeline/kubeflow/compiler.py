@@ -192,9 +192,9 @@ def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimePara
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
     for task_id in parameter.tasks:
         definitions = pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"]
-        definitions[parameter.name] = dict(definition)
+        definitions[parameter.component_input] = dict(definition)
         inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
-        inputs[parameter.name] = {"componentInputParameter": parameter.name}
+        inputs[parameter.component_input] = {"componentInputParameter": parameter.name}
 
 
 def _check_component_names(configured: Mapping[str, Any], component_ids: list[str]) -> None:

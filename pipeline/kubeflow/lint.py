@@ -189,7 +189,7 @@ def _platform(package: Package) -> _Findings:
         if label not in executors:
             yield where, "matches no executor, so the server would ignore it"
             continue
-        plain = {variable["name"] for variable in executors[label]["container"].get("env", [])}
+        plain = {variable["name"] for variable in executors[label].get("container", {}).get("env", [])}
         for secret in config.get("secretAsEnv", []):
             for entry in secret.get("keyToEnv", []):
                 if entry.get("envVar") in plain:

@@ -38,6 +38,11 @@ class RuntimeParameter:
     put: Callable[[str, Any], str]
     """Returns the execution property with the value in its place."""
 
+    @property
+    def component_input(self) -> str:
+        """The component's input that carries the value; no execution property of TFX has such a name."""
+        return f"runtime_{self.name}"
+
 
 def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a component's execution properties with the runtime parameters where they belong.
@@ -47,8 +52,8 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
     """
     changed = dict(exec_properties)
     for parameter in RUNTIME_PARAMETERS:
-        if parameter.name in changed and parameter.exec_property in changed:
-            value = changed.pop(parameter.name)
+        if parameter.component_input in changed:
+            value = changed.pop(parameter.component_input)
             changed[parameter.exec_property] = parameter.put(changed[parameter.exec_property], value)
     return changed
 

@@ -1,0 +1,195 @@
+"""The compiled package: what it says, that it is always the same, and what cannot be compiled.
+
+`PETSEG_UPDATE_GOLDEN=1 pytest tests/unit/pipeline/kubeflow/test_compiler.py` writes the golden file anew.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.config_loading import load_config
+from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
+from pipeline.kubeflow.package import Package
+from trainer_module.errors import ConfigError
+
+GOLDEN = Path(__file__).parent / "golden"
+PLATFORM = ("platforms", "kubernetes", "deploymentSpec", "executors")
+
+
+def compiled(*overrides: str) -> Package:
+    return compile_package(load_config(file=GOLDEN / "gpu.toml", overrides=overrides))
+
+
+@pytest.fixture(scope="module")
+def package() -> Package:
+    return compiled()
+
+
+def container(package: Package, task: str) -> dict:
+    return package.pipeline_spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
+
+
+def platform(package: Package, task: str) -> dict:
+    executors = package.platform_spec
+    for key in PLATFORM:
+        executors = executors[key]
+    return executors[f"{task}_executor"]
+
+
+def test_the_package_is_the_golden_one_but_for_digests_of_code(package):
+    golden = GOLDEN / "gpu.yaml"
+    text = re.sub(r"\b[0-9a-f]{16}\b", "<digest>", package.text)
+    if os.environ.get("PETSEG_UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_another_process_in_another_place_compiles_the_same_bytes(package, tmp_path):
+    output = tmp_path / "package.yaml"
+    command = ["-m", "pipeline.cli", "kubeflow", "compile", "--config", str(GOLDEN / "gpu.toml"), "--output", output]
+    script = "import sys; from pipeline.cli import main; main(sys.argv[1:])"
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run(
+        [sys.executable, "-c", script, *command[2:]], cwd=tmp_path, env=environment, check=True, capture_output=True
+    )
+    assert output.read_text(encoding="utf-8") == package.text
+    assert Package.load(output) == package
+
+
+def test_the_gpus_are_the_trainers_alone(package):
+    assert container(package, "Trainer")["resources"]["accelerator"] == {
+        "count": "2", "resourceCount": "2", "type": "nvidia.com/gpu", "resourceType": "nvidia.com/gpu",
+    }  # fmt: skip
+    assert container(package, "Trainer")["image"] == "registry.example/petseg:0.1.0-gpu"
+    assert platform(package, "Trainer")["nodeSelector"] == {
+        "labels": {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}
+    }
+    assert platform(package, "Trainer")["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    assert platform(package, "Trainer")["activeDeadlineSeconds"] == "86400"
+    for task in set(package.task_ids) - {"Trainer"}:
+        assert "accelerator" not in container(package, task)["resources"]
+        assert container(package, task)["image"] == "registry.example/petseg:0.1.0"
+        assert not {"nodeSelector", "tolerations", "emptyDirMounts"} & set(platform(package, task))
+
+
+def test_limits_are_in_the_old_fields_and_in_the_new(package):
+    assert container(package, "Transform")["resources"] == {
+        "cpuLimit": 8.0, "cpuRequest": 8.0, "memoryLimit": 12.884901888, "memoryRequest": 12.884901888,
+        "resourceCpuLimit": "8", "resourceCpuRequest": "8",
+        "resourceMemoryLimit": "12Gi", "resourceMemoryRequest": "12Gi",
+    }  # fmt: skip
+
+
+def test_volumes_are_mounted_where_they_are_needed(package):
+    claims = {
+        task: [mount["constant"] for mount in platform(package, task).get("pvcMount", [])] for task in package.task_ids
+    }
+    mounted = {task: found for task, found in claims.items() if found}
+    assert mounted == {
+        "TfdsExampleGenDriver": ["petseg-data"], "TfdsExampleGen": ["petseg-data"], "Trainer": ["petseg-data"],
+        "Pusher": ["petseg-serving"],
+    }  # fmt: skip
+    assert container(package, "Trainer")["env"] == [
+        {"name": "PETSEG_CHECKPOINT_DIR", "value": "/cache/checkpoints/petseg-demo"}
+    ]
+
+
+def test_what_the_server_cannot_know_is_never_cached(package):
+    tasks = package.pipeline_spec["root"]["dag"]["tasks"]
+    cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
+    assert set(tasks) - cached == {"TfdsExampleGenDriver", "Pusher"}
+    assert all(task["retryPolicy"]["maxRetryCount"] == 3 for task in tasks.values())
+
+
+def test_the_driver_feeds_the_fingerprint_of_the_data(package):
+    task = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGen"]
+    assert task["inputs"]["parameters"]["input_fingerprint"] == {
+        "taskOutputParameter": {"producerTask": "TfdsExampleGenDriver", "outputParameterKey": "input_fingerprint"}
+    }
+    assert task["dependentTasks"] == ["TfdsExampleGenDriver"]
+
+
+def test_runtime_parameters_have_types_and_defaults(package):
+    found = {name: (spec.type, spec.default) for name, spec in package.parameters.items()}
+    assert found == {
+        "dataset_version": ("STRING", ""),
+        "epochs": ("NUMBER_INTEGER", 10),
+        "min_accuracy": ("NUMBER_DOUBLE", 0.85),
+        "push_destination": ("STRING", "/serving/petseg-demo"),
+    }
+
+
+def test_no_value_of_a_secret_can_appear(monkeypatch, package):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2-the-value")
+    monkeypatch.setenv("KFP_TOKEN", "hunter2-the-token")
+    assert "hunter2" not in compiled().text
+    assert platform(package, "Pusher")["secretAsEnv"][0]["keyToEnv"] == [
+        {"envVar": "AWS_SECRET_ACCESS_KEY", "secretKey": "secret-key"}
+    ]
+
+
+def test_a_change_of_the_schedule_or_the_host_is_no_change_of_the_package(package):
+    again = compiled("kubeflow.host=http://localhost:8888", "schedule.time_zone=Europe/Berlin")
+    assert again.digest == package.digest
+    assert compiled("trainer.learning_rate=0.002").digest != package.digest
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.data_dir=../data"], "a path of this machine"),
+        (["kubeflow.serving_volume=none"], "nowhere to push models to"),
+        (["push.destination=s3://models/pets"], "which no pod can write to"),
+        (["kubeflow.component_resources={Transfrom={cpu=1}}"], "has 'Transfrom', but the components are"),
+        (["data.schema_file=nowhere.pbtxt"], "cannot read 'nowhere.pbtxt'"),
+    ],
+)
+def test_what_no_pod_could_use_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        compiled(*overrides)
+
+
+def test_without_volumes_data_is_scratch_and_models_go_to_a_bucket():
+    package = compiled("kubeflow.data_cache=none", "kubeflow.serving_volume=none", "push.destination=gs://models/pets")
+    assert "/tmp/petseg/data" in package.text
+    assert package.parameters["push_destination"].default == "gs://models/pets"
+    assert "env" not in container(package, "Trainer")
+
+
+def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
+    config = load_config(
+        file=GOLDEN / "gpu.toml",
+        overrides=["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "kubeflow.secrets=[]"],
+    )
+    job = compile_vertex_job(config)
+    json.dumps(job)
+    trainer = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+    assert trainer["resources"]["accelerator"]["type"] == "NVIDIA_TESLA_T4"
+    assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs"
+    assert job["runtimeConfig"]["parameterValues"]["epochs"] == 10
+    assert "/cache" not in json.dumps(job)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["push.destination=gs://b/pets"], "kubeflow.pipeline_root is 's3://models/runs'"),
+        (["kubeflow.pipeline_root=gs://b/runs"], "push.destination is None"),
+        (["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets"], "Vertex AI has not"),
+        (
+            ["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "kubeflow.secrets=[]",
+             'kubeflow.trainer.node_selector={pool="gpu"}'],
+            "needs the type of the GPU",
+        ),
+    ],
+)  # fmt: skip
+def test_what_vertex_does_not_take_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        compile_vertex_job(load_config(file=GOLDEN / "gpu.toml", overrides=overrides))

@@ -1,0 +1,158 @@
+"""The container's process: what it writes for the launcher, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.kubeflow import entrypoint
+from pipeline.kubeflow.compatibility import check_compiled_by_this_code, installed_code_digest
+from trainer_module.errors import ConfigError, DataError
+
+SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
+IMPORT_SCHEMA = "components.import_schema.executor.Executor"
+
+
+@pytest.fixture(autouse=True)
+def launcher_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("PETSEG_LAUNCHER_ROOT", str(tmp_path))
+    previous = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, previous)
+
+
+def executor_input(root, schema_text="feature { name: 'image' }", **inputs) -> dict:
+    schema = {"name": "", "uri": "s3://models/run/ImportSchema/schema", "type": SCHEMA_TYPE}
+    return {
+        "inputs": {"parameterValues": {"schema_text": schema_text}} | inputs,
+        "outputs": {
+            "artifacts": {"schema": {"artifacts": [schema]}},
+            "outputFile": str(root / "kfp_outputs" / "out.json"),
+        },
+    }
+
+
+def arguments(message: dict, executor: str = IMPORT_SCHEMA, digest: str | None = None) -> list[str]:
+    spec = {"parameters": {"schema_text": {"parameterType": "STRING"}}}
+    return [
+        "--code_digest", digest or installed_code_digest(), "--executor_class_path", executor,
+        "--json_serialized_invocation_args", json.dumps(message),
+        "--json_serialized_inputs_spec_args", json.dumps(spec), "--direct_num_workers=1",
+    ]  # fmt: skip
+
+
+def test_a_component_writes_where_the_launcher_looks(launcher_root, capfd):
+    assert entrypoint.main(arguments(executor_input(launcher_root))) == 0
+    written = launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema" / "schema.pbtxt"
+    assert 'name: "image"' in written.read_text()
+    output = json.loads((launcher_root / "kfp_outputs" / "out.json").read_text())
+    [schema] = output["artifacts"]["schema"]["artifacts"]
+    assert schema["uri"] == "s3://models/run/ImportSchema/schema"
+    assert None not in schema["metadata"].values()
+    out = capfd.readouterr().out
+    assert "starting" in out
+    assert out.rstrip().endswith("done")
+
+
+def test_an_image_of_other_code_is_refused_before_it_does_anything(launcher_root, capfd):
+    assert entrypoint.main(arguments(executor_input(launcher_root), digest="0123456789abcdef")) == 2
+    assert "this image holds other code" in capfd.readouterr().out
+    assert not (launcher_root / "kfp_outputs").exists()
+
+
+def test_an_input_that_was_not_downloaded_is_named(launcher_root, capfd):
+    gone = {"artifacts": {"examples": {"artifacts": [{"name": "1", "uri": "s3://models/old/examples"}]}}}
+    assert entrypoint.main(arguments(executor_input(launcher_root, **gone))) == 1
+    assert "the input 'examples' was not downloaded" in capfd.readouterr().out
+
+
+def test_an_unforeseen_failure_shows_its_traceback_and_a_last_line(launcher_root, capfd):
+    assert entrypoint.main(arguments(executor_input(launcher_root, schema_text="feature {"))) == 1
+    captured = capfd.readouterr()
+    assert "ParseError" in captured.err
+    assert "failed: " in captured.out.splitlines()[-1]
+    assert not (launcher_root / "kfp_outputs" / "out.json").exists()
+
+
+def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, capfd):
+    from components.tfds_example_gen import driver
+
+    monkeypatch.setattr(driver, "fingerprint", lambda properties: {"input_fingerprint": properties["custom_config"]})
+    output = launcher_root / "out" / "executor_output.json"
+    message = {
+        "inputs": {"parameterValues": {"custom_config": "abc"}},
+        "outputs": {"parameters": {"input_fingerprint": {"outputFile": "/x"}}, "outputFile": str(output)},
+    }
+    argv = [
+        "--code_digest", installed_code_digest(), "--example_gen_driver",
+        "--json_serialized_invocation_args", json.dumps(message),
+    ]  # fmt: skip
+    assert entrypoint.main(argv) == 0
+    assert json.loads(output.read_text()) == {"parameterValues": {"input_fingerprint": "abc"}}
+
+
+@pytest.mark.parametrize(("error", "code"), [(ConfigError("no such version"), 2), (DataError("bad image"), 1)])
+def test_what_is_the_users_to_mend_has_its_own_code(error, code, launcher_root, monkeypatch, capfd):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(entrypoint, "_run_executor", fail)
+    assert entrypoint.main(arguments(executor_input(launcher_root))) == code
+    captured = capfd.readouterr()
+    assert str(error) in captured.out
+    assert "Traceback" not in captured.err
+
+
+def test_sigterm_ends_with_its_own_code(launcher_root, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom tfx.dsl.components.base import base_executor\n"
+        "class Executor(base_executor.BaseExecutor):\n"
+        "  def Do(self, inputs, outputs, properties):\n    print('working', flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "pipeline.kubeflow.entrypoint"]
+    process = subprocess.Popen(
+        command + arguments(executor_input(launcher_root), executor="slow.Executor"),
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    for line in process.stdout:
+        if "working" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated before it was done" in out
+
+
+def test_the_heartbeat_tells_epochs_and_that_it_is_alive(monkeypatch, capfd):
+    from pipeline.kubeflow import pod_log
+
+    monkeypatch.delenv("PETSEG_PROGRESS_FILE", raising=False)
+    monkeypatch.setattr(pod_log, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pod_log, "_HEARTBEAT_SECONDS", 0.05)
+    with pod_log.heartbeat("Trainer"):
+        line = {"epoch": 1, "epochs": 2, "step": 5, "steps": 9, "loss": 0.5, "accuracy": 0.75}
+        Path(os.environ["PETSEG_PROGRESS_FILE"]).write_text(json.dumps(line) + "\n")
+        time.sleep(0.3)
+    out = capfd.readouterr().out
+    assert "Trainer: running for 0." in out
+    assert "epoch 1/2, step 5/9, loss 0.5" in out
+    assert "Trainer: epoch 1/2, loss 0.5, accuracy 0.75" in out
+    assert "PETSEG_PROGRESS_FILE" not in os.environ
+
+
+def test_a_package_of_another_version_is_refused():
+    def spec(*command):
+        return {"deploymentSpec": {"executors": {"Trainer_executor": {"container": {"command": list(command)}}}}}
+
+    check_compiled_by_this_code(spec("python", "--code_digest", installed_code_digest()))
+    for command in (["python", "--code_digest", "feed"], ["python", "--code_digest"], ["python"]):
+        with pytest.raises(ConfigError, match="compiled by another version of petseg: Trainer_executor"):
+            check_compiled_by_this_code(spec(*command))

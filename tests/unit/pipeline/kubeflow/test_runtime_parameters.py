@@ -1,0 +1,110 @@
+"""Runtime parameters end where TFX reads them."""
+
+import json
+
+import pytest
+from tensorflow_model_analysis.proto import config_pb2
+from tfx.proto import pusher_pb2
+from tfx.utils import proto_utils
+
+from components.segmentation_evaluation.metric import eval_config, with_lower_bound
+from components.tfds_example_gen.executor import source_from_message, source_message
+from components.tfds_example_gen.source import TfdsSource
+from pipeline.config_loading import load_config
+from pipeline.kubeflow.runtime_parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
+from trainer_module.errors import ConfigError
+
+SOURCE = TfdsSource(
+    dataset="oxford_iiit_pet:4.*.*", data_dir="/cache/data", download=True, builder_modules=(), image_feature="image",
+    mask_feature="mask", slice_features=("species",), mask_values=(1, 2, 3),
+)  # fmt: skip
+PUSH = pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory="/serving/a"))
+
+
+def bounds(config: config_pb2.EvalConfig) -> dict[str, tuple[float | None, float | None]]:
+    found = {}
+    for metric, thresholds in config.metrics_specs[0].per_slice_thresholds.items():
+        value = thresholds.thresholds[0].threshold.value_threshold
+        lower = value.lower_bound.value if value.HasField("lower_bound") else None
+        found[metric] = (lower, value.upper_bound.value if value.HasField("upper_bound") else None)
+    return found
+
+
+def gate(**metric_bounds):
+    return eval_config(["a", "b"], metric_bounds, ["species"], "digest")
+
+
+@pytest.mark.parametrize(("version", "dataset"), [("3.2.1", "oxford_iiit_pet:3.2.1"), ("", "oxford_iiit_pet")])
+def test_the_version_goes_into_the_source(version, dataset):
+    given = {"custom_config": proto_utils.proto_to_json(source_message(SOURCE)), "runtime_dataset_version": version}
+    changed = apply_runtime_parameters(given)
+    assert source_from_message(changed["custom_config"]) == SOURCE.model_copy(update={"dataset": dataset})
+    assert set(changed) == {"custom_config"}
+
+
+def test_the_epochs_go_into_the_trainers_settings():
+    settings = {"trainer": {"epochs": 10, "seed": 1}, "code_digest": "x"}
+    changed = apply_runtime_parameters(
+        {"custom_config": json.dumps(settings), "runtime_epochs": 3.0, "module_file": "m"}
+    )
+    assert json.loads(changed["custom_config"]) == {"trainer": {"epochs": 3, "seed": 1}, "code_digest": "x"}
+    assert changed["module_file"] == "m"
+
+
+def test_the_least_accuracy_goes_into_the_gate_and_leaves_the_rest():
+    text = proto_utils.proto_to_json(gate(accuracy=(0.8, 0.99), mean_iou=(0.5, None)))
+    changed = config_pb2.EvalConfig()
+    proto_utils.json_to_proto(
+        apply_runtime_parameters({"eval_config": text, "runtime_min_accuracy": 0.9})["eval_config"], changed
+    )
+    assert bounds(changed) == {"accuracy": (0.9, 0.99), "mean_iou": (0.5, None)}
+    expected = gate(accuracy=(0.9, 0.99), mean_iou=(0.5, None))
+    assert changed == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "bound", "after"),
+    [
+        ({}, 0.7, {"accuracy": (0.7, None)}),
+        ({"accuracy": (0.8, None)}, 0.0, {}),
+        ({"accuracy": (None, 0.9)}, 0.0, {"accuracy": (None, 0.9)}),
+        ({}, 0.0, {}),
+    ],
+)
+def test_a_bound_is_set_changed_or_taken_away(before, bound, after):
+    config = gate(**before)
+    assert bounds(with_lower_bound(config, "accuracy", bound)) == after
+    assert bounds(config) == before
+
+
+def test_the_push_destination_is_replaced():
+    given = {"push_destination": proto_utils.proto_to_json(PUSH), "runtime_push_destination": "gs://b/pets"}
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(apply_runtime_parameters(given)["push_destination"], destination)
+    assert destination.filesystem.base_directory == "gs://b/pets"
+
+
+@pytest.mark.parametrize(
+    ("name", "exec_property", "value", "message"),
+    [
+        ("dataset_version", "custom_config", "latest", "expected a TFDS version"),
+        ("epochs", "custom_config", 0, "a whole number from 1 on"),
+        ("epochs", "custom_config", 2.5, "a whole number from 1 on"),
+        ("min_accuracy", "eval_config", 85, "a share from 0"),
+        ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
+        ("push_destination", "push_destination", "serving", "which no pod can write to"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(name, exec_property, value, message):
+    with pytest.raises(ConfigError, match=message):
+        apply_runtime_parameters({exec_property: "{}", f"runtime_{name}": value})
+
+
+@pytest.mark.parametrize("bound", [None, 0.7])
+def test_defaults_are_the_configurations(bound):
+    overrides = ["push.destination=/serving/x", f"evaluation.min_accuracy={bound or 'none'}", "trainer.epochs=4"]
+    config = load_config(preset="blog", overrides=overrides)
+    defaults = {parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS}
+    assert defaults == {
+        "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x"
+    }  # fmt: skip
