@@ -5,6 +5,7 @@ TFX's cache sees a dotted function's name, not its code: without the digest, an 
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.installed_versions import installed_version
@@ -14,12 +15,16 @@ _PACKAGES = ("pipeline", "components", "trainer_module")
 _DISTRIBUTIONS = ("tensorflow", "keras", "tfx", "tensorflow-transform")
 
 
-def code_digest(*modules: str) -> str:
+def code_digest(*modules: str, alone: Sequence[str] = ()) -> str:
     """Returns a digest of the modules, of all petseg modules they import, and of the versions of what they stand on.
 
     The modules are read, not imported. Comments and formatting count; another path or time does not.
+
+    Args:
+      *modules: Dotted names.
+      alone: Further modules, whose imports do not count.
     """
-    sources: dict[str, bytes] = {}
+    sources = {module: _source_path(module).read_bytes() for module in alone}
     pending = list(modules)
     while pending:
         module = pending.pop()

@@ -1,7 +1,8 @@
 """Whether a package was compiled from the code that is to run it.
 
-A package names functions by dotted path; what they do comes with the image. The digest of the code that runs in pods is
-an argument of every component, so that an image that was not rebuilt is noticed before it computes anything.
+A package names functions by dotted path; what they do comes with the image. The digest of the code that a component
+runs is an argument of its container, so that an image that was not rebuilt is noticed before it computes anything. The
+server's cache looks at the arguments, too: other code of one component does not make it forget the others.
 """
 
 from typing import Any, Final
@@ -9,48 +10,55 @@ from typing import Any, Final
 from pipeline.code_digest import code_digest
 from trainer_module.errors import ConfigError
 
-CODE_DIGEST_FLAG: Final = "--code_digest"
+MODULES_FLAG: Final = "--code_modules"
+DIGEST_FLAG: Final = "--code_digest"
 
-_MODULES_IN_PODS: Final = (
-    "pipeline.kubeflow.entrypoint",
-    "components.import_schema.executor",
-    "components.model_pusher.executor",
-    "components.segmentation_evaluation.metric",
-    "components.tfds_example_gen.driver",
-    "trainer_module.preprocessing",
-    "trainer_module.trainer",
+_ENTRYPOINT: Final = tuple(
+    f"pipeline.kubeflow.{module}"
+    for module in ("entrypoint", "executor_messages", "launcher_paths", "pod_log", "runtime_parameters")
 )
+_MODULES: Final = {
+    "TfdsExampleGenDriver": "components.tfds_example_gen.driver",
+    "TfdsExampleGen": "components.tfds_example_gen.executor",
+    "ImportSchema": "components.import_schema.executor",
+    "Transform": "trainer_module.preprocessing",
+    "Trainer": "trainer_module.trainer",
+    "Evaluator": "components.segmentation_evaluation.metric",
+    "Pusher": "components.model_pusher.executor",
+}
+"""The module whose code, with all that it imports, a component runs; the others are TFX's own."""
 
 
-def installed_code_digest() -> str:
-    """Returns the digest of the code that pods of this installation run."""
-    return code_digest(*_MODULES_IN_PODS)
+def code_arguments(task_id: str) -> list[str]:
+    """Returns the arguments that bind a component to the code that is installed here."""
+    modules = _MODULES.get(task_id, "")
+    return [MODULES_FLAG, modules, DIGEST_FLAG, _digest(modules)]
 
 
 def check_compiled_by_this_code(pipeline_spec: dict[str, Any]) -> None:
     """Checks that every component of a package expects the code that is installed here.
 
     Raises:
-      ConfigError: One expects other code, or none.
+      ConfigError: One expects other code, or does not say.
     """
-    here = installed_code_digest()
     executors = pipeline_spec.get("deploymentSpec", {}).get("executors", {})
     for label, executor in sorted(executors.items()):
-        expected = _digest_argument(executor.get("container", {}).get("command", []))
-        if expected != here:
+        command = executor.get("container", {}).get("command", [])
+        modules, expected = _argument(command, MODULES_FLAG), _argument(command, DIGEST_FLAG)
+        if modules is None or expected is None or expected != _installed(modules):
             raise ConfigError(
-                f"the package was compiled by another version of petseg: {label} expects the code "
-                f"{expected or 'of an unknown version'}, and {here} is installed; compile it again"
+                f"the package was compiled by another version of petseg: {label} expects other code than is installed "
+                "here; compile it again"
             )
 
 
-def check_digest(expected: str) -> None:
+def check_image(modules: str, expected: str) -> None:
     """Checks in a pod that the image has the code that the package was compiled from.
 
     Raises:
       ConfigError: It has other code.
     """
-    here = installed_code_digest()
+    here = _installed(modules)
     if expected != here:
         raise ConfigError(
             f"this image holds other code than the package was compiled from: the package expects {expected}, the "
@@ -58,7 +66,17 @@ def check_digest(expected: str) -> None:
         )
 
 
-def _digest_argument(command: list[str]) -> str | None:
-    if CODE_DIGEST_FLAG not in command[:-1]:
+def _installed(modules: str) -> str | None:
+    """Returns the digest of modules as they are here; None when one is not."""
+    try:
+        return _digest(modules)
+    except ModuleNotFoundError:
         return None
-    return command[command.index(CODE_DIGEST_FLAG) + 1]
+
+
+def _digest(modules: str) -> str:
+    return code_digest(*filter(None, modules.split(",")), alone=_ENTRYPOINT)
+
+
+def _argument(command: list[str], flag: str) -> str | None:
+    return command[command.index(flag) + 1] if flag in command[:-1] else None

@@ -15,7 +15,7 @@ from tfx.types import standard_component_specs
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
-from pipeline.kubeflow.compatibility import CODE_DIGEST_FLAG, installed_code_digest
+from pipeline.kubeflow.compatibility import code_arguments
 from pipeline.kubeflow.config import POD_SCRATCH
 from pipeline.kubeflow.entrypoint import DRIVER_FLAG
 from pipeline.kubeflow.lint import check_package
@@ -122,7 +122,7 @@ def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
     runner_config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
         display_name=config.pipeline.name,
         default_image=images,
-        default_commands=[*_COMMAND, CODE_DIGEST_FLAG, installed_code_digest()],
+        default_commands=list(_COMMAND),
         use_pipeline_spec_2_1=True,
     )
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=runner_config)
@@ -136,6 +136,7 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
+        _container(pipeline_spec, task_id)["command"] += code_arguments(task_id)
         if retry.max_count:
             task["retryPolicy"] = {
                 "maxRetryCount": retry.max_count,

@@ -1,7 +1,8 @@
 """What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
 
-    python -m pipeline.kubeflow.entrypoint --code_digest DIGEST --executor_class_path CLASS
-        --json_serialized_invocation_args EXECUTOR_INPUT --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
+    python -m pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST
+        --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
+        --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
 With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies the data.
 
@@ -17,7 +18,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from pipeline.kubeflow import executor_messages
-from pipeline.kubeflow.compatibility import CODE_DIGEST_FLAG, check_digest
+from pipeline.kubeflow.compatibility import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_log import heartbeat, say
 from pipeline.process_exit import TERMINATED, leave
 from trainer_module.errors import ConfigError, PetsegError
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     component = _DRIVER if arguments.example_gen_driver else arguments.executor_class_path
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        check_digest(arguments.code_digest)
+        check_image(arguments.code_modules, arguments.code_digest)
         with heartbeat(component):
             say(component, "starting")
             if arguments.example_gen_driver:
@@ -50,7 +51,8 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.entrypoint", allow_abbrev=False)
-    parser.add_argument(CODE_DIGEST_FLAG, required=True)
+    parser.add_argument(MODULES_FLAG, required=True)
+    parser.add_argument(DIGEST_FLAG, required=True)
     work = parser.add_mutually_exclusive_group(required=True)
     work.add_argument("--executor_class_path")
     work.add_argument(DRIVER_FLAG, action="store_true")

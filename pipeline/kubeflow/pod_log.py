@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pipeline.run_tables import duration
 from pipeline.training_progress import PROGRESS_FILE_VARIABLE, ProgressFollower, TrainingProgress
 
 _POLL_SECONDS: Final = 2.0
@@ -55,7 +54,7 @@ def _beat(component: str, follower: ProgressFollower, stop: threading.Event) -> 
         _print_epochs(component, follower.poll())
         if time.monotonic() - last >= _HEARTBEAT_SECONDS:
             last = time.monotonic()
-            say(component, f"running for {duration(last - started)}{_position(follower.latest)}")
+            say(component, f"running for {(last - started) / 60:.0f} min{_position(follower.latest)}")
 
 
 def _print_epochs(component: str, ended: list[TrainingProgress]) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.kubeflow import entrypoint
-from pipeline.kubeflow.compatibility import check_compiled_by_this_code, installed_code_digest
+from pipeline.kubeflow.compatibility import check_compiled_by_this_code, code_arguments
 from trainer_module.errors import ConfigError, DataError
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
 IMPORT_SCHEMA = "components.import_schema.executor.Executor"
+_, MODULES, _, DIGEST = code_arguments("ImportSchema")
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +38,10 @@ def executor_input(root, schema_text="feature { name: 'image' }", **inputs) -> d
     }
 
 
-def arguments(message: dict, executor: str = IMPORT_SCHEMA, digest: str | None = None) -> list[str]:
+def arguments(message: dict, executor: str = IMPORT_SCHEMA, digest: str = DIGEST, modules: str = MODULES) -> list[str]:
     spec = {"parameters": {"schema_text": {"parameterType": "STRING"}}}
     return [
-        "--code_digest", digest or installed_code_digest(), "--executor_class_path", executor,
+        "--code_modules", modules, "--code_digest", digest, "--executor_class_path", executor,
         "--json_serialized_invocation_args", json.dumps(message),
         "--json_serialized_inputs_spec_args", json.dumps(spec), "--direct_num_workers=1",
     ]  # fmt: skip
@@ -89,7 +90,7 @@ def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, cap
         "outputs": {"parameters": {"input_fingerprint": {"outputFile": "/x"}}, "outputFile": str(output)},
     }
     argv = [
-        "--code_digest", installed_code_digest(), "--example_gen_driver",
+        *code_arguments("TfdsExampleGenDriver"), "--example_gen_driver",
         "--json_serialized_invocation_args", json.dumps(message),
     ]  # fmt: skip
     assert entrypoint.main(argv) == 0
@@ -142,7 +143,7 @@ def test_the_heartbeat_tells_epochs_and_that_it_is_alive(monkeypatch, capfd):
         Path(os.environ["PETSEG_PROGRESS_FILE"]).write_text(json.dumps(line) + "\n")
         time.sleep(0.3)
     out = capfd.readouterr().out
-    assert "Trainer: running for 0." in out
+    assert "Trainer: running for 0 min" in out
     assert "epoch 1/2, step 5/9, loss 0.5" in out
     assert "Trainer: epoch 1/2, loss 0.5, accuracy 0.75" in out
     assert "PETSEG_PROGRESS_FILE" not in os.environ
@@ -152,7 +153,27 @@ def test_a_package_of_another_version_is_refused():
     def spec(*command):
         return {"deploymentSpec": {"executors": {"Trainer_executor": {"container": {"command": list(command)}}}}}
 
-    check_compiled_by_this_code(spec("python", "--code_digest", installed_code_digest()))
-    for command in (["python", "--code_digest", "feed"], ["python", "--code_digest"], ["python"]):
+    check_compiled_by_this_code(spec("python", *code_arguments("Trainer")))
+    modules, digest = code_arguments("Trainer")[1::2]
+    for command in (
+        ["--code_modules", modules, "--code_digest", "feed"],
+        ["--code_modules", "trainer_module.preprocessing", "--code_digest", digest],
+        ["--code_modules", "trainer_module.gone", "--code_digest", digest],
+        ["--code_modules", modules, "--code_digest"],
+        [],
+    ):
         with pytest.raises(ConfigError, match="compiled by another version of petseg: Trainer_executor"):
             check_compiled_by_this_code(spec(*command))
+
+
+def test_other_code_of_one_component_is_none_of_the_others(monkeypatch):
+    from pipeline import code_digest
+
+    before = {task: code_arguments(task) for task in ("Trainer", "Transform", "TfdsExampleGen", "StatisticsGen")}
+    original = code_digest._source_path
+
+    def changed(module):
+        return Path(__file__) if module == "trainer_module.trainer" else original(module)
+
+    monkeypatch.setattr(code_digest, "_source_path", changed)
+    assert {task for task, arguments in before.items() if code_arguments(task) != arguments} == {"Trainer"}
