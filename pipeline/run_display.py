@@ -44,7 +44,7 @@ class RunDisplay(ABC):
 
     @abstractmethod
     def notice(self, text: str) -> None:
-        """Shows what goes on outside of the components."""
+        """Shows what goes on outside of the components; an empty text says that it is over."""
 
     @abstractmethod
     def node_changed(self, node: NodeRecord) -> None:
@@ -87,12 +87,13 @@ class PlainDisplay(RunDisplay):
         self._print(*self._log_lines, *result_lines(self._record))
 
     def notice(self, text: str) -> None:
-        self._print(text)
+        if text:
+            self._print(text)
 
     def node_changed(self, node: NodeRecord) -> None:
         if node.id == TRAINER:
             self._print_epochs(self._follower.poll(training_ended=node.state is not NodeState.RUNNING))
-        took = [duration(node.seconds)] if node.seconds is not None else []
+        took = [duration(node.seconds)] if node.seconds is not None and node.state is not NodeState.RUNNING else []
         self._print(f"{node.id}: " + ", ".join([node.state, *took, *filter(None, [node.summary])]))
 
     def abort(self) -> None:
@@ -116,7 +117,8 @@ class LiveDisplay(RunDisplay):
         super().__init__(stream, record, follower)
         self._console = Console(file=stream, highlight=False)
         self._notice = ""
-        self._node_started = time.monotonic()
+        self._notice_started = time.monotonic()
+        self._node_started: dict[str, float] = {}
         self._spinner = Spinner("dots")
         self._live = Live(
             console=self._console,
@@ -140,12 +142,12 @@ class LiveDisplay(RunDisplay):
 
     def notice(self, text: str) -> None:
         self._notice = text
-        self._node_started = time.monotonic()
+        self._notice_started = time.monotonic()
 
     def node_changed(self, node: NodeRecord) -> None:
         if node.state is NodeState.RUNNING:
             self._notice = ""
-            self._node_started = time.monotonic()
+            self._node_started[node.id] = time.monotonic() - (node.seconds or 0.0)
         self._live.refresh()
 
     def abort(self) -> None:
@@ -158,23 +160,27 @@ class LiveDisplay(RunDisplay):
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = []
-        running = self._record.running_node()
-        progress = self._follower.latest if running is not None and running.id == TRAINER else None
+        now = time.monotonic()
+        is_training = any(node.id == TRAINER and node.state is NodeState.RUNNING for node in self._record.nodes)
+        progress = self._follower.latest if is_training else None
         if self._record.nodes:
-            parts.append(nodes_table([self._as_shown(node, progress) for node in self._record.nodes], one_line=True))
+            shown = [self._as_shown(node, progress, now) for node in self._record.nodes]
+            parts.append(nodes_table(shown, one_line=True))
         if progress is not None:
             parts.append(self._training_bar(progress))
         if self._notice:
-            self._spinner.update(text=Text(f"{self._notice}  {duration(self._elapsed())}"))
+            self._spinner.update(text=Text(f"{self._notice}  {duration(now - self._notice_started)}"))
             parts.append(self._spinner)
         return Group(*parts)
 
-    def _as_shown(self, node: NodeRecord, progress: TrainingProgress | None) -> NodeRecord:
-        """Returns the node's record with the clock of the running one, and how its training goes."""
+    def _as_shown(self, node: NodeRecord, progress: TrainingProgress | None, now: float) -> NodeRecord:
+        """Returns the node's record; of a running one with its clock, and with how its training goes."""
         if node.state is not NodeState.RUNNING:
             return node
-        summary = f"epoch {progress.epoch}/{progress.epochs}, {progress.describe()}" if progress else ""
-        return node.model_copy(update={"seconds": self._elapsed(), "summary": summary})
+        trained = progress if node.id == TRAINER else None
+        summary = f"epoch {trained.epoch}/{trained.epochs}, {trained.describe()}" if trained else node.summary
+        seconds = now - self._node_started.setdefault(node.id, now)
+        return node.model_copy(update={"seconds": seconds, "summary": summary})
 
     def _training_bar(self, progress: TrainingProgress) -> RenderableType:
         left = self._follower.seconds_left
@@ -185,9 +191,6 @@ class LiveDisplay(RunDisplay):
             f"{duration(left)} left" if left else "",
         )
         return grid
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._node_started
 
 
 def open_display(stream: TextIO, record: RunRecord, follower: ProgressFollower) -> RunDisplay:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +25,7 @@ _RUN_STYLES: Final = {
     RunState.INTERRUPTED: "yellow",
 }
 _COMPARISONS: Final = {"min": "≥", "max": "≤"}
+_WIDTH_OF_FILES: Final = 240
 _HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
 
@@ -109,6 +110,14 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
         state = Text(record.state, _RUN_STYLES[record.state])
         table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
     return table
+
+
+def print_table(renderable: RenderableType) -> None:
+    """Prints to the width of the terminal; to a file or pipe, without cutting lines."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    console.print(renderable)
 
 
 def _readable(metric: str) -> str:

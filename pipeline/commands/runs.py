@@ -3,16 +3,13 @@
 import json
 
 import click
-from rich.console import Console, RenderableType
 
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.run_record import RunRecord
 from pipeline.run_store import LATEST, RunStore
-from pipeline.run_tables import run_details, runs_table
+from pipeline.run_tables import print_table, run_details, runs_table
 from trainer_module.errors import PetsegError
-
-_WIDTH_OF_FILES = 240
 
 
 @click.command("runs")
@@ -38,7 +35,7 @@ def _show(record: RunRecord, as_json: bool) -> None:
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     else:
-        _print(run_details(record))
+        print_table(run_details(record))
 
 
 def _list(store: RunStore, as_json: bool) -> None:
@@ -51,14 +48,6 @@ def _list(store: RunStore, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
     elif records:
-        _print(runs_table(records))
+        print_table(runs_table(records))
     else:
         click.echo(f"no runs under {str(store.root)!r}; `petseg run` starts one")
-
-
-def _print(renderable: RenderableType) -> None:
-    """Prints to the width of the terminal; to a file or pipe, without cutting lines."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    console.print(renderable)

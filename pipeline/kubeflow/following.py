@@ -1,0 +1,69 @@
+"""Follows a run on the server until it ends or the user has seen enough; the run itself goes on either way."""
+
+import os
+import time
+from pathlib import Path
+from typing import Final, TextIO
+
+from pipeline.kubeflow.api_errors import KubeflowApiError
+from pipeline.kubeflow.remote_run import RemoteRun
+from pipeline.run_display import RunDisplay, open_display
+from pipeline.run_record import NodeState, RunState
+from pipeline.training_progress import ProgressFollower
+
+POLL_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 600.0
+"""How long the server may be away before following ends."""
+
+
+def follow(remote: RemoteRun, stream: TextIO) -> bool:
+    """Shows a run until it ends.
+
+    Returns:
+      Whether it has ended; False when the user interrupted.
+
+    Raises:
+      KubeflowApiError: The server was away for too long, or refuses to go on.
+    """
+    display = open_display(stream, remote.record, ProgressFollower(Path(os.devnull)))
+    with display.live():
+        try:
+            _poll(remote, display)
+        except KeyboardInterrupt:
+            return False
+        if remote.record.state is RunState.FAILED:
+            failure = remote.explain_failure()
+            remote.record.error = failure.message
+            display.explain(failure.log_lines)
+    return True
+
+
+def _poll(remote: RemoteRun, display: RunDisplay) -> None:
+    """Brings record and display up to date until the run has ended."""
+    for node in remote.record.nodes:
+        if node.state is not NodeState.PENDING:
+            display.node_changed(node)
+    away_since: float | None = None
+    while not remote.has_ended:
+        time.sleep(POLL_SECONDS)
+        try:
+            changed = remote.refresh()
+        except KubeflowApiError as error:
+            if away_since is None:
+                away_since = time.monotonic()
+                display.notice(f"{error}; trying again")
+            if not error.is_temporary or time.monotonic() - away_since > PATIENCE_SECONDS:
+                raise KubeflowApiError(f"{error}; {how_to_go_on(remote.record.run_id)}", error.status) from error
+            continue
+        if away_since is not None:
+            away_since = None
+            display.notice("")
+        for node in changed:
+            display.node_changed(node)
+
+
+def how_to_go_on(run_id: str) -> str:
+    """Returns how to follow or stop a run that goes on without us."""
+    return (
+        f"the run goes on: petseg kubeflow status {run_id} --follow shows it, petseg kubeflow cancel {run_id} stops it"
+    )
