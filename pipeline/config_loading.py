@@ -249,12 +249,15 @@ def _with_none(value: Any, annotation: Any) -> Any:
         return {k: _with_none(v, fields[k].annotation if k in fields else None) for k, v in value.items()}
     if isinstance(value, dict) and get_origin(annotation) is dict:
         return {k: _with_none(v, get_args(annotation)[1]) for k, v in value.items()}
+    if isinstance(value, list) and get_origin(annotation) is tuple:
+        return [_with_none(item, get_args(annotation)[0]) for item in value]
     return value
 
 
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(value: Any) -> Any:
     """Writes None as the text `none`, which TOML can hold."""
-    return {
-        key: _without_none(value) if isinstance(value, dict) else NONE if value is None else value
-        for key, value in table.items()
-    }
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return NONE if value is None else value

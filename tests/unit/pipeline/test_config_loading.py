@@ -56,6 +56,12 @@ def test_what_show_config_prints_loads_to_the_same(preset, write):
     assert load_config(file=write(config_toml(config))) == config
 
 
+def test_what_is_unset_inside_a_list_comes_back_as_toml(write):
+    config = load_config(overrides=['kubeflow.trainer.tolerations=[{key = "nvidia.com/gpu", effect = "NoSchedule"}]'])
+    assert config.kubeflow.trainer.tolerations[0].value is None
+    assert load_config(file=write(config_toml(config))) == config
+
+
 @pytest.mark.parametrize(
     ("override", "section", "field", "value"),
     [
