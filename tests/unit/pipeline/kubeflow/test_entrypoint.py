@@ -177,3 +177,15 @@ def test_other_code_of_one_component_is_none_of_the_others(monkeypatch):
 
     monkeypatch.setattr(code_digest, "_source_path", changed)
     assert {task for task, arguments in before.items() if code_arguments(task) != arguments} == {"Trainer"}
+
+
+def test_a_component_finds_the_directories_of_its_outputs(launcher_root, tmp_path, monkeypatch):
+    (tmp_path / "bare.py").write_text(
+        "from tfx.dsl.components.base import base_executor\n"
+        "class Executor(base_executor.BaseExecutor):\n"
+        "  def Do(self, inputs, outputs, properties):\n"
+        "    open(outputs['schema'][0].uri + '/file', 'w').close()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert entrypoint.main(arguments(executor_input(launcher_root), executor="bare.Executor")) == 0
+    assert (launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema" / "file").exists()
