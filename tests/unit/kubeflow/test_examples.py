@@ -1,0 +1,64 @@
+"""The example configurations, and that they fit the node pools beside them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config_loading import load_config
+
+EXAMPLES = Path(__file__).parents[3] / "kubeflow" / "examples"
+GPU_POOLS = ("gke", "eks", "bare_metal")
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_example_loads(file):
+    assert load_config(file=file).kubeflow.image
+
+
+@pytest.mark.parametrize("pool", GPU_POOLS)
+def test_a_gpu_pool_has_its_trainer(pool):
+    kubeflow = load_config(file=EXAMPLES / f"{pool}_gpu.toml").kubeflow
+    assert kubeflow.trainer.gpus
+    assert kubeflow.gpu_image != kubeflow.image
+    assert kubeflow.trainer.shared_memory
+
+
+def test_the_pool_of_eks_has_the_trainer_s_label_and_taint():
+    (group,) = yaml.safe_load((EXAMPLES / "eks_gpu_pool.yaml").read_text())["managedNodeGroups"]
+    trainer = load_config(file=EXAMPLES / "eks_gpu.toml").kubeflow.trainer
+    assert trainer.node_selector.items() <= group["labels"].items()
+    assert [tolerated(taint, trainer) for taint in group["taints"]] == [True]
+
+
+def test_the_pool_of_gke_has_the_trainer_s_label_and_taint():
+    trainer = load_config(file=EXAMPLES / "gke_gpu.toml").kubeflow.trainer
+    script = (EXAMPLES / "gke_gpu_pool.sh").read_text()
+    accelerator = re.search(r"--accelerator type=([\w-]+),", script)[1]
+    assert trainer.node_selector == {"cloud.google.com/gke-accelerator": accelerator}
+    assert tolerated({"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}, trainer)
+
+
+def test_the_pool_of_bare_metal_has_the_trainer_s_label_and_taint():
+    trainer = load_config(file=EXAMPLES / "bare_metal_gpu.toml").kubeflow.trainer
+    script = (EXAMPLES / "bare_metal_gpu_pool.sh").read_text()
+    label = re.search(r'kubectl label node "\$@" (\S+)=(\S+)', script)
+    taint = re.search(r'kubectl taint node "\$@" (\S+)=(\S+):(\S+)', script)
+    assert trainer.node_selector == {label[1]: label[2]}
+    assert tolerated(dict(zip(("key", "value", "effect"), taint.groups(), strict=True)), trainer)
+
+
+def tolerated(taint, trainer):
+    return any(
+        toleration.key in (None, taint["key"])
+        and toleration.effect in (None, taint["effect"])
+        and (toleration.operator == "Exists" or toleration.value == taint["value"])
+        for toleration in trainer.tolerations
+    )
+
+
+def test_the_weekly_example_has_a_schedule():
+    schedule = load_config(file=EXAMPLES / "weekly.toml").schedule
+    assert schedule.cron
+    assert schedule.parameters

@@ -1,0 +1,144 @@
+"""The manifests against Kubernetes' own schemas, and against what the pipeline's settings name."""
+
+import re
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from pipeline.config import Config
+from pipeline.config_loading import load_config
+
+KUBEFLOW = Path(__file__).parents[3] / "kubeflow"
+# The oldest and newest releases of Kubernetes that Kubeflow Pipelines 2.14 to 2.17 may run on.
+RELEASES = ("1.29", "1.34")
+# Of kinds that Kubernetes knows only from an operator, or does not know at all.
+FOREIGN = {"Kustomization", "ClusterConfig", "TFJob"}
+
+
+def documents(folder):
+    """Each file's objects, with the file's path to name them by."""
+    for file in sorted((KUBEFLOW / folder).rglob("*.yaml")):
+        for document in yaml.safe_load_all(file.read_text()):
+            yield pytest.param(document, id=f"{file.relative_to(KUBEFLOW)}:{document['kind']}")
+
+
+MANIFESTS = [*documents("manifests"), *documents("examples")]
+
+
+def objects(kind):
+    return [param.values[0] for param in MANIFESTS if param.values[0]["kind"] == kind]
+
+
+def pod_specs():
+    return [job["spec"]["template"]["spec"] for job in objects("Job") + objects("Deployment")]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("manifest", [param for param in MANIFESTS if param.values[0]["kind"] not in FOREIGN])
+def test_kubernetes_would_take_it(manifest, release):
+    kubernetes_validate.validate(manifest, release, strict=True)
+
+
+def test_the_schemas_see_a_mistake():
+    (claim, _) = objects("PersistentVolumeClaim")
+    with pytest.raises(kubernetes_validate.ValidationError, match="acessModes"):
+        kubernetes_validate.validate({**claim, "spec": {"acessModes": ["ReadWriteOnce"]}}, RELEASES[0], strict=True)
+
+
+@pytest.mark.parametrize("file", sorted(KUBEFLOW.rglob("kustomization.yaml")), ids=lambda file: file.parent.name)
+def test_a_kustomization_names_all_files_beside_it_and_nothing_else(file):
+    kustomization = yaml.safe_load(file.read_text())
+    files = [name for name in kustomization["resources"] if name.endswith(".yaml")]
+    assert sorted(files) == sorted(other.name for other in file.parent.glob("*.yaml") if other != file)
+    for name in kustomization["resources"]:
+        assert (file.parent / name).exists()
+
+
+def test_the_claims_are_those_that_the_settings_name():
+    kubeflow = Config().kubeflow
+    claims = {claim["metadata"]["name"] for claim in objects("PersistentVolumeClaim")}
+    assert claims == {kubeflow.data_cache.claim, kubeflow.serving_volume.claim}
+
+
+def test_pods_mount_the_claims_where_the_components_do():
+    kubeflow = Config().kubeflow
+    paths = {volume.claim: volume.mount_path for volume in (kubeflow.data_cache, kubeflow.serving_volume)}
+    for pod in pod_specs():
+        claims = {
+            volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["volumes"]
+            if "persistentVolumeClaim" in volume
+        }
+        mounted = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert claims
+        for name, claim in claims.items():
+            assert mounted[name] == paths[claim]
+
+
+def test_pods_give_up_what_they_do_not_need():
+    for pod in pod_specs():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+            assert {"requests", "limits"} <= set(container["resources"])
+
+
+def test_the_prepared_volumes_are_writable_for_the_image_s_group():
+    (job,) = objects("Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][-1].startswith("chgrp 0 /cache /serving && chmod 2775 /cache /serving")
+    assert "USER 1000:0" in (KUBEFLOW / "Dockerfile").read_text()
+
+
+def test_the_runner_may_read_and_report_but_change_nothing_else():
+    (role,) = objects("Role")
+    verbs = {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    changing = {key: found - {"get", "list", "watch"} for key, found in verbs.items()}
+    assert {key: found for key, found in changing.items() if found} == {
+        ("argoproj.io", "workflowtaskresults"): {"create", "patch"},
+        ("argoproj.io", "workflowtasksets/status"): {"patch"},
+    }
+    assert all("resourceNames" in rule for rule in role["rules"] if {"secrets", "configmaps"} & set(rule["resources"]))
+    assert "*" not in str(role["rules"])
+
+
+def test_the_runner_may_read_the_secrets_that_the_object_stores_name():
+    (role,) = objects("Role")
+    (readable,) = [rule["resourceNames"] for rule in role["rules"] if rule["resources"] == ["secrets"]]
+    named = [re.search(r"secretName: (\S+)", launcher["data"]["providers"])[1] for launcher in objects("ConfigMap")]
+    assert len(named) == 2
+    assert set(named) <= set(readable)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_the_launcher_gets_settings_for_the_store_of_its_root(scheme):
+    (launcher,) = [each for each in objects("ConfigMap") if each["data"]["defaultPipelineRoot"].startswith(scheme)]
+    assert launcher["metadata"]["name"] == "kfp-launcher"
+    (provider,) = yaml.safe_load(launcher["data"]["providers"])
+    assert provider == scheme
+
+
+def test_the_server_asks_for_the_model_it_serves():
+    (deployment,) = objects("Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment["MODEL_NAME"] == load_config(preset="demo").pipeline.name
+    assert environment["MODEL_BASE_PATH"] == Config().kubeflow.serving_volume.mount_path
+    assert container["readinessProbe"]["httpGet"]["path"] == f"/v1/models/{environment['MODEL_NAME']}"
+    (service,) = objects("Service")
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == {port["name"] for port in container["ports"]}
+
+
+def test_no_manifest_holds_a_secret():
+    assert not objects("Secret")
