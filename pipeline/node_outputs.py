@@ -7,17 +7,30 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from pipeline.run_record import DatasetRecord, ThresholdRecord
 from trainer_module.errors import ModelError
 
-if TYPE_CHECKING:
-    from tfx.types import Artifact
-
-Outputs = Mapping[str, Sequence["Artifact"]]
-
 EVALUATOR: Final = "Evaluator"
+PARAMETER_VALUE: Final = "value"
+"""Property of an output that is no artifact but a parameter."""
+
+_SHOWN_DIGITS: Final = 12
+
+
+class ProducedArtifact(Protocol):
+    """An output artifact: TFX's, or one that is read from elsewhere."""
+
+    uri: str
+    """Path of its files on this machine."""
+
+    def get_string_custom_property(self, key: str) -> str: ...
+
+    def get_int_custom_property(self, key: str) -> int: ...
+
+
+Outputs = Mapping[str, Sequence[ProducedArtifact]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class _Produced:
     outputs: Outputs
     settings: Mapping[str, Any]
 
-    def artifact(self, output: str) -> "Artifact":
+    def artifact(self, output: str) -> ProducedArtifact:
         return self.outputs[output][0]
 
 
@@ -62,6 +75,11 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
                 f"evaluate again with --from {node_id} --no-cache"
             ) from error
         return NodeFacts(f"its outputs cannot be summarized: {reason}")
+
+
+def _identified(produced: _Produced) -> NodeFacts:
+    fingerprint = produced.artifact("input_fingerprint").get_string_custom_property(PARAMETER_VALUE)
+    return NodeFacts(f"data {fingerprint[:_SHOWN_DIGITS]}")
 
 
 def _examples(produced: _Produced) -> NodeFacts:
@@ -121,7 +139,8 @@ def _evaluated(produced: _Produced) -> NodeFacts:
 def _pushed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("pushed_model")
     if not artifact.get_int_custom_property("pushed"):
-        return NodeFacts("nothing: the model is not blessed")
+        served = artifact.get_string_custom_property("already_served")
+        return NodeFacts(f"nothing: {served} is this model already" if served else "nothing: the model is not blessed")
     destination = artifact.get_string_custom_property("pushed_destination")
     if not Path(destination).is_dir():
         return NodeFacts(f"{destination} is gone; push again with --from Pusher --no-cache")
@@ -129,6 +148,7 @@ def _pushed(produced: _Produced) -> NodeFacts:
 
 
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
+    "TfdsExampleGenDriver": _identified,
     "TfdsExampleGen": _examples,
     "ExampleValidator": _anomalies,
     "Transform": _transformed,

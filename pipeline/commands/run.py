@@ -1,16 +1,12 @@
 """`petseg run`: runs the pipeline on this machine."""
 
 from pathlib import Path
-from typing import Final
 
 import click
 
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
+from pipeline.commands.run_outcome import end_with
 from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import NodeState, RunRecord, RunState
-
-NOT_BLESSED: Final = 3
-_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: 130}
 
 
 @click.command("run")
@@ -44,16 +40,4 @@ def run(
     """
     config = resolve_config(preset, config_file, overrides, pipeline_root)
     record = run_pipeline(config, RunRequest(from_node, to_node, not no_cache, show_on_stderr=as_json))
-    if as_json:
-        click.echo(record.model_dump_json(indent=2))
-    _explain_end(record)
-    ctx.exit(NOT_BLESSED if (record.state, record.blessed) == (RunState.COMPLETE, False) else _EXIT_CODES[record.state])
-
-
-def _explain_end(record: RunRecord) -> None:
-    """Says on standard error what went wrong, and where."""
-    if record.state is RunState.FAILED:
-        failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
-        click.secho(f"error: {failed} failed: {record.error}", fg="red", err=True)
-    if record.state is RunState.INTERRUPTED:
-        click.secho(f"{record.error}; run again to go on after the last component that finished", fg="yellow", err=True)
+    end_with(ctx, record, as_json=as_json)

@@ -1,0 +1,27 @@
+"""How a command ends that has executed a run: its record as JSON, what went wrong, and the exit code."""
+
+from typing import Final, NoReturn
+
+import click
+
+from pipeline.run_record import NodeState, RunRecord, RunState
+
+NOT_BLESSED: Final = 3
+_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: 130}
+
+
+def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoReturn:
+    """Ends the command with the exit code of a run, after its record on standard output where that is wanted."""
+    if as_json:
+        click.echo(record.model_dump_json(indent=2))
+    _explain_end(record)
+    ctx.exit(NOT_BLESSED if (record.state, record.blessed) == (RunState.COMPLETE, False) else _EXIT_CODES[record.state])
+
+
+def _explain_end(record: RunRecord) -> None:
+    """Says on standard error what went wrong, and where."""
+    if record.state is RunState.FAILED:
+        failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
+        click.secho(f"error: {failed} failed: {record.error}", fg="red", err=True)
+    if record.state is RunState.INTERRUPTED:
+        click.secho(f"{record.error}; run again to go on after the last component that finished", fg="yellow", err=True)

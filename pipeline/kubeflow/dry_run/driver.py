@@ -1,0 +1,177 @@
+"""What a task gets: its `ExecutorInput`, put together as the driver of Kubeflow Pipelines does.
+
+Input artifacts come as the server knows them: their name is their id in ML Metadata, their type is empty, and their
+metadata has been through ML Metadata. Outputs come without a name, as servers before 2.16 give them.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf import json_format, struct_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline.kubeflow.dry_run.metadata import Metadata
+from pipeline.kubeflow.dry_run.specification import Task
+from trainer_module.errors import ConfigError, PetsegError
+
+OUTPUT_FILE: Final = "output_metadata.json"
+
+_Type = pipeline_spec_pb2.ParameterType
+_KIND_OF_VALUE: Final = {
+    "null_value": "null",
+    "number_value": "a number",
+    "string_value": "a text",
+    "bool_value": "a truth value",
+    "list_value": "a list",
+    "struct_value": "a struct",
+}
+_KINDS_BY_TYPE: Final = {
+    _Type.NUMBER_DOUBLE: "number_value",
+    _Type.NUMBER_INTEGER: "number_value",
+    _Type.BOOLEAN: "bool_value",
+    _Type.LIST: "list_value",
+    _Type.STRUCT: "struct_value",
+}
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What the tasks of a run have left so far, by task."""
+
+    executions: dict[str, int]
+    """Their executions in ML Metadata."""
+
+    parameters: dict[str, dict[str, Any]]
+    """Their output parameters."""
+
+
+def executor_input(
+    task: Task, runtime_values: Mapping[str, Any], upstream: Upstream, metadata: Metadata, task_root: str
+) -> pipeline_spec_pb2.ExecutorInput:
+    """Returns what the launcher of a task is given.
+
+    Args:
+      task: The task.
+      runtime_values: The values of the pipeline's runtime parameters.
+      upstream: What the tasks before it have left.
+      metadata: Where their artifacts are recorded.
+      task_root: URI under which the outputs of this one task of this run go.
+
+    Raises:
+      ConfigError: A parameter has no value, or one of another type than the component takes.
+      PetsegError: An input artifact is not there.
+    """
+    message = pipeline_spec_pb2.ExecutorInput()
+    for name, value in _parameters(task, runtime_values, upstream).items():
+        message.inputs.parameter_values[name].CopyFrom(value)
+    for name, spec in task.spec.inputs.artifacts.items():
+        artifact = _input_artifact(task, name, spec, upstream, metadata)
+        message.inputs.artifacts[name].artifacts.append(artifact)
+    execution_root = f"{task_root}/{uuid.uuid4()}"
+    for name, definition in task.component.output_definitions.artifacts.items():
+        artifact = message.outputs.artifacts[name].artifacts.add()
+        artifact.uri = f"{execution_root}/{name}"
+        artifact.type.CopyFrom(definition.artifact_type)
+        artifact.metadata.CopyFrom(definition.metadata)
+    for name in task.component.output_definitions.parameters:
+        message.outputs.parameters[name].output_file = f"{execution_root}/{name}"
+    message.outputs.output_file = f"{execution_root}/{OUTPUT_FILE}"
+    return message
+
+
+def as_json(message: pipeline_spec_pb2.ExecutorInput) -> dict[str, Any]:
+    """Returns the message as the JSON that a component is given."""
+    converted: dict[str, Any] = json_format.MessageToDict(message)
+    return converted
+
+
+def _parameters(task: Task, runtime_values: Mapping[str, Any], upstream: Upstream) -> dict[str, struct_pb2.Value]:
+    """Returns the values of a task's input parameters, each of the type that its component takes."""
+    values = {
+        name: _resolved(task, name, spec, runtime_values, upstream)
+        for name, spec in task.spec.inputs.parameters.items()
+    }
+    definitions = task.component.input_definitions.parameters
+    for name in values:
+        if name not in definitions:
+            raise ConfigError(f"task {task.id!r} passes {name!r}, which is no parameter of its component")
+    for name, definition in definitions.items():
+        if name not in values and not definition.is_optional:
+            if not definition.HasField("default_value"):
+                raise ConfigError(f"task {task.id!r} has neither value nor default for the parameter {name!r}")
+            values[name] = definition.default_value
+    return {name: _of_type(task, name, value, definitions[name].parameter_type) for name, value in values.items()}
+
+
+def _resolved(
+    task: Task,
+    name: str,
+    spec: pipeline_spec_pb2.TaskInputsSpec.InputParameterSpec,
+    runtime_values: Mapping[str, Any],
+    upstream: Upstream,
+) -> struct_pb2.Value:
+    match spec.WhichOneof("kind"):
+        case "runtime_value" if spec.runtime_value.WhichOneof("value") == "constant":
+            return spec.runtime_value.constant
+        case "component_input_parameter":
+            return _value(_known(task, name, runtime_values, spec.component_input_parameter))
+        case "task_output_parameter":
+            source = spec.task_output_parameter
+            outputs = _known(task, name, upstream.parameters, source.producer_task)
+            return _value(_known(task, name, outputs, source.output_parameter_key))
+        case kind:
+            raise ConfigError(f"task {task.id!r}, parameter {name!r}: the dry-run cannot resolve a {kind or 'nothing'}")
+
+
+def _known(task: Task, name: str, source: Mapping[str, Any], key: str) -> Any:
+    if key not in source:
+        raise ConfigError(
+            f"task {task.id!r}, parameter {name!r}: there is no {key!r} to take it from; there is "
+            f"{', '.join(sorted(source)) or 'nothing'}"
+        )
+    return source[key]
+
+
+def _of_type(task: Task, name: str, value: struct_pb2.Value, parameter_type: int) -> struct_pb2.Value:
+    """Checks a value against a type; a text may be made of any value, which is then its JSON."""
+    kind = value.WhichOneof("kind")
+    if parameter_type == _Type.STRING:
+        return value if kind == "string_value" else _value(_as_text(value))
+    if kind != _KINDS_BY_TYPE.get(parameter_type):
+        raise ConfigError(
+            f"task {task.id!r}: the parameter {name!r} is a {_Type.ParameterTypeEnum.Name(parameter_type)}, and gets "
+            f"{_KIND_OF_VALUE[kind] if kind else 'nothing'}"
+        )
+    return value
+
+
+def _as_text(value: struct_pb2.Value) -> str:
+    if value.WhichOneof("kind") == "number_value":
+        return f"{value.number_value:.17g}"
+    return json.dumps(json_format.MessageToDict(value))
+
+
+def _input_artifact(
+    task: Task,
+    name: str,
+    spec: pipeline_spec_pb2.TaskInputsSpec.InputArtifactSpec,
+    upstream: Upstream,
+    metadata: Metadata,
+) -> pipeline_spec_pb2.RuntimeArtifact:
+    if spec.WhichOneof("kind") != "task_output_artifact":
+        raise ConfigError(f"task {task.id!r}, input {name!r}: expected the output of another task")
+    source = spec.task_output_artifact
+    execution = upstream.executions.get(source.producer_task)
+    artifact = metadata.output_artifacts(execution).get(source.output_artifact_key) if execution else None
+    if artifact is None:
+        raise PetsegError(
+            f"task {task.id!r}, input {name!r}: {source.producer_task!r} left no {source.output_artifact_key!r}"
+        )
+    return artifact
+
+
+def _value(plain: Any) -> struct_pb2.Value:
+    return json_format.ParseDict(plain, struct_pb2.Value())

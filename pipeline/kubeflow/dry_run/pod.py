@@ -1,0 +1,153 @@
+"""The process that stands for a pod: its directory, its environment, and how it ends.
+
+The environment is what the specification and the platform document name, plus what any process of this machine needs to
+start: where programs, libraries and certificates are, locale, proxies, and which devices there are. Nothing else of the
+caller's environment gets in, and HOME is an empty directory, so that a component that leans on them fails here as it
+would in a cluster. Secrets come from variables of the same name; their values are passed on and written nowhere.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pipeline.kubeflow.dry_run.mounts import Mounts
+from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
+from pipeline.kubeflow.dry_run.specification import Task
+from pipeline.kubeflow.launcher_paths import LAUNCHER_ROOT_VARIABLE
+from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
+from pipeline.training_progress import PROGRESS_FILE_VARIABLE
+from trainer_module.errors import PetsegError
+
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+_PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+_OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *_CERTIFICATES, *_PROXIES))
+_OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "XLA_", "OMP_")
+_MAX_BACKOFF_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 30.0
+"""What Kubernetes leaves a pod between SIGTERM and SIGKILL."""
+
+
+class DeadlineExceededError(PetsegError):
+    """The pod lived longer than its deadline."""
+
+
+def missing_secrets(tasks: list[Task]) -> list[str]:
+    """Returns the variables that pods take from secrets and that the caller's environment has not."""
+    return sorted({name for task in tasks for name in secret_variables(task) if name not in os.environ})
+
+
+def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts) -> dict[str, str]:
+    """Returns the environment of a task's process."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _OF_THIS_MACHINE or name.startswith(_OF_THIS_MACHINE_BY_PREFIX)
+    }
+    environment |= {variable.name: mounts.local(variable.value) for variable in task.container.env}
+    environment |= {name: os.environ[name] for name in secret_variables(task) if name in os.environ}
+    environment |= {"HOME": str(home), "TMPDIR": str(home), LAUNCHER_ROOT_VARIABLE: str(launcher_root)}
+    if PROGRESS_FILE_VARIABLE in os.environ:
+        environment[PROGRESS_FILE_VARIABLE] = os.environ[PROGRESS_FILE_VARIABLE]
+    return environment
+
+
+def check_arguments(command: list[str]) -> None:
+    """Checks that Linux would start the command.
+
+    Raises:
+      PetsegError: An argument is too long.
+    """
+    longest = max(len(argument.encode()) for argument in command) + 1
+    if longest > MAX_ARGUMENT_BYTES:
+        raise PetsegError(
+            f"an argument of the container has {longest:,} bytes, and Linux starts no process with more than "
+            f"{MAX_ARGUMENT_BYTES:,}; make the settings of the component smaller"
+        )
+
+
+class PodProcess:
+    """Runs one command in a group of processes of its own, which ends with it."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: list[str], environment: dict[str, str], directory: Path, deadline: float | None) -> None:
+        """Runs the command to its end; what it writes goes to the end of the log.
+
+        Args:
+          command: A leading `python` is the interpreter that this process runs on.
+          environment: All of it.
+          directory: Where it runs.
+          deadline: Seconds it may take; None for no limit.
+
+        Raises:
+          DeadlineExceededError: It took longer, and was ended.
+          PetsegError: It cannot be started, or ended with an error.
+          PodFailedError: It ended with an exception that nobody foresaw.
+        """
+        if command[0] in ("python", "python3"):
+            command = [sys.executable, *command[1:]]
+        with self._log.open("ab") as log:
+            start = log.tell()
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise PetsegError(f"cannot start {command[0]!r}: {error.strerror}") from error
+        try:
+            code = self._process.wait(deadline)
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineExceededError(f"the pod was ended after its deadline of {deadline:g} s") from error
+        finally:
+            self._end()
+        if code:
+            raise end_of_pod(code, written_since(self._log, start))
+
+    def kill(self) -> None:
+        """Ends the process at once; safe to call from another thread."""
+        self._signal(signal.SIGKILL)
+
+    def _end(self) -> None:
+        """Ends what is left of the group, as the end of a pod ends all its processes."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+        self._signal(signal.SIGKILL)
+        if process is not None:
+            process.wait()
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+def sleep_before_retry(task: Task, attempt: int, notice: Callable[[str], None]) -> None:
+    """Waits as the retry policy says, but a second at most: here no node has to come back."""
+    policy = task.spec.retry_policy
+    wanted = policy.backoff_duration.seconds * max(policy.backoff_factor, 1.0) ** (attempt - 1)
+    seconds = min(wanted, policy.backoff_max_duration.seconds or wanted, _MAX_BACKOFF_SECONDS)
+    notice(f"{task.id}: attempt {attempt} of {policy.max_retry_count + 1} failed, the next starts in {seconds:g} s")
+    time.sleep(seconds)
+
+
+def secret_variables(task: Task) -> list[str]:
+    """Returns the environment variables that a task takes from secrets."""
+    return [key.env_var for secret in task.kubernetes.secret_as_env for key in secret.key_to_env]

@@ -1,0 +1,161 @@
+"""Runs a compiled package from its first task to its last, one process a task.
+
+Everything is under one root, laid out as `petseg run` does it, so that `petseg runs` lists dry-runs:
+
+    metadata.sqlite                 ML Metadata of every dry-run
+    object_store/<scheme>/<bucket>/ artifacts, by their URI
+    volumes/<claim>/                the volumes of the pods
+    runs/<run id>/package.yaml      the package
+                  run.json          the record
+                  run.log           everything the pods wrote
+                  pods/<task>/      the files of a pod; gone when it is done, unless they are to be kept or it failed
+    .lock                           held by the dry-run that is going on
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.kubeflow.compatibility import check_compiled_by_this_code
+from pipeline.kubeflow.config import DEFAULT_PIPELINE_ROOT
+from pipeline.kubeflow.dry_run.arguments import runtime_values
+from pipeline.kubeflow.dry_run.cache_key import cache_key
+from pipeline.kubeflow.dry_run.driver import Upstream, executor_input
+from pipeline.kubeflow.dry_run.launcher import Launcher, Output
+from pipeline.kubeflow.dry_run.metadata import Metadata
+from pipeline.kubeflow.dry_run.mounts import Mounts
+from pipeline.kubeflow.dry_run.object_store import ObjectStore
+from pipeline.kubeflow.dry_run.pod import PodProcess, missing_secrets, sleep_before_retry
+from pipeline.kubeflow.dry_run.pod_end import PodFailedError
+from pipeline.kubeflow.dry_run.request import DryRunRequest, new_record
+from pipeline.kubeflow.dry_run.specification import Task, parse_tasks
+from pipeline.kubeflow.dry_run.stored_artifact import StoredArtifact
+from pipeline.kubeflow.package import Package
+from pipeline.recorded_run import RecordedRun, record_run
+from pipeline.run_record import NodeRecord, NodeState, RunRecord
+from pipeline.run_store import RunFiles, RunStore
+from trainer_module.errors import PetsegError
+
+
+def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
+    """Executes a package on this machine.
+
+    Returns:
+      The record of the run, also of one that failed or was interrupted.
+
+    Raises:
+      ConfigError: The package, a parameter or the root cannot be used; no run was recorded.
+      PetsegError: The root cannot be written to, is full, or is used by another run.
+    """
+    store = RunStore(request.root)
+    Mounts({"/": store.root})
+    check_compiled_by_this_code(package.pipeline_spec)
+    tasks = parse_tasks(package)
+    values = runtime_values(package, request.parameters)
+    return record_run(store, lambda run_id, files: _DryRun(package, tasks, values, request, store, run_id, files))
+
+
+class _DryRun(RecordedRun):
+    """One run of a package; it stands for the server, and for the driver of each task."""
+
+    def __init__(
+        self,
+        package: Package,
+        tasks: list[Task],
+        values: dict[str, Any],
+        request: DryRunRequest,
+        store: RunStore,
+        run_id: str,
+        files: RunFiles,
+    ) -> None:
+        super().__init__(
+            store, files, new_record(package, values, run_id, files.log), show_on_stderr=request.show_on_stderr
+        )
+        self._package = package
+        self._tasks = tasks
+        self._values = values
+        self._request = request
+        self._objects = ObjectStore(store.root / "object_store")
+        self._process = PodProcess(files.log)
+        self._upstream = Upstream({}, {})
+        self._metadata: Metadata
+        self._execution: mlmd.Execution | None = None
+
+    def _run(self) -> None:
+        self._package.save(self._files.directory / "package.yaml")
+        self._record.nodes = [NodeRecord(id=task.id) for task in self._tasks]
+        self._metadata = Metadata(self._store.metadata, self._package.name, self._record.run_id)
+        self._metadata.fail_abandoned()
+        for variable in missing_secrets(self._tasks):
+            self._display.notice(
+                f"{variable} is not set: in a cluster it comes from a secret, here the components go without it"
+            )
+        launcher = Launcher(self._objects, self._store.root / "volumes", self._process, self._display.notice)
+        for task in self._tasks:
+            self._run_task(task, launcher)
+
+    def _tidy(self) -> None:
+        if self._execution is not None:
+            self._metadata.fail(self._execution)
+        if self._interruption.requested:
+            shutil.rmtree(self._pods, ignore_errors=True)
+
+    def _abort(self) -> None:
+        self._process.kill()
+        super()._abort()
+
+    @property
+    def _pods(self) -> Path:
+        return self._files.directory / "pods"
+
+    def _run_task(self, task: Task, launcher: Launcher) -> None:
+        self.node_started(task.id)
+        root = f"{self._pipeline_root}/{self._package.name}/{self._record.run_id}/{task.id}"
+        message = executor_input(task, self._values, self._upstream, self._metadata, root)
+        key = cache_key(task, message) if self._request.use_cache and task.spec.caching_options.enable_cache else None
+        self._execution = execution = self._metadata.start(task.id, message, key)
+        earlier = self._metadata.cached(key) if key else None
+        if earlier is not None:
+            self._metadata.reuse(execution, earlier)
+        else:
+            artifacts, parameters = self._launch_with_retries(task, launcher, message)
+            recorded = {name: self._metadata.artifact(name, artifact) for name, artifact in artifacts.items()}
+            self._metadata.complete(execution, recorded, parameters)
+        self._execution = None
+        self._upstream.executions[task.id] = execution.id
+        self._upstream.parameters[task.id] = self._metadata.output_parameters(execution)
+        self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task))
+
+    def _launch_with_retries(self, task: Task, launcher: Launcher, message: Any) -> tuple[Output, dict[str, Any]]:
+        """Starts a task again as often as its retry policy says."""
+        pod = self._pods / task.id
+        attempt = 1
+        while True:
+            try:
+                result = launcher.launch(task, message, pod)
+            except (PodFailedError, PetsegError) as error:
+                self._interruption.check()
+                if attempt > task.spec.retry_policy.max_retry_count:
+                    self._display.notice(f"{task.id}: the files of its pod are in {pod}")
+                    raise
+                self._log(error)
+                sleep_before_retry(task, attempt, self._display.notice)
+                attempt += 1
+            else:
+                if not self._request.keep_pods:
+                    shutil.rmtree(pod)
+                return result
+
+    def _outputs(self, task: Task) -> dict[str, list[StoredArtifact]]:
+        """Returns what a task left, for the record: its artifacts, and its parameters as if they were some."""
+        artifacts = self._metadata.output_artifacts(self._upstream.executions[task.id])
+        outputs = {name: [StoredArtifact.of(artifact, self._objects)] for name, artifact in artifacts.items()}
+        parameters = self._upstream.parameters[task.id]
+        return outputs | {name: [StoredArtifact.of_parameter(value)] for name, value in parameters.items()}
+
+    @property
+    def _pipeline_root(self) -> str:
+        """The URI that the package was compiled for; its runs in a cluster are given one, too."""
+        return (str(self._package.pipeline_spec.get("defaultPipelineRoot") or "") or DEFAULT_PIPELINE_ROOT).rstrip("/")

@@ -1,0 +1,84 @@
+"""The tasks of a package, as the messages that the server parses its documents to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline.kubeflow.lint import check_package
+from pipeline.kubeflow.package import Package
+from trainer_module.errors import ConfigError
+
+_NOT_EXECUTED = ("trigger_policy", "artifact_iterator", "parameter_iterator")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the pipeline, with all that belongs to it."""
+
+    id: str
+    spec: pipeline_spec_pb2.PipelineTaskSpec
+    component: pipeline_spec_pb2.ComponentSpec
+    container: pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
+    kubernetes: kubernetes_executor_config_pb2.KubernetesExecutorConfig
+    """Empty when the platform document says nothing of it."""
+
+    @property
+    def volumes(self) -> dict[str, str]:
+        """The claim of each volume by the path it is mounted at."""
+        return {mount.mount_path: mount.constant for mount in self.kubernetes.pvc_mount}
+
+
+def parse_tasks(package: Package) -> list[Task]:
+    """Returns the tasks of a package in an order in which they can run.
+
+    Raises:
+      ConfigError: The server would not run the package, or the dry-run cannot; the message names the places.
+    """
+    check_package(package)
+    spec = json_format.ParseDict(package.pipeline_spec, pipeline_spec_pb2.PipelineSpec())
+    deployment = json_format.ParseDict(
+        package.pipeline_spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
+    )
+    configs = _kubernetes_configs(package)
+    tasks = []
+    for task_id in package.task_ids:
+        task = spec.root.dag.tasks[task_id]
+        component = spec.components[task.component_ref.name]
+        label = component.executor_label
+        config = configs.get(label, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+        _check_executable(task_id, task, config)
+        tasks.append(Task(task_id, task, component, deployment.executors[label].container, config))
+    return tasks
+
+
+def _kubernetes_configs(package: Package) -> dict[str, Any]:
+    platform = json_format.ParseDict(package.platform_spec, pipeline_spec_pb2.PlatformSpec())
+    executors = platform.platforms["kubernetes"].deployment_spec.executors
+    configs = {}
+    for label, struct in executors.items():
+        config = json_format.ParseDict(
+            json_format.MessageToDict(struct), kubernetes_executor_config_pb2.KubernetesExecutorConfig()
+        )
+        for mount in config.pvc_mount:
+            mount.constant = mount.constant or mount.pvc_name_parameter.runtime_value.constant.string_value
+        configs[label] = config
+    return configs
+
+
+def _check_executable(
+    task_id: str,
+    task: pipeline_spec_pb2.PipelineTaskSpec,
+    config: kubernetes_executor_config_pb2.KubernetesExecutorConfig,
+) -> None:
+    for field in _NOT_EXECUTED:
+        if task.HasField(field):
+            raise ConfigError(f"task {task_id!r} has a {field}, which the dry-run does not execute")
+    for mount in config.pvc_mount:
+        if not mount.constant or not mount.mount_path.startswith("/"):
+            raise ConfigError(
+                f"task {task_id!r} mounts {mount.constant or 'a claim that is named at run time'!r} at "
+                f"{mount.mount_path!r}; the dry-run needs the name of a claim and an absolute path"
+            )
