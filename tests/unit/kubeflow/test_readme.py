@@ -36,9 +36,8 @@ def test_commands_and_their_options_exist(line):
 
 
 def test_files_exist():
-    named = set(re.findall(r"\bkubeflow/(?:manifests|examples)/[\w/.]*\w", TEXT)) | {
-        f"kubeflow/{path}" for path in re.findall(r"`(examples/[\w.]+)`", TEXT)
-    }
+    named = re.findall(r"\b(kubeflow/(?:manifests|examples)/[\w/.]*\w)", TEXT)
+    named += [f"kubeflow/{path}" for path in re.findall(r"`(examples/[\w.]+)`", TEXT)]
     assert len(named) > 10
     assert not [path for path in named if not (ROOT / path).exists()]
     for path in re.findall(r"`((?:base|shared_storage|object_store|serving)/[\w.]*)`", TEXT):
