@@ -149,8 +149,9 @@ def _parse_value(text: str, annotation: Any) -> Any:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-    wants_text = str in _alternatives(annotation) and not isinstance(value, dict)
-    return text if wants_text and not isinstance(value, str) else value
+    alternatives = _alternatives(annotation)
+    wants_text = str in alternatives and type(value) not in alternatives and not isinstance(value, dict)
+    return text if wants_text else value
 
 
 def _validated(assignments: Sequence[_Assignment]) -> Config:

@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kfp_server_api
+import robfig_cron
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from kfp_server_api import models
 
+DEFAULT_SERVICE_ACCOUNT = "pipeline-runner"
 ENDED = {"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"}
 _TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "STRING": lambda value: isinstance(value, str),
@@ -25,7 +27,6 @@ _TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
         isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
     ),
 }
-_CRON_FIELDS = (5, 6)
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
@@ -174,14 +175,18 @@ class Store:
         if not 1 <= int(recurring.max_concurrency or 0) <= 10:
             raise invalid("Max concurrency of a recurring run must be at least 1 and at most 10")
         cron = recurring.trigger.cron_schedule if recurring.trigger else None
-        if cron and len(cron.cron.split()) not in _CRON_FIELDS:
-            raise invalid("Schedule cron is not a supported format")
+        if cron:
+            try:
+                robfig_cron.parse(cron.cron)
+            except ValueError as error:
+                raise invalid(f"Schedule cron is not a supported format: {error}") from error
         if not cron and not (recurring.trigger and recurring.trigger.periodic_schedule):
             raise invalid("The recurring run's trigger cannot be empty")
         self._find(self.experiments, recurring.experiment_id, "Experiment")
         self._check_runtime(recurring)
         recurring.recurring_run_id, recurring.created_at = str(uuid.uuid4()), self.now()
         recurring.updated_at = recurring.created_at
+        recurring.service_account = recurring.service_account or DEFAULT_SERVICE_ACCOUNT
         recurring.status = "ENABLED" if recurring.mode == "ENABLE" else "DISABLED"
         self.recurring_runs[recurring.recurring_run_id] = recurring
         return recurring

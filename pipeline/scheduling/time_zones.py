@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.scheduling.cron import Cron
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
+
+MACHINE_TIME_ZONE: Final = Path("/etc/localtime")
 
 _HORIZON_DAYS: Final = 3 * 366
 _MINUTES_OF_A_DAY: Final = 24 * 60
@@ -77,6 +80,18 @@ def cron_in_zone(cron: Cron, time_zone: str, other: str, now: datetime) -> Cron:
             f"ml-pipeline-scheduledworkflow of the server and schedule.server_time_zone={time_zone}"
         )
     return _shifted(cron, -int(ahead.pop().total_seconds()) // 60, f"from {time_zone} to {other}")
+
+
+def is_machine_time_zone(time_zone: str, now: datetime) -> bool:
+    """Returns whether the clocks of a time zone are those of this machine, as its cron daemon reads them."""
+    zone = ZoneInfo(time_zone)
+    try:
+        with MACHINE_TIME_ZONE.open("rb") as file:
+            machine = ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        machine = ZoneInfo("UTC")
+    moments = [now + timedelta(days=day) for day in range(_HORIZON_DAYS)]
+    return all(_offset(moment, zone) == _offset(moment, machine) for moment in moments)
 
 
 def _shifted(cron: Cron, minutes: int, direction: str) -> Cron:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config_loading import load_config
@@ -101,6 +101,7 @@ def test_what_has_no_one_line_in_the_other_zone_is_refused(line, zone, message):
         cron_in_zone(Cron.parse(line), zone, "UTC", SPRING)
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 59),
     st.sets(st.integers(0, 23), min_size=1),

@@ -1,0 +1,67 @@
+"""Tables and lines that show schedules and plans to people."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.scheduling.cron import Cron
+from pipeline.scheduling.firing_times import clock_change_cautions, in_words, next_firings
+from pipeline.scheduling.schedule import Action, Plan, Schedule, SchedulePlace
+
+_NEXT_FIRINGS = 5
+_HEADLINES = {
+    Action.CREATE: "create the schedule {name} on {place}",
+    Action.UPDATE: "change the schedule {name} on {place}",
+    Action.NONE: "the schedule {name} on {place} is as declared",
+}
+
+
+def plan_lines(plan: Plan) -> Iterator[Text]:
+    """Yields what a plan does, setting by setting."""
+    yield Text(_HEADLINES[plan.action].format(name=plan.name, place=plan.place), "bold")
+    width = max((len(change.setting) for change in plan.differences), default=0)
+    for change in plan.differences:
+        line = Text(f"  {change.setting:{width}}  ")
+        if plan.action is Action.UPDATE:
+            line.append("not set" if change.old is None else change.old, "red").append(" -> ")
+        yield line.append("not set" if change.new is None else change.new, "green")
+    for note in plan.notes:
+        yield Text(f"  note: {note}", "yellow")
+
+
+def firing_lines(cron: Cron, time_zone: str, place: SchedulePlace) -> Iterator[Text]:
+    """Yields when a schedule fires, and what is surprising about it."""
+    now = datetime.now(UTC)
+    skipped, repeated = place.clock_changes
+    yield Text(f"{in_words(cron)} ({time_zone}); the next times:")
+    for firing in next_firings(cron, time_zone, now, _NEXT_FIRINGS, repeats=place.repeats):
+        in_utc = "" if time_zone == "UTC" else f"  = {firing.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
+        yield Text(f"  {firing:%a %Y-%m-%d %H:%M %z}{in_utc}")
+    for caution in [*cron.cautions, *clock_change_cautions(cron, time_zone, now, skipped, repeated)]:
+        yield Text(f"  warning: {caution}", "yellow")
+
+
+def schedules_table(schedules: Sequence[Schedule]) -> Table:
+    """Returns one row a schedule."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("schedule", "state", "cron", "time zone", "id"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for schedule in schedules:
+        cron = schedule.cron or schedule.settings.get("cron", "")
+        table.add_row(schedule.name, _state(schedule), cron, schedule.time_zone, schedule.id or "")
+    return table
+
+
+def schedule_lines(schedule: Schedule) -> Iterator[Text]:
+    """Yields everything that is known of a schedule but its firing times."""
+    yield Text(f"schedule {schedule.name} on {schedule.place}: ", "bold").append(_state(schedule))
+    settings = {**schedule.settings, **({"id": schedule.id} if schedule.id else {})}
+    width = max(map(len, settings))
+    for name, value in settings.items():
+        yield Text(f"  {name:{width}}  {value}")
+
+
+def _state(schedule: Schedule) -> Text:
+    return Text("enabled", "green") if schedule.enabled else Text("paused", "yellow")
