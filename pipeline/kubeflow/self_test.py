@@ -123,10 +123,11 @@ def check_imports() -> str:
 
 
 def check_code() -> str:
-    """Returns the digest of the code that a package must have been compiled from to run here."""
-    from pipeline.kubeflow.compatibility import installed_code_digest
+    """Returns the digests of code that a package compiled from the same code names, too."""
+    from pipeline.kubeflow.compatibility import code_arguments
 
-    return installed_code_digest()
+    digests = {component: code_arguments(component)[-1] for component in ("Transform", "Trainer")}
+    return ", ".join(f"{component} {digest}" for component, digest in digests.items())
 
 
 def check_segmentation() -> str:
