@@ -172,11 +172,14 @@ def test_other_code_of_one_component_is_none_of_the_others(monkeypatch):
     before = {task: code_arguments(task) for task in ("Trainer", "Transform", "TfdsExampleGen", "StatisticsGen")}
     original = code_digest._source_path
 
-    def changed(module):
-        return Path(__file__) if module == "trainer_module.trainer" else original(module)
+    def affected(edited):
+        monkeypatch.setattr(
+            code_digest, "_source_path", lambda module: Path(__file__) if module == edited else original(module)
+        )
+        return {task for task, arguments in before.items() if code_arguments(task) != arguments}
 
-    monkeypatch.setattr(code_digest, "_source_path", changed)
-    assert {task for task, arguments in before.items() if code_arguments(task) != arguments} == {"Trainer"}
+    assert affected("trainer_module.trainer") == {"Trainer"}
+    assert affected("pipeline.kubeflow.executor_messages") == set(before)
 
 
 def test_a_component_finds_the_directories_of_its_outputs(launcher_root, tmp_path, monkeypatch):
