@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
+from pipeline.commands.run import run
 from pipeline.config_loading import load_config
 
 EXAMPLES = Path(__file__).parents[3] / "kubeflow" / "examples"
@@ -62,3 +64,34 @@ def test_the_weekly_example_has_a_schedule():
     schedule = load_config(file=EXAMPLES / "weekly.toml").schedule
     assert schedule.cron
     assert schedule.parameters
+
+
+@pytest.fixture(scope="module")
+def replicas():
+    return yaml.safe_load((EXAMPLES / "tfjob.yaml").read_text())["spec"]["tfReplicaSpecs"]
+
+
+@pytest.mark.parametrize("name", ["Chief", "Worker"])
+def test_kubernetes_would_take_the_pods_of_the_tfjob(replicas, name):
+    template = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name.lower()}}
+    kubernetes_validate.validate({**template, "template": replicas[name]["template"]}, "1.34", strict=True)
+    (container,) = replicas[name]["template"]["spec"]["containers"]
+    assert container["name"] == "tensorflow"  # the operator finds its container by this name
+
+
+def test_the_workers_of_the_tfjob_do_what_the_chief_does_up_to_the_trainer(replicas):
+    chief, worker = (replicas[name]["template"]["spec"] for name in ("Chief", "Worker"))
+    assert chief["initContainers"] == worker["initContainers"]
+    (chief_container,), (worker_container,) = chief["containers"], worker["containers"]
+    assert worker_container["command"] == [*chief_container["command"], "--to", "Trainer"]
+    assert chief_container["env"] == worker_container["env"]
+
+
+def test_the_commands_of_the_tfjob_exist(replicas):
+    options = {option for parameter in run.params for option in parameter.opts}
+    pod = replicas["Chief"]["template"]["spec"]
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        words = [*container["command"], *container.get("args", [])]
+        assert words[:2] == ["petseg", "run"]
+        assert {word for word in words if word.startswith("--")} <= options
+        load_config(preset=words[words.index("--preset") + 1], overrides=container.get("args", [])[1:])
