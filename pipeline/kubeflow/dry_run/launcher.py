@@ -1,9 +1,9 @@
 """One execution of a task: inputs are downloaded, its process runs, its output is checked, and files are uploaded."""
 
 import json
+import logging
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from pipeline.kubeflow.launcher_paths import local_path
 from trainer_module.errors import PetsegError
 
 _EXECUTOR_INPUT: Final = "{{$}}"
+_LOGGER: Final = logging.getLogger(__name__)
 _PLACEHOLDER: Final = re.compile(r"\{\{\$(?:\.(?:inputs|outputs)\.[^}]*)?\}\}")
 
 Output = dict[str, pipeline_spec_pb2.RuntimeArtifact]
@@ -27,19 +28,17 @@ Output = dict[str, pipeline_spec_pb2.RuntimeArtifact]
 class Launcher:
     """Executes the tasks of one run, each in a directory of its own."""
 
-    def __init__(self, store: ObjectStore, volumes: Path, process: PodProcess, warn: Callable[[str], None]) -> None:
+    def __init__(self, store: ObjectStore, volumes: Path, process: PodProcess) -> None:
         """Constructs the launcher.
 
         Args:
           store: Where artifacts are.
           volumes: Directory with one directory a claim.
           process: What runs the commands.
-          warn: Told of what the launcher only warns of.
         """
         self._store = store
         self._volumes = volumes
         self._process = process
-        self._warn = warn
 
     def launch(
         self, task: Task, executor_input: pipeline_spec_pb2.ExecutorInput, pod: Path
@@ -84,7 +83,7 @@ class Launcher:
         for name, channel in message.inputs.artifacts.items():
             uri = channel.artifacts[0].uri
             if not self._store.download(uri, _pod_path(uri, pod)):
-                self._warn(f"input {name!r}: nothing is at {uri}")
+                _LOGGER.warning(f"input {name!r}: nothing is at {uri}")
 
     def _upload(
         self,
@@ -102,7 +101,7 @@ class Launcher:
                 artifact.uri = said.uri or artifact.uri
                 artifact.metadata.MergeFrom(said.metadata)
             if not self._store.upload(_pod_path(artifact.uri, pod), artifact.uri):
-                self._warn(f"task {task.id!r} wrote nothing to its output {name!r}")
+                _LOGGER.warning(f"task {task.id!r} wrote nothing to its output {name!r}")
             artifacts[name] = artifact
         return artifacts
 

@@ -92,7 +92,7 @@ class _DryRun(RecordedRun):
             self._display.notice(
                 f"{variable} is not set: in a cluster it comes from a secret, here the components go without it"
             )
-        launcher = Launcher(self._objects, self._store.root / "volumes", self._process, self._display.notice)
+        launcher = Launcher(self._objects, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
 

@@ -1,0 +1,61 @@
+"""A component that obeys the launcher's contract, in a process that starts in no time.
+
+It notes what it was given in a journal, and does what a file of behaviour asks of its task besides.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def local(uri: str) -> Path:
+    scheme, _, key = uri.partition("://")
+    return Path(os.environ["PETSEG_LAUNCHER_ROOT"]) / {"gs": "gcs"}.get(scheme, scheme) / key
+
+
+def main(task: str, argument: str) -> int:
+    message = json.loads(argument)
+    behaviour = json.loads(Path(os.environ["TF_FAKE_BEHAVIOUR"]).read_text())
+    asked = behaviour.get(task, {})
+    outputs = message["outputs"]
+    inputs = message.get("inputs", {})
+    paths = {name: local(channel["artifacts"][0]["uri"]) for name, channel in inputs.get("artifacts", {}).items()}
+    seen = {
+        "task": task,
+        "input": message,
+        "environment": dict(os.environ),
+        "beside_inputs": {name: sorted(file.name for file in path.parent.iterdir()) for name, path in paths.items()},
+        "parents": [
+            (local(channel["artifacts"][0]["uri"]).parent.is_dir(), local(channel["artifacts"][0]["uri"]).exists())
+            for channel in outputs.get("artifacts", {}).values()
+        ],
+    }
+    if "journal" in behaviour:
+        with Path(behaviour["journal"]).open("a") as journal:
+            journal.write(json.dumps(seen) + "\n")
+    print(f"{task} writes to its log", flush=True)
+    time.sleep(asked.get("sleep", 0))
+    failures = Path(os.environ["TF_FAKE_BEHAVIOUR"]).with_name(f"{task}.failures")
+    failed = int(failures.read_text()) if failures.exists() else 0
+    if failed < asked.get("fail", 0):
+        failures.write_text(str(failed + 1))
+        print(asked.get("say", "petseg 07:00:00 fake: failed: the split is empty"), flush=True)
+        return 1
+    artifacts = {}
+    for name, channel in outputs.get("artifacts", {}).items():
+        uri = channel["artifacts"][0]["uri"]
+        if name != asked.get("no_output"):
+            (local(uri) / "empty").mkdir(parents=True)
+            (local(uri) / "data").write_text(f"{name} of {task}")
+        metadata = {"splits": ["train", "eval"], "counts": {"train": 2}, "size": 3, "is_new": True}
+        artifacts[name] = {"artifacts": [{"name": name, "uri": uri, "metadata": metadata | asked.get("metadata", {})}]}
+    parameters = {name: behaviour.get("fingerprint", "f1") for name in outputs.get("parameters", {})}
+    written = {"artifacts": artifacts, "parameterValues": parameters} | asked.get("output", {})
+    Path(outputs["outputFile"]).write_text(json.dumps(written))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[-2:]))

@@ -1,0 +1,415 @@
+"""Whole dry-runs of a package whose components are a small script."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.kubeflow.compatibility import code_arguments
+from pipeline.kubeflow.dry_run.request import DryRunRequest
+from pipeline.kubeflow.dry_run.runner import dry_run
+from pipeline.kubeflow.package import Package
+from pipeline.run_record import RunRecord, RunState
+from pipeline.run_store import RunStore
+from trainer_module.errors import ConfigError, PetsegError
+
+TASKS = ["Driver", "ExampleGen", "Trainer"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "dry_run"
+
+
+def run(package: Package, root: Path, **request) -> RunRecord:
+    return dry_run(package, DryRunRequest(root=str(root), **request))
+
+
+def states(record: RunRecord) -> list[str]:
+    assert [node.id for node in record.nodes] == TASKS
+    return [node.state.value for node in record.nodes]
+
+
+def executions(root: Path) -> list[mlmd.Execution]:
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(root / "metadata.sqlite")
+    return metadata_store.MetadataStore(config).get_executions()
+
+
+def objects(root: Path) -> list[str]:
+    """Returns the keys of all objects from the task on, without what differs from run to run."""
+    bucket = root / "object_store" / "minio" / "mlpipeline" / "v2" / "artifacts" / "petseg-tiny"
+    parts = (file.relative_to(bucket).parts for file in bucket.rglob("*"))
+    return sorted("/".join((task, *rest)) for _, task, _, *rest in (p for p in parts if len(p) > 3))
+
+
+def test_a_run_is_recorded_listed_and_kept_out_of_the_terminal(make_package, pods, root, capfd):
+    package = make_package()
+    record = run(package, root)
+
+    assert record.state is RunState.COMPLETE, record.error
+    assert states(record) == ["complete"] * 3
+    assert (record.pipeline, record.preset) == ("petseg-tiny", None)
+    assert record.settings == {
+        "parameters": {"epochs": 3},
+        "package": {"name": "petseg-tiny", "digest": package.digest},
+    }
+    assert RunStore(root).record("latest") == record
+    assert [pod["task"] for pod in pods()] == TASKS
+    assert "Trainer writes to its log" in Path(record.log).read_text()
+    shown = "".join(capfd.readouterr())
+    assert "Trainer: complete" in shown
+    assert "writes to its log" not in shown
+    assert Package.load(Path(record.log).with_name("package.yaml")).digest == package.digest
+    assert not any(Path(record.log).with_name("pods").iterdir())
+
+
+def test_inputs_arrive_as_the_server_gives_them(make_package, pods, root):
+    run(make_package(), root)
+    driver, _, trainer = pods()
+    examples = trainer["input"]["inputs"]["artifacts"]["examples"]["artifacts"][0]
+    assert "type" not in examples
+    assert int(examples["name"]) > 0
+    assert examples["metadata"]["splits"] == {"list": ["train", "eval"]}
+    assert examples["metadata"]["counts"] == {"struct": {"train": 2}}
+    assert (examples["metadata"]["is_new"], examples["metadata"]["display_name"]) == (1, "examples")
+    model = trainer["input"]["outputs"]["artifacts"]["model"]["artifacts"][0]
+    assert "name" not in model
+    assert "tfx.Model" in model["type"]["instanceSchema"]
+    assert trainer["parents"] == [[True, False]] * 2
+    assert driver["input"]["outputs"]["outputFile"].startswith(driver["environment"]["PETSEG_LAUNCHER_ROOT"])
+
+
+def test_output_parameters_and_runtime_parameters_are_inputs(make_package, pods, root):
+    run(make_package(), root, parameters={"epochs": 7})
+    _, example_gen, trainer = pods()
+    assert example_gen["input"]["inputs"]["parameterValues"] == {"fingerprint": "f1"}
+    assert trainer["input"]["inputs"]["parameterValues"] == {"epochs": 7}
+
+
+def test_an_output_parameter_may_be_a_file_of_its_own(make_package, pods, root):
+    def write_file(spec, _platform):
+        container = _container(spec, "Driver")
+        code = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('f9')"
+        container["command"] = ["python", "-c", code, *code_arguments("Driver")]
+        container["args"] = ["{{$.outputs.parameters['fingerprint'].output_file}}"]
+
+    record = run(make_package(write_file), root)
+    assert record.state is RunState.COMPLETE, record.error
+    assert pods()[0]["input"]["inputs"]["parameterValues"] == {"fingerprint": "f9"}
+
+
+def test_only_files_are_uploaded_and_a_download_takes_what_begins_alike(make_package, pods, root):
+    def evaluate(spec, _platform):
+        model = {"taskOutputArtifact": {"producerTask": "Trainer", "outputArtifactKey": "model"}}
+        spec["root"]["dag"]["tasks"]["Xvaluator"] = {
+            "taskInfo": {"name": "Xvaluator"},
+            "componentRef": {"name": "Xvaluator"},
+            "dependentTasks": ["Trainer"],
+            "inputs": {"artifacts": {"model": model}},
+        }
+        definition = {"artifacts": {"model": spec["components"]["Trainer"]["outputDefinitions"]["artifacts"]["model"]}}
+        spec["components"]["Xvaluator"] = {"executorLabel": "X_executor", "inputDefinitions": definition}
+        trainer = spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+        spec["deploymentSpec"]["executors"]["X_executor"] = {"container": trainer | {"args": ["Xvaluator", "{{$}}"]}}
+
+    run(make_package(evaluate), root)
+    assert objects(root) == [
+        "ExampleGen/examples", "ExampleGen/examples/data", "Trainer/model", "Trainer/model/data", "Trainer/model_run",
+        "Trainer/model_run/data",
+    ]  # fmt: skip
+    assert pods()[-1]["beside_inputs"] == {"model": ["model", "model_run"]}
+
+
+def test_volumes_and_scratch_lead_to_directories_of_this_machine(make_package, pods, root):
+    def use_scratch(spec, _platform):
+        spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]["env"].append(
+            {"name": "SCRATCH", "value": "/tmp/petseg/x"}
+        )
+
+    record = run(make_package(use_scratch), root)
+    driver, _, trainer = pods()
+    volume = root / "volumes" / "petseg-data"
+    config = json.loads(driver["input"]["inputs"]["parameterValues"]["config"])
+    assert config["data"]["data_dir"] == f"{volume}/data"
+    assert trainer["environment"]["CHECKPOINTS"] == f"{volume}/checkpoints"
+    pod = Path(record.log).with_name("pods") / "Trainer"
+    assert trainer["environment"]["SCRATCH"] == f"{pod}/scratch/x"
+    assert volume.is_dir()
+
+
+def test_a_pod_has_its_secrets_but_nothing_else_of_the_callers_environment(
+    make_package, pods, root, monkeypatch, capfd
+):
+    monkeypatch.setenv("API_KEY", "s3cret-value")
+    monkeypatch.setenv("SOME_SETTING", "of the caller")
+    record = run(make_package(), root)
+    driver, _, trainer = pods()
+    assert trainer["environment"]["API_KEY"] == "s3cret-value"
+    assert "API_KEY" not in driver["environment"]
+    assert "SOME_SETTING" not in trainer["environment"]
+    assert trainer["environment"]["HOME"].endswith("/pods/Trainer/home")
+    assert "PETSEG_PROGRESS_FILE" in trainer["environment"]
+    written = [file.read_bytes() for file in root.rglob("*") if file.is_file()]
+    assert not any(b"s3cret-value" in content for content in written)
+    assert "s3cret-value" not in "".join(capfd.readouterr()) + repr(record)
+
+
+@pytest.mark.usefixtures("behave")
+def test_a_secret_that_is_not_set_is_noticed(make_package, root, monkeypatch, capfd):
+    monkeypatch.delenv("API_KEY", raising=False)
+    assert run(make_package(), root).state is RunState.COMPLETE
+    assert "API_KEY is not set" in capfd.readouterr().out
+
+
+def test_an_equal_run_reuses_all_but_what_must_look_for_itself(make_package, pods, root):
+    first, second = (run(make_package(), root) for _ in range(2))
+    assert states(second) == ["complete", "cached", "cached"]
+    assert [node.summary for node in second.nodes] == [node.summary for node in first.nodes]
+    assert [pod["task"] for pod in pods()] == [*TASKS, "Driver"]
+
+
+def test_other_data_or_another_parameter_runs_what_depends_on_it(make_package, behave, pods, root):
+    run(make_package(), root)
+    assert states(run(make_package(), root, parameters={"epochs": 4})) == ["complete", "cached", "complete"]
+    behave(fingerprint="f2")
+    assert states(run(make_package(), root)) == ["complete"] * 3
+    behave(fingerprint="f1")
+    assert states(run(make_package(), root)) == ["complete", "cached", "cached"]
+    assert states(run(make_package(), root, use_cache=False)) == ["complete"] * 3
+
+
+@pytest.mark.usefixtures("behave")
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        (lambda spec, _: _container(spec, "Trainer").update(image="petseg:2"), ["complete", "cached", "complete"]),
+        (
+            lambda spec, _: _container(spec, "Trainer")["env"][0].update(value="/cache/other"),
+            ["complete", "cached", "complete"],
+        ),
+        (
+            lambda _, platform: _executor(platform, "Trainer")["pvcMount"][0].update(constant="other-claim"),
+            ["complete", "cached", "complete"],
+        ),
+        (
+            lambda spec, _: spec["root"]["dag"]["tasks"]["ExampleGen"].update(cachingOptions={}),
+            ["complete", "complete", "complete"],
+        ),
+        (lambda spec, _: spec["pipelineInfo"].update(name="petseg-other"), ["complete"] * 3),
+        (
+            lambda spec, _: spec["root"]["dag"]["tasks"]["Trainer"]["retryPolicy"].update(maxRetryCount=5),
+            ["complete", "cached", "cached"],
+        ),
+    ],
+    ids=["image", "environment", "claim", "caching off: new artifacts", "pipeline", "retries"],
+)
+def test_what_enters_the_cache_key(make_package, root, change, after):
+    run(make_package(), root)
+    assert states(run(make_package(change), root)) == after
+
+
+@pytest.mark.usefixtures("behave")
+def test_the_cache_does_not_depend_on_where_the_dry_run_is(make_package, root):
+    run(make_package(), root)
+    moved = root.with_name("moved")
+    root.rename(moved)
+    assert states(run(make_package(), moved)) == ["complete", "cached", "cached"]
+
+
+def test_a_failed_task_is_started_again_as_its_policy_says(make_package, behave, pods, root, capfd):
+    behave(Trainer={"fail": 1})
+    record = run(make_package(), root)
+    assert states(record) == ["complete"] * 3
+    assert [pod["task"] for pod in pods()] == [*TASKS, "Trainer"]
+    first, second = pods()[2:]
+    assert first["input"] == second["input"]
+    assert "Trainer: attempt 1 of 2 failed, the next starts in 0.01 s" in capfd.readouterr().out
+
+
+def test_a_task_that_fails_too_often_ends_the_run_and_the_next_goes_on_from_it(make_package, behave, root):
+    behave(Trainer={"fail": 2})
+    failed = run(make_package(), root)
+    assert (failed.state, failed.error) == (RunState.FAILED, "the split is empty")
+    assert states(failed) == ["complete", "complete", "failed"]
+    assert (Path(failed.log).with_name("pods") / "Trainer").is_dir()
+    assert [e.last_known_state for e in executions(root)][-1] == mlmd.Execution.FAILED
+    assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ({"output": {"artefacts": {}}}, 'cannot parse its output file: .*no field named "artefacts"'),
+        ({"metadata": {"baseline": None}}, "output 'examples': its metadata 'baseline' is null"),
+        ({"fail": 1, "say": "Traceback (most recent call last):\n  File x\nKeyError: 'y'"}, "^KeyError: 'y'$"),
+        ({"fail": 1, "say": "no memory"}, "^the pod ended with exit code 1; its last words: no memory$"),
+    ],
+)
+def test_what_the_launcher_refuses_fails_the_run(make_package, behave, root, behaviour, message):
+    behave(ExampleGen=behaviour)
+    record = run(make_package(), root)
+    assert states(record) == ["complete", "failed", "pending"]
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(record.error)
+
+
+def test_a_missing_output_only_warns(make_package, behave, root):
+    behave(Trainer={"no_output": "model_run"})
+    record = run(make_package(), root)
+    assert record.state is RunState.COMPLETE
+    assert "task 'Trainer' wrote nothing to its output 'model_run'" in Path(record.log).read_text()
+
+
+def test_a_deadline_ends_the_pod(make_package, behave, root):
+    def set_deadline(_spec, platform):
+        _executor(platform, "Driver")["activeDeadlineSeconds"] = 1
+
+    behave(Driver={"sleep": 60})
+    record = run(make_package(set_deadline), root)
+    assert states(record) == ["failed", "pending", "pending"]
+    assert record.error == "the pod was ended after its deadline of 1 s"
+
+
+@pytest.mark.usefixtures("behave")
+def test_arguments_that_linux_does_not_take_are_refused(make_package, root):
+    def enlarge(spec, _platform):
+        long = {"runtimeValue": {"constant": "x" * 50_000}}
+        task, component = spec["root"]["dag"]["tasks"]["Driver"], spec["components"]["Driver"]
+        task["inputs"]["parameters"] |= {"a": long, "b": long}
+        component["inputDefinitions"]["parameters"] |= {name: {"parameterType": "STRING"} for name in "ab"}
+        container = spec["deploymentSpec"]["executors"]["Driver_executor"]["container"]
+        container["args"] = ["{{$}}{{$}}"]
+
+    record = run(make_package(enlarge), root)
+    assert record.state is RunState.FAILED
+    assert "an argument of the container has 2" in record.error
+
+
+@pytest.mark.usefixtures("behave")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda spec, _: spec["root"].update(dags={}), 'no field named "dags"'),
+        (lambda _, platform: _executor(platform, "Driver").update(pvcMounts=[]), 'no field named "pvcMounts"'),
+        (lambda spec, _: spec.update(schemaVersion="2.0.0"), "2.0.0"),
+        (
+            lambda spec, _: spec["root"]["dag"]["tasks"]["Driver"].update(
+                parameterIterator={"items": {"raw": "[1]"}, "itemInput": "x"}
+            ),
+            "has a parameter_iterator, which the dry-run does not execute",
+        ),
+        (lambda spec, _: _container(spec, "Driver").update(command=["python"]), "compiled by another version"),
+    ],
+)
+def test_a_package_that_no_server_would_run_is_refused_and_not_recorded(make_package, root, change, message):
+    with pytest.raises(ConfigError, match=message):
+        run(make_package(change), root)
+    assert RunStore(root).run_ids() == []
+
+
+@pytest.mark.usefixtures("behave")
+def test_a_value_of_another_type_than_the_component_takes_is_refused(make_package, root):
+    def mistype(spec, _platform):
+        spec["components"]["Trainer"]["inputDefinitions"]["parameters"]["epochs"]["parameterType"] = "BOOLEAN"
+
+    record = run(make_package(mistype), root)
+    assert states(record) == ["complete", "complete", "failed"]
+    assert record.error == "task 'Trainer': the parameter 'epochs' is a BOOLEAN, and gets a number"
+
+
+@pytest.mark.usefixtures("behave")
+def test_pods_are_kept_when_asked(make_package, root):
+    record = run(make_package(), root, keep_pods=True)
+    kept = Path(record.log).with_name("pods")
+    assert sorted(pod.name for pod in kept.iterdir()) == TASKS
+
+
+@pytest.mark.usefixtures("behave")
+def test_metadata_that_is_no_database_is_named(make_package, root):
+    root.mkdir()
+    (root / "metadata.sqlite").write_text("not a database" * 100)
+    record = run(make_package(), root)
+    assert record.state is RunState.FAILED
+    assert "metadata.sqlite' cannot be used as a database of ML Metadata" in record.error
+
+
+def test_a_root_whose_name_json_escapes_is_refused(make_package, tmp_path):
+    with pytest.raises(ConfigError, match="choose another root"):
+        run(make_package(), tmp_path / 'a "root"')
+
+
+@pytest.fixture
+def started(make_package, behave, pods, root, tmp_path):
+    """Starts a dry-run in a process of its own, whose Trainer takes a minute, and waits for that."""
+    behave(Trainer={"sleep": 60})
+    file = tmp_path / "package.yaml"
+    make_package().save(file)
+    code = "import sys; from pipeline.cli import main; main(sys.argv[1:])"
+    arguments = ["kubeflow", "dry-run", str(file), "--pipeline-root", str(root), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while len(pods()) < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    assert len(pods()) == 3, process.communicate()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def component_processes(root: Path) -> list[int]:
+    needle = f"PETSEG_LAUNCHER_ROOT={root}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if needle in environment:
+                found.append(int(entry.name))
+    return found
+
+
+def test_ctrl_c_ends_run_and_pod_and_leaves_nothing_half_done(started, make_package, behave, root):
+    with pytest.raises(PetsegError, match=f"another run uses the pipeline root .*process {started.pid}"):
+        run(make_package(), root)
+    started.send_signal(signal.SIGINT)
+    stdout, stderr = started.communicate(timeout=30)
+
+    assert started.returncode == 130
+    assert json.loads(stdout)["state"] == "interrupted"
+    assert "interrupted in Trainer" in stderr
+    assert component_processes(root) == []
+    assert [e.last_known_state for e in executions(root)][-1] == mlmd.Execution.FAILED
+    behave(Trainer={})
+    assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
+
+
+def test_what_a_killed_run_left_is_put_right_by_the_next(started, make_package, behave, root):
+    orphans = component_processes(root)
+    started.kill()
+    started.communicate()
+    for pid in orphans:
+        os.kill(pid, signal.SIGKILL)
+    assert RunStore(root).record("latest").state is RunState.INTERRUPTED
+    behave(Trainer={})
+    assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
+    assert mlmd.Execution.RUNNING not in {execution.last_known_state for execution in executions(root)}
+
+
+def _container(spec, task_id):
+    return spec["deploymentSpec"]["executors"][f"{task_id}_executor"]["container"]
+
+
+def _executor(platform, task_id):
+    return platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"{task_id}_executor"]
