@@ -1,5 +1,6 @@
 """Values for a package's runtime parameters, as a command line gives them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def _value(name: str, text: str, spec: ParameterSpec) -> Any:
             case "NUMBER_INTEGER":
                 return int(text)
             case "NUMBER_DOUBLE":
-                return float(text)
+                return _finite(text)
             case "BOOLEAN":
                 return _BOOLEANS[text.lower()]
             case _:
@@ -50,6 +51,13 @@ def _value(name: str, text: str, spec: ParameterSpec) -> Any:
         raise ConfigError(
             f"the parameter {name} takes {expected[spec.type]} ({spec.type}), such as {spec.default!r}; got {text!r}"
         ) from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _suggestion(name: str, package: Package) -> str:

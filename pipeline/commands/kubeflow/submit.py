@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def submit(
     version = _upload(client, package)
     if upload_only:
         if as_json:
-            click.echo(json.dumps({"pipeline_id": version.pipeline_id, "version_id": version.version_id}, indent=2))
+            click.echo(json.dumps(asdict(version), indent=2))
         return
     remote = RemoteRun(client, _start(client, package, version, run_name, parameters))
     code = 0

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.kubeflow.client import KubeflowClient, connect
+from pipeline.kubeflow.compatibility import code_arguments
 from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.kubeflow.package import Package
 
@@ -38,10 +40,14 @@ def make_package(name: str = "petseg-pets", image: str = "petseg:latest") -> Pac
             "pipelineInfo": {"name": name},
             "root": {"inputDefinitions": {"parameters": parameters}, "dag": {"tasks": tasks}},
             "components": {f"comp-{task_id}": {"executorLabel": f"exec-{task_id}"} for task_id in CHAIN},
-            "deploymentSpec": {"executors": {f"exec-{task_id}": {"container": {"image": image}} for task_id in CHAIN}},
+            "deploymentSpec": {"executors": {f"exec-{task_id}": _executor(task_id, image) for task_id in CHAIN}},
         },
         {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {}}}}},
     )
+
+
+def _executor(task_id: str, image: str) -> dict[str, Any]:
+    return {"container": {"image": image, "command": ["python", *code_arguments(task_id)]}}
 
 
 @pytest.fixture(autouse=True)

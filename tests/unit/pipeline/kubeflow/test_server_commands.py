@@ -1,0 +1,514 @@
+"""submit, status, logs and cancel, as they are called, against a server in memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fake_kubeflow_api import V2
+from fake_workflow import executor_pod, task_details
+from kfp_server_api import models
+
+from pipeline import cli
+from pipeline.kubeflow import following
+from pipeline.kubeflow.package import Package
+
+pytestmark = pytest.mark.timeout(30)
+
+DRIVER, EXAMPLES, TRAINER, PUSHER = CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
+DONE = dict.fromkeys(CHAIN, "SUCCEEDED")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def package_file(package, tmp_path):
+    file = tmp_path / "pets.yaml"
+    package.save(file)
+    return file
+
+
+@pytest.fixture
+def petseg(api, capsys):
+    """Calls a command of `petseg kubeflow` for the server; returns exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.exit_code(["kubeflow", *map(str, arguments), "--set", f"kubeflow.host={api.host}"])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def play(api, *scenes: tuple[str, dict[str, str]], **options) -> None:
+    """Lets runs go from scene to scene, one each time that they are read; the last one stays."""
+    left = list(scenes)
+
+    def move(run) -> None:
+        state, states = left.pop(0) if len(left) > 1 else left[0]
+        run.state = state
+        run.run_details = models.V2beta1RunDetails(task_details=task_details(states, **options))
+        if state in ("SUCCEEDED", "FAILED", "CANCELED"):
+            run.finished_at = run.created_at + timedelta(seconds=90)
+
+    api.on_run_read = move
+
+
+def only_run(api):
+    (run,) = api.store.runs.values()
+    return run
+
+
+class TestSubmit:
+    def test_a_run_is_followed_to_its_end(self, api, petseg, package_file):
+        play(
+            api,
+            ("RUNNING", {DRIVER: "RUNNING"}),
+            ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "CACHED", TRAINER: "RUNNING"}),
+            ("SUCCEEDED", {**DONE, EXAMPLES: "CACHED"}),
+        )
+        code, out, err = petseg("submit", package_file, "--parameter", "epochs=7", "--run-name", "first")
+        assert code == 0
+        run = only_run(api)
+        assert (run.display_name, run.runtime_config.parameters) == ("first", {"epochs": 7})
+        assert run.runtime_config.pipeline_root == "minio://mlpipeline/v2/artifacts"
+        assert out.splitlines() == [
+            f"run {run.run_id} of petseg-pets",
+            f"log: petseg kubeflow logs {run.run_id} COMPONENT",
+            "TfdsExampleGenDriver: running",
+            "TfdsExampleGenDriver: complete, 30.0 s",
+            "TfdsExampleGen: cached, 30.0 s",
+            "Trainer: running",
+            "Trainer: complete, 30.0 s",
+            "Pusher: complete, 30.0 s",
+            "complete after 1 m 30 s",
+        ]
+        assert err.splitlines()[0].startswith("uploaded petseg-pets-")
+        assert f"started 'first' on {api.host}" in err
+        assert [experiment.display_name for experiment in api.store.experiments.values()] == ["petseg-pets"]
+
+    def test_a_second_submission_uploads_nothing(self, api, petseg, package_file):
+        play(api, ("SUCCEEDED", DONE))
+        assert petseg("submit", package_file)[0] == 0
+        code, _, err = petseg("submit", package_file)
+        assert code == 0
+        assert "the server has it already: petseg-pets-" in err
+        assert (len(api.store.pipelines), len(api.store.versions), len(api.store.experiments)) == (1, 1, 1)
+        assert len(api.store.runs) == 2
+
+    def test_json_is_the_record(self, api, petseg, package_file):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}), ("SUCCEEDED", DONE))
+        code, out, err = petseg("submit", package_file, "--json", "--parameter", "min_accuracy=0.9")
+        record = json.loads(out)
+        assert code == 0
+        assert (record["state"], record["pipeline"], record["seconds"]) == ("complete", "petseg-pets", 90.0)
+        assert record["settings"]["parameters"] == {"min_accuracy": 0.9}
+        assert [(node["id"], node["state"], node["seconds"]) for node in record["nodes"]] == [
+            (name, "complete", 30.0) for name in CHAIN
+        ]
+        assert (record["blessed"], record["pushed_model"], record["metrics"]) == (None, None, {})
+        assert "complete after" in err
+
+    def test_without_waiting_the_id_is_all(self, api, petseg, package_file):
+        code, out, _ = petseg("submit", package_file, "--no-wait")
+        assert (code, out.strip()) == (0, only_run(api).run_id)
+        code, out, _ = petseg("submit", package_file, "--no-wait", "--json")
+        assert (code, json.loads(out)["state"]) == (0, "running")
+
+    def test_upload_only(self, api, petseg, package_file):
+        code, out, _ = petseg("submit", package_file, "--upload-only", "--json")
+        (version,) = api.store.versions.values()
+        assert code == 0
+        assert json.loads(out) == {
+            "pipeline_id": version.pipeline_id,
+            "version_id": version.pipeline_version_id,
+            "name": version.name,
+            "is_new": True,
+        }
+        assert not api.store.runs
+        assert not api.store.experiments
+        assert petseg("submit", package_file, "--upload-only", "--no-wait")[0] == 2
+
+    def test_settings_reach_the_run(self, api, petseg, package_file, tmp_path):
+        file = tmp_path / "config.toml"
+        file.write_text(
+            '[kubeflow]\nexperiment = "nightly"\nservice_account = "trainer"\npipeline_root = "s3://bucket/root"\n'
+        )
+        assert petseg("submit", package_file, "--config", file, "--no-wait")[0] == 0
+        run = only_run(api)
+        assert run.service_account == "trainer"
+        assert run.runtime_config.pipeline_root == "s3://bucket/root"
+        assert api.store.experiments[run.experiment_id].display_name == "nightly"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--parameter", "epoch=3"], "the package has no parameter 'epoch'; did you mean 'epochs'?"),
+            (["--parameter", "epochs"], "--parameter 'epochs': expected NAME=VALUE"),
+            (["--parameter", "epochs=many"], "the parameter epochs takes a whole number (NUMBER_INTEGER), such as 3"),
+            (["--parameter", "epochs=1.5"], "takes a whole number"),
+            (["--parameter", "min_accuracy=high"], "takes a number (NUMBER_DOUBLE), such as 0.5; got 'high'"),
+            (["--parameter", "min_accuracy=nan"], "takes a number"),
+            (["--parameter", "epochs=1", "--parameter", "epochs=2"], "--parameter sets epochs more than once"),
+            (["--set", "kubeflow.pipeline_root=/tmp"], "kubeflow.pipeline_root"),
+        ],
+    )
+    def test_mistakes_are_answered_without_the_server(self, api, petseg, package_file, arguments, message):
+        code, _, err = petseg("submit", package_file, *arguments)
+        assert code == 2
+        assert message in err
+        assert not api.requests
+
+    def test_a_package_of_other_code_is_refused(self, api, petseg, package, tmp_path):
+        file = tmp_path / "old.yaml"
+        Package(json.loads(json.dumps(package.pipeline_spec).replace("--code_digest", "--old")), {}).save(file)
+        code, _, err = petseg("submit", file)
+        assert code == 2
+        assert "compiled by another version of petseg" in err
+        assert not api.requests
+
+    def test_no_package(self, api, petseg, tmp_path):
+        code, _, err = petseg("submit", tmp_path / "none.yaml")
+        assert code == 2
+        assert "cannot read the package" in err
+
+    def test_a_run_that_cannot_be_made_leaves_no_run(self, api, petseg, package_file):
+        api.fail(403, on=f"POST {V2}/runs")
+        code, _, err = petseg("submit", package_file)
+        assert code == 1
+        assert "cannot create the run" in err
+        assert "answered 403" in err
+        assert not api.store.runs
+
+    @pytest.mark.parametrize("route", ["pipelines", "pipelines/upload_version", "experiments"])
+    def test_nothing_runs_when_something_before_fails(self, api, petseg, package_file, route):
+        api.fail(500, on=f"POST {V2}/{route}")
+        assert petseg("submit", package_file)[0] == 1
+        assert not api.store.runs
+        if route != "experiments":
+            assert not api.store.pipelines
+        assert petseg("submit", package_file, "--no-wait")[0] == 0
+        assert (len(api.store.pipelines), len(api.store.versions), len(api.store.runs)) == (1, 1, 1)
+
+
+class TestFailures:
+    def test_a_failed_component_is_told_by_its_own_last_words(self, api, petseg, package_file):
+        play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "FAILED"}))
+        api.store.logs[executor_pod(3)] = (
+            "noise\npetseg 10:00:00 Trainer: starting\npetseg 10:00:09 Trainer: failed: the loss is not finite\n"
+        )
+        code, out, err = petseg("submit", package_file)
+        assert code == 1
+        assert "Trainer: failed, 30.0 s" in out
+        assert err.splitlines()[-1] == "error: Trainer failed: the loss is not finite"
+
+    def test_else_by_what_the_server_says_and_the_end_of_its_log(self, api, petseg, package_file):
+        states = {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}
+        play(api, ("FAILED", states))
+        move = api.on_run_read
+
+        def with_error(run) -> None:
+            move(run)
+            for detail in run.run_details.task_details:
+                if detail.display_name == EXAMPLES:
+                    detail.error = models.GoogleRpcStatus(message="OOMKilled (exit code 137)")
+
+        api.on_run_read = with_error
+        api.store.logs[executor_pod(2)] = "".join(f"line {number}\n\n" for number in range(30))
+        code, out, err = petseg("submit", package_file)
+        assert code == 1
+        assert err.splitlines()[-1] == "error: TfdsExampleGen failed: OOMKilled (exit code 137)"
+        assert "line 29" in out
+        assert "line 14" not in out
+
+    def test_and_without_log_kubectl_is_named(self, api, petseg, package_file):
+        play(api, ("FAILED", {DRIVER: "FAILED"}))
+        _, _, err = petseg("submit", package_file)
+        assert "TfdsExampleGenDriver failed: its pod failed" in err
+        assert f"kubectl logs -n kubeflow {executor_pod(1)} -c main" in err
+
+    def test_a_driver_of_the_server_may_fail(self, api, petseg, package_file):
+        play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "DRIVER_FAILED"}))
+        code, out, err = petseg("submit", package_file)
+        assert code == 1
+        assert "TfdsExampleGen: failed" in out
+        assert "TfdsExampleGen failed" in err
+
+    def test_a_run_may_fail_before_its_components(self, api, petseg, package_file):
+        play(api, ("FAILED", {}))
+        code, out, err = petseg("submit", package_file)
+        assert code == 1
+        assert "the run failed: it failed outside of its components" in err
+        assert "Pusher: skipped" in out
+
+    def test_components_after_a_failed_one_are_skipped(self, api, petseg, package_file):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}), ("FAILED", {DRIVER: "FAILED"}))
+        _, out, _ = petseg("submit", package_file, "--json")
+        assert [node["state"] for node in json.loads(out)["nodes"]] == ["failed", "skipped", "skipped", "skipped"]
+
+    def test_attempts_are_counted(self, api, petseg, package_file):
+        states = {**DONE, TRAINER: "SUCCEEDED"}
+        play(api, ("SUCCEEDED", states), attempts={TRAINER: ["FAILED", "SUCCEEDED"]})
+        code, out, _ = petseg("submit", package_file)
+        assert code == 0
+        assert "Trainer: complete, 30.0 s, attempt 2" in out
+
+    def test_a_cancelled_run(self, api, petseg, package_file):
+        play(api, ("CANCELED", {DRIVER: "RUNNING"}))
+        code, out, err = petseg("submit", package_file)
+        assert code == 130
+        assert "TfdsExampleGenDriver: interrupted" in out
+        assert "the run was cancelled" in err
+
+
+class TestFollowing:
+    @pytest.mark.parametrize("fault", ["500", "429", "broken"])
+    def test_a_server_that_is_away_for_a_while(self, api, petseg, package_file, fault):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}), ("SUCCEEDED", DONE))
+        if fault == "broken":
+            api.break_off(on=f"GET {V2}/runs/", times=9)
+        else:
+            api.fail(int(fault), on=f"GET {V2}/runs/", times=9)
+        code, out, _ = petseg("submit", package_file)
+        assert code == 0
+        assert sum(line.endswith("; trying again") for line in out.splitlines()) == 1
+
+    def test_a_server_that_stays_away(self, api, petseg, package_file, monkeypatch):
+        monkeypatch.setattr(following, "PATIENCE_SECONDS", 0.0)
+
+        def die(run) -> None:
+            api.break_off(on="GET", times=1000)
+
+        api.on_run_read = die
+        code, _, err = petseg("submit", package_file)
+        run_id = only_run(api).run_id
+        assert code == 1
+        assert "broke off" in err
+        assert f"petseg kubeflow status {run_id} --follow" in err
+        assert f"petseg kubeflow cancel {run_id}" in err
+
+    def test_a_token_that_runs_out(self, api, petseg, package_file):
+        def run_out(run) -> None:
+            api.token = "another"
+
+        api.on_run_read = run_out
+        code, _, err = petseg("submit", package_file)
+        assert code == 1
+        assert "answered 401" in err
+        assert "KFP_TOKEN" in err
+        assert "the run goes on" in err
+
+    def test_interrupting_stops_following_only(self, api, petseg, package_file, monkeypatch):
+        def interrupt(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(following.time, "sleep", interrupt)
+        code, out, err = petseg("submit", package_file)
+        run_id = only_run(api).run_id
+        assert code == 130
+        assert api.count(f"POST {V2}/runs/{run_id}:terminate") == 0
+        assert err.splitlines()[-1] == following.how_to_go_on(run_id)
+        code, out, _ = petseg("submit", package_file, "--json")
+        assert (code, json.loads(out)["state"]) == (130, "running")
+
+    def test_a_signal_does_so_too(self, api, package_file, tmp_path):
+        environment = os.environ | {"HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "pipeline.cli", "kubeflow", "submit", str(package_file)]
+        starter = "import sys\nfrom pipeline.cli import main\nmain(sys.argv[1:])"
+        command = [sys.executable, "-c", starter, *command[3:], "--set", f"kubeflow.host={api.host}"]
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("run ")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "the run goes on" in err
+        assert only_run(api).state == "PENDING"
+
+
+class TestStatus:
+    @pytest.fixture
+    def run_id(self, api, petseg, package_file):
+        return petseg("submit", package_file, "--no-wait")[1].strip()
+
+    def test_a_run_is_shown(self, api, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "RUNNING"}), since=datetime.now(UTC))
+        code, out, _ = petseg("status", run_id)
+        assert code == 0
+        assert f"run {run_id} of petseg-pets" in out
+        assert "TfdsExampleGen        running" in out
+
+    def test_as_json_it_is_the_record(self, api, petseg, run_id):
+        play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}))
+        api.store.logs[executor_pod(2)] = "petseg 10:00:09 TfdsExampleGen: failed: no such data set\n"
+        code, out, _ = petseg("status", run_id, "--json")
+        record = json.loads(out)
+        assert code == 0
+        assert (record["state"], record["error"]) == ("failed", "TfdsExampleGen failed: no such data set")
+
+    def test_it_can_be_followed(self, api, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}), ("FAILED", {DRIVER: "FAILED"}))
+        code, out, err = petseg("status", run_id, "--follow")
+        assert code == 1
+        assert out.splitlines()[2:] == [
+            "TfdsExampleGenDriver: running",
+            "TfdsExampleGenDriver: failed, 30.0 s",
+            "TfdsExampleGen: skipped",
+            "Trainer: skipped",
+            "Pusher: skipped",
+            "failed after 1 m 30 s",
+        ]
+        assert "TfdsExampleGenDriver failed" in err
+
+    def test_the_newest_runs_of_the_experiment(self, api, petseg, package_file, run_id):
+        newer = petseg("submit", package_file, "--no-wait", "--run-name", "newer")[1].strip()
+        code, out, _ = petseg("status", "--experiment", "petseg-pets")
+        assert code == 0
+        assert [line.split()[0] for line in out.splitlines()] == ["run", newer, run_id]
+        assert "newer" in out
+        _, out, _ = petseg("status", "--experiment", "petseg-pets", "--limit", 1, "--json")
+        assert [record["run_id"] for record in json.loads(out)] == [newer]
+
+    def test_the_experiment_of_the_pipeline_is_the_default(self, petseg, run_id):
+        assert petseg("status", "--preset", "pets")[0] == 0
+        code, _, err = petseg("status", "--experiment", "petsegpets")
+        assert code == 1
+        assert "there is no experiment 'petsegpets'" in err
+        assert "did you mean 'petseg-pets'?" in err
+
+    def test_no_such_run(self, petseg):
+        code, _, err = petseg("status", "nix")
+        assert code == 1
+        assert "cannot read the run nix: Run nix not found" in err
+        assert petseg("status", "--follow")[0] == 2
+
+
+class TestLogs:
+    @pytest.fixture
+    def run_id(self, api, petseg, package_file):
+        return petseg("submit", package_file, "--no-wait")[1].strip()
+
+    def test_the_log_of_the_latest_attempt(self, api, petseg, run_id):
+        states = {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "RUNNING"}
+        play(api, ("RUNNING", states), attempts={TRAINER: ["FAILED", "RUNNING"]})
+        api.store.logs[executor_pod(3, 1)] = "epoch 1\nepoch 2\n"
+        assert petseg("logs", run_id, TRAINER) == (0, "epoch 1\nepoch 2\n", "")
+
+    def test_it_can_be_followed(self, api, petseg, run_id):
+        play(
+            api,
+            ("RUNNING", {DRIVER: "PENDING"}),
+            ("RUNNING", {DRIVER: "RUNNING"}),
+            ("RUNNING", {DRIVER: "RUNNING"}),
+            ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "RUNNING"}),
+        )
+        move, texts = api.on_run_read, [None, None, "one\n", "one\ntwo\n"]
+
+        def move_and_write(run) -> None:
+            move(run)
+            text = texts.pop(0) if texts else None
+            if text is not None:
+                api.store.logs[executor_pod(1)] = text
+
+        api.on_run_read = move_and_write
+        assert petseg("logs", run_id, DRIVER, "--follow") == (0, "one\ntwo\n", "")
+
+    def test_a_log_that_the_server_cannot_read(self, api, petseg, run_id):
+        play(api, ("SUCCEEDED", DONE))
+        code, _, err = petseg("logs", run_id, TRAINER)
+        assert code == 1
+        assert "Failed to read logs from pod" in err
+        assert f"kubectl logs -n kubeflow {executor_pod(3)} -c main" in err
+        assert petseg("logs", run_id, TRAINER, "--follow")[0] == 1
+
+    @pytest.mark.parametrize(
+        ("states", "message"),
+        [({DRIVER: "CACHED"}, "taken from the cache"), ({DRIVER: "PENDING"}, "has no log: it is pending")],
+    )
+    def test_a_component_without_pod(self, api, petseg, run_id, states, message):
+        play(api, ("RUNNING", states))
+        code, _, err = petseg("logs", run_id, DRIVER)
+        assert code == 1
+        assert message in err
+
+    def test_a_server_that_does_not_tell_pods(self, api, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}))
+        move = api.on_run_read
+
+        def without_pods(run) -> None:
+            move(run)
+            for detail in run.run_details.task_details:
+                detail.pod_name = None
+
+        api.on_run_read = without_pods
+        code, _, err = petseg("logs", run_id, DRIVER)
+        assert code == 1
+        assert f"kubectl get pods -n kubeflow -l pipeline/runid={run_id}" in err
+
+    def test_no_such_component(self, petseg, run_id):
+        code, _, err = petseg("logs", run_id, "Trainr")
+        assert code == 1
+        assert "has no component 'Trainr'; did you mean 'Trainer'?" in err
+
+
+class TestCancel:
+    @pytest.fixture
+    def run_id(self, petseg, package_file):
+        return petseg("submit", package_file, "--no-wait")[1].strip()
+
+    def test_it_is_asked_for_once(self, api, petseg, run_id):
+        code, out, _ = petseg("cancel", run_id)
+        assert code == 0
+        assert "the server stops it" in out
+        assert only_run(api).state == "CANCELING"
+        code, out, _ = petseg("cancel", run_id)
+        assert (code, out.strip()) == (0, f"run {run_id}: it is being cancelled already")
+        assert api.count(f"POST {V2}/runs/{run_id}:terminate") == 1
+
+    def test_a_run_that_has_ended_says_so(self, api, petseg, run_id):
+        only_run(api).state = "SUCCEEDED"
+        assert petseg("cancel", run_id) == (0, f"run {run_id}: it has ended already (complete)\n", "")
+
+    def test_also_when_it_ends_meanwhile(self, api, petseg, run_id):
+        states = ["RUNNING", "FAILED"]
+        terminate = api.store.terminate_run
+
+        def too_late(terminated: str):
+            only_run(api).state = "FAILED"
+            return terminate(terminated)
+
+        api.store.terminate_run = too_late
+        code, out, _ = petseg("cancel", run_id)
+        assert (code, out.strip()) == (0, f"run {run_id}: it has ended already (failed)")
+        assert states
+
+    def test_a_server_that_does_not_stop_it(self, api, petseg, run_id):
+        api.fail(500, on=f"POST {V2}/runs/{run_id}:terminate")
+        code, _, err = petseg("cancel", run_id)
+        assert code == 1
+        assert f"cannot cancel the run {run_id}" in err
+
+    def test_no_such_run(self, petseg):
+        code, _, err = petseg("cancel", "nix")
+        assert code == 1
+        assert "Run nix not found" in err
+
+
+@pytest.mark.parametrize("command", ["submit", "status", "logs", "cancel"])
+def test_help_loads_no_client(command):
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        "assert exit_code(sys.argv[1:]) == 0\n"
+        "loaded = [name for name in ('kfp', 'kfp_server_api', 'tfx', 'tensorflow') if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code, "kubeflow", command, "--help"], check=True, capture_output=True)
