@@ -5,8 +5,9 @@ leaves out: object store, cache, ML Metadata, retries, deadlines, and limits of 
 """
 
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -24,7 +25,8 @@ from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
 from trainer_module.errors import ConfigError
 
-_OUTPUT_FILE = "executor_output.json"
+_OUTPUT_FILE: Final = "executor_output.json"
+_INDENT: Final = " " * 4
 
 
 def docker_run(package: Package, request: DryRunRequest) -> RunRecord:
@@ -104,10 +106,11 @@ class _DockerRun(RecordedRun):
         pipeline = components.load_component_from_file(str(file))
         start = self._files.log.stat().st_size
         try:
-            pipeline(**self._values)
+            with self._files.log.open("a", encoding="utf-8") as log, redirect_stdout(log):
+                pipeline(**self._values)
         except RuntimeError as error:
             self._report(root)
-            raise end_of_pod(None, written_since(self._files.log, start)) from error
+            raise end_of_pod(None, _of_containers(written_since(self._files.log, start))) from error
         self._report(root)
 
     def _tidy(self) -> None:
@@ -143,6 +146,12 @@ class _DockerRun(RecordedRun):
             directory.mkdir(parents=True, exist_ok=True)
             mounts.append(Mount(target=path, source=str(directory), type="bind"))
         return mounts
+
+
+def _of_containers(written: str) -> str:
+    """Returns what containers wrote of what `kfp.local` prints: it indents their lines."""
+    lines = written.splitlines(keepends=True)
+    return "".join(line.removeprefix(_INDENT) for line in lines if line.startswith(_INDENT))
 
 
 def _outputs(file: Path) -> dict[str, list[StoredArtifact]]:

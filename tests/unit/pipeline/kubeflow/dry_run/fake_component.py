@@ -11,7 +11,9 @@ from pathlib import Path
 
 
 def local(uri: str) -> Path:
-    scheme, _, key = uri.partition("://")
+    scheme, separator, key = uri.partition("://")
+    if not separator:
+        return Path(uri)
     return Path(os.environ["PETSEG_LAUNCHER_ROOT"]) / {"gs": "gcs"}.get(scheme, scheme) / key
 
 
@@ -53,6 +55,7 @@ def main(task: str, argument: str) -> int:
         artifacts[name] = {"artifacts": [{"name": name, "uri": uri, "metadata": metadata | asked.get("metadata", {})}]}
     parameters = {name: behaviour.get("fingerprint", "f1") for name in outputs.get("parameters", {})}
     written = {"artifacts": artifacts, "parameterValues": parameters} | asked.get("output", {})
+    Path(outputs["outputFile"]).parent.mkdir(parents=True, exist_ok=True)
     Path(outputs["outputFile"]).write_text(json.dumps(written))
     return 0
 
