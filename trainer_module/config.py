@@ -88,8 +88,13 @@ class TrainerConfig(Section):
     """Batches in an epoch. None: one pass over the training split."""
 
     batch_size: int = Field(64, ge=1)
+    """Examples in a batch, on all GPUs and workers together; each takes an equal share."""
+
+    gpus: int | None = Field(None, ge=0)
+    """GPUs of each machine to train on. None: all that TensorFlow sees; 0: the CPU."""
+
     learning_rate: float = Field(1e-3, gt=0)
-    """Of Adam (Kingma and Ba 2015)."""
+    """Of Adam (Kingma and Ba 2015). It is not scaled with the number of GPUs, because the batch is not."""
 
     early_stopping_patience: int | None = Field(None, ge=1)
     """Stop after this many epochs without a lower loss on the `eval` split. None: train all epochs."""
@@ -99,3 +104,12 @@ class TrainerConfig(Section):
 
     seed: int = Field(0, ge=0, lt=2**31)
     """Of weights and shuffling: two runs on CPU with the same seed are equal."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.gpus and self.batch_size % self.gpus:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, the batch of all GPUs together, and gpus is {self.gpus}: each GPU "
+                "needs an equal share; set batch_size to a multiple"
+            )
+        return self

@@ -24,9 +24,27 @@ def train_dataset(
     image_size: int,
     batch_size: int,
     seed: int,
+    skip_batches: int = 0,
 ) -> tf.data.Dataset:
-    """Returns endless batches in another order each epoch, determined by `seed`. Elements as in `eval_dataset`."""
-    records = _records(file_patterns).shuffle(_SHUFFLE_BUFFER_EXAMPLES, seed=seed).repeat()
+    """Returns endless batches in another order each epoch, determined by `seed`. Elements as in `eval_dataset`.
+
+    Args:
+      file_patterns: Files of transformed examples.
+      transform_output: What Transform left.
+      image_size: Side of the images, in pixels.
+      batch_size: Examples in a batch.
+      seed: Of the order.
+      skip_batches: Leaves out so many batches of the start; their records are read but not decoded.
+    """
+
+    def shuffled(_: tf.Tensor) -> tf.data.Dataset:
+        records = _records(file_patterns).shuffle(_SHUFFLE_BUFFER_EXAMPLES, seed=seed).repeat()
+        return records.skip(skip_batches * batch_size)
+
+    # A shuffled data set draws another order for each iterator over it, and distribution strategies make more than
+    # one. Made anew inside flat_map, it gives every iterator the order that its first would have.
+    records = tf.data.Dataset.range(1).flat_map(shuffled)
+    records = records.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     return _batches(records, transform_output, image_size, batch_size)
 
 
@@ -69,6 +87,8 @@ def _batches(
     # minutes, and its buffers grow with the memory there is.
     options = tf.data.Options()
     options.autotune.enabled = False
+    # There may be fewer files than workers: each takes its share of every batch.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     parallelism = os.cpu_count() or 1
     return (
         records.map(parse, num_parallel_calls=parallelism)

@@ -6,7 +6,11 @@
     └── ModelError    a model directory cannot be used: exit code 1
 
 A message says what was expected, what came, where (file, split, setting) and what to do about it.
+
+Beside them is `TrainingInterrupted`, which is no error: a signal ended the training, and the process is to end.
 """
+
+import signal
 
 
 class PetsegError(Exception):
@@ -23,3 +27,11 @@ class DataError(PetsegError):
 
 class ModelError(PetsegError):
     """A directory holds no model that petseg can load and call."""
+
+
+class TrainingInterrupted(SystemExit):
+    """A signal ended the training between two steps; the process exits with 128 + its number, as the shell has it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(128 + signal_number)
+        self.signal = signal.Signals(signal_number)

@@ -1,16 +1,23 @@
 """Trainer's entry point: builds, trains and exports the network."""
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import keras
+import tensorflow as tf
 import tensorflow_transform as tft
+from absl import logging
 from tfx.components.trainer import fn_args_utils
 
+from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
 from trainer_module.dataset import count_examples, eval_dataset, train_dataset
+from trainer_module.distribution import Cluster, check_agreement, check_batch_size, choose_strategy
 from trainer_module.errors import DataError
-from trainer_module.losses import training_loss
+from trainer_module.resumption import Resumption, TrainingState
 from trainer_module.signatures import export_model
+from trainer_module.termination import Termination, checkpoint_on_termination
+from trainer_module.trained_model import TrainedModel
 from trainer_module.training_log import HistoryFile, ProgressLines
 from trainer_module.unet import build_model
 
@@ -20,6 +27,9 @@ HISTORY_FILE_NAME = "history.json"
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     """Trains on the transformed `train` split, watches `eval`, and exports the model.
 
+    A training that was ended before is taken up from its checkpoint (`trainer_module.checkpoints`). On several workers
+    (`trainer_module.distribution`) each one calls this, and the chief alone writes.
+
     Args:
       fn_args: TFX's arguments. `custom_config` holds `data` and `trainer`, the fields of `DataConfig` and
         `TrainerConfig`.
@@ -27,27 +37,121 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     Leaves behind:
       `serving_model_dir`: the SavedModel that `trainer_module.signatures` describes.
       `model_run_dir`/history.json: parameters of the network, and loss and accuracy of each epoch on both splits.
+
+    Raises:
+      ConfigError: The devices or workers are not what the settings say.
+      DataError: A split is empty.
+      KeyboardInterrupt, TrainingInterrupted: A signal ended the training; it left a checkpoint.
     """
-    data = DataConfig.model_validate(fn_args.custom_config["data"])
+    cluster = Cluster.from_environment()
     config = TrainerConfig.model_validate(fn_args.custom_config["trainer"])
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    keras.utils.set_random_seed(config.seed)
+    strategy = choose_strategy(config.gpus, cluster)
+    check_batch_size(config.batch_size, strategy.num_replicas_in_sync)
+    training = _Training(fn_args, config, cluster, strategy)
+    with checkpoint_on_termination() as termination:
+        network = training.run(termination)
+    if cluster.is_chief:
+        training.export(network)
 
-    num_examples = _count("train", fn_args.train_files)
-    _count("eval", fn_args.eval_files)
-    model = build_model(config.model, data.image_size, data.num_classes)
-    model.compile(keras.optimizers.Adam(config.learning_rate), training_loss(), metrics=["accuracy"])
 
-    history_path = str(PurePosixPath(fn_args.model_run_dir) / HISTORY_FILE_NAME)
-    model.fit(
-        train_dataset(fn_args.train_files, transform_output, data.image_size, config.batch_size, config.seed),
-        validation_data=eval_dataset(fn_args.eval_files, transform_output, data.image_size, config.batch_size),
-        epochs=config.epochs,
-        steps_per_epoch=config.steps_per_epoch or max(1, num_examples // config.batch_size),
-        callbacks=[*_selection(config), HistoryFile(history_path), ProgressLines()],
-        verbose=0,
-    )
-    export_model(model, transform_output, data, fn_args.serving_model_dir)
+class _Training:
+    """One training, from an untrained network or a checkpoint to the model that is exported."""
+
+    def __init__(
+        self, fn_args: fn_args_utils.FnArgs, config: TrainerConfig, cluster: Cluster, strategy: tf.distribute.Strategy
+    ) -> None:
+        self._fn_args = fn_args
+        self._config = config
+        self._cluster = cluster
+        self._strategy = strategy
+        self._data = DataConfig.model_validate(fn_args.custom_config["data"])
+        self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
+        self._store = CheckpointStore.from_environment(_determinants(fn_args))
+
+    def run(self, termination: Termination) -> keras.Model:
+        """Returns the trained network."""
+        config, data = self._config, self._data
+        keras.utils.set_random_seed(config.seed)
+        steps = self._steps_per_epoch()
+        with self._strategy.scope():
+            network = build_model(config.model, data.image_size, data.num_classes)
+        model = TrainedModel(network, self._strategy, config.learning_rate)
+        with self._strategy.scope():
+            state = TrainingState(model)
+            resumed = self._checkpoint(state)
+            start = resumed.position if resumed else Position()
+            model.fit(
+                self._train_dataset(skip_batches=start.epoch * steps + start.step),
+                validation_data=self._eval_dataset(),
+                epochs=config.epochs,
+                initial_epoch=config.epochs if start.is_stopped else start.epoch,
+                steps_per_epoch=steps,
+                callbacks=self._callbacks(state, resumed, termination),
+                verbose=0,
+            )
+        return network
+
+    def export(self, network: keras.Model) -> None:
+        """Writes the SavedModel; then the checkpoint has had its day."""
+        config, data = self._config, self._data
+        if self._strategy.num_replicas_in_sync > 1:  # one copy of each weight
+            weights = network.get_weights()
+            network = build_model(config.model, data.image_size, data.num_classes)
+            network.set_weights(weights)
+        export_model(network, self._transform_output, data, self._fn_args.serving_model_dir)
+        if self._store is not None:
+            self._store.remove()
+
+    def _steps_per_epoch(self) -> int:
+        num_examples = _count("train", self._fn_args.train_files)
+        _count("eval", self._fn_args.eval_files)
+        return self._config.steps_per_epoch or max(1, num_examples // self._config.batch_size)
+
+    def _train_dataset(self, skip_batches: int) -> tf.data.Dataset:
+        config, files = self._config, self._fn_args.train_files
+        return train_dataset(
+            files, self._transform_output, self._data.image_size, config.batch_size, config.seed, skip_batches
+        )
+
+    def _eval_dataset(self) -> tf.data.Dataset:
+        files, size = self._fn_args.eval_files, self._data.image_size
+        return eval_dataset(files, self._transform_output, size, self._config.batch_size)
+
+    def _checkpoint(self, state: TrainingState) -> Checkpoint | None:
+        resumed = self._store.load(state.shapes) if self._store else None
+        position = resumed.position if resumed else Position()
+        check_agreement(self._strategy, [position.epoch, position.step])
+        if resumed is not None:
+            logging.info("The training goes on after epoch %d, step %d.", position.epoch, position.step)
+        return resumed
+
+    def _callbacks(
+        self, state: TrainingState, resumed: Checkpoint | None, termination: Termination
+    ) -> list[keras.callbacks.Callback]:
+        """Returns what each worker needs to keep step, and on the chief what writes."""
+        selection = _selection(self._config)
+        history_path = str(PurePosixPath(self._fn_args.model_run_dir) / HISTORY_FILE_NAME)
+        history = HistoryFile(history_path, resumed.position.history if resumed else ())
+        resumption = Resumption(
+            state,
+            resumed,
+            self._store if self._cluster.is_chief else None,
+            termination,
+            history,
+            selection,
+            writes_within_epochs=self._cluster.num_workers == 1,
+        )
+        writers = [history, ProgressLines()] if self._cluster.is_chief else []
+        return [*([selection] if selection else []), *writers, resumption]
+
+
+def _determinants(fn_args: fn_args_utils.FnArgs) -> dict[str, Any]:
+    return {
+        "custom_config": fn_args.custom_config,
+        "train_files": fn_args.train_files,
+        "eval_files": fn_args.eval_files,
+        "transform_output": fn_args.transform_output,
+    }
 
 
 def _count(split: str, files: list[str]) -> int:
@@ -57,14 +161,12 @@ def _count(split: str, files: list[str]) -> int:
     return count
 
 
-def _selection(config: TrainerConfig) -> list[keras.callbacks.Callback]:
+def _selection(config: TrainerConfig) -> keras.callbacks.EarlyStopping | None:
     """Returns the callback that stops early, keeps the best weights, or both; none when neither is asked for."""
     if config.early_stopping_patience is None and not config.best_weights:
-        return []
-    return [
-        keras.callbacks.EarlyStopping(
-            monitor="val_loss",
-            patience=config.early_stopping_patience or config.epochs,
-            restore_best_weights=config.best_weights,
-        )
-    ]
+        return None
+    return keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        patience=config.early_stopping_patience or config.epochs,
+        restore_best_weights=config.best_weights,
+    )

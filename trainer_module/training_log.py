@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,36 @@ class HistoryFile(keras.callbacks.Callback):
     """Keeps the history of all finished epochs in a JSON file.
 
     The file holds `model` (variant), `parameters` (their number) and `epochs`: for each epoch its number from 1, the
-    seconds since training began, and loss and metrics on the train split and, with the prefix `val_`, on eval.
+    seconds since training began, and loss and metrics on the train split and, with the prefix `val_`, on eval. Of a
+    training that was resumed, the seconds count from its first epoch, without what was lost and without the pause.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, epochs: Sequence[dict[str, float]] = ()) -> None:
+        """Starts from the epochs of a training that is resumed."""
         super().__init__()
         self._path = path
-        self._epochs: list[dict[str, float]] = []
+        self._epochs = list(epochs)
         self._started = 0.0
 
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The finished epochs."""
+        return list(self._epochs)
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes the time."""
+        """Notes the time, and writes the epochs of before."""
         self._started = time.monotonic()
+        if self._epochs:
+            self._started -= self._epochs[-1]["seconds"]
+            self._write()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the epoch and rewrites the file in one step."""
         seconds = round(time.monotonic() - self._started, 3)
         self._epochs.append({"epoch": epoch + 1, "seconds": seconds} | _as_floats(logs))
+        self._write()
+
+    def _write(self) -> None:
         history = {"model": self.model.name, "parameters": self.model.count_params(), "epochs": self._epochs}
         partial = f"{self._path}.partial"
         with tf.io.gfile.GFile(partial, "w") as file:

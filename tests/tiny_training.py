@@ -1,0 +1,132 @@
+"""A training of seconds: three layers, seven images of 16×16, three epochs of three steps.
+
+As a script it trains once, in a process of its own, to be killed or to be one worker of two:
+
+    python tiny_training.py DATA_DIRECTORY OUTPUT_DIRECTORY [MOMENT NUMBER]
+
+With a moment it kills itself there: before the n-th checkpoint is written (`step`), with half of its bytes on the disk
+(`writing`), or before it is in its place (`renaming`).
+"""
+
+import functools
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module.config import DataConfig
+from trainer_module.preprocessing import preprocessing_fn
+
+EPOCHS = 3
+STEPS = 3
+DATA = DataConfig(image_size=16, normalization="standardize")
+
+
+def tiny_network(image_size: int, num_classes: int) -> keras.Model:
+    """Has moving averages and random generators, whose states a checkpoint must hold."""
+    image = keras.Input((image_size, image_size, 3))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    dropped = keras.layers.Dropout(0.3)(keras.layers.BatchNormalization()(hidden))
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(dropped), name="tiny")
+
+
+def plain_network(image_size: int, num_classes: int) -> keras.Model:
+    """Has nothing that depends on which examples share a replica."""
+    image = keras.Input((image_size, image_size, 3))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(hidden), name="plain")
+
+
+def write_data(directory: Path) -> Path:
+    """Leaves what Transform would: its graph, and the splits train (7 examples) and eval (5)."""
+    rng = np.random.default_rng(0)
+
+    def row() -> dict[str, Any]:
+        image = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        mask = (image[..., :1] // 86 + 1).astype(np.uint8)
+        encoded = {"image": tf.io.encode_png(image), "segmentation_mask": tf.io.encode_png(mask)}
+        return {name: np.array([value.numpy()], object) for name, value in encoded.items()}
+
+    spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in ("image", "segmentation_mask")}
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+    preprocess = functools.partial(preprocessing_fn, custom_config={"data": DATA.model_dump(mode="json")})
+    with tft_beam.Context(temp_dir=str(directory / "tmp")):
+        rows = [row() for _ in range(12)]
+        (examples, _), transform_fn = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(preprocess)
+        transform_fn | tft_beam.WriteTransformFn(str(directory / "graph"))
+    coder = tft.coders.ExampleProtoCoder(tft.TFTransformOutput(str(directory / "graph")).transformed_metadata.schema)
+    for split, part in {"train": examples[:7], "eval": examples[7:]}.items():
+        with tf.io.TFRecordWriter(str(directory / f"{split}.gz"), "GZIP") as writer:
+            for example in part:
+                writer.write(coder.encode(example))
+    return directory
+
+
+def fn_args(data: Path, output: Path, **settings: Any) -> SimpleNamespace:
+    """What TFX gives `run_fn`."""
+    output.mkdir(parents=True, exist_ok=True)
+    config = {"epochs": EPOCHS, "batch_size": 2, "learning_rate": 0.01, "seed": 3, **settings}
+    return SimpleNamespace(
+        custom_config={"data": DATA.model_dump(mode="json"), "trainer": config},
+        transform_output=str(data / "graph"),
+        train_files=[str(data / "train.gz")],
+        eval_files=[str(data / "eval.gz")],
+        model_run_dir=str(output),
+        serving_model_dir=str(output / "model"),
+    )
+
+
+def result(output: Path) -> tuple[list[dict[str, float]], dict[str, bytes]]:
+    """Returns the history, but for the seconds, and the exported weights to the bit."""
+    epochs = json.loads((output / "history.json").read_text())["epochs"]
+    reader = tf.train.load_checkpoint(str(output / "model" / "variables" / "variables"))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
+    weights = {name: reader.get_tensor(name).tobytes() for name in names}
+    return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in epochs], weights
+
+
+def _die_at(moment: str, number: int) -> None:
+    owner, method = {
+        "step": (checkpoints.CheckpointStore, "save"),
+        "writing": (checkpoints.Checkpoint, "to_bytes"),
+        "renaming": (tf.io.gfile, "rename"),
+    }[moment]
+    original, calls = getattr(owner, method), iter(range(1, 1000))
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        if (moment != "renaming" or "checkpoint" in args[0]) and next(calls) == number:
+            _leave_half(original(*args)) if moment == "writing" else _kill()
+        return original(*args, **kwargs)
+
+    setattr(owner, method, dying)
+
+
+def _leave_half(content: bytes) -> None:
+    [directory] = Path(os.environ[checkpoints.CHECKPOINT_DIR_VARIABLE]).iterdir()
+    (directory / "checkpoint.npz.partial").write_bytes(content[: len(content) // 2])
+    _kill()
+
+
+def _kill() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+if __name__ == "__main__":
+    workers = "TF_CONFIG" in os.environ
+    unet.MODELS["blog"] = plain_network if workers else tiny_network
+    resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
+    if len(sys.argv) > 3:
+        _die_at(sys.argv[3], int(sys.argv[4]))
+    trainer.run_fn(fn_args(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,133 @@
+"""A training that is killed or ended by a signal, and started again, ends as one that was not."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module.errors import TrainingInterrupted
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tiny_training import STEPS, fn_args, result, tiny_network, write_data
+
+END_OF_BATCH = (resumption.Resumption, "on_train_batch_end")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing after it is run."""
+
+
+@pytest.fixture(autouse=True)
+def _tiny_network(monkeypatch):
+    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        trainer.run_fn(fn_args(data, output))
+    return result(output)
+
+
+@pytest.fixture
+def checkpoint_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
+    return tmp_path / "checkpoints"
+
+
+def files(directory: Path) -> list[str]:
+    return [path.name for path in directory.rglob("*") if path.is_file()]
+
+
+def train_until(args, owner, name, number, act, error):
+    """Trains until something happens before the n-th call of a method, and the error it ends with."""
+    original, calls = getattr(owner, name), iter(range(1, 1000))
+
+    def counted(*args, **kwargs):
+        if next(calls) == number:
+            act()
+        return original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(owner, name, counted)
+        with pytest.raises(error) as raised:
+            trainer.run_fn(args)
+    return raised.value
+
+
+def kill():
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    ("moment", "seconds_between"),
+    [
+        ((*END_OF_BATCH, STEPS + 3), 0),
+        ((*END_OF_BATCH, STEPS + 3), 600),
+        ((resumption.Resumption, "on_epoch_end", 2), 0),
+        ((trainer, "export_model", 1), 600),
+    ],
+    ids=["within an epoch", "without checkpoints within epochs", "after validation", "in the export"],
+)
+def test_a_killed_training_ends_as_an_unbroken_one(
+    moment, seconds_between, data, unbroken, checkpoint_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", seconds_between)
+    train_until(fn_args(data, tmp_path / "killed"), *moment, kill, Killed)
+    assert files(checkpoint_dir) == ["checkpoint.npz"]
+    trainer.run_fn(fn_args(data, tmp_path / "resumed"))
+    assert result(tmp_path / "resumed") == unbroken
+    assert files(checkpoint_dir) == []
+
+
+SIGNALS = {
+    "within an epoch": (resumption.Resumption, "on_train_batch_begin", 2),
+    "in validation": (resumption.Resumption, "on_test_batch_begin", STEPS + 2),
+    "at the end of an epoch": (resumption.Resumption, "on_epoch_end", 2),
+}
+
+
+@pytest.mark.parametrize("moment", SIGNALS)
+def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(
+    moment, data, unbroken, checkpoint_dir, tmp_path, caplog
+):
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    args = fn_args(data, tmp_path / "ended")
+    end = train_until(args, *SIGNALS[moment], lambda: signal.raise_signal(signal.SIGTERM), TrainingInterrupted)
+    assert end.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert "asked to end in epoch" in caplog.text
+    assert "goes on from a checkpoint" in caplog.text
+    assert files(checkpoint_dir) == ["checkpoint.npz"]
+    trainer.run_fn(fn_args(data, tmp_path / "resumed"))
+    assert result(tmp_path / "resumed") == unbroken
+
+
+def test_early_stopping_and_best_weights_go_on_where_they_were(data, checkpoint_dir, tmp_path, monkeypatch):
+    settings = {"early_stopping_patience": 2, "best_weights": True, "epochs": 6, "learning_rate": 0.5}
+    monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE)
+    trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
+    stopped_after = len(result(tmp_path / "unbroken")[0])
+    assert 2 < stopped_after < 6, "the test needs a training that stops early"
+    monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(checkpoint_dir))
+    moments = [(*END_OF_BATCH, 2 * STEPS + 1), (trainer, "export_model", 1)]
+    for moment in moments:
+        train_until(fn_args(data, tmp_path / "killed", **settings), *moment, kill, Killed)
+    trainer.run_fn(fn_args(data, tmp_path / "resumed", **settings))
+    assert result(tmp_path / "resumed") == result(tmp_path / "unbroken")
+
+
+def test_another_training_does_not_take_the_checkpoint(data, checkpoint_dir, tmp_path):
+    train_until(fn_args(data, tmp_path / "killed"), *END_OF_BATCH, STEPS + 1, kill, Killed)
+    trainer.run_fn(fn_args(data, tmp_path / "other", seed=4))
+    assert len(result(tmp_path / "other")[0]) == 3
+    assert files(checkpoint_dir) == ["checkpoint.npz"], "that of the first training is left for it"

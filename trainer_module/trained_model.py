@@ -1,0 +1,74 @@
+"""A network with what `fit` needs to train it, on one replica or several, and to take it up again.
+
+Keras 3.15 on TensorFlow 2.21 needs help with several replicas, in ways that were found by running two on CPUs:
+
+- The logs of several workers are averaged over axis 0, and a scalar has none. Here they are vectors of one number.
+- The last batch of a split may have fewer examples than there are replicas, and a convolution of oneDNN refuses a batch
+  of none. Here such a replica computes one black image and forgets it.
+- The mean loss over no example is NaN, which nothing takes away from a running sum. Here it is 0.
+- Metrics that are given to `compile` get their variables in the first step, which fails where replicas are threads, and
+  is too late to restore them from a checkpoint. Here they have them from the start.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer_module.losses import training_loss
+
+
+class TrainedModel(keras.Model):
+    """Trains and evaluates a network; the numbers do not depend on how many replicas share a batch, but for rounding.
+
+    To be created outside of the strategy's scope, inside of which the network was: else Keras draws a batch ahead.
+    """
+
+    def __init__(self, network: keras.Model, strategy: tf.distribute.Strategy, learning_rate: float) -> None:
+        super().__init__(name=network.name)
+        self.network = network
+        self._num_replicas = strategy.num_replicas_in_sync
+        self._averages_logs = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        with strategy.scope():
+            self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+            optimizer = keras.optimizers.Adam(learning_rate)
+            # Keras turns XLA off with replicas only if it was made in their scope.
+            self.compile(optimizer, training_loss(), jit_compile="auto" if self._num_replicas == 1 else False)
+            optimizer.build(network.trainable_variables)
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Maps float32 [batch, image_size, image_size, 3] to the network's logits."""
+        if self._num_replicas == 1:
+            return self.network(images, training=training)
+        count = tf.shape(images)[0]
+        padded = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
+        return self.network(padded, training=training)[:count]
+
+    def count_params(self) -> int:
+        """Returns the network's, also before the first step."""
+        return self.network.count_params()
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> tf.Tensor:
+        """Returns the mean over the replica's examples; 0 when it has none."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return loss if self._num_replicas == 1 else tf.where(tf.shape(y)[0] > 0, loss, tf.zeros_like(loss))
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
+        """Adds a batch to the running accuracy; returns loss and accuracy of the epoch so far."""
+        self.accuracy.update_state(y, y_pred)
+        return self.get_metrics_result()
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Trains on the replica's share of a batch."""
+        return self._as_logs(super().train_step(data))
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluates the replica's share of a batch."""
+        return self._as_logs(super().test_step(data))
+
+    def _as_logs(self, results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        if not self._averages_logs:
+            return results
+        return {name: tf.reshape(value, [1]) for name, value in results.items()}
