@@ -26,15 +26,23 @@ def follow(remote: RemoteRun, stream: TextIO) -> bool:
       KubeflowApiError: The server was away for too long, or refuses to go on.
     """
     display = open_display(stream, remote.record, ProgressFollower(Path(os.devnull)))
-    with display.live():
-        try:
-            _poll(remote, display)
-        except KeyboardInterrupt:
-            return False
-        if remote.record.state is RunState.FAILED:
-            failure = remote.explain_failure()
-            remote.record.error = failure.message
-            display.explain(failure.log_lines)
+    try:
+        with display.live():
+            return _follow(remote, display)
+    except KeyboardInterrupt:
+        return False
+
+
+def _follow(remote: RemoteRun, display: RunDisplay) -> bool:
+    """Follows the run while the display is live; it stays on the screen when the user interrupts."""
+    try:
+        _poll(remote, display)
+    except KeyboardInterrupt:
+        return False
+    if remote.record.state is RunState.FAILED:
+        failure = remote.explain_failure()
+        remote.record.error = failure.message
+        display.explain(failure.log_lines)
     return True
 
 

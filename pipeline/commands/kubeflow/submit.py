@@ -85,5 +85,5 @@ def _start(
     experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
     run_name = name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     run = client.create_run(version, name=run_name, experiment_id=experiment_id, parameters=parameters)
-    click.echo(f"started {run_name!r} on {client.access.host}", err=True)
+    click.echo(f"started {run_name!r} on {client.access.host}: run {run.run_id}", err=True)
     return run

@@ -7,6 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
+from pipeline import run_display
 from pipeline.config_loading import load_config
 from pipeline.run_display import LiveDisplay, PlainDisplay, open_display
 from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState, ThresholdRecord
@@ -97,6 +98,33 @@ def test_the_table_follows_the_training(record, progress_file, monkeypatch):
     table = console.file.getvalue()
     assert "epoch 2/4, loss 0.5, accuracy 0.75" in table
     assert "step 3/8" in table
+
+
+def test_each_running_component_has_its_own_clock(record, progress_file, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    now = [1000.0]
+    monkeypatch.setattr(run_display.time, "monotonic", lambda: now[0])
+    display = LiveDisplay(Terminal(), record, ProgressFollower(progress_file))
+    change(display, record.nodes[0], NodeState.RUNNING)
+    now[0] += 10
+    change(display, record.nodes[2], NodeState.RUNNING, seconds=70.0, summary="attempt 2")
+    display.notice("the server is away")
+    now[0] += 5
+    console = Console(width=80, file=io.StringIO())
+    console.print(display._render())
+    table = console.file.getvalue()
+    assert re.search(r"TfdsExampleGen +running +15\.0 s", table)
+    assert re.search(r"Pusher +running +1 m 15 s +attempt 2", table)
+    assert "the server is away  5.0 s" in table
+    display.notice("")
+    console.print(display._render())
+    assert console.file.getvalue().count("the server is away") == 1
+
+
+def test_an_empty_notice_is_no_line(record, progress_file):
+    stream = io.StringIO()
+    PlainDisplay(stream, record, ProgressFollower(progress_file)).notice("")
+    assert stream.getvalue() == ""
 
 
 def test_a_dumb_terminal_gets_lines(record, progress_file, monkeypatch):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.kubeflow.package import Package
 sys.path.append(str(Path(__file__).parents[3]))
 from fake_kubeflow_api import FakeKubeflowApi
 
+arguments_of = cache(code_arguments)
 CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
 
 
@@ -47,7 +49,7 @@ def make_package(name: str = "petseg-pets", image: str = "petseg:latest") -> Pac
 
 
 def _executor(task_id: str, image: str) -> dict[str, Any]:
-    return {"container": {"image": image, "command": ["python", *code_arguments(task_id)]}}
+    return {"container": {"image": image, "command": ["python", *arguments_of(task_id)]}}
 
 
 @pytest.fixture(autouse=True)
