@@ -82,12 +82,6 @@ def executor_input(
     return message
 
 
-def as_json(message: pipeline_spec_pb2.ExecutorInput) -> dict[str, Any]:
-    """Returns the message as the JSON that a component is given."""
-    converted: dict[str, Any] = json_format.MessageToDict(message)
-    return converted
-
-
 def _parameters(task: Task, runtime_values: Mapping[str, Any], upstream: Upstream) -> dict[str, struct_pb2.Value]:
     """Returns the values of a task's input parameters, each of the type that its component takes."""
     values = {

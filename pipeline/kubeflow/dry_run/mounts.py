@@ -24,17 +24,9 @@ class Mounts:
         """Constructs the mounts.
 
         Args:
-          directories: Directory of this machine by the pod's path; the deepest of several that fit is taken.
-
-        Raises:
-          ConfigError: A directory's name would not survive inside a JSON text.
+          directories: Directory of this machine, fit as `check_directory` says, by the pod's path; the deepest of
+            several that fit a text is taken.
         """
-        for directory in directories.values():
-            if re.search(r'["\\\x00-\x1f]', str(directory)):
-                raise ConfigError(
-                    f"the path {str(directory)!r} has a character that JSON escapes; choose another root with "
-                    "--pipeline-root DIR"
-                )
         self._directories = {path.rstrip("/"): str(directory) for path, directory in directories.items()}
         deepest_first = sorted(self._directories, key=len, reverse=True)
         names = "|".join(map(re.escape, deepest_first))
@@ -49,3 +41,16 @@ class Mounts:
         if not isinstance(value, str) or self._pattern is None:
             return value
         return self._pattern.sub(lambda match: self._directories[match[1]], value)
+
+
+def check_directory(directory: Path) -> None:
+    """Checks that a directory's name stays what it is inside a JSON text.
+
+    Raises:
+      ConfigError: It does not.
+    """
+    if re.search(r'["\\\x00-\x1f]', str(directory)):
+        raise ConfigError(
+            f"the path {str(directory)!r} has a character that JSON escapes; choose another root with "
+            "--pipeline-root DIR"
+        )

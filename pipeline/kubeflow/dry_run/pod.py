@@ -21,6 +21,7 @@ from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.launcher_paths import LAUNCHER_ROOT_VARIABLE
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
+from pipeline.run_display import TRAINER
 from pipeline.training_progress import PROGRESS_FILE_VARIABLE
 from trainer_module.errors import PetsegError
 
@@ -53,7 +54,7 @@ def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts)
     environment |= {variable.name: mounts.local(variable.value) for variable in task.container.env}
     environment |= {name: os.environ[name] for name in secret_variables(task) if name in os.environ}
     environment |= {"HOME": str(home), "TMPDIR": str(home), LAUNCHER_ROOT_VARIABLE: str(launcher_root)}
-    if PROGRESS_FILE_VARIABLE in os.environ:
+    if task.id == TRAINER and PROGRESS_FILE_VARIABLE in os.environ:
         environment[PROGRESS_FILE_VARIABLE] = os.environ[PROGRESS_FILE_VARIABLE]
     return environment
 

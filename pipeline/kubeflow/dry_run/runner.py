@@ -12,9 +12,10 @@ Everything is under one root, laid out as `petseg run` does it, so that `petseg 
     .lock                           held by the dry-run that is going on
 """
 
+import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -25,7 +26,7 @@ from pipeline.kubeflow.dry_run.cache_key import cache_key
 from pipeline.kubeflow.dry_run.driver import Upstream, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher, Output
 from pipeline.kubeflow.dry_run.metadata import Metadata
-from pipeline.kubeflow.dry_run.mounts import Mounts
+from pipeline.kubeflow.dry_run.mounts import check_directory
 from pipeline.kubeflow.dry_run.object_store import ObjectStore
 from pipeline.kubeflow.dry_run.pod import PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.pod_end import PodFailedError
@@ -37,6 +38,8 @@ from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
 from trainer_module.errors import PetsegError
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
@@ -50,7 +53,7 @@ def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
       PetsegError: The root cannot be written to, is full, or is used by another run.
     """
     store = RunStore(request.root)
-    Mounts({"/": store.root})
+    check_directory(store.root)
     check_compiled_by_this_code(package.pipeline_spec)
     tasks = parse_tasks(package)
     values = runtime_values(package, request.parameters)
@@ -89,9 +92,7 @@ class _DryRun(RecordedRun):
         self._metadata = Metadata(self._store.metadata, self._package.name, self._record.run_id)
         self._metadata.fail_abandoned()
         for variable in missing_secrets(self._tasks):
-            self._display.notice(
-                f"{variable} is not set: in a cluster it comes from a secret, here the components go without it"
-            )
+            self._warn(f"{variable} is not set: in a cluster it comes from a secret, here the components go without it")
         launcher = Launcher(self._objects, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
@@ -101,6 +102,11 @@ class _DryRun(RecordedRun):
             self._metadata.fail(self._execution)
         if self._interruption.requested:
             shutil.rmtree(self._pods, ignore_errors=True)
+
+    def _warn(self, text: str) -> None:
+        """Shows a line, and keeps it in the log, where the live table does not wipe it out."""
+        self._display.notice(text)
+        _LOGGER.warning(text)
 
     def _abort(self) -> None:
         self._process.kill()
@@ -138,10 +144,10 @@ class _DryRun(RecordedRun):
             except (PodFailedError, PetsegError) as error:
                 self._interruption.check()
                 if attempt > task.spec.retry_policy.max_retry_count:
-                    self._display.notice(f"{task.id}: the files of its pod are in {pod}")
+                    self._warn(f"{task.id}: the files of its pod are in {pod}")
                     raise
                 self._log(error)
-                sleep_before_retry(task, attempt, self._display.notice)
+                sleep_before_retry(task, attempt, self._warn)
                 attempt += 1
             else:
                 if not self._request.keep_pods:

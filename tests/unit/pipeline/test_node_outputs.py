@@ -71,7 +71,11 @@ def test_training_tells_its_size_and_end(last, numbers, tmp_path):
 def evaluation(monkeypatch):
     threshold = {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False}
     result = SimpleNamespace(
-        metrics={"accuracy": 0.9, "mean_iou": 0.7}, slices=[], thresholds=[threshold], blessed=False
+        metrics={"accuracy": 0.9, "mean_iou": 0.7},
+        slices=[],
+        distributions={"image_iou_histogram": [1, 2]},
+        thresholds=[threshold],
+        blessed=False,
     )
     monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=lambda _: result))
     return result
@@ -81,6 +85,7 @@ def test_the_evaluation_tells_numbers_and_verdict(evaluation):
     found = facts("Evaluator", "evaluation", FakeArtifact())
     assert found.summary == "accuracy 0.9000, mean IoU 0.7000: not blessed (loss)"
     assert found.fields["metrics"] == evaluation.metrics
+    assert found.fields["distributions"] == evaluation.distributions
     assert found.fields["blessed"] is False
 
 
@@ -98,6 +103,17 @@ def test_a_push_is_a_directory_that_is_there(tmp_path):
     gone = facts("Pusher", "pushed_model", FakeArtifact(pushed=1, pushed_destination="/nowhere"))
     assert (gone.fields, "is gone" in gone.summary) == ({}, True)
     assert facts("Pusher", "pushed_model", FakeArtifact(pushed=0)).fields == {}
+
+
+def test_a_model_that_is_served_already_is_not_pushed():
+    artifact = FakeArtifact(pushed=0, already_served="/serving/pets/17")
+    found = facts("Pusher", "pushed_model", artifact)
+    assert (found.summary, found.fields) == ("nothing: /serving/pets/17 is this model already", {})
+
+
+def test_the_driver_tells_the_beginning_of_the_datas_fingerprint():
+    artifact = FakeArtifact(value="0123456789abcdef" * 4)
+    assert facts("TfdsExampleGenDriver", "input_fingerprint", artifact).summary == "data 0123456789ab"
 
 
 def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kubeflow.dry_run.mounts import Mounts
+from pipeline.kubeflow.dry_run.mounts import Mounts, check_directory
 from trainer_module.errors import ConfigError
 
 MOUNTS = Mounts({"/cache": Path("/root dir/volumes/a"), "/cache/deep/": Path("/b"), "/tmp/petseg": Path("/cache/s")})
@@ -54,4 +54,4 @@ def test_without_mounts_nothing_changes():
 @pytest.mark.parametrize("directory", ['/a"b', "/a\\b", "/a\nb"])
 def test_a_directory_that_json_would_escape_is_refused(directory):
     with pytest.raises(ConfigError, match="choose another root"):
-        Mounts({"/cache": Path(directory)})
+        check_directory(Path(directory))

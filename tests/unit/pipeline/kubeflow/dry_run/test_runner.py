@@ -156,7 +156,7 @@ def test_a_pod_has_its_secrets_but_nothing_else_of_the_callers_environment(
     assert "API_KEY" not in driver["environment"]
     assert "SOME_SETTING" not in trainer["environment"]
     assert trainer["environment"]["HOME"].endswith("/pods/Trainer/home")
-    assert "PETSEG_PROGRESS_FILE" in trainer["environment"]
+    assert ["PETSEG_PROGRESS_FILE" in pod["environment"] for pod in (driver, trainer)] == [False, True]
     written = [file.read_bytes() for file in root.rglob("*") if file.is_file()]
     assert not any(b"s3cret-value" in content for content in written)
     assert "s3cret-value" not in "".join(capfd.readouterr()) + repr(record)
@@ -165,7 +165,9 @@ def test_a_pod_has_its_secrets_but_nothing_else_of_the_callers_environment(
 @pytest.mark.usefixtures("behave")
 def test_a_secret_that_is_not_set_is_noticed(make_package, root, monkeypatch, capfd):
     monkeypatch.delenv("API_KEY", raising=False)
-    assert run(make_package(), root).state is RunState.COMPLETE
+    record = run(make_package(), root)
+    assert record.state is RunState.COMPLETE
+    assert "API_KEY is not set" in Path(record.log).read_text()
     assert "API_KEY is not set" in capfd.readouterr().out
 
 
