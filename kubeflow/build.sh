@@ -13,7 +13,8 @@ fail() {
 }
 
 target=${1:-}
-[[ $target == cpu || $target == gpu ]] || fail "expected the target cpu or gpu, got '$target'." 'make image, make image-gpu'
+[[ $target == cpu || $target == gpu ]] ||
+    fail "expected the target cpu or gpu, got '$target'." 'make image, make image-gpu'
 docker=${DOCKER:-docker}
 command -v "$docker" >/dev/null || fail "there is no $docker to build with." \
     'Install Docker with BuildKit (23 or newer), or name another builder: make image DOCKER=podman' \
