@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components.segmentation_evaluation.sums import EvaluationSums, require_outputs
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.served_model import ServedModel
-from trainer_module.segmentation_metrics import segmentation_metrics
 
 _BATCH_SIZE = 32
 
@@ -28,47 +28,44 @@ def evaluate_model(
       on_progress: Called with the number of examples done and their total.
 
     Returns:
-      `dataset` (name, version, split, examples), `metrics` and `slices`, in the JSON shapes of a run.
+      `dataset` (name, version, split, examples), `metrics`, `distributions` and `slices`, in the JSON shapes of a run.
+
+    Raises:
+      ModelError: The model was exported by a version of petseg with other metrics.
     """
+    require_outputs(model.evaluation_outputs, f"the model in {str(model.directory)!r}")
+    class_names = model.card.class_names
     builder = open_dataset(source, {"evaluation": split})
     total = builder.info.splits[split].num_examples
-    groups: dict[tuple[str, str] | None, _Group] = {}
+    groups: dict[tuple[str, str] | None, EvaluationSums] = {}
     done = 0
     examples = _examples(builder, source, split)
     for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
         results = model.evaluate([example.SerializeToString() for example in batch])
-        for example, (matrix, loss) in zip(batch, results, strict=True):
+        for example, outputs in zip(batch, results, strict=True):
             for key in (None, *_slice_keys(example, source)):
-                groups.setdefault(key, _Group(len(model.card.class_names))).add(matrix, loss)
+                groups.setdefault(key, EvaluationSums(len(class_names))).add(outputs)
         done += len(batch)
         on_progress(done, total)
     overall = groups.pop(None)
     return {
-        "dataset": {"name": builder.name, "version": str(builder.version), "split": split, "examples": overall.count},
-        "metrics": overall.metrics(model.card.class_names),
+        "dataset": {
+            "name": builder.name,
+            "version": str(builder.version),
+            "split": split,
+            "examples": overall.examples,
+        },
+        "metrics": _defined(overall.metrics(class_names)),
+        "distributions": {name: array.tolist() for name, array in overall.distributions().items()},
         "slices": [
-            {"slice": {key[0]: key[1]}, "examples": group.count, "metrics": group.metrics(model.card.class_names)}
+            {"slice": {key[0]: key[1]}, "examples": group.examples, "metrics": _defined(group.metrics(class_names))}
             for key, group in sorted((key, group) for key, group in groups.items() if key is not None)
         ],
     }
 
 
-class _Group:
-    """Sums of one group of examples."""
-
-    def __init__(self, num_classes: int) -> None:
-        self._matrix = np.zeros((num_classes, num_classes), np.int64)
-        self._loss = 0.0
-        self.count = 0
-
-    def add(self, matrix: np.ndarray, loss: float) -> None:
-        self._matrix += matrix
-        self._loss += loss
-        self.count += 1
-
-    def metrics(self, class_names: tuple[str, ...]) -> dict[str, float]:
-        values = segmentation_metrics(self._matrix, self._loss / self.count, class_names)
-        return {name: value for name, value in values.items() if not np.isnan(value)}
+def _defined(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def _examples(builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str) -> Iterator[tf.train.Example]:

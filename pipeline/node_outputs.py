@@ -130,6 +130,7 @@ def _evaluated(produced: _Produced) -> NodeFacts:
     fields = {
         "metrics": result.metrics,
         "slices": result.slices,
+        "distributions": result.distributions,
         "thresholds": thresholds,
         "blessed": result.blessed,
     }

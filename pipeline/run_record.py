@@ -92,6 +92,9 @@ class RunRecord(_Record):
     """Of the evaluated split; None where a metric is undefined, as the IoU of a class that does not occur."""
 
     slices: list[dict[str, Any]] = []
+    distributions: dict[str, list[Any]] = {}
+    """Of the evaluated split: confusion matrix, bins of the calibration, histogram of the mean IoU of single images."""
+
     thresholds: list[ThresholdRecord] = []
     blessed: bool | None = None
     """Whether the model passed every threshold; None when nothing was evaluated."""

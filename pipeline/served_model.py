@@ -69,12 +69,17 @@ class ServedModel:
             raise DataError(f"{name!r} ({len(image)} bytes) is no readable JPEG or PNG image.") from error
         return outputs[features.PROBABILITIES].numpy()[0]
 
-    def evaluate(self, examples: Sequence[bytes]) -> Iterator[tuple[NDArray[np.int64], float]]:
-        """Yields confusion matrix [num_classes, num_classes] and loss of each serialized raw example."""
+    @property
+    def evaluation_outputs(self) -> tuple[str, ...]:
+        """The names of what the evaluation signature returns."""
+        return tuple(self._signatures[features.EVALUATION_SIGNATURE].structured_outputs)
+
+    def evaluate(self, examples: Sequence[bytes]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yields what the evaluation signature returns for each serialized raw example, by output name."""
         outputs = self._signatures[features.EVALUATION_SIGNATURE](examples=tf.constant(list(examples)))
-        side = len(self.card.class_names)
-        matrices = outputs[features.CONFUSION_MATRIX].numpy().reshape(-1, side, side)
-        yield from zip(matrices, outputs[features.LOSS].numpy().tolist(), strict=True)
+        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+        for index in range(len(examples)):
+            yield {name: array[index] for name, array in arrays.items()}
 
 
 def _version_directory(directory: Path) -> Path:

@@ -28,6 +28,22 @@ MASK: Final = "mask"  # uint8 [batch, image_size, image_size]: the most probable
 # Outputs of the evaluation signature.
 CONFUSION_MATRIX: Final = "confusion_matrix"  # int64 [batch, num_classes²]: pixels of class row predicted as column
 LOSS: Final = "loss"  # float32 [batch]: mean cross-entropy over the pixels of the example, in nats
+EXAMPLE_ID: Final = "example_id"  # int64 [batch]: fingerprint of the file name, the same in every run and process
+BOUNDARY_INTERSECTION: Final = "boundary_intersection"  # int64 [batch, num_classes]: pixels of both boundary regions
+BOUNDARY_UNION: Final = "boundary_union"  # int64 [batch, num_classes]: pixels of either boundary region
+CALIBRATION_PIXELS: Final = "calibration_pixels"  # int64 [batch, bins]: pixels by the predicted class's probability
+CALIBRATION_CONFIDENCE: Final = "calibration_confidence"  # float64 [batch, bins]: sums of that probability
+CALIBRATION_CORRECT: Final = "calibration_correct"  # int64 [batch, bins]: pixels that are right
+EVALUATION_OUTPUTS: Final = (
+    CONFUSION_MATRIX,
+    LOSS,
+    EXAMPLE_ID,
+    BOUNDARY_INTERSECTION,
+    BOUNDARY_UNION,
+    CALIBRATION_PIXELS,
+    CALIBRATION_CONFIDENCE,
+    CALIBRATION_CORRECT,
+)
 
 # Asset of the exported model that says what it was trained for (JSON).
 MODEL_CARD_ASSET: Final = "petseg_model.json"

@@ -1,26 +1,34 @@
-"""A TFMA metric that makes every segmentation metric from the sum of the examples' confusion matrices.
+"""A TFMA metric that makes every segmentation metric from sums over the examples.
 
-The model's evaluation signature returns one small matrix and one loss an example, so that a few numbers cross Beam
-instead of a whole mask, and the accumulator stays the same size however many images there are.
+The model's evaluation signature returns a few counts an example, so that they alone cross Beam instead of a whole mask,
+and the accumulator stays the same size however many images there are.
 """
 
+import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.segmentation_evaluation.bootstrap import replicate_metrics
+from components.segmentation_evaluation.sums import DISTRIBUTIONS, EvaluationSums, require_outputs
 from trainer_module import features
-from trainer_module.segmentation_metrics import metric_names, segmentation_metrics
+from trainer_module.segmentation_metrics import difference_metrics, difference_names, metric_names
 
-_Accumulator = tuple[np.ndarray, float, int]
+_REPLICATES = "_replicates"
+"""Accuracy and mean IoU of the bootstrap's replicates; TFMA keeps metrics with an underscore out of its results."""
 
 
 class SegmentationMetrics(metric_types.Metric):
-    """All metrics of `trainer_module.segmentation_metrics`, overall and for each slice."""
+    """All metrics of `trainer_module.segmentation_metrics`, overall and for each slice.
+
+    With a baseline model beside the candidate, both are measured, and the candidate's metrics have those of
+    `difference_names`, too.
+    """
 
     def __init__(self, class_names: Sequence[str], code_digest: str = "", name: str = "segmentation") -> None:
         """Constructs the metric.
@@ -30,12 +38,7 @@ class SegmentationMetrics(metric_types.Metric):
           code_digest: Identifies the code that computes the metrics, so that a change to it re-runs the Evaluator.
           name: Name of the metric's computation; the metrics have names of their own.
         """
-        super().__init__(
-            metric_util.merge_per_key_computations(_computations),
-            class_names=class_names,
-            code_digest=code_digest,
-            name=name,
-        )
+        super().__init__(_computations, class_names=class_names, code_digest=code_digest, name=name)
 
 
 metric_types.register_metric(SegmentationMetrics)
@@ -43,48 +46,78 @@ metric_types.register_metric(SegmentationMetrics)
 
 def _computations(
     class_names: Sequence[str],
-    model_name: str = "",
-    output_name: str = "",
+    model_names: Sequence[str] | None = None,
+    eval_config: config_pb2.EvalConfig | None = None,
     **_: Any,
-) -> list[metric_types.MetricComputation]:
+) -> list[metric_types.MetricComputation | metric_types.DerivedMetricComputation]:
+    """Returns the computations; TFMA passes what the names of the parameters say."""
+    models = list(model_names or [""])
+    specs = [] if eval_config is None else eval_config.model_specs
+    baseline = next((spec.name for spec in specs if spec.is_baseline), None)
+    computations = [_model_computation(tuple(class_names), model) for model in models]
+    if baseline is not None:
+        computations += [_difference_computation(model, baseline) for model in models if model != baseline]
+    return computations
+
+
+def _model_computation(class_names: tuple[str, ...], model: str) -> metric_types.MetricComputation:
+    names = [*metric_names(class_names), *DISTRIBUTIONS, _REPLICATES]
+    combiner = _SegmentationCombiner(class_names, model)
+    return metric_types.MetricComputation([_key(name, model) for name in names], preprocessors=None, combiner=combiner)
+
+
+def _difference_computation(model: str, baseline: str) -> metric_types.DerivedMetricComputation:
+    keys = [_key(name, model) for name in difference_names()]
+    return metric_types.DerivedMetricComputation(keys, functools.partial(_differences, model, baseline))
+
+
+def _key(name: str, model: str) -> metric_types.MetricKey:
     # TFMA looks thresholds by metric name up under keys that say nothing of weights.
-    keys = {
-        metric: metric_types.MetricKey(metric, model_name=model_name, output_name=output_name, example_weighted=None)
-        for metric in metric_names(class_names)
-    }
-    combiner = _SegmentationCombiner(tuple(class_names), keys)
-    return [metric_types.MetricComputation(keys=list(keys.values()), preprocessors=None, combiner=combiner)]
+    return metric_types.MetricKey(name, model_name=model, example_weighted=None)
 
 
 class _SegmentationCombiner(beam.CombineFn):
-    """Sums confusion matrices and losses, and computes the metrics of the sums."""
+    """Sums what one model's signature returns, and computes the metrics of the sums."""
 
-    def __init__(self, class_names: tuple[str, ...], keys: dict[str, metric_types.MetricKey]) -> None:
+    def __init__(self, class_names: tuple[str, ...], model: str) -> None:
         self._class_names = class_names
-        self._keys = keys
-        first = next(iter(keys.values()))
-        self._model_name, self._output_name = first.model_name, first.output_name
+        self._model = model
 
-    def create_accumulator(self) -> _Accumulator:
-        return np.zeros(len(self._class_names) ** 2, np.int64), 0.0, 0
+    def create_accumulator(self) -> EvaluationSums:
+        return EvaluationSums(len(self._class_names))
 
-    def add_input(self, accumulator: _Accumulator, element: metric_types.StandardMetricInputs) -> _Accumulator:
-        prediction = element.get_predictions(self._model_name, self._output_name)
-        matrix, loss, count = accumulator
-        matrix = matrix + np.asarray(prediction[features.CONFUSION_MATRIX], np.int64).reshape(-1)
-        return matrix, loss + np.asarray(prediction[features.LOSS]).item(), count + 1
+    def add_input(self, accumulator: EvaluationSums, element: metric_types.StandardMetricInputs) -> EvaluationSums:
+        outputs = element.get_predictions(self._model)
+        require_outputs(outputs, f"the model {self._model!r}" if self._model else "the model")
+        accumulator.add(outputs)
+        return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[_Accumulator]) -> _Accumulator:
-        matrices, losses, counts = zip(*accumulators, strict=True)
-        return np.sum(matrices, axis=0), float(sum(losses)), sum(counts)
+    def merge_accumulators(self, accumulators: Iterable[EvaluationSums]) -> EvaluationSums:
+        return EvaluationSums.merged(len(self._class_names), accumulators)
 
-    def extract_output(self, accumulator: _Accumulator) -> dict[metric_types.MetricKey, float]:
-        matrix, loss, count = accumulator
-        if count == 0:
+    def extract_output(self, accumulator: EvaluationSums) -> dict[metric_types.MetricKey, float | np.ndarray]:
+        if not accumulator.examples:
             return {}
-        side = len(self._class_names)
-        metrics = segmentation_metrics(matrix.reshape(side, side), loss / count, self._class_names)
-        return {self._keys[metric]: value for metric, value in metrics.items()}
+        results: dict[str, float | np.ndarray] = {
+            **accumulator.metrics(self._class_names),
+            **accumulator.distributions(),
+            _REPLICATES: replicate_metrics(accumulator.replicates),
+        }
+        return {_key(name, self._model): value for name, value in results.items()}
+
+
+def _differences(
+    model: str, baseline: str, results: Mapping[metric_types.MetricKey, Any]
+) -> dict[metric_types.MetricKey, float]:
+    """Compares a model with the baseline on one slice, from what the combiners made of it."""
+    if _key(_REPLICATES, model) not in results:
+        return {}
+    candidate, other = (
+        (results[_key("accuracy", name)], results[_key("mean_iou", name)]) for name in (model, baseline)
+    )
+    replicates = results[_key(_REPLICATES, model)], results[_key(_REPLICATES, baseline)]
+    differences = difference_metrics(candidate, other, *replicates)
+    return {_key(name, model): value for name, value in differences.items()}
 
 
 def eval_config(

@@ -47,7 +47,9 @@ def _evaluation(monkeypatch):
         passed = METRICS["accuracy"] >= bound
         threshold = {"metric": "accuracy", "kind": "min", "bound": bound, "value": 0.75, "passed": passed}
         by_species = {"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}
-        return SimpleNamespace(metrics=METRICS, slices=[by_species], thresholds=[threshold], blessed=passed)
+        return SimpleNamespace(
+            metrics=METRICS, slices=[by_species], distributions={}, thresholds=[threshold], blessed=passed
+        )
 
     monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation))
 

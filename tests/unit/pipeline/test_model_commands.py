@@ -73,6 +73,25 @@ def test_saved_model_without_the_signatures_is_refused(identity_export, tmp_path
         ServedModel.load(str(tmp_path / "foreign"))
 
 
+def test_evaluate_refuses_the_model_of_an_earlier_version(identity_export, tmp_path, capfd):
+    class Earlier(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def evaluation(self, examples):
+            return {"confusion_matrix": tf.zeros([tf.size(examples), 9], tf.int64), "loss": tf.zeros_like(examples)}
+
+    earlier = Earlier()
+    signatures = {"serving_default": earlier.evaluation, "evaluation": earlier.evaluation}
+    tf.saved_model.save(earlier, str(tmp_path / "1"), signatures=signatures)
+    shutil.copytree(Path(identity_export, "assets.extra"), tmp_path / "1" / "assets.extra")
+    arguments = ["--dataset", "synthetic_pets/tiny", "--data-dir", str(tmp_path), "--split", "test"]
+    assert exit_code(["evaluate", "--model", str(tmp_path), *arguments]) == 1
+    message = " ".join(capfd.readouterr().err.split())
+    assert (
+        "was exported by another version of petseg: its signature 'evaluation' has no boundary_intersection" in message
+    )
+    assert "Export it again" in message
+
+
 @pytest.mark.skipif(not PETS128.is_dir(), reason="needs the real data in ../shared/data/pets128")
 def test_evaluate_reports_real_data_by_species(identity_export, capfd):
     arguments = ["--dataset", "oxford_iiit_pet", "--data-dir", str(PETS128), "--split", "test[:40]", "--json"]
@@ -81,6 +100,8 @@ def test_evaluate_reports_real_data_by_species(identity_export, capfd):
     assert result["dataset"] == {"name": "oxford_iiit_pet", "version": "4.0.0", "split": "test[:40]", "examples": 40}
     assert 0.4 < result["metrics"]["majority_share"] < 0.75
     assert sum(row["examples"] for row in result["slices"]) == 40
+    assert result["metrics"]["accuracy_low"] < result["metrics"]["accuracy"] < result["metrics"]["accuracy_high"]
+    assert sum(result["distributions"]["image_iou_histogram"]) == 40
 
 
 def test_evaluate_names_the_data_set_that_is_not_there(identity_export, tmp_path, capfd):

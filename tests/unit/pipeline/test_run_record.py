@@ -22,7 +22,7 @@ def record(tmp_path) -> RunRecord:
 def test_the_json_has_what_scripts_rely_on(record):
     values = json.loads(record.model_dump_json())
     names = "run_id pipeline preset state started seconds dataset nodes parameters settings metrics slices thresholds"
-    assert set(values) == {*names.split(), "blessed", "pushed_model", "log", "error"}
+    assert set(values) == {*names.split(), "distributions", "blessed", "pushed_model", "log", "error"}
     assert values["dataset"] == {"name": "pets", "version": "1.0.0", "splits": {"train": 10}}
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": ""}
     assert values["thresholds"] == [{"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True}]
@@ -45,6 +45,14 @@ def test_a_saved_record_is_read_back_and_leaves_no_other_file(record, tmp_path):
     record.save(file)
     assert RunRecord.load(file) == record
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_record_from_before_there_were_distributions_is_read(record, tmp_path):
+    file = tmp_path / "run.json"
+    values = json.loads(record.model_dump_json())
+    del values["distributions"]
+    file.write_text(json.dumps(values))
+    assert RunRecord.load(file) == record
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path):

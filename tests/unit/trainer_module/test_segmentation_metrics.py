@@ -5,7 +5,19 @@ import math
 import numpy as np
 import pytest
 
-from trainer_module.segmentation_metrics import metric_names, segmentation_metrics
+from trainer_module.segmentation_metrics import (
+    boundary_metrics,
+    difference_metrics,
+    difference_names,
+    expected_calibration_error,
+    image_iou_histogram,
+    image_iou_quantiles,
+    image_iou_step,
+    interval_metrics,
+    metric_names,
+    pixel_accuracy_and_mean_iou,
+    segmentation_metrics,
+)
 
 NAMES = ("pet", "background", "border")
 
@@ -22,6 +34,10 @@ def test_hand_computed_values():
     assert metrics["majority_share"] == pytest.approx(12 / 20)
     assert metrics["accuracy_gain"] == pytest.approx(3 / 20)
     assert metrics["loss"] == 0.25
+    assert metrics["precision_pet"] == pytest.approx(3 / 6)
+    assert metrics["recall_pet"] == pytest.approx(3 / 4)
+    assert metrics["precision_border"] == 1
+    assert metrics["recall_border"] == pytest.approx(2 / 4)
 
 
 def test_perfect_prediction_is_one():
@@ -42,8 +58,83 @@ def test_a_class_that_occurs_nowhere_is_not_averaged():
     assert metrics["mean_iou"] == 1
 
 
-def test_names_are_complete_and_in_order():
-    assert list(segmentation_metrics(np.eye(3, dtype=int), 0.0, NAMES)) == metric_names(NAMES)
+def test_precision_needs_a_prediction_and_recall_a_truth():
+    metrics = segmentation_metrics(np.array([[4, 3, 0], [0, 0, 0], [2, 0, 0]]), 0.0, NAMES)
+    assert metrics["precision_background"] == 0
+    assert math.isnan(metrics["recall_background"])
+    assert math.isnan(metrics["precision_border"])
+    assert metrics["recall_border"] == 0
+
+
+def test_names_of_the_confusion_matrix_are_among_all_names_and_none_comes_twice():
+    names = metric_names(NAMES)
+    assert len(set(names)) == len(names)
+    computed = list(segmentation_metrics(np.eye(3, dtype=int), 0.0, NAMES))
+    assert computed == [name for name in names if name in computed]
+
+
+def test_many_groups_at_once_are_what_each_is_alone():
+    matrices = np.random.default_rng(0).integers(0, 9, (5, 3, 3))
+    matrices[2] = 0
+    true_positives = matrices.diagonal(axis1=1, axis2=2)
+    accuracy, mean_iou = pixel_accuracy_and_mean_iou(true_positives, matrices.sum(1) + matrices.sum(2))
+    for index in (0, 1, 3, 4):
+        alone = segmentation_metrics(matrices[index], 0.0, NAMES)
+        assert (accuracy[index], mean_iou[index]) == (alone["accuracy"], alone["mean_iou"])
+    assert math.isnan(accuracy[2])
+    assert math.isnan(mean_iou[2])
+
+
+def test_boundary_iou_leaves_out_the_class_that_has_no_boundary():
+    metrics = boundary_metrics(np.array([3, 5, 0]), np.array([4, 10, 0]), NAMES)
+    assert metrics["mean_boundary_iou"] == pytest.approx((3 / 4 + 5 / 10) / 2)
+    assert metrics["boundary_iou_pet"] == pytest.approx(3 / 4)
+    assert math.isnan(metrics["boundary_iou_border"])
+    assert math.isnan(boundary_metrics(np.zeros(3, int), np.zeros(3, int), NAMES)["mean_boundary_iou"])
+
+
+def test_calibration_error_by_hand_and_of_probabilities_that_come_true():
+    pixels, confidence = np.array([0, 10, 10]), np.array([0.0, 6.0, 9.0])
+    assert expected_calibration_error(pixels, confidence, np.array([0, 6, 9])) == 0
+    assert expected_calibration_error(pixels, confidence, np.array([0, 8, 6])) == pytest.approx((2 + 3) / 20)
+    assert expected_calibration_error(pixels, np.array([0, 10.0, 10.0]), np.array([0, 0, 0])) == 1
+
+
+def test_image_iou_is_over_the_classes_of_the_image():
+    assert image_iou_step(np.array([[4, 0, 0], [0, 6, 0], [0, 0, 0]])) == 1000
+    assert image_iou_step(np.array([[2, 2, 0], [0, 6, 0], [0, 0, 0]])) == round(1000 * (2 / 4 + 6 / 8) / 2)
+    assert image_iou_step(np.array([[0, 4, 0], [0, 0, 0], [0, 0, 0]])) == 0
+
+
+@pytest.mark.parametrize("number", [1, 2, 20, 137])
+def test_image_iou_quantiles_are_those_of_numpy_to_the_step(number):
+    steps = np.random.default_rng(number).integers(0, 1001, number)
+    found = image_iou_quantiles(np.bincount(steps, minlength=1001))
+    expected = np.quantile(steps, (0.05, 0.5, 0.95), method="inverted_cdf") / 1000
+    assert list(found.values()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_histogram_keeps_every_image_and_perfect_ones_in_the_last_bin():
+    steps = np.array([0, 49, 50, 949, 950, 1000, 1000])
+    histogram = image_iou_histogram(np.bincount(steps, minlength=1001))
+    assert histogram.tolist() == [2, 1, *[0] * 16, 1, 3]
+
+
+def test_interval_holds_95_percent_of_the_replicates_and_leaves_empty_ones_out():
+    replicates = np.stack([np.arange(1001) / 1000, np.full(1001, 0.5)], axis=1)
+    replicates = np.concatenate([replicates, np.full((300, 2), np.nan)])
+    expected = {"accuracy_low": 0.025, "accuracy_high": 0.975, "mean_iou_low": 0.5, "mean_iou_high": 0.5}
+    assert interval_metrics(replicates) == pytest.approx(expected)
+
+
+def test_differences_are_candidate_minus_baseline_replicate_by_replicate():
+    baseline = np.random.default_rng(0).random((1000, 2))
+    metrics = difference_metrics((0.8, 0.6), (0.7, 0.65), baseline + np.array([0.1, -0.05]), baseline)
+    assert list(metrics) == difference_names()
+    assert metrics["accuracy_difference"] == pytest.approx(0.1)
+    assert metrics["accuracy_difference_low"] == pytest.approx(0.1), "the replicates are paired"
+    assert metrics["mean_iou_difference_high"] == pytest.approx(-0.05)
+    assert set(difference_metrics((0.7, 0.6), (0.7, 0.6), baseline, baseline).values()) == {0.0}
 
 
 def test_matrices_of_another_size_or_without_pixels_are_refused():
