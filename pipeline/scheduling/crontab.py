@@ -21,6 +21,7 @@ _BLOCK: Final = re.compile(
     re.MULTILINE,
 )
 _MARKER: Final = re.compile(r"^# petseg schedule \S+: (begin|end)", re.MULTILINE)
+_LONGEST_COMMAND: Final = 998
 _NO_CRONTAB: Final = re.compile(r"no crontab for", re.IGNORECASE)
 
 
@@ -52,6 +53,12 @@ class Crontab:
         for argument in entry.command:
             if not argument.isprintable():
                 raise ConfigError(f"{argument!r} cannot be written into a crontab: it has control characters")
+        length = len(_command(entry).encode())
+        if length > _LONGEST_COMMAND:
+            raise ConfigError(
+                f"the command of the schedule has {length} bytes, and cron cuts commands after {_LONGEST_COMMAND}; "
+                "keep the settings in a file and give that: --config FILE"
+            )
 
     def entries(self) -> list[InstalledEntry]:
         return [
@@ -106,8 +113,12 @@ def _read() -> str:
     return text
 
 
+def _command(entry: LocalEntry) -> str:
+    """Returns the command as cron reads it, for which a plain % would end it."""
+    return shlex.join(entry.command).replace("%", "\\%")
+
+
 def _block(entry: LocalEntry, enabled: bool) -> str:
-    command = shlex.join(entry.command).replace("%", "\\%")  # a plain % ends the command
-    line = f"{'' if enabled else _PAUSED}{entry.cron} {command}"
+    line = f"{'' if enabled else _PAUSED}{entry.cron} {_command(entry)}"
     begin, end = _BEGIN.format(name=entry.name), _END.format(name=entry.name)
     return f"{begin}\n# {entry.line}\n{line}\n{end}\n"

@@ -1,5 +1,6 @@
 """Which pipelines, versions and experiments a server has, as far as schedules need to know."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.kubeflow.api_errors import KubeflowApiError
@@ -20,6 +21,7 @@ class ServerPipelines:
         from pipeline.kubeflow.api_transport import services
 
         self._client = client
+        self._names: dict[str, str] = {}
         api_client = client.recurring_runs.api_client
         self._pipelines = services.PipelineServiceApi(api_client)
         self._experiments = services.ExperimentServiceApi(api_client)
@@ -70,34 +72,28 @@ class ServerPipelines:
 
     def pipeline_name(self, pipeline_id: str) -> str:
         """Returns the name of a pipeline; its id when it is gone."""
-        try:
-            with self._client.translated_errors(f"read the pipeline {pipeline_id}"):
-                pipeline = self._pipelines.pipeline_service_get_pipeline(pipeline_id)
-        except KubeflowApiError as error:
-            if error.status == _NOT_FOUND:
-                return pipeline_id
-            raise
-        return str(pipeline.name or pipeline.display_name)
+
+        def look_up() -> str:
+            pipeline = self._pipelines.pipeline_service_get_pipeline(pipeline_id)
+            return str(pipeline.name or pipeline.display_name)
+
+        return self._name(pipeline_id, look_up)
 
     def version_name(self, pipeline_id: str, version_id: str) -> str:
         """Returns the name of a version; its id when it is gone."""
-        try:
-            names = {version.pipeline_version_id: version.display_name for version in self._versions(pipeline_id)}
-        except KubeflowApiError as error:
-            if error.status == _NOT_FOUND:
-                return version_id
-            raise
-        return str(names.get(version_id, version_id))
+
+        def look_up() -> str:
+            return str(self._pipelines.pipeline_service_get_pipeline_version(pipeline_id, version_id).display_name)
+
+        return self._name(version_id, look_up)
 
     def experiment_name(self, experiment_id: str) -> str:
         """Returns the name of an experiment; its id when it is gone."""
-        try:
-            with self._client.translated_errors(f"read the experiment {experiment_id}"):
-                return str(self._experiments.experiment_service_get_experiment(experiment_id).display_name)
-        except KubeflowApiError as error:
-            if error.status == _NOT_FOUND:
-                return experiment_id
-            raise
+
+        def look_up() -> str:
+            return str(self._experiments.experiment_service_get_experiment(experiment_id).display_name)
+
+        return self._name(experiment_id, look_up)
 
     def runs_going_on(self, experiment_id: str, recurring_run_id: str) -> list[str]:
         """Returns the ids of the runs of a schedule that have not ended, as far as the newest hundred tell."""
@@ -106,6 +102,18 @@ class ServerPipelines:
             for run in self._client.runs(experiment_id, _PAGE_SIZE)
             if run.recurring_run_id == recurring_run_id and run.state not in _ENDED
         ]
+
+    def _name(self, entry_id: str, look_up: Callable[[], str]) -> str:
+        """Returns the name that belongs to an id, asked for once; the id itself when the server knows it no more."""
+        if entry_id not in self._names:
+            try:
+                with self._client.translated_errors(f"look up {entry_id}"):
+                    self._names[entry_id] = look_up()
+            except KubeflowApiError as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                self._names[entry_id] = entry_id
+        return self._names[entry_id]
 
     def _versions(self, pipeline_id: str) -> list[Any]:
         """Returns the versions of a pipeline, the newest first."""

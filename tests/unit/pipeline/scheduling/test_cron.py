@@ -1,5 +1,9 @@
 """Cron lines: what is refused and why, and the same firing times in every notation."""
 
+import os
+import re
+import shutil
+import subprocess
 from datetime import datetime
 from itertools import islice
 
@@ -160,3 +164,15 @@ def test_the_ends_of_ranges_are_part_of_them():
     cron = Cron.parse("10-12 1-2 * * sun-tue")
     assert (cron.minutes, cron.hours, cron.weekdays) == ({10, 11, 12}, {1, 2}, {0, 1, 2})
     assert list(islice(cron.text.split(), 2)) == ["10-12", "1,2"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.parametrize(
+    "line", ["0 3 * * 1", "*/20 2-6 * jan-mar mon-fri", "5 4 31 */2 *", "15 0,12 * * sun", "0 0 29 2 *"]
+)
+def test_systemd_fires_at_the_times_of_the_line(line):
+    event = Cron.parse(line).calendar_event("UTC")
+    command = ["systemd-analyze", "calendar", f"--base-time={START:%Y-%m-%d %H:%M} UTC", "--iterations=6", event]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"})
+    times = re.findall(r"(?:Next elapse|Iter\. #\d): \w+ (\S+ \S+) UTC", result.stdout)
+    assert [datetime.fromisoformat(time) for time in times] == firing_times(Cron.parse(line).text)

@@ -49,7 +49,7 @@ def machine(tmp_path, monkeypatch) -> Machine:
     programs = tmp_path / "bin"
     programs.mkdir()
     for fake in FAKES.iterdir():
-        (programs / fake.name).write_text(fake.read_text().replace("/usr/bin/env python3", sys.executable, 1))
+        (programs / fake.name).write_text(fake.read_text().replace("/usr/bin/env python3", f"{sys.executable} -IS", 1))
         (programs / fake.name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("FAKE_SCHEDULERS", str(state))
@@ -211,6 +211,7 @@ def test_a_configuration_file_is_named_by_its_absolute_path(machine, capsys, tmp
         ({"schedule__parameters__epoch": 3}, "did you mean 'epochs'?"),
         ({"schedule__parameters__epochs": 0}, "trainer.epochs = 0"),
         ({"data__data_dir": "a\x01b"}, "control characters"),
+        ({"data__data_dir": "a" * 1000}, "cron cuts commands after 998"),
     ],
 )
 def test_what_cron_cannot_do_is_refused(machine, petseg, settings, message):
