@@ -109,8 +109,14 @@ def _no_answer(what: str, access: Access, error: BaseException) -> KubeflowApiEr
     elif isinstance(cause, exceptions.ReadTimeoutError):
         reason = f"{access.host} did not answer in time{outcome}"
     else:
-        reason = f"the connection to {access.host} broke off ({cause}){outcome}"
+        reason = f"the connection to {access.host} broke off ({_innermost(cause)}){outcome}"
     return KubeflowApiError(f"cannot {what}: {reason}", is_temporary=not isinstance(cause, exceptions.SSLError))
+
+
+def _innermost(error: Any) -> str:
+    """Returns what an error that wraps another one is about."""
+    last = error.args[-1] if error.args else error
+    return str(last) or type(error).__name__
 
 
 def _token_advice(access: Access) -> str:

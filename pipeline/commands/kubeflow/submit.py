@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -17,6 +17,9 @@ from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.remote_run import RemoteRun
 from pipeline.kubeflow.run_arguments import parse_arguments
+from pipeline.kubeflow.runtime_parameters import check_push_destination
+
+_PUSH_DESTINATION: Final = "push_destination"
 
 
 @click.command("submit")
@@ -53,6 +56,8 @@ def submit(
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
     package = Package.load(package_file)
     parameters = parse_arguments(package, assignments)
+    if _PUSH_DESTINATION in parameters:
+        check_push_destination(parameters[_PUSH_DESTINATION])
     check_compiled_by_this_code(package.pipeline_spec)
     client = connect(server_config(preset, config_file, overrides).kubeflow)
     version = _upload(client, package)

@@ -33,6 +33,7 @@ def make_package(name: str = "petseg-pets", image: str = "petseg:latest") -> Pac
     parameters = {
         "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
         "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+        "push_destination": {"parameterType": "STRING", "defaultValue": "/serving/pets"},
         "dataset_version": {"parameterType": "STRING", "defaultValue": ""},
     }
     return Package(

@@ -157,6 +157,7 @@ class TestSubmit:
             (["--parameter", "min_accuracy=high"], "takes a number (NUMBER_DOUBLE), such as 0.5; got 'high'"),
             (["--parameter", "min_accuracy=nan"], "takes a number"),
             (["--parameter", "epochs=1", "--parameter", "epochs=2"], "--parameter sets epochs more than once"),
+            (["--parameter", "push_destination=models"], "the push destination is 'models', which no pod can write to"),
             (["--set", "kubeflow.pipeline_root=/tmp"], "kubeflow.pipeline_root"),
         ],
     )
