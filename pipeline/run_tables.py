@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.metric_tables import headline, metric_tables, metric_value, readable_metric
 from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState
 
 _NODE_STYLES: Final = {
@@ -69,14 +70,16 @@ def opening_lines(record: RunRecord) -> list[str]:
 
 
 def result_lines(record: RunRecord) -> list[str]:
-    """Returns what came of a run, in lines: its end, its metrics, the gate, and what was pushed."""
+    """Returns what came of a run, in lines: its end, its foremost metrics, the gate, and what was pushed."""
     lines = [f"{record.state} after {duration(record.seconds)}"]
     if record.metrics:
-        lines.append(", ".join(f"{_readable(name)} {_number(value)}" for name, value in record.metrics.items()))
+        lines.append(headline(record.metrics))
     for bound in record.thresholds:
         verdict = "passed" if bound.passed else "not passed"
         comparison = _COMPARISONS.get(bound.kind, bound.kind)
-        lines.append(f"{_readable(bound.metric)} {_number(bound.value)} {comparison} {bound.bound:g}: {verdict}")
+        lines.append(
+            f"{readable_metric(bound.metric)} {metric_value(bound.value)} {comparison} {bound.bound:g}: {verdict}"
+        )
     if record.blessed is not None:
         lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
     if record.pushed_model is not None:
@@ -92,6 +95,9 @@ def run_details(record: RunRecord) -> RenderableType:
     if record.dataset is not None:
         counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
         parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
+    if record.metrics:
+        tables = metric_tables(record.metrics, record.settings.get("data", {}).get("class_names", ()))
+        parts += [part for table in tables for part in (Text(), table)]
     if record.error is not None:
         parts.append(Text(f"error: {record.error}", "red"))
     return Group(*parts)
@@ -100,15 +106,37 @@ def run_details(record: RunRecord) -> RenderableType:
 def runs_table(records: Sequence[RunRecord]) -> Table:
     """Returns one row a run; in 80 columns only the pipeline's name is cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    widths = {"run": 22, "state": 11, "time": 9, **{_readable(name): 8 for name in _HEADLINE_METRICS}, "blessed": 7}
+    widths = {
+        "run": 22,
+        "state": 11,
+        "time": 9,
+        **{readable_metric(name): 8 for name in _HEADLINE_METRICS},
+        "blessed": 7,
+    }
     for column, width in widths.items():
         table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
     table.add_column("pipeline", no_wrap=True, overflow="ellipsis")
     for record in records:
-        metrics = [_number(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
+        metrics = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
         blessed = {True: "yes", False: "no", None: ""}[record.blessed]
         state = Text(record.state, _RUN_STYLES[record.state])
         table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
+    return table
+
+
+def remote_runs_table(records: Sequence[RunRecord]) -> Table:
+    """Returns one row a run on a server, of which no metrics are known; in 80 columns only the run's name is cut."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for column, width in {"run": 36, "state": 11, "time": 11}.items():
+        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    for record in records:
+        table.add_row(
+            record.run_id,
+            Text(record.state, _RUN_STYLES[record.state]),
+            duration(record.seconds),
+            Text(record.pipeline),
+        )
     return table
 
 
@@ -118,11 +146,3 @@ def print_table(renderable: RenderableType) -> None:
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     console.print(renderable)
-
-
-def _readable(metric: str) -> str:
-    return metric.replace("_", " ").replace("iou", "IoU")
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"

@@ -13,7 +13,7 @@ from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.remote_run import RemoteRun, brief_record
 from pipeline.run_record import RunRecord, RunState
-from pipeline.run_tables import print_table, run_details, runs_table
+from pipeline.run_tables import print_table, remote_runs_table, run_details
 
 
 @click.command("status")
@@ -74,6 +74,6 @@ def _list(config: Config, experiment: str | None, limit: int, as_json: bool) -> 
     if as_json:
         click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
     elif records:
-        print_table(runs_table(records))
+        print_table(remote_runs_table(records))
     else:
         click.echo(f"no runs in the experiment {name!r}; `petseg kubeflow submit` starts one")

@@ -11,7 +11,7 @@ from pipeline import run_display
 from pipeline.config_loading import load_config
 from pipeline.run_display import LiveDisplay, PlainDisplay, open_display
 from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState, ThresholdRecord
-from pipeline.run_tables import duration, result_lines, run_details, runs_table
+from pipeline.run_tables import duration, remote_runs_table, result_lines, run_details, runs_table
 from pipeline.training_progress import ProgressFollower
 
 
@@ -143,6 +143,15 @@ def test_the_result_tells_numbers_gate_and_push(record):
         "loss 0.6000 ≤ 0.5: not passed",
         "not blessed: nothing was pushed",
     ]
+
+
+def test_the_ids_of_runs_on_a_server_are_whole_in_80_columns(record):
+    record.run_id, record.pipeline = "5389d9c9-3d7b-4e1b-ac85-e679d9596f87", "petseg-pets 2026-01-01 00:00:00"
+    record.seconds = 10 * 3600.0
+    console = Console(width=80, file=io.StringIO())
+    console.print(remote_runs_table([record]))
+    row = console.file.getvalue().splitlines()[1]
+    assert row.startswith(f"{record.run_id} running       10 h 00 m petseg-pets")
 
 
 def test_tables_do_not_read_markup_into_what_they_show(record):
