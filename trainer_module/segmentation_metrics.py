@@ -10,6 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+_CONFUSION_CLASS_METRICS: Final = ("iou", "dice", "precision", "recall")
+_BOUNDARY_IOU: Final = "boundary_iou"
+
+CLASS_METRICS: Final = (*_CONFUSION_CLASS_METRICS, _BOUNDARY_IOU)
+"""What there is of each class; the name of the metric ends with the name of the class."""
+
 CALIBRATION_BINS: Final = 15
 """Bins of equal width of the probability of the predicted class, as in Guo et al. 2017."""
 
@@ -20,7 +26,6 @@ _HISTOGRAM_BINS: Final = 20
 _CONFIDENCE_LEVEL: Final = 0.95
 _IMAGE_IOU_QUANTILES: Final = {"image_iou_p05": 0.05, "image_iou_p50": 0.5, "image_iou_p95": 0.95}
 _PIXEL_METRICS: Final = ("accuracy", "mean_iou", "mean_dice", "loss", "majority_share", "accuracy_gain")
-_CLASS_METRICS: Final = ("iou", "dice", "precision", "recall")
 _RESAMPLED_METRICS: Final = ("accuracy", "mean_iou")
 _DIFFERENCE: Final = "difference"
 
@@ -29,9 +34,9 @@ def metric_names(class_names: Sequence[str]) -> list[str]:
     """Returns the names of all metrics of one model, in the order in which they are reported."""
     return [
         *_PIXEL_METRICS,
-        *_of_classes(_CLASS_METRICS, class_names),
+        *_of_classes(_CONFUSION_CLASS_METRICS, class_names),
         "mean_boundary_iou",
-        *_of_classes(("boundary_iou",), class_names),
+        *_of_classes((_BOUNDARY_IOU,), class_names),
         "ece",
         *_IMAGE_IOU_QUANTILES,
         *(f"{metric}_{end}" for metric in _RESAMPLED_METRICS for end in ("low", "high")),
@@ -85,7 +90,7 @@ def segmentation_metrics(
     ]
     overall = [accuracy, mean_iou, _mean_of_defined(dice), mean_loss, majority_share, accuracy - majority_share]
     values = [float(value) for value in (*overall, *np.concatenate(per_class))]
-    return dict(zip([*_PIXEL_METRICS, *_of_classes(_CLASS_METRICS, class_names)], values, strict=True))
+    return dict(zip([*_PIXEL_METRICS, *_of_classes(_CONFUSION_CLASS_METRICS, class_names)], values, strict=True))
 
 
 def pixel_accuracy_and_mean_iou(
@@ -118,7 +123,7 @@ def boundary_metrics(
       `mean_boundary_iou`, over the classes that occur, and `boundary_iou_<class>`, NaN for a class that does not.
     """
     iou = _ratio(intersection, union)
-    names = ["mean_boundary_iou", *_of_classes(("boundary_iou",), class_names)]
+    names = ["mean_boundary_iou", *_of_classes((_BOUNDARY_IOU,), class_names)]
     return dict(zip(names, map(float, (_mean_of_defined(iou), *iou)), strict=True))
 
 

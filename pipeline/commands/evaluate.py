@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
+from pipeline.metric_tables import metric_tables, metric_value, readable_metric
 from pipeline.output_capture import captured_output
 from trainer_module.config import DataConfig
 
@@ -65,23 +66,22 @@ def _evaluate(
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        return {"model": str(model.directory), **evaluate_model(model, source, split, show)}
+        measured = evaluate_model(model, source, split, show)
+    return {"model": str(model.directory), "class_names": list(model.card.class_names), **measured}
 
 
 def _print_tables(result: dict[str, Any], stdout: TextIO) -> None:
     dataset = result["dataset"]
-    title = f"{dataset['name']} {dataset['version']}, {dataset['split']}: {dataset['examples']} examples"
-    table = Table(title=title, title_justify="left")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    for name, value in result["metrics"].items():
-        table.add_row(name, f"{value:.4f}")
     console = Console(file=stdout)
-    console.print(table)
+    console.print(f"{dataset['name']} {dataset['version']}, {dataset['split']}: {dataset['examples']} examples")
+    for table in metric_tables(result["metrics"], result["class_names"]):
+        console.print()
+        console.print(table)
     if result["slices"]:
-        by_slice = Table("slice", "examples", "accuracy", "mean_iou", title="By slice", title_justify="left")
+        columns = ("accuracy", "mean_iou")
+        by_slice = Table("slice", "examples", *map(readable_metric, columns), title="By slice", title_justify="left")
         for row in result["slices"]:
             label = ", ".join(f"{feature} = {value}" for feature, value in row["slice"].items())
-            metrics = row["metrics"]
-            by_slice.add_row(label, str(row["examples"]), f"{metrics['accuracy']:.4f}", f"{metrics['mean_iou']:.4f}")
+            by_slice.add_row(label, str(row["examples"]), *(metric_value(row["metrics"][name]) for name in columns))
+        console.print()
         console.print(by_slice)
