@@ -24,6 +24,10 @@ from pipeline.run_store import RunFiles, RunStore
 from pipeline.training_progress import PROGRESS_FILE_VARIABLE, ProgressFollower
 from trainer_module.errors import ConfigError, PetsegError
 
+CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
+"""Environment variable of the Trainer that names where checkpoints go; a run keeps one that is set."""
+
+_GPU_MEMORY_GROWTH_VARIABLE: Final = "TF_FORCE_GPU_ALLOW_GROWTH"
 _STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
 
 
@@ -66,7 +70,7 @@ class RecordedRun(ABC):
           ConfigError: The run could not start.
         """
         self._save()
-        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._progress_file():
+        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._environment():
             stream = stderr if self._show_on_stderr else stdout
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (
@@ -165,13 +169,22 @@ class RecordedRun(ABC):
             handler.close()
 
     @contextmanager
-    def _progress_file(self) -> Iterator[None]:
-        """Tells the Trainer where to write its progress."""
-        os.environ[PROGRESS_FILE_VARIABLE] = str(self._files.progress)
+    def _environment(self) -> Iterator[None]:
+        """Tells the Trainer where its progress and its checkpoints go, and TensorFlow to share GPUs."""
+        variables = {
+            PROGRESS_FILE_VARIABLE: str(self._files.progress),
+            CHECKPOINT_DIR_VARIABLE: os.environ.get(CHECKPOINT_DIR_VARIABLE) or str(self._store.checkpoints_dir),
+            _GPU_MEMORY_GROWTH_VARIABLE: os.environ.get(_GPU_MEMORY_GROWTH_VARIABLE, "true"),
+        }
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         try:
             yield
         finally:
-            del os.environ[PROGRESS_FILE_VARIABLE]
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def record_run(store: RunStore, make_run: Callable[[str, RunFiles], RecordedRun]) -> RunRecord:

@@ -6,6 +6,7 @@
                   run.json                  the record (`pipeline.run_record`)
                   run.log                   everything TFX, TensorFlow and Beam wrote
                   progress.jsonl            the Trainer's progress, one JSON object a line
+    checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets
     .lock                                   held by the run that is going on
@@ -78,6 +79,10 @@ class RunStore:
     @property
     def artifacts_dir(self) -> Path:
         return self.root / "artifacts"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.root / "checkpoints"
 
     def artifacts(self, pipeline_name: str) -> Path:
         """Returns the directory of the outputs of one pipeline's components."""

@@ -52,6 +52,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         network = training.run(termination)
     if cluster.is_chief:
         training.export(network)
+    else:
+        tf.io.gfile.makedirs(fn_args.serving_model_dir)  # TFX's Trainer fails where there is none
 
 
 class _Training:
