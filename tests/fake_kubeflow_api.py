@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _handle  # noqa: N815
 
     def _send(self, status: int, content_type: str, content: str, headers: dict[str, str]) -> None:
-        data = content.encode()
+        data = content.encode(errors="surrogatepass")
         self.send_response(status)
         for name, value in {"Content-Type": content_type, "Content-Length": str(len(data)), **headers}.items():
             self.send_header(name, value)

@@ -61,9 +61,10 @@ def translated_errors(what: str, access: Access) -> Iterator[None]:
         yield
     except ApiException as error:
         raise _refusal(what, access, error) from None
-    except NotJsonError as error:
+    except (NotJsonError, UnicodeDecodeError) as error:
+        answer = str(error) if isinstance(error, NotJsonError) else "no text"
         raise KubeflowApiError(
-            f"cannot {what}: {access.host} answered with {error} instead of JSON, as a login page does; check "
+            f"cannot {what}: {access.host} answered with {answer} instead of JSON, as a login page does; check "
             f"kubeflow.host, {_token_advice(access)}, or reach the API directly: {PORT_FORWARD}"
         ) from None
     except TransportError as error:

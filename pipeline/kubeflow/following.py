@@ -57,11 +57,12 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
         try:
             changed = remote.refresh()
         except KubeflowApiError as error:
-            if away_since is None:
-                away_since = time.monotonic()
-                display.notice(f"{error}; trying again")
-            if not error.is_temporary or time.monotonic() - away_since > PATIENCE_SECONDS:
+            now = time.monotonic()
+            if not error.is_temporary or (away_since is not None and now - away_since > PATIENCE_SECONDS):
                 raise KubeflowApiError(f"{error}; {how_to_go_on(remote.record.run_id)}", error.status) from error
+            if away_since is None:
+                away_since = now
+                display.notice(f"{error}; trying again")
             continue
         if away_since is not None:
             away_since = None

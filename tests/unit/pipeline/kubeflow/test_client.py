@@ -309,6 +309,11 @@ class TestNoAnswer:
         with pytest.raises(KubeflowApiError, match="may have happened all the same"):
             client.upload(Package({"pipelineInfo": {"name": "x"}}, {}))
 
+    def test_an_answer_that_is_no_text(self, api, client):
+        api.fail(502, on=f"GET {V2}/experiments", times=100, body="\ud800", headers={"Content-Type": "text/html"})
+        with pytest.raises(KubeflowApiError, match="answered with no text instead of JSON"):
+            client.experiment_id("pets", create=False)
+
     def test_another_kind_of_server(self, api):
         api.fail(404, body="404 page not found", headers={"Content-Type": "text/plain"})
         with pytest.raises(KubeflowApiError, match="cannot reach Kubeflow Pipelines: 404 page not found"):

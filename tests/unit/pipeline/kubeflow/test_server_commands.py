@@ -300,11 +300,12 @@ class TestFollowing:
             api.token = "another"
 
         api.on_run_read = run_out
-        code, _, err = petseg("submit", package_file)
+        code, out, err = petseg("submit", package_file)
         assert code == 1
         assert "answered 401" in err
         assert "KFP_TOKEN" in err
         assert "the run goes on" in err
+        assert "trying again" not in out
 
     def test_interrupting_stops_following_only(self, api, petseg, package_file, monkeypatch):
         def interrupt(seconds: float) -> None:
