@@ -51,13 +51,6 @@ class KubeflowSchedules:
         self._api = RecurringRuns(client)
         self._server = ServerPipelines(client)
 
-    def firing_cron(self) -> tuple[Cron, str]:
-        schedule = self._config.schedule
-        cron = cron_in_zone(
-            declared_cron(self._config), schedule.time_zone, schedule.server_time_zone, datetime.now(UTC)
-        )
-        return cron, schedule.server_time_zone
-
     def plan(self) -> Plan:
         notes = self._check_what_runs()
         wanted = self._declared_settings()
@@ -149,7 +142,7 @@ class KubeflowSchedules:
         """Returns the settings that the configuration declares."""
         schedule, kubeflow = self._config.schedule, self._config.kubeflow
         settings = {
-            "cron": self.firing_cron()[0].kubeflow,
+            "cron": self._server_cron().kubeflow,
             "pipeline": self._config.pipeline.name,
             "version": schedule.version,
             **parameter_settings(schedule.parameters),
@@ -185,7 +178,7 @@ class KubeflowSchedules:
         return RecurringRunRequest(
             name=declared_name(self._config),
             description=f"{in_words(declared_cron(self._config))}, in {schedule.time_zone}",
-            cron=self.firing_cron()[0].kubeflow,
+            cron=self._server_cron().kubeflow,
             pipeline_id=pipeline_id,
             version_id=None if is_latest else self._server.version(pipeline_id, schedule.version).version_id,
             experiment_id=self._client.experiment_id(kubeflow.experiment or self._config.pipeline.name, create=True),
@@ -208,9 +201,14 @@ class KubeflowSchedules:
 
     def _crons(self, run: RecurringRun) -> list[tuple[Cron, str]]:
         """Returns the lines that a change of the recurring run has to keep away from."""
-        declared, zone = self.firing_cron()
-        former = _five_fields(run.cron)
-        return [(declared, zone)] + ([(former, zone)] if former else [])
+        lines = [self._server_cron(), _five_fields(run.cron)]
+        return [(line, self._config.schedule.server_time_zone) for line in lines if line is not None]
+
+    def _server_cron(self) -> Cron:
+        """Returns the declared line as the server reads it."""
+        schedule = self._config.schedule
+        now = datetime.now(UTC)
+        return cron_in_zone(declared_cron(self._config), schedule.time_zone, schedule.server_time_zone, now)
 
     def _run(self, schedule: Schedule) -> RecurringRun:
         for run in self._api.all():

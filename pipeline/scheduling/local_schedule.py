@@ -10,7 +10,6 @@ from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.run_store import RunStore
 from pipeline.scheduling.config import LATEST
-from pipeline.scheduling.cron import Cron
 from pipeline.scheduling.crontab import Crontab
 from pipeline.scheduling.local_entry import InstalledEntry, LocalEntry, LocalScheduler
 from pipeline.scheduling.parameters import run_overrides
@@ -66,9 +65,6 @@ class LocalSchedules:
         if isinstance(self._schedulers[0], SystemdTimers):
             return "systemd starts no run", "systemd starts one run"
         return "it depends on the cron daemon whether a run starts", "it depends on the cron daemon how many runs start"
-
-    def firing_cron(self) -> tuple[Cron, str]:
-        return declared_cron(self._config), self._config.schedule.time_zone
 
     def plan(self) -> Plan:
         entry, scheduler = self._entry(), self._schedulers[0]

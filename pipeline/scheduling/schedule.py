@@ -83,9 +83,6 @@ class SchedulePlace(Protocol):
     def clock_changes(self) -> tuple[str, str]:
         """What becomes of a firing at a wall time that the clocks skip, and at one that they go through twice."""
 
-    def firing_cron(self) -> tuple[Cron, str]:
-        """Returns the declared cron line as this place reads it, and the time zone that it reads it in."""
-
     def plan(self) -> Plan:
         """Compares the declared schedule with what is there, and changes nothing."""
 

@@ -8,6 +8,7 @@ import click
 
 from pipeline.commands.options import json_option
 from pipeline.commands.schedule.options import place_options, print_lines, resolve_place
+from pipeline.scheduling.schedule import declared_cron
 
 
 @click.command("apply")
@@ -29,7 +30,7 @@ def apply(package_file: Path | None, dry_run: bool, as_json: bool, **options: An
     """
     if package_file is not None and options["local"]:
         raise click.UsageError("--package is for Kubeflow Pipelines; with --local the installed petseg runs")
-    _, place = resolve_place(**options, package_file=package_file)
+    config, place = resolve_place(**options, package_file=package_file)
     plan = place.plan()
     if as_json:
         click.echo(json.dumps(plan.model_dump(mode="json") | {"dry_run": dry_run}, indent=2))
@@ -37,7 +38,7 @@ def apply(package_file: Path | None, dry_run: bool, as_json: bool, **options: An
         from pipeline.scheduling.schedule_tables import firing_lines, plan_lines
 
         print_lines(plan_lines(plan))
-        print_lines(firing_lines(*place.firing_cron(), place))
+        print_lines(firing_lines(declared_cron(config), config.schedule.time_zone, place))
     if not dry_run:
         place.carry_out(plan)
     if not as_json:

@@ -1,6 +1,7 @@
 """`petseg schedule` against a Kubeflow Pipelines server: what it sends, what it leaves alone, what it heals."""
 
 import io
+import re
 
 import pytest
 from fake_kubeflow_api import FakeKubeflowApi
@@ -204,7 +205,9 @@ def test_a_zone_that_the_server_cannot_follow_is_refused_and_a_fixed_one_convert
     outcome = petseg("apply", schedule__time_zone="Europe/Berlin")
     assert outcome.code == 2
     assert "CRON_SCHEDULE_TIMEZONE=Europe/Berlin" in outcome.err
-    assert petseg("apply", schedule__time_zone="Asia/Tokyo").code == 0
+    out = petseg("apply", schedule__time_zone="Asia/Tokyo").out
+    assert "At 03:00, only on Monday (Asia/Tokyo); the next times:" in out
+    assert re.search(r"Mon \S+ 03:00 \+0900  = Sun \S+ 18:00 UTC", out)
     assert the_one(api).trigger.cron_schedule.cron == "0 0 18 * * 0"
     outcome = petseg("apply", schedule__time_zone="Europe/Berlin", schedule__server_time_zone="Europe/Berlin")
     assert outcome.code == 0

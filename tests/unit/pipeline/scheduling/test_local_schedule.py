@@ -260,6 +260,17 @@ def test_trigger_is_refused_while_a_run_goes_on(either, petseg, tmp_path):
     assert "20270101-000000-000000" in outcome.err
 
 
+def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        "assert exit_code(['schedule', 'apply', '--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']) == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def scheduled_run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
     command = [sys.executable, "-m", "pipeline.scheduling.scheduled_run", *options, *arguments]
