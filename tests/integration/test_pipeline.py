@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 
 from components.tfds_example_gen.source import TfdsSource
@@ -14,11 +15,12 @@ from pipeline import graph
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.dataset_evaluation import evaluate_model
+from pipeline.evaluation_results import read_evaluation
 from pipeline.local_runner import RunRequest, run_pipeline
 from pipeline.run_record import RunRecord, RunState
 from pipeline.served_model import ServedModel
 from trainer_module.dataset import eval_dataset
-from trainer_module.segmentation_metrics import segmentation_metrics
+from trainer_module.segmentation_metrics import difference_names, segmentation_metrics
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
@@ -68,6 +70,8 @@ def test_first_run_executes_every_component_and_pushes(first_run):
     assert first_run.parameters == 5_460_163
     assert first_run.dataset.splits == {"train": 22, "eval": 2, "test": 12}
     assert {"accuracy", "mean_iou", "iou_pet", "iou_background", "iou_border", "loss"} <= set(first_run.metrics)
+    assert first_run.metrics["accuracy_low"] <= first_run.metrics["accuracy"] <= first_run.metrics["accuracy_high"]
+    assert sum(first_run.distributions["image_iou_histogram"]) == 12
     assert {row.metric for row in first_run.thresholds} == {"accuracy", "accuracy_gain"}
     assert sum(row["examples"] for row in first_run.slices if "species" in row["slice"]) == 12
     assert Path(first_run.pushed_model, "saved_model.pb").is_file()
@@ -87,7 +91,9 @@ def test_evaluator_equals_plain_numpy_on_the_same_predictions(workplace, first_r
         probability = np.take_along_axis(outputs["probabilities"].numpy()[0], mask[..., np.newaxis], -1)
         losses.append(-np.log(probability).mean())
     expected = segmentation_metrics(matrix, float(np.mean(losses)), config.data.class_names)
-    assert first_run.metrics == pytest.approx({name: v for name, v in expected.items() if not np.isnan(v)}, rel=1e-5)
+    defined = {name: value for name, value in expected.items() if not np.isnan(value)}
+    assert {name: first_run.metrics[name] for name in defined} == pytest.approx(defined, rel=1e-5)
+    assert first_run.distributions["confusion_matrix"] == matrix.tolist()
 
 
 def test_evaluate_command_gives_the_gates_metrics(workplace, first_run):
@@ -96,6 +102,35 @@ def test_evaluate_command_gives_the_gates_metrics(workplace, first_run):
     result = evaluate_model(ServedModel.load(first_run.pushed_model), source, "test", lambda *_: None)
     assert result["metrics"] == pytest.approx(first_run.metrics)
     assert len(result["slices"]) == len(first_run.slices)
+    assert set(result["distributions"]) == set(first_run.distributions)
+    for name, values in result["distributions"].items():
+        np.testing.assert_allclose(values, first_run.distributions[name])
+
+
+def test_baseline_beside_the_model_is_compared_image_by_image(workplace, first_run, tmp_path):
+    """The model beside itself, by TFMA as the Evaluator calls it: no difference in any replicate."""
+    config = workplace.config()
+    eval_config = tfma.utils.update_eval_config_with_defaults(
+        graph._eval_config(config), has_baseline=True, rubber_stamp=True
+    )
+    models = [
+        tfma.default_eval_shared_model(first_run.pushed_model, model_name=spec.name, eval_config=eval_config)
+        for spec in eval_config.model_specs
+    ]
+    (examples,) = (workplace.root / "artifacts" / "petseg-demo" / "TfdsExampleGen" / "examples").iterdir()
+    records = str(tmp_path / "records")
+    with tf.io.TFRecordWriter(records) as writer:
+        for record in tf.data.TFRecordDataset(
+            tf.io.gfile.glob(str(examples / "Split-test" / "*")), compression_type="GZIP"
+        ):
+            writer.write(record.numpy())
+    output = str(tmp_path / "evaluation")
+    tfma.run_model_analysis(models, eval_config=eval_config, data_location=records, output_path=output)
+    result = read_evaluation(output)
+    assert {name: result.metrics[name] for name in first_run.metrics} == pytest.approx(first_run.metrics)
+    assert {name: result.metrics[name] for name in difference_names()} == dict.fromkeys(difference_names(), 0.0)
+    assert all(row["metrics"]["accuracy_difference"] == 0 for row in result.slices)
+    assert result.blessed is True
 
 
 def test_second_identical_run_is_all_cached(workplace, first_run):
