@@ -70,7 +70,7 @@ class RecordedRun(ABC):
           ConfigError: The run could not start.
         """
         self._save()
-        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._environment():
+        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._trainer_environment():
             stream = stderr if self._show_on_stderr else stdout
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (
@@ -169,7 +169,7 @@ class RecordedRun(ABC):
             handler.close()
 
     @contextmanager
-    def _environment(self) -> Iterator[None]:
+    def _trainer_environment(self) -> Iterator[None]:
         """Tells the Trainer where its progress and its checkpoints go, and TensorFlow to share GPUs."""
         variables = {
             PROGRESS_FILE_VARIABLE: str(self._files.progress),
