@@ -17,7 +17,7 @@ from pipeline import cli
 from pipeline.kubeflow import following
 from pipeline.kubeflow.package import Package
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 DRIVER, EXAMPLES, TRAINER, PUSHER = CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
 DONE = dict.fromkeys(CHAIN, "SUCCEEDED")
@@ -331,7 +331,7 @@ class TestFollowing:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("run ")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "the run goes on" in err
         assert only_run(api).state == "PENDING"
