@@ -27,15 +27,14 @@ class Machine:
         (self.state / "session").touch()
 
     def refuse(self, verb: str) -> None:
-        (self.state / "refused").write_text(verb)
+        (self.state / "refused").write_text(f"{verb}\n")
 
     def accept(self) -> None:
         (self.state / "refused").unlink()
 
     @property
     def enabled(self) -> list[str]:
-        file = self.state / "enabled"
-        return file.read_text().split() if file.exists() else []
+        return sorted(file.name for file in (self.state / "enabled").iterdir())
 
     @property
     def calls(self) -> list[str]:
@@ -45,13 +44,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, monkeypatch) -> Machine:
     state = tmp_path / "state"
-    state.mkdir()
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for fake in FAKES.iterdir():
-        (programs / fake.name).write_text(fake.read_text().replace("/usr/bin/env python3", f"{sys.executable} -IS", 1))
-        (programs / fake.name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
+    (state / "enabled").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(FAKES))
     monkeypatch.setenv("FAKE_SCHEDULERS", str(state))
     monkeypatch.setattr(time_zones, "MACHINE_TIME_ZONE", tmp_path / "absent")
     monkeypatch.chdir(tmp_path)
@@ -73,7 +67,7 @@ def either(request, machine) -> Machine:
 
 
 def snapshot(machine: Machine) -> dict[str, str]:
-    files = [*machine.units.glob("*"), machine.table, machine.state / "enabled"]
+    files = [*machine.units.glob("*"), machine.table, *(machine.state / "enabled").iterdir()]
     return {str(file): file.read_text() for file in files if file.is_file()}
 
 
