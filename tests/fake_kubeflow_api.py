@@ -71,6 +71,7 @@ class FakeKubeflowApi:
         self.store = Store(multi_user=multi_user)
         self.token = token
         self.requests: list[Request] = []
+        self.connections = 0
         self.on_run_read: Callable[[Any], None] = lambda run: None
         """Called with a run each time before it is read, to move it on."""
 
@@ -157,6 +158,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     api: FakeKubeflowApi
+
+    def get_request(self) -> tuple[Any, Any]:
+        self.api.connections += 1
+        return super().get_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that does not trust the certificate, or does not wait, is no news."""

@@ -57,7 +57,7 @@ def _component(name: str, state: str, position: int, started: datetime, attempts
         executor_state = "SKIPPED" if state == "CACHED" else state
         return [driver, component, _node("executor", executor_state, executor_pod(position), started)]
     hashes = [1000 * position + 300 + number for number in range(len(attempts))]
-    retry = _node("executor", shown, pod(executor_hash, "retry-system-container-impl"), started, hashes)
+    retry = _node("executor", shown, pod(executor_hash, "retry-system-container-impl"), started, hashes[::-1])
     tried = [
         _node(f"executor({number})", attempt, executor_pod(position, number), started)
         for number, attempt in enumerate(attempts)

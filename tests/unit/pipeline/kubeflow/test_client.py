@@ -357,7 +357,7 @@ class TestTls:
             with pytest.raises(KubeflowApiError, match=r"no trusted TLS connection.*ca_certificate.*not set") as raised:
                 connect(KubeflowConfig(host=api.host), backoff_seconds=0)
             assert not raised.value.is_temporary
-            assert not api.requests
+            assert (api.connections, api.requests) == (1, [])
 
     def test_the_authority_of_the_settings_is_trusted(self, certificate):
         with FakeKubeflowApi(certificate=certificate) as api:
