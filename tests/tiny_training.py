@@ -5,7 +5,8 @@ As a script it trains once, in a process of its own, to be killed or to be one w
     python tiny_training.py DATA_DIRECTORY OUTPUT_DIRECTORY [MOMENT NUMBER]
 
 With a moment it kills itself there: before the n-th checkpoint is written (`step`), with half of its bytes on the disk
-(`writing`), or before it is in its place (`renaming`).
+(`writing`), or before it is in its place (`renaming`). `PETSEG_TEST_DEVICES` mirrors the network over so many
+devices of the CPU.
 """
 
 import functools
@@ -22,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
+from absl import logging
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from trainer_module import checkpoints, resumption, trainer, unet
@@ -123,10 +125,21 @@ def _kill() -> NoReturn:
     raise AssertionError("still alive")
 
 
+def _mirror_over_devices(count: int) -> None:
+    [cpu] = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(count)])
+    trainer.choose_strategy = lambda gpus, cluster: strategy
+
+
 if __name__ == "__main__":
-    workers = "TF_CONFIG" in os.environ
-    unet.MODELS["blog"] = plain_network if workers else tiny_network
+    devices = os.environ.get("PETSEG_TEST_DEVICES")
+    if devices:
+        _mirror_over_devices(int(devices))
+    is_shared = devices or "TF_CONFIG" in os.environ
+    unet.MODELS["blog"] = plain_network if is_shared else tiny_network
     resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
     if len(sys.argv) > 3:
         _die_at(sys.argv[3], int(sys.argv[4]))
+    logging.set_verbosity(logging.INFO)
     trainer.run_fn(fn_args(Path(sys.argv[1]), Path(sys.argv[2])))

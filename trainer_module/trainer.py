@@ -54,6 +54,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         training.export(network)
     else:
         tf.io.gfile.makedirs(fn_args.serving_model_dir)  # TFX's Trainer fails where there is none
+    check_agreement(strategy, [config.epochs])  # all leave together: to the others, one that is gone has crashed
 
 
 class _Training:
