@@ -1,5 +1,6 @@
 """Executes a compiled package on this machine, as the driver and the launcher of Kubeflow Pipelines would in a cluster.
 
+request         what is asked of it, and the record it starts with
 runner          one run: the tasks in order, the record, retries
 specification   both documents of the package, parsed as strictly as the server does
 arguments       the values of the runtime parameters
@@ -9,6 +10,7 @@ metadata        artifacts and executions, in a store of ML Metadata
 launcher        one execution: download, run, check what came out, upload
 object_store    artifacts under URIs
 pod             the process that stands for a pod: its directory, environment and end
+pod_end         what the end of a pod means
 mounts          the paths of a pod's volumes on this machine
 stored_artifact what the record of a run reads from an artifact
 docker          the other way: the real images, under `kfp.local`
