@@ -4,7 +4,6 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,7 +24,6 @@ _LONGEST_COMMAND: Final = 998
 _NO_CRONTAB: Final = re.compile(r"no crontab for", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Crontab:
     """The user's crontab."""
 
