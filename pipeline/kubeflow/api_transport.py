@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-import kfp_server_api  # type: ignore[import-untyped]
+import kfp_server_api
 import urllib3
 from urllib3.util import Retry
 

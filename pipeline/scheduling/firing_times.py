@@ -13,7 +13,7 @@ _LONGEST_CHANGE = timedelta(hours=3)
 
 def in_words(cron: Cron) -> str:
     """Returns the line in English: `At 03:00, only on Monday`."""
-    from cron_descriptor import Options, get_description  # type: ignore[import-untyped]
+    from cron_descriptor import Options, get_description
 
     options = Options()
     options.use_24hour_time_format = True
@@ -75,7 +75,7 @@ def _firing_within(cron: Cron, change: ClockChange) -> datetime | None:
 
 def _wall_times(cron: Cron, after: datetime) -> Iterator[datetime]:
     """Yields the times that the cron line names, without a zone."""
-    from croniter import croniter  # type: ignore[import-untyped]
+    from croniter import croniter
 
     iterator = croniter(cron.text, after)
     while True:

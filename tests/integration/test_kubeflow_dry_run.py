@@ -1,11 +1,12 @@
 """The compiled package, executed as a cluster would: the numbers of a local run, and a cache that sees other data."""
 
-import copy
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-import tensorflow as tf
+import tensorflow_datasets as tfds
 
+from components.datasets.synthetic_pets import SyntheticPets
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.kubeflow.compiler import compile_package
@@ -20,7 +21,7 @@ TASKS = {
     "Trainer", "Evaluator", "Pusher",
 }  # fmt: skip
 SMALL = (
-    "data.dataset=synthetic_pets/tiny", "data.image_size=48", "trainer.epochs=1", "trainer.batch_size=8",
+    "data.dataset=growing_pets/tiny:1.*.*", "data.image_size=48", "trainer.epochs=1", "trainer.batch_size=8",
     "evaluation.min_accuracy_gain=0", "evaluation.min_accuracy=0.01",
 )  # fmt: skip
 
@@ -39,24 +40,31 @@ def _states(record: RunRecord) -> dict[str, str]:
     return {node.id: node.state.value for node in record.nodes}
 
 
-def _up_to_statistics(package: Package) -> Package:
-    """Leaves out what comes after the statistics; the cache knows the rest all the same."""
-    spec = copy.deepcopy(package.pipeline_spec)
-    kept = {"TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen"}
-    labels = {spec["components"][name]["executorLabel"] for name in kept}
-    spec["root"]["dag"]["tasks"] = {name: spec["root"]["dag"]["tasks"][name] for name in kept}
-    spec["components"] = {name: spec["components"][name] for name in kept}
-    executors = spec["deploymentSpec"]["executors"]
-    spec["deploymentSpec"]["executors"] = {label: executors[label] for label in labels}
-    platform = copy.deepcopy(package.platform_spec)
-    configs = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"] = {label: configs[label] for label in labels}
-    return Package(spec, platform)
+class GrowingPets(SyntheticPets):
+    """A data set that gets another version when it grows; pods know it by its files alone."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS: ClassVar = [SyntheticPets.builder_configs["tiny"]]
+
+    def _generate_examples(self, split, count, first_number):
+        grown = 16 if split == "train" and self.version == "1.1.0" else 0
+        return super()._generate_examples(split, count + grown, first_number)
+
+
+def _data_dir(root: Path) -> Path:
+    return root / "volumes" / "petseg-data" / "data"
+
+
+def _prepare(root: Path, version: str) -> None:
+    GrowingPets.VERSION = tfds.core.Version(version)
+    GrowingPets(data_dir=_data_dir(root), config="tiny").download_and_prepare()
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("dry_run")
+    root = tmp_path_factory.mktemp("dry_run")
+    _prepare(root, "1.0.0")
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +92,8 @@ def test_every_component_runs_and_the_model_is_pushed_to_the_volume(first, root)
 
 
 def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path):
-    data_dir = root / "volumes" / "petseg-data" / "data"
-    local = run_pipeline(_config(tmp_path / "local", f"data.data_dir={data_dir}"), RunRequest())
+    overrides = (f"data.data_dir={_data_dir(root)}", "data.dataset=growing_pets/tiny:1.0.0")
+    local = run_pipeline(_config(tmp_path / "local", *overrides), RunRequest())
     assert local.state is RunState.COMPLETE, local.error
     fields = {"metrics", "slices", "thresholds", "dataset", "parameters", "blessed"}
     assert first.model_dump(include=fields) == local.model_dump(include=fields)
@@ -100,17 +108,11 @@ def test_a_second_run_reuses_all_up_to_the_push_and_pushes_nothing(first, second
     assert [version.name for version in Path(first.pushed_model).parent.iterdir()] == [Path(first.pushed_model).name]
 
 
-@pytest.mark.usefixtures("second")
-def test_other_data_under_the_same_name_and_version_is_read_again(package, root):
-    shard = next((root / "volumes" / "petseg-data" / "data").rglob("*-train.tfrecord-*"))
-    records = list(tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())
-    with tf.io.TFRecordWriter(str(shard)) as writer:
-        for record in reversed(records):
-            writer.write(record)
-
-    assert _states(_run(_up_to_statistics(package), root)) == {
-        "TfdsExampleGenDriver": "complete",
-        "TfdsExampleGen": "complete",
-        "ImportSchema": "cached",
-        "StatisticsGen": "complete",
-    }
+def test_a_firing_after_the_data_grew_reads_the_new_version_and_trains_again(first, second, package, root):
+    _prepare(root, "1.1.0")
+    third = _run(package, root)
+    assert _states(third) == dict.fromkeys(TASKS, "complete") | {"ImportSchema": "cached"}
+    assert (second.dataset.version, third.dataset.version) == ("1.0.0", "1.1.0")
+    assert third.dataset.splits["train"] > second.dataset.splits["train"]
+    assert third.metrics != first.metrics
+    assert Path(third.pushed_model).name > Path(first.pushed_model).name
