@@ -8,58 +8,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.evaluation_config import EvaluationConfig
 from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.scheduling.config import ScheduleConfig
+from pipeline.split_overlap import surely_overlap
+from pipeline.suggestions import nearest
 from trainer_module.config import IMAGE_SIZES, DataConfig, Section, TrainerConfig
 from trainer_module.segmentation_metrics import metric_names
 
 DEFAULT_PIPELINE_ROOT = "pipeline_root"
-
-
-class Threshold(Section):
-    """The bounds of one metric; the model is blessed when every bound of every metric holds."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _is_satisfiable(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("a threshold needs min, max or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"no value satisfies min = {self.min} and max = {self.max}")
-        return self
-
-
-class EvaluationConfig(Section):
-    """What the Evaluator measures and what a model must reach to be pushed."""
-
-    split: str = "test"
-    """The split that decides; nothing is tuned on it."""
-
-    min_accuracy: float | None = Field(None, ge=0, le=1)
-    """Least pixel accuracy (the blog's val_accuracy)."""
-
-    min_mean_iou: float | None = Field(None, ge=0, le=1)
-
-    min_accuracy_gain: float = Field(0.05, ge=0, le=1)
-    """Least lead of the accuracy over answering the largest class of the evaluated data everywhere."""
-
-    thresholds: dict[str, Threshold] = Field(default_factory=dict)
-    """Further bounds: `thresholds.iou_border = { min = 0.3 }`, `thresholds.loss = { max = 0.5 }`."""
-
-    slices: tuple[str, ...] = ("species", "label")
-    """Features by whose values the metrics are reported too; each is one of `data.slice_features`."""
-
-    def bounds(self) -> dict[str, Threshold]:
-        """Returns the bounds that decide, by metric name."""
-        shorthands = {
-            "accuracy_gain": self.min_accuracy_gain,
-            "accuracy": self.min_accuracy,
-            "mean_iou": self.min_mean_iou,
-        }
-        named = {metric: Threshold(min=bound) for metric, bound in shorthands.items() if bound is not None}
-        return named | self.thresholds
 
 
 class PushConfig(Section):
@@ -112,20 +69,21 @@ class Config(Section):
             raise ValueError(f"evaluation.split is {evaluation.split!r}, but data.splits has {sorted(data.splits)}")
         for feature in evaluation.slices:
             if feature not in data.slice_features:
+                hint = f"; did you mean {nearest(feature, data.slice_features)!r}?" if data.slice_features else ""
                 raise ValueError(
-                    f"evaluation.slices has {feature!r}, but data.slice_features has {list(data.slice_features)}"
+                    f"evaluation.slices has {feature!r}, but data.slice_features has {list(data.slice_features)}{hint}"
                 )
+        trained, evaluated = data.splits["train"], data.splits[evaluation.split]
+        if surely_overlap(trained, evaluated):
+            raise ValueError(
+                f"data.splits.train is {trained!r} and data.splits.{evaluation.split}, the evaluation.split, is "
+                f"{evaluated!r}: they share examples, and a model must not be judged by what it was trained on"
+            )
         least, multiple = IMAGE_SIZES[self.trainer.model]
         if data.image_size < least or data.image_size % multiple:
             raise ValueError(
                 f"data.image_size is {data.image_size}, which trainer.model {self.trainer.model!r} cannot take: "
                 f"it needs a multiple of {multiple} from {least} on"
             )
-        known = metric_names(data.class_names)
-        for metric in evaluation.thresholds:
-            if metric not in known:
-                raise ValueError(f"evaluation.thresholds has no metric {metric!r}; there are {', '.join(known)}")
-        for metric, setting in {"accuracy": evaluation.min_accuracy, "mean_iou": evaluation.min_mean_iou}.items():
-            if setting is not None and metric in evaluation.thresholds:
-                raise ValueError(f"evaluation.min_{metric} and evaluation.thresholds.{metric} are both set; keep one")
+        evaluation.check_metrics(metric_names(data.class_names))
         return self

@@ -4,8 +4,9 @@
 - `--set` takes a TOML value, or plain text where that is no TOML: `--set trainer.epochs=3`, `--set data.data_dir=../x`,
   `--set 'evaluation.slices=[]'`, `--set evaluation.thresholds.iou_border.min=0.3`.
 - TOML has no null: the text `none` unsets a setting that may be unset, as in `--set push.destination=none`.
-- A `data.splits` or `evaluation.thresholds` table in a file or preset states all its entries, so it replaces the table
-  of the layer below; `--set data.splits.train=…` changes the one entry.
+- A table of names of one's own (`data.splits`, `evaluation.thresholds`, `evaluation.change_thresholds`) in a file or
+  preset states all its entries, so it replaces the table of the layer below; `--set data.splits.train=…` changes the
+  one entry, and `--set 'evaluation.change_thresholds={}'` empties the table.
 - Relative paths are relative to the working directory, wherever they are written.
 """
 

@@ -19,7 +19,7 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.node_outputs import Outputs
+from pipeline.node_outputs import EVALUATOR, Outputs
 from pipeline.run_record import NodeState
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
@@ -28,6 +28,7 @@ _NODE_STATES: Final = {
     metadata_store_pb2.Execution.COMPLETE: NodeState.COMPLETE,
     metadata_store_pb2.Execution.CACHED: NodeState.CACHED,
 }
+_SERVED_MODEL_RESOLVER: Final = "ServedModelResolver"
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
 
 
@@ -79,7 +80,7 @@ class DagExecution:
         settings.latest_pipeline_run_strategy.SetInParent()
         partial_run_utils.mark_pipeline(
             self._ir,
-            from_nodes=[from_node] if from_node else None,
+            from_nodes=self._first_nodes(from_node) if from_node else None,
             to_nodes=[to_node] if to_node else None,
             snapshot_settings=settings,
         )
@@ -95,6 +96,11 @@ class DagExecution:
         """
         with _observed_launches(self._observed(observer)):
             tfx.orchestration.LocalDagRunner().run_with_ir(self._ir)
+
+    def _first_nodes(self, from_node: str) -> list[str]:
+        """Returns where a partial run starts: an evaluation looks anew at what is served."""
+        also = [_SERVED_MODEL_RESOLVER] if from_node == EVALUATOR and _SERVED_MODEL_RESOLVER in self.node_ids else []
+        return [from_node, *also]
 
     @property
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:

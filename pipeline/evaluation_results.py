@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
+
+from components.model_evaluator.gate import Verdict
 
 _COUNT_METRIC = "example_count"
 
@@ -19,16 +21,14 @@ class EvaluationResult:
     Attributes:
       metrics: Metric name to value over all examples; a metric that is not defined (no pixel of its class) is absent.
       slices: For each slice, `slice` (feature to value), `examples` (their number) and its metrics.
-      thresholds: For each bound, `metric`, `kind` (min or max), `bound`, `value` and `passed`.
-      blessed: Whether every bound holds; None when there is none.
+      verdict: Whether each bound holds, and all that count do.
       distributions: Name to nested lists, over all examples: see
         `components.segmentation_evaluation.sums.EvaluationSums.distributions`.
     """
 
     metrics: dict[str, float]
     slices: list[dict[str, Any]]
-    thresholds: list[dict[str, Any]]
-    blessed: bool | None
+    verdict: Verdict
     distributions: dict[str, list[Any]]
 
 
@@ -41,14 +41,12 @@ def read_evaluation(evaluation_uri: str) -> EvaluationResult:
     }
     by_slice = {key: _numbers(record, models) for key, record in records.items()}
     overall = by_slice.pop(())
-    thresholds = _thresholds(config, overall)
     slices = [
         {"slice": dict(key), "examples": int(metrics.pop(_COUNT_METRIC)), "metrics": metrics}
         for key, metrics in sorted(by_slice.items())
     ]
     overall.pop(_COUNT_METRIC)
-    blessed = tfma.load_validation_result(evaluation_uri).validation_ok if thresholds else None
-    return EvaluationResult(overall, slices, thresholds, blessed, _arrays(records[()], models))
+    return EvaluationResult(overall, slices, Verdict.load(evaluation_uri), _arrays(records[()], models))
 
 
 def _numbers(record: metrics_for_slice_pb2.MetricsForSlice, models: set[str]) -> dict[str, float]:
@@ -73,20 +71,3 @@ def _nested_lists(array: metrics_for_slice_pb2.ArrayValue) -> list[Any]:
     data_type = metrics_for_slice_pb2.ArrayValue.DataType.Name(array.data_type)
     values: list[Any] = np.array(getattr(array, f"{data_type.lower()}_values")).reshape(array.shape).tolist()
     return values
-
-
-def _thresholds(config: config_pb2.EvalConfig, metrics: dict[str, float]) -> list[dict[str, Any]]:
-    rows = []
-    for metrics_spec in config.metrics_specs:
-        for metric, per_slice in sorted(metrics_spec.per_slice_thresholds.items()):
-            for kind, bound in _bounds(per_slice.thresholds[0].threshold.value_threshold):
-                value = metrics.get(metric)
-                passed = value is not None and (value >= bound if kind == "min" else value <= bound)
-                rows.append({"metric": metric, "kind": kind, "bound": bound, "value": value, "passed": passed})
-    return rows
-
-
-def _bounds(threshold: config_pb2.GenericValueThreshold) -> list[tuple[str, float]]:
-    lower = [("min", threshold.lower_bound.value)] if threshold.HasField("lower_bound") else []
-    upper = [("max", threshold.upper_bound.value)] if threshold.HasField("upper_bound") else []
-    return lower + upper

@@ -9,12 +9,17 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
 from components.import_schema.component import ImportSchema
+from components.model_evaluator.component import ModelEvaluator
 from components.model_pusher.component import ModelPusher
+from components.segmentation_evaluation.bounds import Bound
 from components.segmentation_evaluation.metric import eval_config
+from components.served_model_resolver.baseline import ModelContract
+from components.served_model_resolver.component import ServedModelResolver
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
+from pipeline.evaluation_config import gate_bounds
 from trainer_module.errors import ConfigError
 
 _PREPROCESSING_MODULE = "trainer_module.preprocessing"
@@ -27,6 +32,8 @@ def create_pipeline(
     pipeline_root: str,
     enable_cache: bool = True,
     metadata_connection_config: message.Message | None = None,
+    reset_baseline: bool = False,
+    force_bless: str = "",
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline; it knows no runner, and reads no data.
 
@@ -35,6 +42,8 @@ def create_pipeline(
       pipeline_root: Where the runner keeps artifacts: a directory or a URI.
       enable_cache: Re-use the outputs of earlier executions with the same inputs, settings and code.
       metadata_connection_config: How the runner reaches ML Metadata; None where it brings its own.
+      reset_baseline: Judge the model as if none were served.
+      force_bless: Why the model is to be pushed whatever the gate says; empty to obey the gate.
     """
     data = config.data
     network_input = {"data": data.model_dump(mode="json", include={*_NETWORK_INPUT_FIELDS})}
@@ -79,21 +88,30 @@ def create_pipeline(
         },
     )
 
-    # Measures the exported model on raw examples and blesses it when every bound holds.
-    evaluator = tfx.components.Evaluator(
+    # The newest model that is served, to compare the new one with. It looks when the training is over: that may take
+    # hours, in which another model may have been pushed.
+    push_destination = tfx.proto.PushDestination(
+        filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+    served_model = ServedModelResolver(push_destination, _contract(config), reset=reset_baseline)
+    served_model.add_upstream_node(trainer)
+
+    # Metrics of the new model and of the served one, on the raw examples; blesses the new one when every bound holds.
+    evaluator = ModelEvaluator(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
+        baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
         eval_config=_eval_config(config),
-    )
+        min_slice_examples=config.evaluation.min_slice_examples,
+        force_bless=force_bless,
+    ).with_id("Evaluator")
 
     # Copies a blessed model to where serving looks for new versions, unless it is the one served there.
     pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-        ),
+        push_destination=push_destination,
     ).with_id("Pusher")
 
     return tfx.dsl.Pipeline(
@@ -106,6 +124,7 @@ def create_pipeline(
             example_validator,
             transform,
             trainer,
+            served_model,
             evaluator,
             pusher,
         ],
@@ -122,7 +141,13 @@ _NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "image_size", "normalizat
 def _source(config: Config) -> TfdsSource:
     fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
     digest = code_digest("components.tfds_example_gen.executor")
-    return TfdsSource(**fields | {"data_dir": config.data_dir, "code_digest": digest})
+    others = {"data_dir": config.data_dir, "evaluation_split": config.evaluation.split, "code_digest": digest}
+    return TfdsSource(**fields | others)
+
+
+def _contract(config: Config) -> ModelContract:
+    digest = code_digest("components.served_model_resolver.executor")
+    return ModelContract(class_names=config.data.class_names, mask_values=config.data.mask_values, code_digest=digest)
 
 
 def _schema_text(name: str) -> str:
@@ -142,7 +167,7 @@ def _schema_text(name: str) -> str:
 def _eval_config(config: Config) -> message.Message:
     return eval_config(
         class_names=config.data.class_names,
-        bounds={metric: (bound.min, bound.max) for metric, bound in config.evaluation.bounds().items()},
+        bounds=[Bound(**bound) for bound in gate_bounds(config.evaluation)],
         slices=config.evaluation.slices,
-        code_digest=code_digest("components.segmentation_evaluation.metric"),
+        code_digest=code_digest("components.model_evaluator.executor", "components.segmentation_evaluation.metric"),
     )

@@ -28,6 +28,12 @@ class RunRequest:
     from_node: str | None = None
     to_node: str | None = None
     use_cache: bool = True
+    reset_baseline: bool = False
+    """Whether to judge the model as if none were served."""
+
+    force_bless: str = ""
+    """Why the model is to be pushed whatever the gate says; empty to obey the gate."""
+
     show_on_stderr: bool = False
     """Whether the display goes to standard error, to keep standard output for a machine."""
 
@@ -75,6 +81,8 @@ class _LocalRun(RecordedRun):
             pipeline_root=str(self._store.artifacts(name)),
             enable_cache=request.use_cache,
             metadata_connection_config=self._connection_config,
+            reset_baseline=request.reset_baseline,
+            force_bless=request.force_bless,
         )
         execution = DagExecution(pipeline, self._record.run_id, self._connection_config)
         execution.restrict(request.from_node, request.to_node)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pipeline.run_record import DatasetRecord, ThresholdRecord
+from pipeline.run_record import BaselineRecord, DatasetRecord, ThresholdRecord
 from trainer_module.errors import ModelError
 
 EVALUATOR: Final = "Evaluator"
@@ -90,7 +90,9 @@ def _examples(produced: _Produced) -> NodeFacts:
         splits=json.loads(artifact.get_string_custom_property("split_counts")),
     )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-    return NodeFacts(f"{dataset.name} {dataset.version}: {counts}", {"dataset": dataset})
+    duplicates = artifact.get_int_custom_property("duplicates")
+    warning = f"; {duplicates:,} evaluated images are trained on" if duplicates else ""
+    return NodeFacts(f"{dataset.name} {dataset.version}: {counts}{warning}", {"dataset": dataset})
 
 
 def _anomalies(produced: _Produced) -> NodeFacts:
@@ -119,20 +121,36 @@ def _trained(produced: _Produced) -> NodeFacts:
     return NodeFacts(summary, {"parameters": parameters})
 
 
+def _found_baseline(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("model")
+    version, path, reason = (
+        artifact.get_string_custom_property(name) or None for name in ("version", "path", "reason")
+    )
+    found = bool(artifact.get_int_custom_property("found"))
+    served = f"version {version}" if version else ""
+    summary = f"baseline: {served}" if found else "no baseline: " + ": ".join(filter(None, [served, reason]))
+    return NodeFacts(summary, {"baseline": BaselineRecord(found=found, version=version, path=path, reason=reason)})
+
+
 def _evaluated(produced: _Produced) -> NodeFacts:
     from pipeline.evaluation_results import read_evaluation
 
     result = read_evaluation(produced.artifact("evaluation").uri)
-    thresholds = [ThresholdRecord.model_validate(threshold) for threshold in result.thresholds]
-    missed = [threshold.metric for threshold in thresholds if not threshold.passed]
-    verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[result.blessed]
+    thresholds = [ThresholdRecord.model_validate(bound.model_dump()) for bound in result.verdict.bounds]
+    blessed = result.verdict.passed
+    forced = produced.artifact("blessing").get_string_custom_property("forced_because") or None
+    missed = dict.fromkeys(threshold.name for threshold in thresholds if threshold.gated and not threshold.passed)
+    verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[blessed]
+    if forced:
+        verdict += ", pushed by force"
     numbers = [f"{name} {result.metrics[name]:.4f}" for name in ("accuracy", "mean_iou") if name in result.metrics]
     fields = {
         "metrics": result.metrics,
         "slices": result.slices,
         "distributions": result.distributions,
         "thresholds": thresholds,
-        "blessed": result.blessed,
+        "blessed": blessed,
+        "force_blessed": forced,
     }
     return NodeFacts(f"{', '.join(numbers).replace('mean_iou', 'mean IoU')}: {verdict}", fields)
 
@@ -154,6 +172,7 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "ExampleValidator": _anomalies,
     "Transform": _transformed,
     "Trainer": _trained,
+    "ServedModelResolver": _found_baseline,
     EVALUATOR: _evaluated,
     "Pusher": _pushed,
 }

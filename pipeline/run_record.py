@@ -64,11 +64,47 @@ class ThresholdRecord(_Record):
 
     metric: str
     kind: str
-    """`min` or `max`."""
+    """`min` or `max` of the value; `min_change` or `max_change` of what the value is above the baseline's."""
 
     bound: float
     value: float | None
     passed: bool
+    slice: dict[str, str] = {}
+    """Feature to value; empty for all examples together."""
+
+    examples: int | None = None
+    """Of the slice; None where it was not recorded."""
+
+    baseline: float | None = None
+    """The metric's value of the served model; None where there is none to compare with, or it is undefined."""
+
+    change: float | None = None
+    """What `value` is above `baseline`."""
+
+    within_noise: bool | None = None
+    """Of a bound of a change: whether the change's 95 % interval contains 0; None where there is no interval."""
+
+    gated: bool = True
+    """Whether the bound decides; on a slice of too few examples it does not."""
+
+    @property
+    def name(self) -> str:
+        """What is bounded: the metric, or its change, and the slice."""
+        change = " change" if self.kind.endswith("_change") else ""
+        where = ", ".join(f"{feature} = {value}" for feature, value in self.slice.items())
+        return f"{self.metric}{change}" + (f" ({where})" if where else "")
+
+
+class BaselineRecord(_Record):
+    """The served model that the new one was compared with, or why there was none."""
+
+    found: bool
+    version: str | None
+    """Name of the newest served version; None when nothing is served."""
+
+    path: str | None
+    reason: str | None
+    """Why it was not compared with; None when it was."""
 
 
 class RunRecord(_Record):
@@ -97,7 +133,12 @@ class RunRecord(_Record):
 
     thresholds: list[ThresholdRecord] = []
     blessed: bool | None = None
-    """Whether the model passed every threshold; None when nothing was evaluated."""
+    """Whether the model passed every threshold that decides; None when nothing was evaluated."""
+
+    force_blessed: str | None = None
+    """Why the model was pushed although it did not pass; None when the gate was obeyed."""
+
+    baseline: BaselineRecord | None = None
 
     pushed_model: str | None = None
     """Directory of the pushed model version; None when nothing was pushed."""

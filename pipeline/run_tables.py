@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.gate_lines import gate_lines
 from pipeline.metric_tables import headline, metric_tables, metric_value, readable_metric
 from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState
 
@@ -25,7 +26,6 @@ _RUN_STYLES: Final = {
     RunState.FAILED: "bold red",
     RunState.INTERRUPTED: "yellow",
 }
-_COMPARISONS: Final = {"min": "≥", "max": "≤"}
 _WIDTH_OF_FILES: Final = 240
 _HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
@@ -74,14 +74,7 @@ def result_lines(record: RunRecord) -> list[str]:
     lines = [f"{record.state} after {duration(record.seconds)}"]
     if record.metrics:
         lines.append(headline(record.metrics))
-    for bound in record.thresholds:
-        verdict = "passed" if bound.passed else "not passed"
-        comparison = _COMPARISONS.get(bound.kind, bound.kind)
-        lines.append(
-            f"{readable_metric(bound.metric)} {metric_value(bound.value)} {comparison} {bound.bound:g}: {verdict}"
-        )
-    if record.blessed is not None:
-        lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
+    lines += gate_lines(record)
     if record.pushed_model is not None:
         lines.append(f"pushed: {record.pushed_model}")
     return lines
@@ -118,7 +111,7 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     table.add_column("pipeline", no_wrap=True, overflow="ellipsis")
     for record in records:
         metrics = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
-        blessed = {True: "yes", False: "no", None: ""}[record.blessed]
+        blessed = "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
         state = Text(record.state, _RUN_STYLES[record.state])
         table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
     return table

@@ -60,6 +60,14 @@ def same_files(one: str, other: str) -> bool:
     return files == _files(other) and all(_digest(f"{one}/{file}") == _digest(f"{other}/{file}") for file in files)
 
 
+def content_digest(directory: str) -> str:
+    """Returns a digest of the names and bytes of all files of a directory, wherever it is."""
+    digest = hashlib.sha256()
+    for file in sorted(_files(directory)):
+        digest.update(f"{file}={_digest(f'{directory}/{file}')};".encode())
+    return digest.hexdigest()
+
+
 def _files(directory: str) -> dict[str, int]:
     """Returns each file below a directory, by its path from there, with its size in bytes."""
     found = {}

@@ -15,6 +15,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.segmentation_evaluation.bootstrap import replicate_metrics
+from components.segmentation_evaluation.bounds import Bound, set_bounds
 from components.segmentation_evaluation.sums import DISTRIBUTIONS, EvaluationSums, require_outputs
 from trainer_module import features
 from trainer_module.segmentation_metrics import difference_metrics, difference_names, metric_names
@@ -124,58 +125,28 @@ def _differences(
 
 
 def eval_config(
-    class_names: Sequence[str],
-    bounds: dict[str, tuple[float | None, float | None]],
-    slices: Sequence[str],
-    code_digest: str,
+    class_names: Sequence[str], bounds: Iterable[Bound], slices: Sequence[str], code_digest: str
 ) -> config_pb2.EvalConfig:
     """Returns what TFX's Evaluator needs to measure and gate a segmentation model.
 
     Args:
       class_names: Names of the classes in the order of their ids.
-      bounds: Metric name to its lower and upper bound; None where there is none.
+      bounds: What the model must keep; those of changes count where there is a baseline model.
       slices: Features by whose values the metrics are reported too.
       code_digest: See `SegmentationMetrics`.
     """
-    thresholds = {metric: _overall_threshold(*bound) for metric, bound in bounds.items()}
     metric = config_pb2.MetricConfig(
         class_name=SegmentationMetrics.__name__,
         module=SegmentationMetrics.__module__,
         config=json.dumps({"class_names": list(class_names), "code_digest": code_digest}),
     )
+    spec = config_pb2.MetricsSpec(metrics=[metric, config_pb2.MetricConfig(class_name="ExampleCount")])
+    set_bounds(spec, bounds)
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=features.EVALUATION_SIGNATURE)],
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in slices),
         ],
-        metrics_specs=[
-            config_pb2.MetricsSpec(
-                metrics=[metric, config_pb2.MetricConfig(class_name="ExampleCount")], per_slice_thresholds=thresholds
-            )
-        ],
+        metrics_specs=[spec],
     )
-
-
-def with_lower_bound(config: config_pb2.EvalConfig, metric: str, bound: float) -> config_pb2.EvalConfig:
-    """Returns the configuration with another lower bound on a metric; 0 takes the bound away."""
-    changed = config_pb2.EvalConfig()
-    changed.CopyFrom(config)
-    thresholds = changed.metrics_specs[0].per_slice_thresholds
-    old = thresholds[metric].thresholds[0].threshold.value_threshold if metric in thresholds else None
-    upper = old.upper_bound.value if old is not None and old.HasField("upper_bound") else None
-    thresholds.pop(metric, None)
-    if bound or upper is not None:
-        thresholds[metric].CopyFrom(_overall_threshold(bound or None, upper))
-    return changed
-
-
-def _overall_threshold(lower: float | None, upper: float | None) -> config_pb2.PerSliceMetricThresholds:
-    """Returns bounds for all examples together; plain thresholds would hold for every slice."""
-    bound = config_pb2.GenericValueThreshold(
-        **({} if lower is None else {"lower_bound": {"value": lower}}),
-        **({} if upper is None else {"upper_bound": {"value": upper}}),
-    )
-    threshold = config_pb2.MetricThreshold(value_threshold=bound)
-    overall = config_pb2.PerSliceMetricThreshold(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)
-    return config_pb2.PerSliceMetricThresholds(thresholds=[overall])

@@ -6,6 +6,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import logging
 from google.protobuf import wrappers_pb2
 from tfx import types
 from tfx.components.example_gen import base_example_gen_executor
@@ -14,12 +15,17 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.duplicates import shared_images
 from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset
 from trainer_module.errors import DataError
 
 DATASET_NAME_PROPERTY = "dataset_name"
 DATASET_VERSION_PROPERTY = "dataset_version"
 SPLIT_COUNTS_PROPERTY = "split_counts"
+DUPLICATES_PROPERTY = "duplicates"
+
+_TRAINED_SPLIT = "train"
+_SHOWN_DUPLICATES = 5
 
 
 def source_message(source: TfdsSource) -> example_gen_pb2.CustomConfig:
@@ -76,7 +82,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """Writes the splits, and records data set, version and counts on the artifact.
 
         Raises:
-          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say.
+          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; or the evaluated split
+            has images of the training split, which is refused.
         """
         source, splits = source_and_splits(exec_properties)
         builder = open_dataset(source, splits)
@@ -95,6 +102,33 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
         artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
         artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
+        artifact.set_int_custom_property(DUPLICATES_PROPERTY, _check_duplicates(artifact, source))
+
+
+def _check_duplicates(artifact: types.Artifact, source: TfdsSource) -> int:
+    """Returns how many images of the training split are in the evaluated split, too.
+
+    Raises:
+      DataError: There are some, and that is refused.
+    """
+    split = source.evaluation_split
+    if split in ("", _TRAINED_SPLIT):
+        return 0
+    trained, evaluated = (artifact_utils.get_split_uri([artifact], name) for name in (_TRAINED_SPLIT, split))
+    shared = shared_images(trained, evaluated)
+    if not shared:
+        return 0
+    shown = ", ".join(map(repr, shared[:_SHOWN_DUPLICATES])) + (", …" if len(shared) > _SHOWN_DUPLICATES else "")
+    message = (
+        f"{len(shared)} images of the split {split!r} are in the split {_TRAINED_SPLIT!r} too, bytes for bytes: {shown}"
+    )
+    if source.duplicates == "error":
+        raise DataError(
+            f"{message}. A model must not be judged by what it was trained on: take them out of one split, or accept "
+            'them with data.duplicates = "warn"'
+        )
+    logging.warning("%s", message)
+    return len(shared)
 
 
 def _name_with_config(builder: tfds.core.DatasetBuilder) -> str:

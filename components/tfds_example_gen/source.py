@@ -6,7 +6,7 @@ import importlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -31,6 +31,10 @@ class TfdsSource(BaseModel):
     mask_feature: str
     slice_features: tuple[str, ...]
     mask_values: tuple[int, ...]
+    duplicates: Literal["error", "warn"] = "error"
+    evaluation_split: str = ""
+    """The split that must not share images with `train`; empty to look for none."""
+
     code_digest: str = ""
     """Identifies the code that reads the data, so that a change to it re-runs the component."""
 

@@ -7,6 +7,7 @@ import click
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.commands.run_outcome import end_with
 from pipeline.local_runner import RunRequest, run_pipeline
+from trainer_module.errors import ConfigError
 
 
 @click.command("run")
@@ -17,6 +18,12 @@ from pipeline.local_runner import RunRequest, run_pipeline
 )
 @click.option("--to", "to_node", metavar="NODE", help="Stop after this component.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
+@click.option("--reset-baseline", is_flag=True, help="Judge the model as if none were served.")
+@click.option(
+    "--force-bless",
+    metavar="REASON",
+    help="Push the model even if it does not pass the gate; the reason is recorded with the model and with the run.",
+)
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
 def run(
@@ -28,6 +35,8 @@ def run(
     from_node: str | None,
     to_node: str | None,
     no_cache: bool,
+    reset_baseline: bool,
+    force_bless: str | None,
     as_json: bool,
 ) -> None:
     """Run the pipeline on this machine, from data to pushed model.
@@ -36,8 +45,18 @@ def run(
     the last component that finished.
 
     Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, so nothing was
-    pushed, 130 interrupted.
+    pushed, 130 interrupted. With --force-bless a model that did not pass is pushed and the exit code is 0.
     """
+    if force_bless is not None and not force_bless.strip():
+        raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")
     config = resolve_config(preset, config_file, overrides, pipeline_root)
-    record = run_pipeline(config, RunRequest(from_node, to_node, not no_cache, show_on_stderr=as_json))
+    request = RunRequest(
+        from_node,
+        to_node,
+        not no_cache,
+        reset_baseline=reset_baseline,
+        force_bless=(force_bless or "").strip(),
+        show_on_stderr=as_json,
+    )
+    record = run_pipeline(config, request)
     end_with(ctx, record, as_json=as_json)

@@ -15,11 +15,18 @@ def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoRetur
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     _explain_end(record)
-    ctx.exit(NOT_BLESSED if (record.state, record.blessed) == (RunState.COMPLETE, False) else _EXIT_CODES[record.state])
+    refused = record.blessed is False and record.force_blessed is None
+    ctx.exit(NOT_BLESSED if refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
 
 
 def _explain_end(record: RunRecord) -> None:
-    """Says on standard error what went wrong, and where."""
+    """Says on standard error what went wrong, and where, and when the gate was overruled."""
+    if record.force_blessed is not None:
+        click.secho(
+            f"notice: the model did not pass the gate and is blessed by force: {record.force_blessed}",
+            fg="yellow",
+            err=True,
+        )
     if record.state is RunState.FAILED:
         failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
         click.secho(f"error: {failed} failed: {record.error}", fg="red", err=True)

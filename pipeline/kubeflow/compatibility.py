@@ -23,7 +23,8 @@ _MODULES: Final = {
     "ImportSchema": "components.import_schema.executor",
     "Transform": "trainer_module.preprocessing",
     "Trainer": "trainer_module.trainer",
-    "Evaluator": "components.segmentation_evaluation.metric",
+    "ServedModelResolver": "components.served_model_resolver.executor",
+    "Evaluator": "components.model_evaluator.executor,components.segmentation_evaluation.metric",
     "Pusher": "components.model_pusher.executor",
 }
 """The module whose code, with all that it imports, a component runs; the others are TFX's own."""

@@ -20,11 +20,13 @@ from pipeline.kubeflow.config import POD_SCRATCH
 from pipeline.kubeflow.entrypoint import DRIVER_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.pods import PUSHER_TASK, TRAINER_TASK, kubernetes_config, resource_spec
+from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
 from pipeline.kubeflow.runtime_parameters import (
     DRIVER_TASK,
     EXAMPLE_GEN_TASK,
+    PUSHER_TASK,
     RUNTIME_PARAMETERS,
+    SERVED_MODEL_TASK,
     RuntimeParameter,
     check_push_destination,
 )
@@ -34,7 +36,7 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
 _COMMAND: Final = ("python", "-m", "pipeline.kubeflow.entrypoint")
-_NEVER_CACHED: Final = (DRIVER_TASK, PUSHER_TASK)
+_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, PUSHER_TASK)
 """They look at what the server cannot see: the data set, and what is served."""
 
 _DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)

@@ -8,16 +8,21 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kubernetes.utils import parse_quantity
 
 from pipeline.kubeflow.config import KubeflowConfig, Resources, TrainerPod, Volume
-from pipeline.kubeflow.runtime_parameters import DRIVER_TASK, EXAMPLE_GEN_TASK
+from pipeline.kubeflow.runtime_parameters import (
+    DRIVER_TASK,
+    EXAMPLE_GEN_TASK,
+    PUSHER_TASK,
+    SERVED_MODEL_TASK,
+)
 from trainer_module.errors import ConfigError
 
 TRAINER_TASK: Final = "Trainer"
-PUSHER_TASK: Final = "Pusher"
 GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
 _DATA_CACHE_TASKS: Final = (DRIVER_TASK, EXAMPLE_GEN_TASK, TRAINER_TASK)
+_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, PUSHER_TASK)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
@@ -66,7 +71,7 @@ def kubernetes_config(config: KubeflowConfig, task_id: str) -> dict[str, Any]:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
     if task_id in _DATA_CACHE_TASKS:
         _mount(task, config.data_cache)
-    if task_id == PUSHER_TASK:
+    if task_id in _SERVING_VOLUME_TASKS:
         _mount(task, config.serving_volume)
     if task_id == TRAINER_TASK:
         _configure_trainer(task, config.trainer)

@@ -15,6 +15,8 @@ from trainer_module.errors import ConfigError
 
 DRIVER_TASK: Final = "TfdsExampleGenDriver"
 EXAMPLE_GEN_TASK: Final = "TfdsExampleGen"
+SERVED_MODEL_TASK: Final = "ServedModelResolver"
+PUSHER_TASK: Final = "Pusher"
 
 _VERSION: Final = re.compile(r"[\d.*]*")
 
@@ -92,7 +94,7 @@ def _put_min_accuracy(eval_config: str, bound: float) -> str:
     from tensorflow_model_analysis.proto import config_pb2
     from tfx.utils import proto_utils
 
-    from components.segmentation_evaluation.metric import with_lower_bound
+    from components.segmentation_evaluation.bounds import with_lower_bound
 
     if not 0 <= bound <= 1:
         raise ConfigError(f"min_accuracy is {bound!r}; expected a share from 0 (no bound) to 1")
@@ -156,8 +158,8 @@ RUNTIME_PARAMETERS: Final = (
     RuntimeParameter(
         name="push_destination",
         type="STRING",
-        description="Directory of a mounted volume, or gs:// URI, for new versions of the model.",
-        tasks=("Pusher",),
+        description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
+        tasks=(SERVED_MODEL_TASK, PUSHER_TASK),
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,

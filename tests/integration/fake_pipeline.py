@@ -63,7 +63,7 @@ def Pusher(evaluation: InputArtifact[ModelEvaluation], pushed_model: OutputArtif
     pushed_model.set_string_custom_property("pushed_destination", pushed_model.uri)
 
 
-def create_pipeline(config: Config, *, pipeline_root, enable_cache=True, metadata_connection_config=None):
+def create_pipeline(config: Config, *, pipeline_root, enable_cache=True, metadata_connection_config=None, **_):
     example_gen = TfdsExampleGen(seed=config.trainer.seed)
     trainer = Trainer(examples=example_gen.outputs["examples"], epochs=config.trainer.epochs)
     min_accuracy = config.evaluation.min_accuracy or 0.0

@@ -24,8 +24,8 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
-    "ImportSchema", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer", "Evaluator",
-    "Pusher",
+    "ImportSchema", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer",
+    "ServedModelResolver", "Evaluator", "Pusher",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import pytest
 from tensorflow_model_analysis import utils
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
+from components.segmentation_evaluation.bounds import Bound
 from components.segmentation_evaluation.metric import eval_config
 from components.segmentation_evaluation.sums import DISTRIBUTIONS, EvaluationSums
 from trainer_module import features
@@ -16,7 +17,8 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 
 
 def make_config(*, has_baseline: bool = False, bounds=None):
-    config = eval_config(NAMES, bounds or {"accuracy": (0.8, None), "loss": (None, 0.5)}, ["species"], "digest")
+    bounds = bounds or [Bound("accuracy", "min", 0.8), Bound("loss", "max", 0.5)]
+    config = eval_config(NAMES, bounds, ["species"], "digest")
     return utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
 
 
@@ -110,12 +112,15 @@ def test_a_model_does_not_differ_from_itself():
 
 @pytest.mark.parametrize("has_baseline", [False, True])
 def test_every_bound_is_looked_up_under_the_key_of_a_metric(has_baseline):
-    bounds = {"accuracy_low": (0.8, None), "loss": (None, 0.5), "boundary_iou_border": (0.1, None), "ece": (None, 0.1)}
+    bounds = [
+        Bound("accuracy_low", "min", 0.8), Bound("loss", "max", 0.5), Bound("boundary_iou_border", "min", 0.1),
+        Bound("ece", "max", 0.1),
+    ]  # fmt: skip
     config = make_config(has_baseline=has_baseline, bounds=bounds)
     computations = metric_specs.to_computations(config.metrics_specs, eval_config=config)
     computed = {key for computation in computations for key in computation.keys}
     thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    assert {key.name for key in thresholds} == set(bounds)
+    assert {key.name for key in thresholds} == {bound.metric for bound in bounds}
     assert set(thresholds) <= computed
 
 

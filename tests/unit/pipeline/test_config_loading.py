@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config, Threshold
+from pipeline.config import Config
 from pipeline.config_loading import config_toml, load_config, preset_names, setting_keys
+from pipeline.evaluation_config import Threshold
 from trainer_module.errors import ConfigError
 
 
@@ -125,7 +126,7 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
         ),
         ("evaluation.split=foo", "evaluation.split is 'foo', but data.splits has ['eval', 'test', 'train']"),
         ("data.mask_values=[1,2]", "data: mask_values has 2 entries and class_names 3"),
-        ("evaluation.thresholds.foo.min=1", "evaluation.thresholds has no metric 'foo'; there are accuracy, "),
+        ("evaluation.thresholds.foo.min=1", "evaluation.thresholds.foo: there is no metric 'foo': did you mean '"),
         ("preset=blog", "--set preset=blog: start from a preset with --preset"),
         ("trainer.epochs", "--set expects key=value, as in --set trainer.epochs=3; got 'trainer.epochs'"),
         ("=3", "--set expects key=value"),

@@ -10,6 +10,8 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from components.model_evaluator.gate import judge
+from components.segmentation_evaluation.bounds import Bound
 from components.segmentation_evaluation.metric import eval_config
 from pipeline.evaluation_results import read_evaluation
 
@@ -19,7 +21,8 @@ MATRIX = np.arange(9, dtype=np.int64).reshape(3, 3)
 
 def _write(directory, slices, *, has_baseline=False):
     """Writes what TFMA writes: metrics of each slice, the configuration, the verdict."""
-    config = eval_config(NAMES, {"accuracy_low": (0.5, None), "ece": (None, 0.1)}, ["species"], "digest")
+    bounds = [Bound("accuracy_low", "min", 0.5), Bound("ece", "max", 0.1)]
+    config = eval_config(NAMES, bounds, ["species"], "digest")
     config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
     run = {"evalConfig": json_format.MessageToDict(config), "version": tfma.__version__}
     directory.joinpath("eval_config.json").write_text(json.dumps(run))
@@ -28,6 +31,7 @@ def _write(directory, slices, *, has_baseline=False):
             file.write(writer.convert_slice_metrics_to_proto(slice_metrics, None).SerializeToString())
     with tf.io.TFRecordWriter(str(directory / "validations.tfrecord")) as file:
         file.write(tfma.ValidationResult(validation_ok=False).SerializeToString())
+    judge(str(directory), min_slice_examples=1).save(str(directory))
     return str(directory)
 
 
@@ -43,18 +47,18 @@ def test_numbers_arrays_slices_and_bounds(tmp_path):
     assert result.metrics == {"accuracy_low": 0.7, "ece": 0.2}
     assert result.distributions == {"confusion_matrix": MATRIX.tolist(), "bins": (MATRIX / 2).tolist()}
     assert result.slices == [{"slice": {"species": "cat"}, "examples": 4, "metrics": {"accuracy_low": 0.4}}]
-    assert {row["metric"]: row["passed"] for row in result.thresholds} == {"accuracy_low": True, "ece": False}
-    assert result.blessed is False
+    assert {row.metric: row.passed for row in result.verdict.bounds} == {"accuracy_low": True, "ece": False}
+    assert result.verdict.passed is False
 
 
 def test_of_two_models_the_candidate_is_read_without_the_differences_of_tfma(tmp_path):
-    candidate = _keyed("candidate", accuracy_low=0.7, accuracy_difference=0.1, confusion_matrix=MATRIX)
+    candidate = _keyed("candidate", example_count=4, accuracy_low=0.7, accuracy_difference=0.1, confusion_matrix=MATRIX)
     baseline = _keyed("baseline", accuracy_low=0.6, confusion_matrix=MATRIX + 1)
     differences = {
         MetricKey("accuracy_low", model_name="candidate", example_weighted=None, is_diff=True): 0.1,
         MetricKey("confusion_matrix", model_name="candidate", example_weighted=None, is_diff=True): MATRIX * 0 - 1,
     }
-    overall = {**_keyed("", example_count=4), **candidate, **baseline, **differences}
+    overall = {**candidate, **baseline, **differences}
     result = read_evaluation(_write(tmp_path, {(): overall}, has_baseline=True))
     assert result.metrics == {"accuracy_low": 0.7, "accuracy_difference": 0.1}
     assert result.distributions == {"confusion_matrix": MATRIX.tolist()}

@@ -67,34 +67,79 @@ def test_training_tells_its_size_and_end(last, numbers, tmp_path):
     assert found.fields == {"parameters": 5460163}
 
 
+class FakeModel(dict):
+    def model_dump(self):
+        return dict(self)
+
+
+def evaluated(**blessing):
+    outputs = {"evaluation": [FakeArtifact()], "blessing": [FakeArtifact(**blessing)]}
+    return node_facts("Evaluator", outputs, load_config().model_dump(mode="json"))
+
+
 @pytest.fixture
 def evaluation(monkeypatch):
-    threshold = {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False}
+    few = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.6, "passed": False, "gated": False}
+    bounds = [
+        {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False},
+        {"metric": "dice_pet", "kind": "min_change", "bound": 0.5, "value": 0.6, "passed": False, "slice": {"s": "a"}},
+        few | {"slice": {"s": "b"}, "examples": 2},
+    ]
     result = SimpleNamespace(
         metrics={"accuracy": 0.9, "mean_iou": 0.7},
         slices=[],
         distributions={"image_iou_histogram": [1, 2]},
-        thresholds=[threshold],
-        blessed=False,
+        verdict=SimpleNamespace(bounds=[FakeModel(bound) for bound in bounds], passed=False),
     )
     monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=lambda _: result))
     return result
 
 
 def test_the_evaluation_tells_numbers_and_verdict(evaluation):
-    found = facts("Evaluator", "evaluation", FakeArtifact())
-    assert found.summary == "accuracy 0.9000, mean IoU 0.7000: not blessed (loss)"
+    found = evaluated()
+    assert found.summary == "accuracy 0.9000, mean IoU 0.7000: not blessed (loss, dice_pet change (s = a))"
     assert found.fields["metrics"] == evaluation.metrics
     assert found.fields["distributions"] == evaluation.distributions
-    assert found.fields["blessed"] is False
+    assert (found.fields["blessed"], found.fields["force_blessed"]) == (False, None)
+
+
+def test_a_forced_blessing_tells_why_and_what_failed(evaluation):
+    found = evaluated(forced_because="the old one leaks")
+    assert found.summary.endswith("not blessed (loss, dice_pet change (s = a)), pushed by force")
+    assert (found.fields["blessed"], found.fields["force_blessed"]) == (False, "the old one leaks")
+
+
+@pytest.mark.parametrize(
+    ("properties", "summary", "record"),
+    [
+        (
+            {"found": 1, "version": "17", "path": "/serving/17"},
+            "baseline: version 17",
+            {"found": True, "version": "17", "path": "/serving/17", "reason": None},
+        ),
+        (
+            {"found": 0, "version": "17", "path": "/serving/17", "reason": "it cannot be loaded"},
+            "no baseline: version 17: it cannot be loaded",
+            {"found": False, "version": "17", "path": "/serving/17", "reason": "it cannot be loaded"},
+        ),
+        (
+            {"found": 0, "reason": "no model is served in /serving"},
+            "no baseline: no model is served in /serving",
+            {"found": False, "version": None, "path": None, "reason": "no model is served in /serving"},
+        ),
+    ],
+)
+def test_the_baseline_is_named_or_why_there_is_none(properties, summary, record):
+    found = facts("ServedModelResolver", "model", FakeArtifact(**properties))
+    assert (found.summary, found.fields["baseline"].model_dump()) == (summary, record)
 
 
 def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
-    evaluation.thresholds[0].pop("passed")
+    evaluation.verdict.bounds[0].pop("passed")
     with pytest.raises(
         ModelError, match=r"its evaluation cannot be read \(ValidationError.*--from Evaluator --no-cache"
     ):
-        facts("Evaluator", "evaluation", FakeArtifact())
+        evaluated()
 
 
 def test_a_push_is_a_directory_that_is_there(tmp_path):

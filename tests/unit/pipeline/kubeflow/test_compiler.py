@@ -94,7 +94,7 @@ def test_volumes_are_mounted_where_they_are_needed(package):
     mounted = {task: found for task, found in claims.items() if found}
     assert mounted == {
         "TfdsExampleGenDriver": ["petseg-data"], "TfdsExampleGen": ["petseg-data"], "Trainer": ["petseg-data"],
-        "Pusher": ["petseg-serving"],
+        "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
     }  # fmt: skip
     assert container(package, "Trainer")["env"] == [
         {"name": "PETSEG_CHECKPOINT_DIR", "value": "/cache/checkpoints/petseg-demo"}
@@ -104,7 +104,7 @@ def test_volumes_are_mounted_where_they_are_needed(package):
 def test_what_the_server_cannot_know_is_never_cached(package):
     tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
-    assert set(tasks) - cached == {"TfdsExampleGenDriver", "Pusher"}
+    assert set(tasks) - cached == {"TfdsExampleGenDriver", "ServedModelResolver", "Pusher"}
     assert all(task["retryPolicy"]["maxRetryCount"] == 3 for task in tasks.values())
 
 

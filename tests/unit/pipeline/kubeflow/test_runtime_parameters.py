@@ -7,7 +7,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx.proto import pusher_pb2
 from tfx.utils import proto_utils
 
-from components.segmentation_evaluation.metric import eval_config, with_lower_bound
+from components.segmentation_evaluation.bounds import Bound, get_bounds, with_lower_bound
+from components.segmentation_evaluation.metric import eval_config
 from components.tfds_example_gen.executor import source_from_message, source_message
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.config_loading import load_config
@@ -18,20 +19,29 @@ SOURCE = TfdsSource(
     dataset="oxford_iiit_pet:4.*.*", data_dir="/cache/data", download=True, builder_modules=(), image_feature="image",
     mask_feature="mask", slice_features=("species",), mask_values=(1, 2, 3),
 )  # fmt: skip
+OTHERS = [
+    Bound("accuracy", "min_change", -0.01), Bound("accuracy", "min", 0.6, "species"),
+    Bound("accuracy", "min", 0.7, "species", "cat"),
+]  # fmt: skip
 PUSH = pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory="/serving/a"))
 
 
 def bounds(config: config_pb2.EvalConfig) -> dict[str, tuple[float | None, float | None]]:
-    found = {}
-    for metric, thresholds in config.metrics_specs[0].per_slice_thresholds.items():
-        value = thresholds.thresholds[0].threshold.value_threshold
-        lower = value.lower_bound.value if value.HasField("lower_bound") else None
-        found[metric] = (lower, value.upper_bound.value if value.HasField("upper_bound") else None)
-    return found
+    found: dict[str, list[float | None]] = {}
+    for bound in get_bounds(config.metrics_specs[0]):
+        if not bound.is_change and bound.feature is None:
+            found.setdefault(bound.metric, [None, None])[bound.kind == "max"] = bound.bound
+    return {metric: (lower, upper) for metric, (lower, upper) in found.items()}
 
 
 def gate(**metric_bounds):
-    return eval_config(["a", "b"], metric_bounds, ["species"], "digest")
+    named = [
+        Bound(metric, kind, bound)
+        for metric, both in metric_bounds.items()
+        for kind, bound in zip(("min", "max"), both, strict=True)
+        if bound is not None
+    ]
+    return eval_config(["a", "b"], [*named, *OTHERS], ["species"], "digest")
 
 
 @pytest.mark.parametrize(("version", "dataset"), [("3.2.1", "oxford_iiit_pet:3.2.1"), ("", "oxford_iiit_pet")])
@@ -73,8 +83,9 @@ def test_the_least_accuracy_goes_into_the_gate_and_leaves_the_rest():
 )
 def test_a_bound_is_set_changed_or_taken_away(before, bound, after):
     config = gate(**before)
-    assert bounds(with_lower_bound(config, "accuracy", bound)) == after
-    assert bounds(config) == before
+    changed = with_lower_bound(config, "accuracy", bound)
+    assert (bounds(changed), bounds(config)) == (after, before)
+    assert changed == gate(**after)
 
 
 def test_the_push_destination_is_replaced():

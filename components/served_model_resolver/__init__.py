@@ -1,0 +1,1 @@
+"""ServedModelResolver: the model that is served, for the Evaluator to compare the new one with."""
