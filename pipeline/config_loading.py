@@ -182,9 +182,11 @@ def _assign(table: dict[str, Any], path: KeyPath, value: Any) -> None:
 def _default_table(path: KeyPath) -> dict[str, Any]:
     """Returns the default of a setting whose value is a table, else an empty table."""
     default: Any = Config()
+    is_entry = False
     for part in path:
-        default = getattr(default, part, None)
-    if isinstance(default, Section) and _section_of(_annotation_at(path)) is None:
+        is_entry = isinstance(default, dict)
+        default = default.get(part) if is_entry else getattr(default, part, None)
+    if isinstance(default, Section) and (is_entry or _section_of(_annotation_at(path)) is None):
         return default.model_dump()  # a section that may be left out
     return default if isinstance(default, dict) else {}
 

@@ -109,18 +109,18 @@ class EvaluationConfig(Section):
         for index, threshold in enumerate(self.slice_thresholds):
             if threshold.feature not in self.slices:
                 raise ValueError(
-                    f"evaluation.slice_thresholds[{index}].feature is {threshold.feature!r}, which is not in "
-                    f"evaluation.slices: {_suggestion(threshold.feature, self.slices)}"
+                    f"slice_thresholds[{index}].feature is {threshold.feature!r}, which is not in "
+                    f"slices: {_suggestion(threshold.feature, self.slices)}"
                 )
         for one, other in itertools.combinations(enumerate(self.slice_thresholds), 2):
             _check_contradiction(*one, *other)
         for metric, setting in {"accuracy": self.min_accuracy, "mean_iou": self.min_mean_iou}.items():
             if setting is not None and metric in self.thresholds:
-                raise ValueError(f"evaluation.min_{metric} and evaluation.thresholds.{metric} are both set; keep one")
+                raise ValueError(f"min_{metric} and thresholds.{metric} are both set; keep one")
         for metric, change in self.change_thresholds.items():
             if metric in _LOWER_IS_BETTER and change.max is None:
                 raise ValueError(
-                    f"evaluation.change_thresholds.{metric} has min alone, which asks for a higher {metric}, but a "
+                    f"change_thresholds.{metric} has min alone, which asks for a higher {metric}, but a "
                     "lower one is better; set max"
                 )
         return self
@@ -152,7 +152,7 @@ def _check_contradiction(index: int, one: SliceThreshold, other_index: int, othe
         most = min(_or(getattr(threshold, high), math.inf) for threshold in (one, other))
         if least > most:
             raise ValueError(
-                f"evaluation.slice_thresholds[{index}] and [{other_index}] contradict each other on "
+                f"slice_thresholds[{index}] and [{other_index}] contradict each other on "
                 f"{one.feature} = {one.value or other.value or 'any'}: no {one.metric} satisfies {low} = {least} and "
                 f"{high} = {most}"
             )

@@ -102,10 +102,10 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
         artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
         artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
-        artifact.set_int_custom_property(DUPLICATES_PROPERTY, _check_duplicates(artifact, source))
+        artifact.set_int_custom_property(DUPLICATES_PROPERTY, check_duplicates(artifact, source))
 
 
-def _check_duplicates(artifact: types.Artifact, source: TfdsSource) -> int:
+def check_duplicates(artifact: types.Artifact, source: TfdsSource) -> int:
     """Returns how many images of the training split are in the evaluated split, too.
 
     Raises:

@@ -18,7 +18,7 @@ from pipeline.run_record import RunRecord, RunState
 
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",
-    "Trainer", "Evaluator", "Pusher",
+    "Trainer", "ServedModelResolver", "Evaluator", "Pusher",
 }  # fmt: skip
 SMALL = (
     "data.dataset=growing_pets/tiny:1.*.*", "data.image_size=48", "trainer.epochs=1", "trainer.batch_size=8",
@@ -96,13 +96,17 @@ def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path):
     local = run_pipeline(_config(tmp_path / "local", *overrides), RunRequest())
     assert local.state is RunState.COMPLETE, local.error
     fields = {"metrics", "slices", "thresholds", "dataset", "parameters", "blessed"}
+    assert (first.baseline.found, local.baseline.found) == (False, False)
     assert first.model_dump(include=fields) == local.model_dump(include=fields)
 
 
-def test_a_second_run_reuses_all_up_to_the_push_and_pushes_nothing(first, second):
-    looked = {"TfdsExampleGenDriver", "Pusher"}
-    assert _states(second) == {task: "complete" if task in looked else "cached" for task in TASKS}
-    assert second.metrics == first.metrics
+def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(first, second):
+    ran = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+    assert _states(second) == {task: "complete" if task in ran else "cached" for task in TASKS}
+    assert (second.baseline.found, second.baseline.version) == (True, Path(first.pushed_model).name)
+    [change] = [row for row in second.thresholds if row.kind == "min_change"]
+    assert (change.change, change.baseline, change.within_noise) == (0.0, first.metrics["accuracy"], True)
+    assert {name: second.metrics[name] for name in first.metrics} == first.metrics
     assert second.pushed_model is None
     assert second.node("Pusher").summary == f"nothing: {first.pushed_model} is this model already"
     assert [version.name for version in Path(first.pushed_model).parent.iterdir()] == [Path(first.pushed_model).name]

@@ -6,7 +6,7 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.model_pusher import executor as pusher
-from components.model_pusher.executor import Executor, newest_version, same_files
+from components.model_pusher.executor import Executor, content_digest, newest_version, same_files
 
 
 def write(directory, **files):
@@ -91,3 +91,4 @@ def test_files_are_compared_by_name_size_and_content(tmp_path, change, same):
     (one / "assets").mkdir()
     assert same_files(str(one), str(other)) is same
     assert same_files(str(other), str(one)) is same
+    assert (content_digest(str(one)) == content_digest(str(other))) is same

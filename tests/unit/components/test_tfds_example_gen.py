@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tfx.types import standard_artifacts
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.duplicates import shared_images
+from components.tfds_example_gen.executor import check_duplicates
 from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
 from trainer_module.errors import ConfigError, DataError
 
@@ -157,3 +160,36 @@ def test_truncated_jpeg_is_refused(source):
     truncated = records[0] | {"photo": records[0]["photo"][:-40]}
     with pytest.raises(DataError, match="no readable"):
         ExampleConverter(source(), builder.info.features)(truncated)
+
+
+def _write_split(directory, images):
+    directory.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(directory / "part.gz"), "GZIP") as writer:
+        for name, image in images.items():
+            values = {"image": image, "file_name": name.encode()}
+            feature = {key: tf.train.Feature(bytes_list={"value": [value]}) for key, value in values.items()}
+            writer.write(tf.train.Example(features={"feature": feature}).SerializeToString())
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """Examples whose test split shares two images with the training split, under other names."""
+    artifact = standard_artifacts.Examples()
+    artifact.uri, artifact.split_names = str(tmp_path), '["train", "test", "other"]'
+    _write_split(tmp_path / "Split-train", {"a": b"1", "b": b"2", "c": b"3"})
+    _write_split(tmp_path / "Split-test", {"d": b"3", "e": b"4", "f": b"1"})
+    _write_split(tmp_path / "Split-other", {"g": b"", "h": b"33"})
+    return artifact
+
+
+def test_images_that_two_splits_share_are_found_by_their_bytes(examples, tmp_path):
+    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test") == ["d", "f"]
+    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-other") == []
+
+
+def test_a_split_that_has_images_of_the_training_split_is_refused_or_counted(examples, source):
+    with pytest.raises(DataError, match=r"2 images of the split 'test' .*: 'd', 'f'\. .*data.duplicates = \"warn\""):
+        check_duplicates(examples, source(evaluation_split="test"))
+    assert check_duplicates(examples, source(evaluation_split="test", duplicates="warn")) == 2
+    assert check_duplicates(examples, source(evaluation_split="other")) == 0
+    assert check_duplicates(examples, source(evaluation_split="")) == 0

@@ -110,6 +110,23 @@ def test_run_exits_by_what_came_of_it(state, blessed, code, root, monkeypatch, c
     assert ("why" in err) is (state in (RunState.FAILED, RunState.INTERRUPTED))
 
 
+def test_a_forced_blessing_is_no_failure_and_is_said_aloud(root, monkeypatch, capsys):
+    record = record_run(root, "x", state=RunState.COMPLETE, blessed=False, force_blessed="the old one leaks")
+    requests = []
+    monkeypatch.setattr("pipeline.commands.run.run_pipeline", lambda _, request: requests.append(request) or record)
+    assert cli.exit_code(["run", "--preset", "demo", "--reset-baseline", "--force-bless", " the old one leaks "]) == 0
+    assert (requests[0].force_bless, requests[0].reset_baseline) == ("the old one leaks", True)
+    assert "did not pass the gate and is blessed by force: the old one leaks" in capsys.readouterr().err
+    assert cli.exit_code(["run", "--preset", "demo"]) == 0
+    assert (requests[1].force_bless, requests[1].reset_baseline) == ("", False)
+
+
+def test_force_wants_a_reason(root, capsys):
+    assert cli.exit_code(["run", "--preset", "demo", "--force-bless", " "]) == 2
+    assert "--force-bless needs a reason" in capsys.readouterr().err
+    assert not root.exists()
+
+
 def test_a_root_that_cannot_be_made_fails_before_tensorflow_is_loaded(root, capsys):
     root.write_text("a file")
     assert cli.exit_code(["run", "--preset", "demo", "--pipeline-root", str(root / "inside")]) == 1

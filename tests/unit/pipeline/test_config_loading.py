@@ -94,6 +94,17 @@ def test_a_table_in_a_file_replaces_and_one_key_changes_one_entry(write):
     assert load_config(overrides=bounds).evaluation.thresholds == {"iou_border": Threshold(min=0.3, max=0.9)}
 
 
+def test_one_bound_of_a_change_is_set_beside_the_default(write):
+    name = "evaluation.change_thresholds"
+    of = lambda **layers: load_config(**layers).evaluation.change_thresholds  # noqa: E731
+    default = {"accuracy": Threshold(min=-0.01)}
+    assert of() == default
+    assert of(overrides=[f"{name}.accuracy.max=0.5"]) == {"accuracy": Threshold(min=-0.01, max=0.5)}
+    assert of(overrides=[f"{name}.loss.max=0.1"]) == default | {"loss": Threshold(max=0.1)}
+    assert of(overrides=[f"{name}={{}}"]) == {}
+    assert of(file=write("[evaluation]\nchange_thresholds.loss = { max = 0.1 }")) == {"loss": Threshold(max=0.1)}
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [
@@ -127,6 +138,40 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
         ("evaluation.split=foo", "evaluation.split is 'foo', but data.splits has ['eval', 'test', 'train']"),
         ("data.mask_values=[1,2]", "data: mask_values has 2 entries and class_names 3"),
         ("evaluation.thresholds.foo.min=1", "evaluation.thresholds.foo: there is no metric 'foo': did you mean '"),
+        (
+            "evaluation.change_thresholds.mean_iuo.min=0",
+            "evaluation.change_thresholds.mean_iuo: there is no metric 'mean_iuo': did you mean 'mean_iou'?",
+        ),
+        ("evaluation.change_thresholds.loss.min=0", "evaluation: change_thresholds.loss has min alone"),
+        (
+            'evaluation.slice_thresholds=[{feature="specie", metric="loss", max=1}]',
+            "evaluation: slice_thresholds[0].feature is 'specie', which is not in evaluation.slices: did you "
+            "mean 'species'?",
+        ),
+        (
+            'evaluation.slice_thresholds=[{feature="species", metric="los", max=1}]',
+            "evaluation.slice_thresholds[0].metric: there is no metric 'los': did you mean 'loss'?",
+        ),
+        ('evaluation.slice_thresholds=[{feature="species", metric="loss"}]', "evaluation.slice_thresholds.0: a thresh"),
+        (
+            'evaluation.slice_thresholds=[{feature="species", metric="loss", min_change=2, max_change=1}]',
+            "evaluation.slice_thresholds.0: no value satisfies min_change = 2.0 and max_change = 1.0",
+        ),
+        (
+            'evaluation.slice_thresholds=[{feature="species", metric="loss", max=1}, '
+            '{feature="species", value="Cat", metric="loss", min=2}]',
+            "evaluation: slice_thresholds[0] and [1] contradict each other on species = Cat: no loss satisfies "
+            "min = 2.0 and max = 1.0",
+        ),
+        ("evaluation.slices=[specie]", "evaluation.slices = '[specie]'"),
+        (
+            'evaluation.slices=["specie"]',
+            "evaluation.slices has 'specie', but data.slice_features has ['species', 'label",
+        ),
+        (
+            "data.splits.test=train[50%:]",
+            "data.splits.train is 'train[:90%]' and data.splits.test, the evaluation.split",
+        ),
         ("preset=blog", "--set preset=blog: start from a preset with --preset"),
         ("trainer.epochs", "--set expects key=value, as in --set trainer.epochs=3; got 'trainer.epochs'"),
         ("=3", "--set expects key=value"),
@@ -134,6 +179,16 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(override, message):
     assert refused(overrides=[override]).startswith(message)
+
+
+def test_bounds_of_different_slices_do_not_contradict_each_other():
+    cat = '{feature="species", value="Cat", metric="loss", max=1}'
+    others = [
+        '{feature="species", value="Dog", metric="loss", min=2}', '{feature="label", metric="loss", min=2}',
+        '{feature="species", value="Cat", metric="ece", min=2}', '{feature="species", metric="loss", min_change=2}',
+    ]  # fmt: skip
+    for other in others:
+        assert load_config(overrides=[f"evaluation.slice_thresholds=[{cat}, {other}]"])
 
 
 def test_the_error_names_the_layer_that_gave_the_value(write):

@@ -24,7 +24,7 @@ def test_the_json_has_what_scripts_rely_on(record):
     names = "run_id pipeline preset state started seconds dataset nodes parameters settings metrics slices thresholds"
     assert set(values) == {
         *names.split(),
-        *"distributions blessed force_blessed baseline pushed_model log error".split(),
+        *["distributions", "blessed", "force_blessed", "baseline", "pushed_model", "log", "error"],
     }
     assert values["dataset"] == {"name": "pets", "version": "1.0.0", "splits": {"train": 10}}
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": ""}

@@ -1,0 +1,200 @@
+"""A served model and its successors: what is compared, what is pushed, and what a person may overrule.
+
+The network has two layers, so that a run takes seconds. With a learning rate of 1e-9 it stays as it was drawn; one
+epoch at 0.01 spoils it, five make it better.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from pipeline.config import Config
+from pipeline.config_loading import load_config
+from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.run_record import RunRecord, RunState, ThresholdRecord
+from trainer_module import unet
+
+DRAWN = ("trainer.learning_rate=1e-9",)
+SPOILT = ("trainer.learning_rate=0.01",)
+BETTER = ("trainer.learning_rate=0.01", "trainer.epochs=5")
+REASON = "the served one leaks"
+
+
+def _network(image_size: int, num_classes: int) -> keras.Model:
+    image = keras.Input((image_size, image_size, 3))
+    hidden = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(hidden), name="two_layers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Workplace:
+    """A pipeline root, and runs in it."""
+
+    root: Path
+
+    def config(self, *overrides: str) -> Config:
+        small = (
+            f"pipeline.root={self.root}", "data.dataset=synthetic_pets/tiny", "data.image_size=48", "trainer.epochs=1",
+            "trainer.batch_size=8", "evaluation.min_accuracy=0.1", "evaluation.min_slice_examples=3",
+            'evaluation.thresholds.accuracy_gain={min = -1}',
+        )  # fmt: skip
+        return load_config(preset="demo", overrides=(*small, *overrides))
+
+    def run(self, *overrides: str, **request) -> RunRecord:
+        record = run_pipeline(self.config(*overrides), RunRequest(**request))
+        assert record.state is RunState.COMPLETE, record.error
+        return record
+
+    @property
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "serving_model" / "petseg-demo").iterdir())
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(unet.MODELS, "blog", _network)
+        yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
+
+
+@pytest.fixture(scope="module")
+def first(workplace):
+    return workplace.run(*DRAWN)
+
+
+@pytest.fixture(scope="module")
+def again(workplace, first):
+    return workplace.run(*DRAWN)
+
+
+@pytest.fixture(scope="module")
+def worse(workplace, again):
+    return workplace.run(*SPOILT)
+
+
+@pytest.fixture(scope="module")
+def better(workplace, worse):
+    slices = '[{feature="species",metric="accuracy",min_change=-0.5},{feature="label",metric="accuracy",min=1.0}]'
+    return workplace.run(*BETTER, f"evaluation.slice_thresholds={slices}")
+
+
+@pytest.fixture(scope="module")
+def forced(workplace, better):
+    return workplace.run(*SPOILT, force_bless=REASON)
+
+
+def _executed(record: RunRecord) -> set[str]:
+    return {node.id for node in record.nodes if node.state.value == "complete"}
+
+
+def _accuracy_change(record: RunRecord) -> ThresholdRecord:
+    [row] = [row for row in record.thresholds if row.kind == "min_change" and not row.slice]
+    return row
+
+
+def _accuracy(workplace: Workplace, model: str) -> float:
+    """Serves each test image, and counts right pixels by hand."""
+    serve = tf.saved_model.load(model).signatures["serving_default"]
+    builder = tfds.builder("synthetic_pets/tiny", data_dir=workplace.config().data_dir)
+    right = []
+    for example in builder.as_dataset(split="test", decoders={"image": tfds.decode.SkipDecoding()}):
+        mask = tf.image.resize(example["segmentation_mask"], (48, 48), method="nearest").numpy()[..., 0] - 1
+        right.append(serve(image=example["image"][tf.newaxis])["mask"].numpy()[0] == mask)
+    return float(np.mean(right))
+
+
+def test_the_first_model_is_blessed_by_its_own_bounds(workplace, first):
+    assert first.blessed is True
+    assert first.baseline.model_dump() == {
+        "found": False, "version": None, "path": None,
+        "reason": f"no model is served in {workplace.config().serving_model_dir}",
+    }  # fmt: skip
+    assert {row.kind for row in first.thresholds} == {"min"}
+    assert [row.value for row in first.thresholds if row.metric == "accuracy"] == [
+        pytest.approx(_accuracy(workplace, first.pushed_model))
+    ]
+
+
+def test_the_same_model_is_compared_with_itself_and_not_pushed_again(first, again):
+    assert _executed(again) == {"ServedModelResolver", "Evaluator", "Pusher"}
+    assert (again.baseline.found, again.baseline.path) == (True, first.pushed_model)
+    change = _accuracy_change(again)
+    assert (change.change, change.within_noise, change.passed, change.bound) == (0.0, True, True, -0.01)
+    assert (again.blessed, again.pushed_model) == (True, None)
+    assert again.node("Pusher").summary == f"nothing: {first.pushed_model} is this model already"
+
+
+def test_a_third_run_of_the_same_is_all_cached(workplace, again):
+    record = workplace.run(*DRAWN)
+    assert _executed(record) == set()
+    assert (record.thresholds, record.baseline) == (again.thresholds, again.baseline)
+
+
+def test_a_worse_model_is_refused_with_the_change_that_refuses_it(first, worse):
+    assert (worse.blessed, worse.force_blessed, worse.pushed_model) == (False, None, None)
+    assert [row.name for row in worse.thresholds if not row.passed] == ["accuracy change"]
+    change, served = _accuracy_change(worse), first.metrics["accuracy"]
+    assert (change.baseline, change.value) == (served, worse.metrics["accuracy"])
+    assert change.change == pytest.approx(worse.metrics["accuracy"] - served)
+    assert change.change < -0.01
+    assert worse.node("Evaluator").summary.endswith("not blessed (accuracy change)")
+
+
+def test_a_better_model_is_pushed_and_small_slices_do_not_count(workplace, first, better):
+    assert (better.blessed, Path(better.pushed_model).parent) == (True, Path(first.pushed_model).parent)
+    change = _accuracy_change(better)
+    assert change.baseline == pytest.approx(_accuracy(workplace, first.pushed_model))
+    assert change.value == pytest.approx(_accuracy(workplace, better.pushed_model))
+    assert change.change == pytest.approx(change.value - change.baseline)
+    species = [row for row in better.thresholds if "species" in row.slice]
+    assert {(row.slice["species"], row.kind, row.gated) for row in species} == {
+        ("Cat", "min_change", True), ("Dog", "min_change", True)
+    }  # fmt: skip
+    assert sum(row.examples for row in species) == 12
+    breeds = [row for row in better.thresholds if "label" in row.slice]
+    assert {row.passed for row in breeds} == {False}
+    assert {row.gated for row in breeds} == {False}
+
+
+def test_a_forced_model_is_pushed_and_its_failure_stays_in_sight(workplace, better, forced):
+    assert (forced.blessed, forced.force_blessed) == (False, REASON)
+    assert forced.baseline.path == better.pushed_model
+    assert [row.name for row in forced.thresholds if not row.passed] == ["accuracy change"]
+    assert Path(forced.pushed_model, "saved_model.pb").is_file()
+    assert RunRecord.load(workplace.root / "runs" / forced.run_id / "run.json") == forced
+    assert _blessings(workplace)[-1] == {"blessed": 1, "forced_because": REASON}
+
+
+def test_the_served_model_may_be_ignored_for_a_run(workplace, forced, better):
+    config = workplace.config()
+    assert max(workplace.versions) == Path(forced.pushed_model).name
+    record = workplace.run("trainer.learning_rate=0.011", "evaluation.change_thresholds.accuracy.min=0.9")
+    assert (record.blessed, record.baseline.path) == (False, forced.pushed_model)
+    record = workplace.run(
+        "trainer.learning_rate=0.011", "evaluation.change_thresholds.accuracy.min=0.9", reset_baseline=True
+    )
+    assert record.blessed is True
+    assert (record.baseline.found, record.baseline.reason) == (False, "the baseline was reset for this run")
+    assert {row.kind for row in record.thresholds} == {"min"}
+    assert Path(record.pushed_model).parent == Path(config.serving_model_dir)
+
+
+def _blessings(workplace: Workplace) -> list[dict[str, object]]:
+    """Returns what ML Metadata has of the blessings, in the order of their making."""
+    from ml_metadata import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    connection = metadata_store_pb2.ConnectionConfig()
+    connection.sqlite.filename_uri = str(workplace.root / "metadata.sqlite")
+    artifacts = metadata_store.MetadataStore(connection).get_artifacts_by_type("ModelBlessing")
+    found = []
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
+        properties = artifact.custom_properties
+        forced = {"forced_because": properties["forced_because"].string_value} if "forced_because" in properties else {}
+        found.append({"blessed": properties["blessed"].int_value, **forced})
+    return found
