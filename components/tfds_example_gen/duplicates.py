@@ -36,8 +36,9 @@ def _contains(values: np.ndarray, value: int) -> bool:
 
 def _images(directory: str) -> Iterator[tuple[int, str]]:
     """Yields the digest of each encoded image, and the file name of its example."""
-    for record in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(f"{directory}/*")), compression_type="GZIP"):
-        feature = tf.train.Example.FromString(record.numpy()).features.feature
+    files = sorted(tf.io.gfile.glob(f"{directory}/*"))
+    for record in tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator():
+        feature = tf.train.Example.FromString(record).features.feature
         image, name = (feature[key].bytes_list.value[0] for key in (features.IMAGE, features.FILE_NAME))
         digest = hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest()
         yield int.from_bytes(digest, "little"), name.decode(errors="replace")

@@ -130,6 +130,11 @@ def test_a_value_that_no_example_has_fails(verdict):
     assert found.passed is False
 
 
+def test_small_slices_do_not_save_a_value_that_no_example_has(verdict):
+    bounds = [Bound("accuracy", "min", 0.5, "species", "Cat"), Bound("accuracy", "min", 0.5, "species", "cat")]
+    assert verdict(bounds, {(): of_one(40, 0.9), CAT: of_one(2, 0.1)}, has_baseline=False).passed is False
+
+
 def test_an_undefined_metric_fails(verdict):
     found = verdict([Bound("accuracy", "min", 0.1)], {(): of_one(40, float("nan"))}, has_baseline=False)
     assert (found.passed, found.bounds[0].value) == (False, None)
