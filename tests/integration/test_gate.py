@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import RunRecord, RunState, ThresholdRecord
+from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
 from trainer_module import unet
 
 DRAWN = ("trainer.learning_rate=1e-9",)
@@ -182,6 +182,15 @@ def test_the_served_model_may_be_ignored_for_a_run(workplace, forced, better):
     assert (record.baseline.found, record.baseline.reason) == (False, "the baseline was reset for this run")
     assert {row.kind for row in record.thresholds} == {"min"}
     assert Path(record.pushed_model).parent == Path(config.serving_model_dir)
+
+
+def test_a_run_from_the_evaluator_on_looks_anew_at_what_is_served(workplace, forced, better):
+    """The outputs that it re-uses are of a run that found another model."""
+    record = workplace.run(*BETTER, from_node="Evaluator")
+    assert record.node("Trainer").state is NodeState.SKIPPED
+    assert record.node("ServedModelResolver").state is not NodeState.SKIPPED
+    assert record.baseline.version == workplace.versions[-1]
+    assert record.baseline.path != better.baseline.path
 
 
 def _blessings(workplace: Workplace) -> list[dict[str, object]]:
