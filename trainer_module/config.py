@@ -34,6 +34,9 @@ class DataConfig(Section):
     splits: dict[SplitName, str] = Field({"train": "train[:90%]", "eval": "train[90%:]", "test": "test"})
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
+    duplicates: Literal["error", "warn"] = "error"
+    """What to do about images of the training split that are in the evaluated split too, byte by byte."""
+
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"
 
