@@ -145,8 +145,7 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
         ("evaluation.change_thresholds.loss.min=0", "evaluation: change_thresholds.loss has min alone"),
         (
             'evaluation.slice_thresholds=[{feature="specie", metric="loss", max=1}]',
-            "evaluation: slice_thresholds[0].feature is 'specie', which is not in evaluation.slices: did you "
-            "mean 'species'?",
+            "evaluation: slice_thresholds[0].feature is 'specie', which is not in slices: did you mean 'species'?",
         ),
         (
             'evaluation.slice_thresholds=[{feature="species", metric="los", max=1}]',
