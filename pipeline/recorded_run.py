@@ -91,6 +91,9 @@ class RecordedRun(ABC):
             setattr(self._record, name, value)
         if state is not NodeState.SKIPPED:
             self._record.node(node_id).summary = facts.summary
+        self._record.node(node_id).outputs = {
+            name: artifacts[0].uri for name, artifacts in outputs.items() if artifacts and artifacts[0].uri
+        }
         self._change(node_id, state)
         self._interruption.check()
 
