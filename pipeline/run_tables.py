@@ -84,6 +84,8 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
     if record.pushed_model is not None:
         lines.append(f"pushed: {record.pushed_model}")
+    if record.report is not None:
+        lines.append(f"report: {record.report}")
     return lines
 
 

@@ -3,22 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.report.svg import FIRST, GRID, INK, MUTED, ON_FIRST, SECOND, Chart
+from pipeline.report.svg import FIRST, GRID, HEAT, INK, MUTED, ON_HEAT, SECOND, STYLE, Chart
 
 _WIDTH: Final = 440
 _HEIGHT: Final = 280
 _ROW_HEIGHT: Final = 26
-_DARK_SHARE: Final = 0.55
-"""From this share of a row on, a cell of the confusion matrix needs light text."""
+_DARK_SHARE: Final = 0.66
+"""From this share of a row on, a cell of the confusion matrix needs light text, or dark text in the dark."""
+
+_MOST_WRITTEN_CLASSES: Final = 6
+"""With more classes the cells have no room for text; their titles have the numbers."""
 
 Epochs = Sequence[Mapping[str, float]]
 
 
+@mpl.rc_context(STYLE)
 def learning_curve(name: str, metric: str, epochs: Epochs, best_epoch: int | None) -> str:
     """Draws a metric of training over the epochs, on the train split and, where it is known, on eval.
 
@@ -36,6 +41,7 @@ def learning_curve(name: str, metric: str, epochs: Epochs, best_epoch: int | Non
     return _finished_curve(chart, metric, f"{metric} of each epoch on the train and eval splits")
 
 
+@mpl.rc_context(STYLE)
 def compared_curves(name: str, metric: str, runs: Mapping[str, Epochs]) -> str:
     """Draws a metric on the eval split, or on train where there is no other, over the epochs of two runs.
 
@@ -51,6 +57,7 @@ def compared_curves(name: str, metric: str, runs: Mapping[str, Epochs]) -> str:
     return _finished_curve(chart, f"{metric} (eval)", f"{metric} of each epoch of both runs")
 
 
+@mpl.rc_context(STYLE)
 def seconds_chart(name: str, components: Sequence[tuple[str, float, str]]) -> str:
     """Draws how long each component took.
 
@@ -61,21 +68,18 @@ def seconds_chart(name: str, components: Sequence[tuple[str, float, str]]) -> st
     chart = Chart(_WIDTH, 60 + _ROW_HEIGHT * len(components), name)
     axes = chart.axes
     longest = max((seconds for _, seconds, _ in components), default=0.0) or 1.0
-    bars = axes.barh(
-        [component for component, *_ in components], [seconds for _, seconds, _ in components], color=FIRST
-    )
+    bars = axes.barh(range(len(components)), [seconds for _, seconds, _ in components], color=FIRST)
     for bar, (component, seconds, state) in zip(bars, components, strict=True):
         bar.set_gid(chart.title_id(f"{component}: {seconds:.1f} s, {state}"))
         suffix = "" if state == "complete" else f" ({state})"
         axes.text(seconds + longest * 0.015, bar.get_y() + bar.get_height() / 2, f"{seconds:.1f}{suffix}", va="center")
-    axes.invert_yaxis()
+    _label_rows(axes, [component for component, *_ in components])
     axes.set_xlim(0, longest * 1.25)
     axes.set_xlabel("seconds")
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.grid(visible=False, axis="y")
     return chart.svg("Seconds of each component")
 
 
+@mpl.rc_context(STYLE)
 def confusion_chart(name: str, matrix: Sequence[Sequence[int]], class_names: Sequence[str]) -> str:
     """Draws a confusion matrix, shaded by the share of the true class, with counts in the cells.
 
@@ -95,23 +99,20 @@ def confusion_chart(name: str, matrix: Sequence[Sequence[int]], class_names: Seq
             f"true {class_names[row]}, predicted {class_names[column]}: "
             f"{counts[row, column]:,} pixels, {share:.2%} of {class_names[row]}"
         )
-        cell = Rectangle((column, row), 1, 1, facecolor=FIRST, alpha=float(share), edgecolor="none")
+        cell = Rectangle((column, row), 1, 1, facecolor=HEAT, alpha=float(share), edgecolor="none")
         cell.set_gid(chart.title_id(words))
         axes.add_patch(cell)
         if side <= _MOST_WRITTEN_CLASSES:
-            color = ON_FIRST if share >= _DARK_SHARE else INK
+            color = ON_HEAT if share >= _DARK_SHARE else INK
             axes.text(column + 0.5, row + 0.42, f"{share:.1%}", ha="center", va="center", color=color, fontsize=13)
             axes.text(
-                column + 0.5, row + 0.7, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=9
+                column + 0.5, row + 0.7, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=10
             )
     _label_matrix(axes, class_names)
     return chart.svg("Confusion matrix: pixels by true and predicted class")
 
 
-_MOST_WRITTEN_CLASSES: Final = 6
-"""With more classes the cells have no room for text; their titles have the numbers."""
-
-
+@mpl.rc_context(STYLE)
 def reliability_chart(name: str, pixels: Sequence[int], confidence: Sequence[float], correct: Sequence[int]) -> str:
     """Draws how often predictions are right by how probable the model finds them (a reliability diagram).
 
@@ -139,14 +140,15 @@ def reliability_chart(name: str, pixels: Sequence[int], confidence: Sequence[flo
         )
         axes.add_patch(bar)
         axes.plot([mean], [share], "o", color=SECOND, markersize=4)
-    axes.plot([], [], "o", color=SECOND, markersize=4, label="a bin's mean confidence and accuracy")
+    axes.plot([], [], "o", color=SECOND, markersize=4, label="mean of a bin")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the predicted class", ylabel="share that is right")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(loc="upper left")
+    chart.figure.legend(loc="outside upper left", ncols=2)
     return chart.svg("Reliability diagram: share of right pixels by confidence")
 
 
+@mpl.rc_context(STYLE)
 def image_iou_chart(name: str, counts: Sequence[int]) -> str:
     """Draws how many images reach which mean IoU.
 
@@ -167,6 +169,30 @@ def image_iou_chart(name: str, counts: Sequence[int]) -> str:
     return chart.svg("Histogram of the mean IoU of single images")
 
 
+@mpl.rc_context(STYLE)
+def class_iou_chart(name: str, class_names: Sequence[str], iou: Sequence[float], boundary_iou: Sequence[float]) -> str:
+    """Draws the IoU of each class beside its boundary IoU.
+
+    Args:
+      name: Different for each chart of a page.
+      class_names: Names of the classes.
+      iou: Of each class; 0 where it is undefined.
+      boundary_iou: Likewise.
+    """
+    chart = Chart(_WIDTH, max(_HEIGHT, 80 + 34 * len(class_names)), name)
+    for label, values, color, offset in (("IoU", iou, FIRST, -0.2), ("boundary IoU", boundary_iou, SECOND, 0.2)):
+        rows = [row + offset for row in range(len(values))]
+        bars = chart.axes.barh(rows, list(values), 0.36, color=color, label=label)
+        for bar, class_name, value in zip(bars, class_names, values, strict=True):
+            bar.set_gid(chart.title_id(f"{label} of {class_name}: {value:.4f}"))
+            chart.axes.text(value + 0.01, bar.get_y() + bar.get_height() / 2, f"{value:.2f}", va="center", fontsize=10)
+    _label_rows(chart.axes, class_names)
+    chart.axes.set_xlim(0, 1.05)
+    chart.figure.legend(loc="outside upper left", ncols=2)
+    return chart.svg("IoU and boundary IoU of each class")
+
+
+@mpl.rc_context(STYLE)
 def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float]]) -> str:
     """Draws how a feature's values are distributed in two splits or more.
 
@@ -186,10 +212,7 @@ def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float
         )
         for bar, value in zip(bars, values, strict=True):
             bar.set_gid(chart.title_id(f"{split}: {of_values.get(value, 0.0):.1%} {value}"))
-    chart.axes.set_yticks(range(len(values)), values)
-    chart.axes.invert_yaxis()
-    chart.axes.tick_params(axis="y", length=0, labelcolor=INK)
-    chart.axes.grid(visible=False, axis="y")
+    _label_rows(chart.axes, values)
     chart.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     chart.axes.set_xlabel("share of the split’s examples")
     chart.figure.legend(loc="outside upper left", ncols=len(shares))
@@ -224,3 +247,11 @@ def _label_matrix(axes: Axes, class_names: Sequence[str]) -> None:
     axes.tick_params(length=0, labelcolor=INK)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+def _label_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Names horizontal bars, the first at the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")

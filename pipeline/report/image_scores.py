@@ -1,12 +1,10 @@
 """How well a run's model does on every single image of the evaluated split.
 
-The images pass one batch at a time; of each only its score is kept, in a file of JSON lines beside the run's record,
-which the comparison of two runs reads. Importing this module imports TensorFlow.
+The images pass one batch at a time, and nothing here keeps them. Importing this module imports TensorFlow.
 """
 
 import itertools
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +12,13 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from components.segmentation_evaluation.bootstrap import image_statistics
 from pipeline.report.facts import Missing, output_directory
+from pipeline.report.score_file import ImageScore
 from pipeline.run_record import RunRecord
 from pipeline.served_model import ServedModel
 from trainer_module import features
 from trainer_module.errors import DataError
-from trainer_module.segmentation_metrics import pixel_accuracy_and_mean_iou
-
-SCORES_FILE: Final = "image_scores.jsonl"
 
 _BATCH_SIZE: Final = 32
 _SERVING_FORMAT: Final = "Format-Serving"
@@ -32,10 +29,7 @@ _SERVING_FORMAT: Final = "Format-Serving"
 class ScoredImage:
     """One image with its score."""
 
-    file_name: str
-    mean_iou: float
-    """Over the classes that occur in it."""
-
+    score: ImageScore
     labels: tuple[str, ...]
     """Values of the slice features."""
 
@@ -43,6 +37,14 @@ class ScoredImage:
     """Encoded, as is the mask."""
 
     mask: bytes
+
+    @property
+    def file_name(self) -> str:
+        return self.score.file_name
+
+    @property
+    def mean_iou(self) -> float:
+        return self.score.mean_iou
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,12 @@ class EvaluatedImages:
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
         return cls(loaded, files, tuple(record.settings["data"]["slice_features"]))
 
-    def scored(self, check: Callable[[], None] = lambda: None) -> Iterator[ScoredImage]:
-        """Yields every image with its score, in the order of the files.
-
-        Args:
-          check: Called before each batch; what it raises ends the pass.
-        """
+    def scored(self) -> Iterator[ScoredImage]:
+        """Yields every image with its score, in the order of the files."""
         records = tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator()
         while batch := list(itertools.islice(records, _BATCH_SIZE)):
-            check()
             for serialized, outputs in zip(batch, self.model.evaluate(batch), strict=True):
-                yield self._scored(serialized, outputs[features.CONFUSION_MATRIX])
+                yield self._scored(serialized, outputs)
 
     def chosen(self, file_names: set[str]) -> Iterator[ScoredImage]:
         """Yields the images of those names, scored.
@@ -96,42 +93,25 @@ class EvaluatedImages:
             if name in missing:
                 missing.remove(name)
                 [outputs] = self.model.evaluate([serialized])
-                yield self._scored(serialized, outputs[features.CONFUSION_MATRIX])
+                yield self._scored(serialized, outputs)
         if missing:
             raise DataError(f"the run's examples have no image {min(missing)!r}; run it again with --no-cache")
 
-    def _scored(self, serialized: bytes, flat_matrix: Any) -> ScoredImage:
+    def _scored(self, serialized: bytes, outputs: Mapping[str, Any]) -> ScoredImage:
         example = tf.train.Example.FromString(serialized)
         side = len(self.model.card.class_names)
-        matrix = np.asarray(flat_matrix).reshape(side, side)
-        _, mean_iou = pixel_accuracy_and_mean_iou(np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1))
-        return ScoredImage(
+        matrix = np.asarray(outputs[features.CONFUSION_MATRIX]).reshape(side, side)
+        score = ImageScore(
             _bytes(example, features.FILE_NAME).decode(errors="replace"),
-            float(mean_iou),
+            int(outputs[features.EXAMPLE_ID]),
+            tuple(image_statistics(matrix).tolist()),
+        )
+        return ScoredImage(
+            score,
             tuple(_text(example, name) for name in self.slice_features),
             _bytes(example, features.IMAGE),
             _bytes(example, features.SEGMENTATION_MASK),
         )
-
-
-def saved_scores(images: Iterator[ScoredImage], file: Path) -> Iterator[ScoredImage]:
-    """Passes the images on and writes their scores to a file, which is complete or absent."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as lines:
-        for image in images:
-            lines.write(json.dumps({"file_name": image.file_name, "mean_iou": image.mean_iou}) + "\n")
-            yield image
-    partial.replace(file)
-
-
-def read_scores(file: Path) -> dict[str, float]:
-    """Returns the mean IoU of each image by file name.
-
-    Raises:
-      OSError: The file is absent or cannot be read.
-    """
-    with file.open(encoding="utf-8") as lines:
-        return {entry["file_name"]: entry["mean_iou"] for entry in map(json.loads, lines)}
 
 
 def _bytes(example: tf.train.Example, name: str) -> bytes:

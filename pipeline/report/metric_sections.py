@@ -1,5 +1,6 @@
 """How well the model does: metrics, where it errs, how sure it is, and on which images."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from trainer_module.segmentation_metrics import CLASS_METRICS
 FEW_EXAMPLES: Final = 10
 """Slices of fewer examples are marked: a single image moves their metrics."""
 
+_MOST_DRAWN_CLASSES: Final = 30
+_MOST_SHOWN_SLICES: Final = 12
 _LOW, _HIGH = "_low", "_high"
 _SLICE_METRICS: Final = ("mean_iou", "accuracy", "loss")
 _NOTHING_EVALUATED: Final = "The run ended before its model was evaluated."
@@ -115,6 +118,8 @@ def errors_section(facts: RunFacts) -> Section:
         caption = "Mean IoU of single images. A long tail to the left means that some images fail badly while the mean "
         caption += "looks well; the gallery shows the worst."
         figures.append(Figure(charts.image_iou_chart("image-iou", histogram), caption))
+    if metrics and len(facts.class_names) <= _MOST_DRAWN_CLASSES:
+        figures.append(_class_iou_figure(metrics, facts.class_names))
     blocks: list[Block] = [Figures(figures)] if figures else [Note(_missing_distributions(facts))]
     return Section("Where it errs", blocks)
 
@@ -124,7 +129,11 @@ def slices_section(facts: RunFacts) -> Section:
     if not facts.record.slices:
         reason = "The evaluation has no slices." if facts.record.metrics else _NOTHING_EVALUATED
         return Section("Slices", [Note(reason)])
-    return Section("Slices", [slices_table(facts)])
+    table = slices_table(facts)
+    if len(table.rows) <= _MOST_SHOWN_SLICES:
+        return Section("Slices", [table])
+    every = dataclasses.replace(table, caption="", folded=f"All {len(table.rows)} slices")
+    return Section("Slices", [dataclasses.replace(table, rows=table.rows[:_MOST_SHOWN_SLICES]), every])
 
 
 def slices_table(facts: RunFacts) -> Table:
@@ -159,6 +168,13 @@ def class_legend(class_names: Sequence[str]) -> Legend:
     return Legend(
         [Cell(name, swatch=color) for name, color in zip(class_names, _css_colors(len(class_names)), strict=True)]
     )
+
+
+def _class_iou_figure(metrics: Mapping[str, float | None], class_names: Sequence[str]) -> Figure:
+    iou, boundary = ([metrics.get(f"{kind}_{name}") or 0.0 for name in class_names] for kind in ("iou", "boundary_iou"))
+    caption = "IoU of each class, and the IoU of its pixels near outlines alone. Where the second is much lower, the "
+    caption += "model finds the objects and misses their outlines."
+    return Figure(charts.class_iou_chart("class-iou", class_names, iou, boundary), caption)
 
 
 def _css_colors(num_classes: int) -> list[str]:

@@ -23,7 +23,7 @@ def data_section(facts: RunFacts) -> Section:
     blocks: list[Block] = []
     if facts.record.dataset is None:
         blocks.append(Note("The run ended before its data was read."))
-    statistics = facts.statistics
+    statistics = _in_order_of_record(facts)
     if isinstance(statistics, Missing):
         blocks.append(Note(f"No statistics of the data. {statistics.reason}"))
     else:
@@ -78,6 +78,14 @@ def anomalies_block(facts: RunFacts) -> Note | Table:
     ]
     columns = ["feature", "split", "severity", "what is wrong"]
     return Table(columns, rows, "Anomalies: where a split is not as the schema says.", columns)
+
+
+def _in_order_of_record(facts: RunFacts) -> Sequence[SplitStatistics] | Missing:
+    """Returns the statistics with the splits in the order in which the run has them."""
+    if isinstance(facts.statistics, Missing) or facts.record.dataset is None:
+        return facts.statistics
+    order = list(facts.record.dataset.splits)
+    return sorted(facts.statistics, key=lambda found: order.index(found.split) if found.split in order else len(order))
 
 
 def _settings(facts: RunFacts) -> list[Block]:

@@ -17,9 +17,8 @@ MUTED: Final = "#020202"
 GRID: Final = "#030303"
 FIRST: Final = "#040404"
 SECOND: Final = "#050505"
-ON_FIRST: Final = "#060606"
-GOOD: Final = "#070707"
-BAD: Final = "#080808"
+ON_HEAT: Final = "#060606"
+HEAT: Final = "#070707"
 
 _VARIABLES: Final = {
     INK: "--ink",
@@ -27,14 +26,13 @@ _VARIABLES: Final = {
     GRID: "--grid",
     FIRST: "--first",
     SECOND: "--second",
-    ON_FIRST: "--on-first",
-    GOOD: "--good",
-    BAD: "--bad",
+    ON_HEAT: "--on-heat",
+    HEAT: "--heat",
 }
 """Colours that stand for variables of the page's style, by which a chart follows the reader's light or dark scheme."""
 
 _POINTS_PER_INCH: Final = 72
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.size": 11,
     "axes.titlesize": 11,
@@ -59,7 +57,10 @@ _STYLE: Final[dict[Any, Any]] = {
     "ytick.labelcolor": MUTED,
     "legend.frameon": False,
     "figure.facecolor": "none",
+    "savefig.facecolor": "none",
 }
+"""Settings of matplotlib under which a chart is to be made, drawn and written."""
+
 _REFERENCE: Final = re.compile(r"url\(#([^)]+)\)|^#(.+)$")
 
 
@@ -76,13 +77,10 @@ class Chart:
         """
         self.name = name
         self._titles: dict[str, str] = {}
-        with mpl.rc_context(_STYLE):
-            self.figure = Figure(
-                figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH),
-                dpi=_POINTS_PER_INCH,
-                layout="constrained",
-            )
-            self.axes = self.figure.add_subplot()
+        self.figure = Figure(
+            figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), dpi=_POINTS_PER_INCH, layout="constrained"
+        )
+        self.axes = self.figure.add_subplot()
 
     def title_id(self, text: str) -> str:
         """Returns the id (`gid` of an artist of matplotlib) whose part of the chart says a text."""
@@ -97,7 +95,7 @@ class Chart:
           label: What it shows, for those who cannot see it.
         """
         buffer = io.StringIO()
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+        with mpl.rc_context({"svg.hashsalt": self.name}):
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         root = ElementTree.fromstring(buffer.getvalue())
         _drop_namespaces(root)

@@ -1,6 +1,5 @@
 """Writes the report of a run: the HTML page, and the model card beside it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, pictu
 from pipeline.report.metric_sections import class_legend
 from pipeline.report.model_card import model_card
 from pipeline.report.page import html, run_page
+from pipeline.report.score_file import SCORES_FILE, saved_scores
 from pipeline.run_record import RunRecord
 from trainer_module.errors import PetsegError
 
@@ -34,7 +34,6 @@ def write_report(
     output: Path | None = None,
     *,
     with_pictures: bool = True,
-    check: Callable[[], None] = lambda: None,
 ) -> WrittenReport:
     """Writes the report of a run, whatever its end was.
 
@@ -43,7 +42,6 @@ def write_report(
       run_directory: Where the scores of single images are kept, and the report where nothing else is said.
       output: The HTML file; the model card goes beside it.
       with_pictures: Whether to predict the evaluated images again, for the gallery.
-      check: Called between batches; what it raises ends the writing.
 
     Raises:
       PetsegError: A file cannot be written.
@@ -52,7 +50,7 @@ def write_report(
     page = output or run_directory / REPORT_FILE
     written = WrittenReport(page, page.with_name(MODEL_CARD_FILE))
     facts = run_facts(record)
-    pictures = _pictures(facts, run_directory, check) if with_pictures else _no_pictures("The run was interrupted.")
+    pictures = _pictures(facts, run_directory) if with_pictures else _no_pictures("The run was interrupted.")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         written.page.write_text(html(run_page(facts, pictures)), encoding="utf-8")
@@ -66,20 +64,20 @@ def _no_pictures(reason: str) -> Section:
     return Section(_PICTURES, [Note(f"No predictions to show. {reason}")])
 
 
-def _pictures(facts: RunFacts, run_directory: Path, check: Callable[[], None]) -> Section:
+def _pictures(facts: RunFacts, run_directory: Path) -> Section:
     """Returns the section with the gallery."""
     for node_id, output in (("TfdsExampleGen", "examples"), ("Trainer", "model")):
         directory = output_directory(facts.record, node_id, output)
         if isinstance(directory, Missing):
             return _no_pictures(directory.reason)
 
-    from pipeline.report.image_scores import SCORES_FILE, EvaluatedImages, ScoredImage, saved_scores
+    from pipeline.report.image_scores import EvaluatedImages, ScoredImage
 
     images = EvaluatedImages.of_run(facts.record)
     if isinstance(images, Missing):
         return _no_pictures(images.reason)
     model = images.model
-    selection = select(saved_scores(images.scored(check), run_directory / SCORES_FILE))
+    selection = select(saved_scores(images.scored(), run_directory / SCORES_FILE))
 
     def gallery(title: str, caption: str, chosen: list[ScoredImage]) -> Gallery:
         rows: list[PictureRow] = [picture_row(image, {"prediction": model}, model.card.mask_values) for image in chosen]
