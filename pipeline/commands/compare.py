@@ -85,7 +85,7 @@ def _for_terminal(block: "Note | TableBlock") -> Table | Text:
         return Text(block.text)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading, is_number in block.headings:
-        table.add_column(heading.strip(), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     for row in block.cells:
-        table.add_row(*(cell.text for cell, _ in row))
+        table.add_row(*(cell.line for cell, _ in row))
     return table

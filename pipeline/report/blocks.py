@@ -23,9 +23,17 @@ class Cell:
     """A cell of a table that is not plain text."""
 
     text: str
+    detail: str = ""
+    """A smaller line below."""
+
     tone: Tone = "neutral"
     swatch: str | None = None
     """Colour of a class, as CSS writes it."""
+
+    @property
+    def line(self) -> str:
+        """Text and detail in one line."""
+        return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def metrics_table(facts: RunFacts) -> Table:
     of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in facts.class_names}
     ends = {name + end for name in metrics for end in (_LOW, _HIGH)}
     rows = [
-        [readable_metric(name), metric_value(value), interval(metrics, name), _MEANINGS.get(name, "")]
+        [Cell(readable_metric(name), _MEANINGS.get(name, "")), metric_value(value), interval(metrics, name)]
         for name, value in metrics.items()
         if name not in of_classes | ends
     ]
@@ -76,7 +76,7 @@ def metrics_table(facts: RunFacts) -> Table:
         f"On the {facts.evaluated_split} split. The interval says how far a metric would move had other images of the "
         "same kind been drawn (bootstrap over images)."
     )
-    return Table(["metric", "value", "95 % interval", "what it is"], rows, caption, ("what it is",))
+    return Table(["metric", "value", "95 % interval"], rows, caption)
 
 
 def classes_table(facts: RunFacts) -> Table:
@@ -143,18 +143,15 @@ def slices_table(facts: RunFacts) -> Table:
     few = any(each["examples"] < FEW_EXAMPLES for each in slices)
     rows: list[list[str | Cell]] = [
         [
-            ", ".join(map(str, each["slice"].values())),
-            ", ".join(each["slice"]),
+            Cell(", ".join(map(str, each["slice"].values())), ", ".join(each["slice"])),
             f"{each['examples']:,}{' *' if each['examples'] < FEW_EXAMPLES else ''}",
-            *(metric_value(each["metrics"].get(name)) for name in names),
-            interval(each["metrics"], "mean_iou"),
+            *(Cell(metric_value(each["metrics"].get(name)), interval(each["metrics"], name)) for name in names),
         ]
         for each in slices
     ]
-    caption = "The worst first: what the model does least well at."
+    caption = "The worst first: what the model does least well at. Below a value is its 95 % interval."
     caption += f" * fewer than {FEW_EXAMPLES} examples, so that a single image moves the numbers." if few else ""
-    columns = ["slice", "feature", "examples", *map(readable_metric, names), "95 % interval of mean IoU"]
-    return Table(columns, rows, caption, ("feature",))
+    return Table(["slice", "examples", *map(readable_metric, names)], rows, caption)
 
 
 def interval(metrics: Mapping[str, float | None], name: str) -> str:

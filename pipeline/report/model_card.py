@@ -36,7 +36,7 @@ def _markdown(table: Table) -> str:
     """Writes a table in GitHub's Markdown, under its caption."""
     headings = [_escaped(text) for text, _ in table.headings]
     rules = ["---:" if is_number else "---" for _, is_number in table.headings]
-    rows = [[_escaped(cell.text) for cell, _ in row] for row in table.cells]
+    rows = [[_escaped(cell.line) for cell, _ in row] for row in table.cells]
     lines = ["| " + " | ".join(row) + " |" for row in (headings, rules, *rows)]
     return "\n".join([table.caption, "", *lines] if table.caption else lines)
 

@@ -74,7 +74,7 @@ def anomalies_block(facts: RunFacts) -> Note | Table:
     if not facts.anomalies:
         return Note("ExampleValidator found no anomaly: every split is as the schema says.")
     rows: list[list[str | Cell]] = [
-        [found.feature, found.split, Cell(found.severity, "bad"), found.description] for found in facts.anomalies
+        [found.feature, found.split, Cell(found.severity, tone="bad"), found.description] for found in facts.anomalies
     ]
     columns = ["feature", "split", "severity", "what is wrong"]
     return Table(columns, rows, "Anomalies: where a split is not as the schema says.", columns)

@@ -32,7 +32,7 @@ def thresholds_table(thresholds: Sequence[ThresholdRecord]) -> Table:
     """Returns each bound of the gate beside the value; with the baseline's where there is one."""
     slices = [_slice(threshold) for threshold in thresholds]
     baselines = [getattr(threshold, "baseline", None) for threshold in thresholds]
-    columns = ["bound on", *(["of"] if any(slices) else []), "value", "bound", "margin"]
+    columns = ["bound on", *(["of"] if any(slices) else []), "verdict", "value", "bound", "margin"]
     columns += ["baseline"] if any(value is not None for value in baselines) else []
     rows: list[list[str | Cell]] = []
     for threshold, of_slice, baseline in zip(thresholds, slices, baselines, strict=True):
@@ -40,15 +40,15 @@ def thresholds_table(thresholds: Sequence[ThresholdRecord]) -> Table:
         if "of" in columns:
             row.append(of_slice or "all images")
         row += [
+            Cell("passed", tone="good") if threshold.passed else Cell("not passed", tone="bad"),
             metric_value(threshold.value),
             f"{_SIGNS.get(threshold.kind, threshold.kind)} {threshold.bound:g}",
             _margin(threshold),
         ]
         if "baseline" in columns:
             row.append("" if baseline is None else metric_value(baseline))
-        row.append(Cell("passed", "good") if threshold.passed else Cell("not passed", "bad"))
         rows.append(row)
-    return Table([*columns, "verdict"], rows, words=("of", "verdict"))
+    return Table(columns, rows, words=("of", "verdict"))
 
 
 def _slice(threshold: ThresholdRecord) -> str:
