@@ -85,11 +85,10 @@ def metrics_block(comparison: Comparison) -> Table | Note:
     """Returns the metrics of both runs side by side."""
     rows: list[list[str | Cell]] = [
         [
-            readable_metric(metric.name),
+            Cell(readable_metric(metric.name), verdict_word(metric)),
             Cell(metric_value(metric.first), interval_words(metric.first_interval)),
             Cell(metric_value(metric.second), interval_words(metric.second_interval)),
             Cell(signed(metric.difference), interval_words(metric.difference_interval, is_signed=True)),
-            verdict_word(metric),
         ]
         for metric in comparison.metrics
     ]
@@ -97,12 +96,11 @@ def metrics_block(comparison: Comparison) -> Table | Note:
         return Note("Neither run evaluated its model.")
     paired = any(metric.difference_interval for metric in comparison.metrics)
     how = "of the difference excludes 0, paired by image" if paired else "of the two runs do not overlap"
-    columns = ["metric", "first", "second", "difference", ""]
+    columns = ["metric", "first", "second", "difference"]
     return Table(
         columns,
         rows,
         f"With 95 % intervals. A difference is more than noise where the 95 % interval {how}.",
-        words=("",),
     )
 
 
@@ -121,7 +119,7 @@ def _curves(comparison: Comparison) -> list[Block]:
         runs[label] = facts.history.epochs
     captions = {
         "loss": "Loss on eval. The lower curve generalizes better; one that turns up is overfitting.",
-        "accuracy": "Accuracy on eval. Curves that meet at the end differ in speed; curves that end apart differ in quality.",
+        "accuracy": "Accuracy on eval. Curves that meet at the end differ in speed only, not in quality.",
     }
     return [
         Figures(

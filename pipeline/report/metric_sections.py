@@ -67,7 +67,7 @@ def metrics_table(facts: RunFacts) -> Table:
     metrics = facts.record.metrics
     of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in facts.class_names}
     ends = {name + end for name in metrics for end in (_LOW, _HIGH)}
-    rows = [
+    rows: list[list[str | Cell]] = [
         [Cell(readable_metric(name), _MEANINGS.get(name, "")), metric_value(value), interval(metrics, name)]
         for name, value in metrics.items()
         if name not in of_classes | ends
