@@ -34,6 +34,7 @@ _VARIABLES: Final = {
 _POINTS_PER_INCH: Final = 72
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.labelsize": 11,
