@@ -213,7 +213,7 @@ def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float
         for bar, value in zip(bars, values, strict=True):
             bar.set_gid(chart.title_id(f"{split}: {of_values.get(value, 0.0):.1%} {value}"))
     _label_rows(chart.axes, values)
-    chart.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    chart.axes.xaxis.set_major_formatter(PercentFormatter(1))
     chart.axes.set_xlabel("share of the split’s examples")
     chart.figure.legend(loc="outside upper left", ncols=len(shares))
     return chart.svg(f"Distribution of {feature} in each split")

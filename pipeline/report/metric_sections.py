@@ -149,8 +149,8 @@ def slices_table(facts: RunFacts) -> Table:
         ]
         for each in slices
     ]
-    caption = "The worst first: what the model does least well at. Below a value is its 95 % interval."
-    caption += f" * fewer than {FEW_EXAMPLES} examples, so that a single image moves the numbers." if few else ""
+    caption = "The worst first: what the model does least well at. With 95 % intervals."
+    caption += f" An asterisk marks fewer than {FEW_EXAMPLES} examples: one image moves their numbers." if few else ""
     return Table(["slice", "examples", *map(readable_metric, names)], rows, caption)
 
 

@@ -67,9 +67,8 @@ def _margin(threshold: ThresholdRecord) -> str:
 
 
 def _kept(thresholds: Sequence[ThresholdRecord]) -> str:
-    return (
-        "The model keeps its one bound." if len(thresholds) == 1 else f"The model keeps all {len(thresholds)} bounds."
-    )
+    bounds = {1: "its one bound", 2: "both bounds"}.get(len(thresholds), f"all {len(thresholds)} bounds")
+    return f"The model keeps {bounds}."
 
 
 def _missed(thresholds: Sequence[ThresholdRecord]) -> str:

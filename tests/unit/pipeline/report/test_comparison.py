@@ -44,13 +44,14 @@ def metric(comparison, name):
     return next(found for found in comparison.metrics if found.name == name)
 
 
-def test_a_small_gain_on_every_image_is_more_than_noise_when_paired(runs):
+@pytest.mark.parametrize("change", [0.02, -0.02])
+def test_a_small_change_of_every_image_is_more_than_noise_when_paired(runs, change):
     records, directories = runs
-    write(directories, scores(0), scores(2))
-    records[1].metrics["accuracy"] = records[0].metrics["accuracy"] + 0.02
+    write(directories, scores(0), scores(round(change * 100)))
+    records[1].metrics["accuracy"] = records[0].metrics["accuracy"] + change
     found = metric(compare_runs(*records, directories), "accuracy")
-    assert found.difference == pytest.approx(0.02)
-    assert found.difference_interval == pytest.approx((0.02, 0.02))
+    assert found.difference == pytest.approx(change)
+    assert found.difference_interval == pytest.approx((change, change))
     assert found.within_noise is False
 
 

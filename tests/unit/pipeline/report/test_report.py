@@ -133,7 +133,7 @@ def test_a_blessed_model_says_where_it_is(record, tmp_path):
     for bound in record.thresholds:
         bound.passed = True
     outline, page, _ = written(record, tmp_path)
-    assert "The model keeps all 2 bounds. It was pushed to /serving/pets/7." in " ".join(outline.text)
+    assert "The model keeps both bounds. It was pushed to /serving/pets/7." in " ".join(outline.text)
     assert 'class="verdict good"' in page
 
 
