@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.beam_runners import check_machine
 from pipeline.config import Config
 from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
@@ -46,6 +47,7 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
       PetsegError: The pipeline root cannot be written to, is full, or is used by another run.
     """
     store = RunStore(config.pipeline.root)
+    check_machine(config.pipeline.beam_args, str(store.root))
     config = _with_absolute_paths(config, store.root)
     return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
 

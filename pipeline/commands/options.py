@@ -51,10 +51,16 @@ def json_option(help_text: str) -> Callable[[_Command], _Command]:
 
 
 def resolve_config(
-    preset: str | None, config_file: Path | None, overrides: tuple[str, ...], pipeline_root: str | None = None
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    pipeline_root: str | None = None,
+    *,
+    announce_default: bool = True,
 ) -> Config:
     """Loads the configuration that the options describe; the default preset when they name nothing to start from."""
     if preset is None and config_file is None:
         preset = DEFAULT_PRESET
-        click.echo(f"no --preset or --config given: using the preset {preset}", err=True)
+        if announce_default:
+            click.echo(f"no --preset or --config given: using the preset {preset}", err=True)
     return load_config(preset=preset, file=config_file, overrides=overrides, pipeline_root=pipeline_root)

@@ -13,9 +13,13 @@ from trainer_module.errors import ConfigError
 MODULES_FLAG: Final = "--code_modules"
 DIGEST_FLAG: Final = "--code_digest"
 
-_ENTRYPOINT: Final = tuple(
-    f"pipeline.kubeflow.{module}"
-    for module in ("entrypoint", "executor_messages", "launcher_paths", "pod_log", "runtime_parameters")
+_ENTRYPOINT: Final = (
+    "pipeline.beam_runners",
+    "pipeline.kubeflow.entrypoint",
+    "pipeline.kubeflow.executor_messages",
+    "pipeline.kubeflow.launcher_paths",
+    "pipeline.kubeflow.pod_log",
+    "pipeline.kubeflow.runtime_parameters",
 )
 _MODULES: Final = {
     "TfdsExampleGenDriver": "components.tfds_example_gen.driver",

@@ -13,6 +13,7 @@ from tfx import v1 as tfx
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.types import standard_component_specs
 
+from pipeline.beam_runners import check_pods
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
 from pipeline.kubeflow.compatibility import code_arguments
@@ -92,6 +93,7 @@ def _for_pods(config: Config) -> Config:
     if destination is None:
         raise ConfigError("pods have nowhere to push models to: set kubeflow.serving_volume or push.destination")
     check_push_destination(destination)
+    check_pods(config.pipeline.beam_args, {"kubeflow.pipeline_root": kubeflow.pipeline_root, "data.data_dir": data_dir})
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"data_dir": data_dir}),

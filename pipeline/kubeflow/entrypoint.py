@@ -17,8 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from pipeline.beam_runners import runs_elsewhere
 from pipeline.kubeflow import executor_messages
 from pipeline.kubeflow.compatibility import DIGEST_FLAG, MODULES_FLAG, check_image
+from pipeline.kubeflow.launcher_paths import local_path, workers_path
 from pipeline.kubeflow.pod_log import heartbeat, say
 from pipeline.process_exit import TERMINATED, leave
 from trainer_module.errors import ConfigError, PetsegError
@@ -76,18 +78,35 @@ def _run_driver(arguments: argparse.Namespace) -> None:
 
 
 def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
+    from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     executor_input = json.loads(arguments.json_serialized_invocation_args)
+    inputs_spec = json.loads(arguments.json_serialized_inputs_spec_args)
     _check_inputs(executor_input)
-    message = executor_messages.to_tfx(executor_input, json.loads(arguments.json_serialized_inputs_spec_args))
-    for path in executor_messages.output_paths(executor_input):
-        Path(path).mkdir(parents=True, exist_ok=True)
+    on_workers = _runs_on_workers(arguments.executor_class_path, beam_args)
+    path = workers_path if on_workers else local_path
+    message = executor_messages.to_tfx(executor_input, inputs_spec, path)
     output_file = message["outputs"]["outputFile"]
+    if on_workers:
+        # Beside its output file TFX keeps Beam's temporary files, which workers must reach.
+        [first, *_] = executor_messages.output_uris(executor_input)
+        message["outputs"]["outputFile"] = f"{path(first)}.executor/output.json"
+    for uri in executor_messages.output_uris(executor_input):
+        fileio.makedirs(path(uri))
     arguments.json_serialized_invocation_args = json.dumps(message)
     kubeflow_v2_run_executor._run_executor(arguments, beam_args)
-    executor_output = json.loads(Path(output_file).read_text(encoding="utf-8"))
+    with fileio.open(message["outputs"]["outputFile"]) as file:
+        executor_output = json.load(file)
     _write(output_file, executor_messages.from_tfx(executor_output, executor_input))
+
+
+def _runs_on_workers(executor_class_path: str, beam_args: list[str]) -> bool:
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.utils import import_utils
+
+    executor = import_utils.import_class_by_path(executor_class_path)
+    return runs_elsewhere(beam_args) and issubclass(executor, base_beam_executor.BaseBeamExecutor)
 
 
 def _check_inputs(executor_input: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.kubeflow.launcher_paths import local_path, remote_uri
@@ -23,12 +23,13 @@ Message = dict[str, Any]
 _WRAPPERS: Final = ("list", "struct")
 
 
-def to_tfx(executor_input: Message, inputs_spec: Message) -> Message:
+def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], str] = local_path) -> Message:
     """Returns the launcher's `ExecutorInput` as TFX's executor runner wants it.
 
     Args:
       executor_input: From the launcher.
       inputs_spec: The `ComponentInputsSpec` that the package gives each component.
+      path: Returns where TFX is to look for a URI.
 
     Raises:
       ConfigError: A runtime parameter cannot be used.
@@ -40,8 +41,8 @@ def to_tfx(executor_input: Message, inputs_spec: Message) -> Message:
     for key, artifact in _artifacts(outputs):
         artifact["name"] = artifact.get("name") or key
     for _, artifact in [*_artifacts(inputs), *_artifacts(outputs)]:
-        artifact["uri"] = local_path(artifact["uri"])
-        artifact["metadata"] = _mapped(_plain(artifact.get("metadata", {})), local_path)
+        artifact["uri"] = path(artifact["uri"])
+        artifact["metadata"] = _mapped(_plain(artifact.get("metadata", {})), path)
     if "parameterValues" in inputs:
         inputs["parameterValues"] = apply_runtime_parameters(inputs["parameterValues"])
     if "outputFile" in outputs:
@@ -72,9 +73,9 @@ def from_tfx(executor_output: Message, executor_input: Message) -> Message:
     return message
 
 
-def output_paths(executor_input: Message) -> list[str]:
-    """Returns the paths of the outputs in the pod."""
-    return [local_path(artifact["uri"]) for _, artifact in _artifacts(executor_input.get("outputs", {}))]
+def output_uris(executor_input: Message) -> list[str]:
+    """Returns where the outputs are to be."""
+    return [artifact["uri"] for _, artifact in _artifacts(executor_input.get("outputs", {}))]
 
 
 def input_paths(executor_input: Message) -> dict[str, str]:

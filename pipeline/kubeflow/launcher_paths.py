@@ -21,6 +21,11 @@ def local_path(uri: str) -> str:
     return _REMOTE.sub(lambda match: f"{_root()}/{_DIRECTORY_BY_SCHEME[match[1]]}/", uri)
 
 
+def workers_path(uri: str) -> str:
+    """Returns a `gs://` URI as it is, for workers of Beam that share no disk with the pod; else as `local_path`."""
+    return uri if uri.startswith("gs://") else local_path(uri)
+
+
 def remote_uri(text: str) -> str:
     """Returns the URI of a path that `local_path` returned; another text as it is."""
     for scheme, directory in _DIRECTORY_BY_SCHEME.items():

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.kubeflow.settings import INTERRUPTED, server_config, server_options
+from pipeline.commands.kubeflow.ending import INTERRUPTED
+from pipeline.commands.options import config_options, resolve_config
 from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.remote_log import ComponentLog
 from pipeline.kubeflow.remote_run import RemoteRun
@@ -13,7 +14,7 @@ from pipeline.kubeflow.remote_run import RemoteRun
 @click.command("logs")
 @click.argument("run")
 @click.argument("component")
-@server_options
+@config_options
 @click.option("--follow", is_flag=True, help="Go on until the component has ended; Ctrl-C leaves it alone.")
 @click.pass_context
 def logs(
@@ -30,7 +31,7 @@ def logs(
     The server can read a log while its pod is there, or from its archive if it has one. Where it cannot, the command
     for kubectl is named.
     """
-    client = connect(server_config(preset, config_file, overrides).kubeflow)
+    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
     log = ComponentLog(client, RemoteRun.load(client, run), component)
     try:
         for text in log.follow() if follow else [log.read()]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.kubeflow.settings import explain_end, server_config, server_options
-from pipeline.commands.options import json_option
+from pipeline.commands.kubeflow.ending import explain_end
+from pipeline.commands.options import config_options, json_option, resolve_config
 from pipeline.config import Config
 from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.following import follow
@@ -18,7 +18,7 @@ from pipeline.run_tables import print_table, remote_runs_table, run_details
 
 @click.command("status")
 @click.argument("run", required=False)
-@server_options
+@config_options
 @click.option("--experiment", metavar="NAME", help="Without RUN: list this experiment; else that of the settings.")
 @click.option(
     "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Without RUN: how many to list."
@@ -43,7 +43,7 @@ def status(
 
     Exit codes: 0 done; with --follow 1 when the run failed and 130 when it was interrupted or cancelled.
     """
-    config = server_config(preset, config_file, overrides)
+    config = resolve_config(preset, config_file, overrides, announce_default=False)
     if run is None:
         if follow_run:
             raise click.UsageError("--follow needs the id of a run")

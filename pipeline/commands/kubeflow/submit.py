@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from pipeline.commands.kubeflow.settings import explain_end, server_config, server_options
-from pipeline.commands.options import json_option
+from pipeline.commands.kubeflow.ending import explain_end
+from pipeline.commands.options import config_options, json_option, resolve_config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion, connect
 from pipeline.kubeflow.compatibility import check_compiled_by_this_code
 from pipeline.kubeflow.following import follow
@@ -27,7 +27,7 @@ _PUSH_DESTINATION: Final = "push_destination"
 @click.option(
     "--parameter", "assignments", metavar="NAME=VALUE", multiple=True, help="Set a runtime parameter; may be repeated."
 )
-@server_options
+@config_options
 @click.option("--run-name", metavar="NAME", help="Name of the run; the package's name and the time when not given.")
 @click.option("--no-wait", is_flag=True, help="Do not follow the run.")
 @click.option("--upload-only", is_flag=True, help="Upload the package as the newest version, and run nothing.")
@@ -59,7 +59,7 @@ def submit(
     if _PUSH_DESTINATION in parameters:
         check_push_destination(parameters[_PUSH_DESTINATION])
     check_compiled_by_this_code(package.pipeline_spec)
-    client = connect(server_config(preset, config_file, overrides).kubeflow)
+    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
     version = _upload(client, package)
     if upload_only:
         if as_json:

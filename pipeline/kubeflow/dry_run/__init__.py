@@ -1,6 +1,7 @@
 """Executes a compiled package on this machine, as the driver and the launcher of Kubeflow Pipelines would in a cluster.
 
 request         what is asked of it, and the record it starts with
+package_run     what every run of a package has: its checks, its record
 runner          one run: the tasks in order, the record, retries
 specification   both documents of the package, parsed as strictly as the server does
 arguments       the values of the runtime parameters

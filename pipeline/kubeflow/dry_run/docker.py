@@ -12,17 +12,13 @@ from typing import Any, Final
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.compatibility import check_compiled_by_this_code
-from pipeline.kubeflow.dry_run.arguments import runtime_values
+from pipeline.kubeflow.dry_run.package_run import PackageRun, record_package_run
 from pipeline.kubeflow.dry_run.pod import missing_secrets, secret_variables
 from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
-from pipeline.kubeflow.dry_run.request import DryRunRequest, new_record
-from pipeline.kubeflow.dry_run.specification import Task, parse_tasks
+from pipeline.kubeflow.dry_run.request import DryRunRequest
 from pipeline.kubeflow.dry_run.stored_artifact import StoredArtifact
 from pipeline.kubeflow.package import Package
-from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
-from pipeline.run_store import RunFiles, RunStore
 from trainer_module.errors import ConfigError
 
 _OUTPUT_FILE: Final = "executor_output.json"
@@ -41,11 +37,7 @@ def docker_run(package: Package, request: DryRunRequest) -> RunRecord:
       PetsegError: The root cannot be written to, is full, or is used by another run.
     """
     check_engine()
-    check_compiled_by_this_code(package.pipeline_spec)
-    tasks = parse_tasks(package)
-    values = runtime_values(package, request.parameters)
-    store = RunStore(request.root)
-    return record_run(store, lambda run_id, files: _DockerRun(package, tasks, values, request, store, run_id, files))
+    return record_package_run(_DockerRun, package, request)
 
 
 def check_engine() -> None:
@@ -70,25 +62,8 @@ def check_engine() -> None:
         ) from error
 
 
-class _DockerRun(RecordedRun):
+class _DockerRun(PackageRun):
     """One run under `kfp.local`; it hears of the components by the files they leave."""
-
-    def __init__(
-        self,
-        package: Package,
-        tasks: list[Task],
-        values: dict[str, Any],
-        request: DryRunRequest,
-        store: RunStore,
-        run_id: str,
-        files: RunFiles,
-    ) -> None:
-        super().__init__(
-            store, files, new_record(package, values, run_id, files.log), show_on_stderr=request.show_on_stderr
-        )
-        self._package = package
-        self._tasks = tasks
-        self._values = values
 
     def _run(self) -> None:
         from kfp import components, local

@@ -19,22 +19,20 @@ from typing import Any, Final
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.kubeflow.compatibility import check_compiled_by_this_code
 from pipeline.kubeflow.config import DEFAULT_PIPELINE_ROOT
-from pipeline.kubeflow.dry_run.arguments import runtime_values
 from pipeline.kubeflow.dry_run.cache_key import cache_key
 from pipeline.kubeflow.dry_run.driver import Upstream, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher, Output
 from pipeline.kubeflow.dry_run.metadata import Metadata
 from pipeline.kubeflow.dry_run.mounts import check_directory
 from pipeline.kubeflow.dry_run.object_store import ObjectStore
+from pipeline.kubeflow.dry_run.package_run import PackageRun, record_package_run
 from pipeline.kubeflow.dry_run.pod import PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.pod_end import PodFailedError
-from pipeline.kubeflow.dry_run.request import DryRunRequest, new_record
-from pipeline.kubeflow.dry_run.specification import Task, parse_tasks
+from pipeline.kubeflow.dry_run.request import DryRunRequest
+from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.dry_run.stored_artifact import StoredArtifact
 from pipeline.kubeflow.package import Package
-from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
 from trainer_module.errors import PetsegError
@@ -52,15 +50,11 @@ def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
       ConfigError: The package, a parameter or the root cannot be used; no run was recorded.
       PetsegError: The root cannot be written to, is full, or is used by another run.
     """
-    store = RunStore(request.root)
-    check_directory(store.root)
-    check_compiled_by_this_code(package.pipeline_spec)
-    tasks = parse_tasks(package)
-    values = runtime_values(package, request.parameters)
-    return record_run(store, lambda run_id, files: _DryRun(package, tasks, values, request, store, run_id, files))
+    check_directory(RunStore(request.root).root)
+    return record_package_run(_DryRun, package, request)
 
 
-class _DryRun(RecordedRun):
+class _DryRun(PackageRun):
     """One run of a package; it stands for the server, and for the driver of each task."""
 
     def __init__(
@@ -73,13 +67,7 @@ class _DryRun(RecordedRun):
         run_id: str,
         files: RunFiles,
     ) -> None:
-        super().__init__(
-            store, files, new_record(package, values, run_id, files.log), show_on_stderr=request.show_on_stderr
-        )
-        self._package = package
-        self._tasks = tasks
-        self._values = values
-        self._request = request
+        super().__init__(package, tasks, values, request, store, run_id, files)
         self._objects = ObjectStore(store.root / "object_store")
         self._process = PodProcess(files.log)
         self._upstream = Upstream({}, {})

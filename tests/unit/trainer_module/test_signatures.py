@@ -85,7 +85,7 @@ def test_session_loader_evaluates_the_same(identity_export, raw_examples):
         outputs = session.run(names, {signature.inputs["examples"].name: examples})
     expected = tf.saved_model.load(identity_export).signatures["evaluation"](examples=tf.constant(examples))
     for name in features.EVALUATION_OUTPUTS:
-        np.testing.assert_array_equal(outputs[name], expected[name])
+        np.testing.assert_allclose(outputs[name], expected[name], rtol=1e-6)
 
 
 def test_model_card_says_what_the_outputs_mean(identity_export):

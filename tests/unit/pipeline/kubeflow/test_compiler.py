@@ -163,6 +163,16 @@ def test_without_volumes_data_is_scratch_and_models_go_to_a_bucket():
     assert "env" not in container(package, "Trainer")
 
 
+def test_the_arguments_of_beam_go_to_every_component_as_they_are():
+    arguments = ["--runner=DataflowRunner", "--project=pets", "--temp_location=gs://b/tmp"]
+    places = ["kubeflow.pipeline_root=gs://b/runs", "data.data_dir=gs://b/data"]
+    package = compiled(f"pipeline.beam_args={arguments}", *places)
+    for task in ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator"):
+        assert container(package, task)["args"][-3:] == arguments
+    with pytest.raises(ConfigError, match=r"DataflowRunner, whose workers cannot reach kubeflow\.pipeline_root"):
+        compiled(f"pipeline.beam_args={arguments}")
+
+
 def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
     config = load_config(
         file=GOLDEN / "gpu.toml",

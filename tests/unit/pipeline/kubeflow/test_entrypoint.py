@@ -192,3 +192,26 @@ def test_a_component_finds_the_directories_of_its_outputs(launcher_root, tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     assert entrypoint.main(arguments(executor_input(launcher_root), executor="bare.Executor")) == 0
     assert (launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema" / "file").exists()
+
+
+def test_only_beams_components_run_on_its_workers():
+    remote = ["--runner=FlinkRunner"]
+    transform = "tfx.components.transform.executor.Executor"
+    assert entrypoint._runs_on_workers(transform, remote)
+    assert not entrypoint._runs_on_workers(transform, ["--direct_num_workers=1"])
+    assert not entrypoint._runs_on_workers(IMPORT_SCHEMA, remote)
+
+
+def test_workers_find_temporary_files_beside_the_outputs(launcher_root, monkeypatch):
+    (launcher_root / "beam_work.py").write_text(
+        "from tfx.dsl.components.base import base_beam_executor\n"
+        "class Executor(base_beam_executor.BaseBeamExecutor):\n"
+        "  def Do(self, inputs, outputs, properties):\n"
+        "    open(outputs['schema'][0].uri + '/tmp', 'w').write(self._get_tmp_dir())\n"
+    )
+    monkeypatch.syspath_prepend(launcher_root)
+    argv = arguments(executor_input(launcher_root), executor="beam_work.Executor")
+    assert entrypoint.main([*argv[:-1], "--runner=FlinkRunner"]) == 0
+    schema = launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema"
+    assert (schema / "tmp").read_text().startswith(f"{schema}.executor/")
+    assert (launcher_root / "kfp_outputs" / "out.json").exists()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.kubeflow.executor_messages import from_tfx, input_paths, output_paths, to_tfx
-from pipeline.kubeflow.launcher_paths import local_path, remote_uri
+from pipeline.kubeflow.executor_messages import from_tfx, input_paths, output_uris, to_tfx
+from pipeline.kubeflow.launcher_paths import local_path, remote_uri, workers_path
 from trainer_module.errors import PetsegError
 
 ROOT = "minio://mlpipeline/v2/artifacts/petseg/run/Trainer"
@@ -75,7 +75,7 @@ def test_paths_of_inputs_and_outputs_are_where_the_launcher_has_them(monkeypatch
     monkeypatch.setenv("PETSEG_LAUNCHER_ROOT", "/sandbox/")
     base = "/sandbox/minio/mlpipeline/v2/artifacts/petseg/run/Trainer"
     assert input_paths(executor_input()) == {"examples": f"{base}/examples"}
-    assert output_paths(executor_input()) == [f"{base}/model"]
+    assert output_uris(executor_input()) == [f"{ROOT}/model"]
 
 
 @pytest.mark.parametrize("uri", ["gs://b/k", "s3://b/k/1", "minio://b/k"])
@@ -87,3 +87,11 @@ def test_uris_and_paths_are_two_names_of_one_place(uri):
 @pytest.mark.parametrize("text", ["/serving/pets/1", "https://a/b", "gs", "file:///x", ""])
 def test_other_texts_stay(text):
     assert local_path(text) == text == remote_uri(text)
+
+
+def test_workers_open_google_storage_themselves():
+    assert [workers_path(uri) for uri in ("gs://b/k", "s3://b/k", "/x")] == ["gs://b/k", "/s3/b/k", "/x"]
+    message = executor_input()
+    message["inputs"]["artifacts"]["examples"]["artifacts"][0]["uri"] = "gs://b/examples"
+    [examples] = to_tfx(message, INPUTS_SPEC, workers_path)["inputs"]["artifacts"]["examples"]["artifacts"]
+    assert examples["uri"] == "gs://b/examples"
