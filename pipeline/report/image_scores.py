@@ -67,12 +67,14 @@ class EvaluatedImages:
         for directory in (examples, model):
             if isinstance(directory, Missing):
                 return directory
-        split = record.settings["evaluation"]["split"]
+        split = record.settings.get("evaluation", {}).get("split")
+        if split is None:
+            return Missing("The record does not say which split was evaluated.")
         files = sorted(map(str, (Path(str(examples)) / f"Split-{split}").glob("*.gz")))
         if not files:
             return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
-        return cls(loaded, files, tuple(record.settings["data"]["slice_features"]))
+        return cls(loaded, files, tuple(record.settings.get("data", {}).get("slice_features", ())))
 
     def scored(self) -> Iterator[ScoredImage]:
         """Yields every image with its score, in the order of the files."""

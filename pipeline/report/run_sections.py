@@ -56,7 +56,7 @@ def overview_table(facts: RunFacts) -> Table:
         ]
     else:
         rows.append(["code and machine", "not recorded"])
-    return Table(["", "value"], rows, words=("value",))
+    return Table(["fact", "value"], rows, words=("value",))
 
 
 def settings_table(facts: RunFacts) -> Table | Note:
