@@ -67,7 +67,8 @@ class RunFacts:
 
     @property
     def evaluated_split(self) -> str:
-        return str(self.record.settings.get("evaluation", {}).get("split", ""))
+        """What to call the split that was evaluated: its name where the record has it."""
+        return str(self.record.settings.get("evaluation", {}).get("split", "evaluated"))
 
 
 def run_facts(record: RunRecord) -> RunFacts:

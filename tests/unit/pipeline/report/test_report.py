@@ -162,6 +162,13 @@ def test_a_run_without_components_or_settings_has_a_report(tmp_path):
     assert "The run ended before its first component." in " ".join(outline.text)
 
 
+def test_a_run_that_does_not_say_its_evaluated_split_has_a_report(record, tmp_path):
+    del record.settings["evaluation"]
+    outline, _, card = written(record, tmp_path)
+    assert "On the evaluated split." in " ".join(outline.text)
+    assert "images like those of the evaluated split" in card
+
+
 def test_a_place_that_cannot_be_written_to_is_named(record, tmp_path):
     from trainer_module.errors import PetsegError
 
