@@ -74,7 +74,9 @@ class _LocalRun(RecordedRun):
         from tfx.v1.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.dag_execution import DagExecution
+        from pipeline.run_environment import run_environment
 
+        self._record.environment = run_environment()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
         self._reap()

@@ -28,6 +28,7 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 """Environment variable of the Trainer that names where checkpoints go; a run keeps one that is set."""
 
 _GPU_MEMORY_GROWTH_VARIABLE: Final = "TF_FORCE_GPU_ALLOW_GROWTH"
+_REPORTING: Final = "writing the report"
 _STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
 
 
@@ -91,6 +92,9 @@ class RecordedRun(ABC):
             setattr(self._record, name, value)
         if state is not NodeState.SKIPPED:
             self._record.node(node_id).summary = facts.summary
+        self._record.node(node_id).outputs = {
+            name: artifacts[0].uri for name, artifacts in outputs.items() if artifacts and artifacts[0].uri
+        }
         self._change(node_id, state)
         self._interruption.check()
 
@@ -107,6 +111,23 @@ class RecordedRun(ABC):
             self._save()
         except OSError as error:
             self._log(error)
+        self._write_report()
+
+    def _write_report(self) -> None:
+        """Writes the report; a run without one is as good."""
+        self._display.notice(_REPORTING)
+        try:
+            from pipeline.report.writing import write_report
+
+            pictures = not self._interruption.requested
+            written = write_report(self._record, self._files.directory, with_pictures=pictures)
+            self._record.report = str(written.page)
+            self._record.save(self._files.record)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the run itself has ended)
+            self._log(error)
+            self._display.notice(f"no report was written ({error or type(error).__name__}); see the log")
+        else:
+            self._display.notice("")
 
     def _end_early(self, error: BaseException) -> None:
         """Leaves metadata, disk and record consistent after a failure or an interruption."""

@@ -58,6 +58,27 @@ class NodeRecord(_Record):
     summary: str = ""
     """One line on what it produced."""
 
+    outputs: dict[str, str] = {}
+    """Output name to where its first artifact is; of a cached component, where the earlier run left it."""
+
+
+class EnvironmentRecord(_Record):
+    """What a run ran with: code, packages and machine."""
+
+    code_digest: str
+    """Of all code of petseg that a component depends on."""
+
+    versions: dict[str, str]
+    """Python, petseg and the packages that results depend on most."""
+
+    cpu: str
+    cores: int
+    """Processors that the process may use."""
+
+    memory_gib: float
+    gpus: list[str] = []
+    """Names of the GPUs that TensorFlow sees."""
+
 
 class ThresholdRecord(_Record):
     """One bound of the gate and whether the model kept it."""
@@ -142,6 +163,12 @@ class RunRecord(_Record):
 
     pushed_model: str | None = None
     """Directory of the pushed model version; None when nothing was pushed."""
+
+    environment: EnvironmentRecord | None = None
+    """None for a run that ended before it was known, or that ran elsewhere."""
+
+    report: str | None = None
+    """The report's HTML file; None when none was written at the end of the run."""
 
     log: str
     error: str | None = None

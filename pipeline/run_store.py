@@ -6,6 +6,8 @@
                   run.json                  the record (`pipeline.run_record`)
                   run.log                   everything TFX, TensorFlow and Beam wrote
                   progress.jsonl            the Trainer's progress, one JSON object a line
+                  report.html               the report (`pipeline.report`), and model_card.md
+                  image_scores.jsonl        how well the model does on each evaluated image
     checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets

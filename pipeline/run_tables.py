@@ -77,6 +77,8 @@ def result_lines(record: RunRecord) -> list[str]:
     lines += gate_lines(record)
     if record.pushed_model is not None:
         lines.append(f"pushed: {record.pushed_model}")
+    if record.report is not None:
+        lines.append(f"report: {record.report}")
     return lines
 
 

@@ -1,5 +1,6 @@
 """The runner, with a pipeline of trivial components: states, caching, failures, interruptions, partial runs."""
 
+import html
 import json
 import os
 import signal
@@ -110,6 +111,21 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
     assert record.log in shown
     assert "flood" not in shown
     assert "flood of a C++ library" in Path(record.log).read_text()
+    assert record.report == str(root / "runs" / record.run_id / "report.html")
+    assert f"report: {record.report}" in shown
+    assert "Blessed" in Path(record.report).read_text()
+    assert "0.6100" in Path(record.report).with_name("model_card.md").read_text()
+
+
+def test_a_report_that_cannot_be_written_does_not_end_a_run(root, monkeypatch, capfd):
+    def refuse(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("pipeline.report.writing.write_report", refuse)
+    record = run(root)
+    assert (record.state, record.report, record.blessed) == (RunState.COMPLETE, None, True)
+    assert "no report was written (no space left)" in "".join(capfd.readouterr())
+    assert "OSError: no space left" in Path(record.log).read_text()
 
 
 def test_an_equal_run_is_cached_with_the_same_numbers_and_a_changed_setting_runs_what_follows(root):
@@ -142,6 +158,7 @@ def test_a_failing_component_ends_the_run_and_the_next_goes_on_from_it(root, wha
     assert failed.state is RunState.FAILED
     assert states(failed) == ["complete", "failed", "pending", "pending"]
     assert failed.error == message
+    assert f'Failed in Trainer</p>\n  <p class="reason">{message}' in html.unescape(Path(failed.report).read_text())
     assert RunStore(root).record(failed.run_id) == failed
     assert message in Path(failed.log).read_text()
     assert trainer_outputs(root) == []

@@ -1,6 +1,7 @@
 """The whole pipeline on generated images: what it leaves, what it caches, and how the gate decides."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.config_loading import load_config
 from pipeline.dataset_evaluation import evaluate_model
 from pipeline.evaluation_results import read_evaluation
 from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.report.score_file import SCORES_FILE, read_scores
 from pipeline.run_record import RunRecord, RunState
 from pipeline.served_model import ServedModel
 from trainer_module.dataset import eval_dataset
@@ -131,6 +133,18 @@ def test_baseline_beside_the_model_is_compared_image_by_image(workplace, first_r
     assert {name: result.metrics[name] for name in difference_names()} == dict.fromkeys(difference_names(), 0.0)
     assert all(row["metrics"]["accuracy_difference"] == 0 for row in result.slices)
     assert result.blessed is True
+
+
+def test_report_scores_every_image_as_the_evaluator_did_and_shows_them(first_run):
+    page = Path(first_run.report)
+    scores = read_scores(page.with_name(SCORES_FILE)).values()
+    assert len(scores) == first_run.dataset.splits["test"]
+    true_positives, pixels = np.split(np.sum([score.statistics for score in scores], axis=0), 2)
+    assert 2 * true_positives.sum() / pixels.sum() == pytest.approx(first_run.metrics["accuracy"])
+    assert np.nanmean(true_positives / (pixels - true_positives)) == pytest.approx(first_run.metrics["mean_iou"])
+    text = page.read_text(encoding="utf-8")
+    assert all(f"prediction of {score.file_name}" in text for score in sorted(scores, key=lambda s: s.mean_iou)[:8])
+    assert not re.search(r"https?://", text)
 
 
 @pytest.fixture(scope="module")

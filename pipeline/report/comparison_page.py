@@ -1,0 +1,146 @@
+"""The comparison of two runs as a page."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline.metric_tables import metric_value, readable_metric
+from pipeline.report import charts
+from pipeline.report.blocks import (
+    Block,
+    Cell,
+    Figure,
+    Figures,
+    Gallery,
+    Note,
+    Page,
+    PictureRow,
+    Section,
+    Table,
+    Verdict,
+)
+from pipeline.report.comparison import Comparison, MetricDifference
+from pipeline.report.facts import Missing, RunFacts
+from pipeline.report.metric_sections import class_legend
+
+SHOWN_IMAGES: Final = 8
+
+
+def comparison_page(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) -> Page:
+    """Returns the page that compares two runs.
+
+    Args:
+      comparison: What they differ in.
+      pictures: The images that changed most, or why there are none to see.
+    """
+    first, second = comparison.first.record, comparison.second.record
+    return Page(
+        title=f"{first.run_id} and {second.run_id}",
+        subtitle=f"{first.pipeline}, then {second.pipeline}; every difference is the second run minus the first",
+        verdict=_verdict(comparison),
+        sections=[
+            Section("Settings", [settings_block(comparison)]),
+            Section("Metrics", [metrics_block(comparison)]),
+            Section("Learning curves", _curves(comparison)),
+            Section("Images that changed most", _images(comparison, pictures)),
+        ],
+    )
+
+
+def headline(comparison: Comparison) -> str:
+    """Says in one sentence what became of the mean IoU."""
+    found = next((metric for metric in comparison.metrics if metric.name == "mean_iou"), None)
+    if found is None or found.difference is None:
+        return "The mean IoU cannot be compared: it is not known of both runs."
+    words = f"Mean IoU {signed(found.difference)}, from {metric_value(found.first)} to {metric_value(found.second)}"
+    return f"{words}: {verdict_word(found)}."
+
+
+def verdict_word(metric: MetricDifference) -> str:
+    """Says whether a difference is more than the choice of the images explains."""
+    return {True: "within noise", False: "more than noise", None: ""}[metric.within_noise]
+
+
+def signed(value: float | None) -> str:
+    """Writes a difference with its sign."""
+    return "" if value is None else f"{value:+.4f}".replace("-", "−")
+
+
+def interval_words(interval: tuple[float, float] | None, *, is_signed: bool = False) -> str:
+    """Writes an interval; empty where there is none."""
+    if interval is None:
+        return ""
+    write = signed if is_signed else metric_value
+    return f"{write(interval[0])} to {write(interval[1])}"
+
+
+def settings_block(comparison: Comparison) -> Table | Note:
+    """Returns the settings that differ."""
+    rows = [[setting.key, setting.first, setting.second] for setting in comparison.settings]
+    if not rows:
+        return Note("Both runs have the same settings.")
+    return Table(["setting", "first", "second"], rows, words=("first", "second"))
+
+
+def metrics_block(comparison: Comparison) -> Table | Note:
+    """Returns the metrics of both runs side by side."""
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(readable_metric(metric.name), verdict_word(metric)),
+            Cell(metric_value(metric.first), interval_words(metric.first_interval)),
+            Cell(metric_value(metric.second), interval_words(metric.second_interval)),
+            Cell(signed(metric.difference), interval_words(metric.difference_interval, is_signed=True)),
+        ]
+        for metric in comparison.metrics
+    ]
+    if not rows:
+        return Note("Neither run evaluated its model.")
+    paired = any(metric.difference_interval for metric in comparison.metrics)
+    how = "of the difference excludes 0, paired by image" if paired else "of the two runs do not overlap"
+    columns = ["metric", "first", "second", "difference"]
+    return Table(
+        columns,
+        rows,
+        f"With 95 % intervals. A difference is more than noise where the 95 % interval {how}.",
+    )
+
+
+def _verdict(comparison: Comparison) -> Verdict:
+    reason = "Both evaluated the same data."
+    if not comparison.same_data:
+        reason = "They evaluated different data, so that the difference is not that of the models alone."
+    return Verdict("neutral", headline(comparison), reason)
+
+
+def _curves(comparison: Comparison) -> list[Block]:
+    runs = {}
+    for label, facts in _labelled(comparison):
+        if isinstance(facts.history, Missing):
+            return [Note(f"No curves: the {label} run has no history of its training. {facts.history.reason}")]
+        runs[label] = facts.history.epochs
+    captions = {
+        "loss": "Loss on eval. The lower curve generalizes better; one that turns up is overfitting.",
+        "accuracy": "Accuracy on eval. Curves that meet at the end differ in speed only, not in quality.",
+    }
+    return [
+        Figures(
+            [
+                Figure(charts.compared_curves(f"compared-{metric}", metric, runs), caption)
+                for metric, caption in captions.items()
+            ]
+        )
+    ]
+
+
+def _labelled(comparison: Comparison) -> list[tuple[str, RunFacts]]:
+    return [("first", comparison.first), ("second", comparison.second)]
+
+
+def _images(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) -> list[Block]:
+    if isinstance(pictures, Missing):
+        return [Note(pictures.reason)]
+    gallery = Gallery(
+        f"{len(pictures)} of {len(comparison.images):,} images",
+        "The largest changes of the mean IoU, in either direction. Look for what the second run gained or lost.",
+        pictures,
+    )
+    return [class_legend(comparison.second.class_names), gallery]

@@ -1,0 +1,125 @@
+"""The pictures of a report: which images are worth a look, and their truth, prediction and errors as thumbnails."""
+
+import base64
+import heapq
+import io
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.mask_images import mask_image, resize_to_class_ids
+from pipeline.report.blocks import Picture, PictureRow
+
+if TYPE_CHECKING:
+    from pipeline.report.image_scores import ScoredImage
+    from pipeline.served_model import ServedModel
+
+THUMBNAIL_SIDE: Final = 160
+RANDOM_COUNT: Final = 8
+WORST_COUNT: Final = 8
+BEST_COUNT: Final = 4
+
+_SEED: Final = 0
+_JPEG_QUALITY: Final = 82
+_ERROR_COLOR: Final = (255, 45, 120)
+_FADED: Final = 0.45
+
+
+@dataclass
+class Selection:
+    """The images that a gallery shows; of all others nothing is kept."""
+
+    random: "list[ScoredImage]" = field(default_factory=list)
+    """The same images for every model that is evaluated on the same data."""
+
+    worst: "list[ScoredImage]" = field(default_factory=list)
+    """The worst first."""
+
+    best: "list[ScoredImage]" = field(default_factory=list)
+    """The best first."""
+
+
+def select(images: "Iterable[ScoredImage]") -> Selection:
+    """Returns a random sample (by reservoir sampling), the worst and the best of any number of images."""
+    generator = random.Random(_SEED)
+    sample: list[ScoredImage] = []
+    worst: list[tuple[float, int, ScoredImage]] = []
+    best: list[tuple[float, int, ScoredImage]] = []
+    for index, image in enumerate(images):
+        position = index if index < RANDOM_COUNT else generator.randint(0, index)
+        if position < RANDOM_COUNT:
+            sample[position : position + 1] = [image]
+        _keep(worst, WORST_COUNT, (-image.mean_iou, -index, image))
+        _keep(best, BEST_COUNT, (image.mean_iou, -index, image))
+    return Selection(
+        sample,
+        [image for *_, image in sorted(worst, reverse=True)],
+        [image for *_, image in sorted(best, reverse=True)],
+    )
+
+
+def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_values: tuple[int, ...]) -> PictureRow:
+    """Returns an image with its truth, and the prediction and the errors of each model.
+
+    Args:
+      image: The image.
+      models: What to call the prediction of each model, to the model.
+      mask_values: The value of each class in the raw mask.
+
+    Raises:
+      DataError: The image cannot be decoded.
+    """
+    with Image.open(io.BytesIO(image.image)) as opened:
+        photo = opened.convert("RGB")
+    photo.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    truth = _truth(image.mask, mask_values, photo.size)
+    pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(mask_image(truth, len(mask_values))))]
+    for label, model in models.items():
+        predicted = resize_to_class_ids(model.predict(image.image, image.file_name), photo.size)
+        errors = "errors" if len(models) == 1 else f"errors {label.removeprefix('prediction ')}"
+        pictures += [
+            Picture(label, _png(mask_image(predicted, len(mask_values)))),
+            Picture(errors, _jpeg(error_image(photo, truth != predicted))),
+        ]
+    labels = " · ".join(image.labels)
+    return PictureRow(image.file_name, f"mean IoU {image.mean_iou:.3f}" + (f" · {labels}" if labels else ""), pictures)
+
+
+def error_image(photo: Image.Image, wrong: NDArray[np.bool_]) -> Image.Image:
+    """Returns the photo, grey and faded, with the wrong pixels in one strong colour."""
+    gray = np.asarray(photo.convert("L"), np.float32)[..., np.newaxis].repeat(3, axis=-1) * _FADED
+    return Image.fromarray(np.where(wrong[..., np.newaxis], _ERROR_COLOR, gray).astype(np.uint8))
+
+
+def _keep(heap: "list[tuple[float, int, ScoredImage]]", size: int, entry: "tuple[float, int, ScoredImage]") -> None:
+    """Keeps the largest entries; the indices in them are different, so that images are never compared."""
+    if len(heap) < size:
+        heapq.heappush(heap, entry)
+    else:
+        heapq.heappushpop(heap, entry)
+
+
+def _truth(encoded: bytes, mask_values: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.uint8]:
+    table = np.zeros(256, np.uint8)
+    table[list(mask_values)] = np.arange(len(mask_values))
+    with Image.open(io.BytesIO(encoded)) as mask:
+        return table[np.asarray(mask.resize(size, Image.Resampling.NEAREST))]
+
+
+def _jpeg(image: Image.Image) -> str:
+    return _data_uri(image, "jpeg", quality=_JPEG_QUALITY)
+
+
+def _png(image: Image.Image) -> str:
+    return _data_uri(image, "png", optimize=True)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

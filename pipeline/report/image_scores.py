@@ -1,0 +1,127 @@
+"""How well a run's model does on every single image of the evaluated split.
+
+The images pass one batch at a time, and nothing here keeps them. Importing this module imports TensorFlow.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from components.segmentation_evaluation.bootstrap import image_statistics
+from pipeline.report.facts import Missing, output_directory
+from pipeline.report.score_file import ImageScore
+from pipeline.run_record import RunRecord
+from pipeline.served_model import ServedModel
+from trainer_module import features
+from trainer_module.errors import DataError
+
+_BATCH_SIZE: Final = 32
+_SERVING_FORMAT: Final = "Format-Serving"
+"""Where TFX's Trainer leaves the model to serve, below its `model` output."""
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """One image with its score."""
+
+    score: ImageScore
+    labels: tuple[str, ...]
+    """Values of the slice features."""
+
+    image: bytes
+    """Encoded, as is the mask."""
+
+    mask: bytes
+
+    @property
+    def file_name(self) -> str:
+        return self.score.file_name
+
+    @property
+    def mean_iou(self) -> float:
+        return self.score.mean_iou
+
+
+@dataclass(frozen=True)
+class EvaluatedImages:
+    """The images that a run evaluated, and the model that it evaluated on them."""
+
+    model: ServedModel
+    files: list[str]
+    slice_features: tuple[str, ...]
+
+    @classmethod
+    def of_run(cls, record: RunRecord) -> "EvaluatedImages | Missing":
+        """Opens what a run left.
+
+        Raises:
+          ModelError: The exported model cannot be loaded.
+        """
+        examples = output_directory(record, "TfdsExampleGen", "examples")
+        model = output_directory(record, "Trainer", "model")
+        for directory in (examples, model):
+            if isinstance(directory, Missing):
+                return directory
+        split = record.settings.get("evaluation", {}).get("split")
+        if split is None:
+            return Missing("The record does not say which split was evaluated.")
+        files = sorted(map(str, (Path(str(examples)) / f"Split-{split}").glob("*.gz")))
+        if not files:
+            return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
+        loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
+        return cls(loaded, files, tuple(record.settings.get("data", {}).get("slice_features", ())))
+
+    def scored(self) -> Iterator[ScoredImage]:
+        """Yields every image with its score, in the order of the files."""
+        records = tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator()
+        while batch := list(itertools.islice(records, _BATCH_SIZE)):
+            for serialized, outputs in zip(batch, self.model.evaluate(batch), strict=True):
+                yield self._scored(serialized, outputs)
+
+    def chosen(self, file_names: set[str]) -> Iterator[ScoredImage]:
+        """Yields the images of those names, scored.
+
+        Raises:
+          DataError: One of them is not among the images.
+        """
+        missing = set(file_names)
+        for serialized in tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator():
+            name = _bytes(tf.train.Example.FromString(serialized), features.FILE_NAME).decode(errors="replace")
+            if name in missing:
+                missing.remove(name)
+                [outputs] = self.model.evaluate([serialized])
+                yield self._scored(serialized, outputs)
+        if missing:
+            raise DataError(f"the run's examples have no image {min(missing)!r}; run it again with --no-cache")
+
+    def _scored(self, serialized: bytes, outputs: Mapping[str, Any]) -> ScoredImage:
+        example = tf.train.Example.FromString(serialized)
+        side = len(self.model.card.class_names)
+        matrix = np.asarray(outputs[features.CONFUSION_MATRIX]).reshape(side, side)
+        score = ImageScore(
+            _bytes(example, features.FILE_NAME).decode(errors="replace"),
+            int(outputs[features.EXAMPLE_ID]),
+            tuple(image_statistics(matrix).tolist()),
+        )
+        return ScoredImage(
+            score,
+            tuple(_text(example, name) for name in self.slice_features),
+            _bytes(example, features.IMAGE),
+            _bytes(example, features.SEGMENTATION_MASK),
+        )
+
+
+def _bytes(example: tf.train.Example, name: str) -> bytes:
+    value: bytes = example.features.feature[name].bytes_list.value[0]
+    return value
+
+
+def _text(example: tf.train.Example, name: str) -> str:
+    feature = example.features.feature[name]
+    (value,) = getattr(feature, feature.WhichOneof("kind")).value
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

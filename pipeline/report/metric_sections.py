@@ -1,0 +1,194 @@
+"""How well the model does: metrics, where it errs, how sure it is, and on which images."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pipeline.mask_images import class_colors
+from pipeline.metric_tables import metric_value, readable_metric
+from pipeline.report import charts
+from pipeline.report.blocks import Block, Cell, Figure, Figures, Legend, Note, Section, Table
+from pipeline.report.facts import Missing, RunFacts
+from trainer_module import features
+from trainer_module.segmentation_metrics import CLASS_METRICS
+
+FEW_EXAMPLES: Final = 10
+"""Slices of fewer examples are marked: a single image moves their metrics."""
+
+_MOST_DRAWN_CLASSES: Final = 30
+_MOST_SHOWN_SLICES: Final = 12
+_LOW, _HIGH = "_low", "_high"
+_SLICE_METRICS: Final = ("mean_iou", "accuracy", "loss")
+_NOTHING_EVALUATED: Final = "The run ended before its model was evaluated."
+
+_MEANINGS: Final = {
+    "accuracy": "share of pixels whose class is right",
+    "mean_iou": "overlap of truth and prediction, mean over the classes",
+    "mean_dice": "F1 score of the pixels, mean over the classes",
+    "loss": "cross-entropy per pixel, in nats",
+    "majority_share": "accuracy of answering the largest class everywhere",
+    "accuracy_gain": "accuracy above that",
+    "mean_boundary_iou": "IoU of the pixels near the outlines alone",
+    "ece": "expected calibration error",
+    "image_iou_p05": "5 % of the images are below this mean IoU",
+    "image_iou_p50": "half of the images are below this mean IoU",
+    "image_iou_p95": "95 % of the images are below this mean IoU",
+}
+
+
+def learning_section(facts: RunFacts) -> Section:
+    """Returns the section with the learning curves."""
+    history = facts.history
+    if isinstance(history, Missing):
+        return Section("Learning curves", [Note(f"No history of the training. {history.reason}")])
+    best = history.best_epoch
+    figures = [
+        Figure(
+            charts.learning_curve("curve-loss", "loss", history.epochs, best),
+            f"Loss. Falling on train while it rises on eval is overfitting; the lowest on eval was epoch {best}.",
+        ),
+        Figure(
+            charts.learning_curve("curve-accuracy", "accuracy", history.epochs, best),
+            "Accuracy. Still rising at the last epoch means that more epochs would help.",
+        ),
+    ]
+    return Section("Learning curves", [Figures(figures), Note(_exported_weights(facts, history.best_epoch))])
+
+
+def metrics_section(facts: RunFacts) -> Section:
+    """Returns the section with all metrics of the evaluated split."""
+    if not facts.record.metrics:
+        return Section("Metrics", [Note(_NOTHING_EVALUATED)])
+    return Section("Metrics", [metrics_table(facts), classes_table(facts)])
+
+
+def metrics_table(facts: RunFacts) -> Table:
+    """Returns the metrics over all classes, with their intervals."""
+    metrics = facts.record.metrics
+    of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in facts.class_names}
+    ends = {name + end for name in metrics for end in (_LOW, _HIGH)}
+    rows: list[list[str | Cell]] = [
+        [Cell(readable_metric(name), _MEANINGS.get(name, "")), metric_value(value), interval(metrics, name)]
+        for name, value in metrics.items()
+        if name not in of_classes | ends
+    ]
+    caption = (
+        f"On the {facts.evaluated_split} split. The interval says how far a metric would move had other images of the "
+        "same kind been drawn (bootstrap over images)."
+    )
+    return Table(["metric", "value", "95 % interval"], rows, caption)
+
+
+def classes_table(facts: RunFacts) -> Table:
+    """Returns the metrics of each class; a metric is undefined for a class that does not occur."""
+    metrics, names = facts.record.metrics, facts.class_names
+    kinds = [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in names)]
+    rows: list[list[str | Cell]] = [
+        [Cell(name, swatch=color), *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds)]
+        for name, color in zip(names, _css_colors(len(names)), strict=True)
+    ]
+    caption = "Of each class. A class with high recall and low precision is predicted too often, and the reverse."
+    return Table(["class", *map(readable_metric, kinds)], rows, caption)
+
+
+def errors_section(facts: RunFacts) -> Section:
+    """Returns the section with confusion matrix, reliability diagram and the histogram over images."""
+    found, metrics = facts.record.distributions, facts.record.metrics
+    figures: list[Figure] = []
+    matrix = found.get(features.CONFUSION_MATRIX)
+    if matrix and len(matrix) == len(facts.class_names):
+        caption = (
+            "Confusion matrix: each row shares out the true pixels of a class. Dark cells off the diagonal are the "
+        )
+        caption += "errors to work on; rest on a cell for its numbers."
+        figures.append(Figure(charts.confusion_chart("confusion", matrix, facts.class_names), caption))
+    calibration = [
+        found.get(name)
+        for name in (features.CALIBRATION_PIXELS, features.CALIBRATION_CONFIDENCE, features.CALIBRATION_CORRECT)
+    ]
+    pixels, confidence, correct = calibration
+    if pixels and confidence and correct:
+        caption = (
+            f"Reliability diagram (ECE {metric_value(metrics.get('ece'))}). Dots below the dotted line: the model is "
+        )
+        caption += "surer than it is right; above: less sure. Darker bars hold more pixels."
+        figures.append(Figure(charts.reliability_chart("reliability", pixels, confidence, correct), caption))
+    histogram = found.get("image_iou_histogram")
+    if histogram:
+        caption = "Mean IoU of single images. A long tail to the left means that some images fail badly while the mean "
+        caption += "looks well; the gallery shows the worst."
+        figures.append(Figure(charts.image_iou_chart("image-iou", histogram), caption))
+    if metrics and len(facts.class_names) <= _MOST_DRAWN_CLASSES:
+        figures.append(_class_iou_figure(metrics, facts.class_names))
+    blocks: list[Block] = [Figures(figures)] if figures else [Note(_missing_distributions(facts))]
+    return Section("Where it errs", blocks)
+
+
+def slices_section(facts: RunFacts) -> Section:
+    """Returns the section with the metrics of each slice, the worst first."""
+    if not facts.record.slices:
+        reason = "The evaluation has no slices." if facts.record.metrics else _NOTHING_EVALUATED
+        return Section("Slices", [Note(reason)])
+    table = slices_table(facts)
+    if len(table.rows) <= _MOST_SHOWN_SLICES:
+        return Section("Slices", [table])
+    every = dataclasses.replace(table, caption="", folded=f"All {len(table.rows)} slices")
+    return Section("Slices", [dataclasses.replace(table, rows=table.rows[:_MOST_SHOWN_SLICES]), every])
+
+
+def slices_table(facts: RunFacts) -> Table:
+    """Returns one row a slice, by mean IoU, the worst first."""
+    slices = sorted(facts.record.slices, key=_slice_order)
+    names = [name for name in _SLICE_METRICS if any(name in each["metrics"] for each in slices)]
+    few = any(each["examples"] < FEW_EXAMPLES for each in slices)
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(", ".join(map(str, each["slice"].values())), ", ".join(each["slice"])),
+            f"{each['examples']:,}{' *' if each['examples'] < FEW_EXAMPLES else ''}",
+            *(Cell(metric_value(each["metrics"].get(name)), interval(each["metrics"], name)) for name in names),
+        ]
+        for each in slices
+    ]
+    caption = "The worst first: what the model does least well at. With 95 % intervals."
+    caption += f" An asterisk marks fewer than {FEW_EXAMPLES} examples: one image moves their numbers." if few else ""
+    return Table(["slice", "examples", *map(readable_metric, names)], rows, caption)
+
+
+def interval(metrics: Mapping[str, float | None], name: str) -> str:
+    """Writes the 95 % interval of a metric; empty where there is none."""
+    low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)
+    return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"
+
+
+def class_legend(class_names: Sequence[str]) -> Legend:
+    """Returns the colours of the classes in masks."""
+    return Legend(
+        [Cell(name, swatch=color) for name, color in zip(class_names, _css_colors(len(class_names)), strict=True)]
+    )
+
+
+def _class_iou_figure(metrics: Mapping[str, float | None], class_names: Sequence[str]) -> Figure:
+    iou, boundary = ([metrics.get(f"{kind}_{name}") or 0.0 for name in class_names] for kind in ("iou", "boundary_iou"))
+    caption = "IoU of each class, and the IoU of its pixels near outlines alone. Where the second is much lower, the "
+    caption += "model finds the objects and misses their outlines."
+    return Figure(charts.class_iou_chart("class-iou", class_names, iou, boundary), caption)
+
+
+def _css_colors(num_classes: int) -> list[str]:
+    return ["#" + bytes(color).hex() for color in class_colors(num_classes)]
+
+
+def _slice_order(found: Mapping[str, Any]) -> tuple[bool, float]:
+    value = found["metrics"].get("mean_iou")
+    return value is None, value or 0.0
+
+
+def _exported_weights(facts: RunFacts, best_epoch: int) -> str:
+    trainer = facts.record.settings.get("trainer", {})
+    if trainer.get("best_weights"):
+        return f"The exported weights are those of the best epoch, {best_epoch} (trainer.best_weights)."
+    return "The exported weights are those of the last epoch; trainer.best_weights = true exports those of the best."
+
+
+def _missing_distributions(facts: RunFacts) -> str:
+    return "The evaluation recorded no distributions." if facts.record.metrics else _NOTHING_EVALUATED

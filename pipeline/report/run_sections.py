@@ -1,0 +1,146 @@
+"""What ran: settings, data, components and the machine."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline.report import charts
+from pipeline.report.blocks import Block, Cell, Figure, Figures, Note, Section, Table
+from pipeline.report.data_findings import SplitStatistics
+from pipeline.report.facts import Missing, RunFacts
+from pipeline.run_tables import duration
+
+_MOST_DRAWN_VALUES: Final = 12
+_KIBIBYTE: Final = 1024
+
+
+def what_ran(facts: RunFacts) -> Section:
+    """Returns the section on settings, components and machine."""
+    return Section("What ran", [overview_table(facts), *_settings(facts), *_components(facts)])
+
+
+def data_section(facts: RunFacts) -> Section:
+    """Returns the section on the data: its splits, what StatisticsGen measured, and what ExampleValidator found."""
+    blocks: list[Block] = []
+    if facts.record.dataset is None:
+        blocks.append(Note("The run ended before its data was read."))
+    statistics = _in_order_of_record(facts)
+    if isinstance(statistics, Missing):
+        blocks.append(Note(f"No statistics of the data. {statistics.reason}"))
+    else:
+        blocks += [_sizes_table(statistics), *_distributions(statistics)]
+    blocks.append(anomalies_block(facts))
+    return Section("Data", blocks)
+
+
+def overview_table(facts: RunFacts) -> Table:
+    """Returns the foremost facts of a run: name, time, data, code, packages, machine."""
+    record, environment = facts.record, facts.record.environment
+    rows = [
+        ["pipeline", record.pipeline + (f" (preset {record.preset})" if record.preset else "")],
+        ["started", f"{record.started:%Y-%m-%d %H:%M:%S} UTC, took {duration(record.seconds)}"],
+    ]
+    if record.dataset is not None:
+        counts = ", ".join(f"{count:,} {split}" for split, count in record.dataset.splits.items())
+        rows.append(["data", f"{record.dataset.name} {record.dataset.version}: {counts}"])
+    if record.parameters is not None:
+        model = record.settings.get("trainer", {}).get("model", "")
+        rows.append(["network", f"U-Net {model!r}, {record.parameters:,} parameters"])
+    if environment is not None:
+        versions = [f"{name} {version}" for name, version in environment.versions.items()]
+        cores = f"{environment.cores} core{'' if environment.cores == 1 else 's'}"
+        rows += [
+            ["code", f"digest {environment.code_digest}"],
+            ["packages", ", ".join(versions)],
+            ["machine", f"{environment.cpu}, {cores}, {environment.memory_gib:g} GiB of memory"],
+            ["GPU", ", ".join(environment.gpus) or "none"],
+        ]
+    else:
+        rows.append(["code and machine", "not recorded"])
+    return Table(["fact", "value"], rows, words=("value",))
+
+
+def settings_table(facts: RunFacts) -> Table | Note:
+    """Returns the settings that differ from the defaults, or a note that there is none."""
+    rows = [[setting.key, setting.value, setting.default] for setting in facts.changed_settings]
+    if not rows:
+        return Note("All settings are the defaults.")
+    return Table(["setting", "value", "default"], rows, "Settings that differ from the defaults.", ("value", "default"))
+
+
+def anomalies_block(facts: RunFacts) -> Note | Table:
+    """Returns what ExampleValidator found."""
+    if isinstance(facts.anomalies, Missing):
+        return Note(f"No check of the data against its schema. {facts.anomalies.reason}")
+    if not facts.anomalies:
+        return Note("ExampleValidator found no anomaly: every split is as the schema says.")
+    rows: list[list[str | Cell]] = [
+        [found.feature, found.split, Cell(found.severity, tone="bad"), found.description] for found in facts.anomalies
+    ]
+    columns = ["feature", "split", "severity", "what is wrong"]
+    return Table(columns, rows, "Anomalies: where a split is not as the schema says.", columns)
+
+
+def _in_order_of_record(facts: RunFacts) -> Sequence[SplitStatistics] | Missing:
+    """Returns the statistics with the splits in the order in which the run has them."""
+    if isinstance(facts.statistics, Missing) or facts.record.dataset is None:
+        return facts.statistics
+    order = list(facts.record.dataset.splits)
+    return sorted(facts.statistics, key=lambda found: order.index(found.split) if found.split in order else len(order))
+
+
+def _settings(facts: RunFacts) -> list[Block]:
+    every = [[setting.key, setting.value] for setting in facts.settings]
+    folded = Table(["setting", "value"], every, words=("value",), folded=f"All {len(every)} settings")
+    return [settings_table(facts), folded] if every else [Note("No settings were recorded.")]
+
+
+def _components(facts: RunFacts) -> list[Block]:
+    nodes = facts.record.nodes
+    if not nodes:
+        return [Note("The run ended before its first component.")]
+    timed = [(node.id, node.seconds, node.state.value) for node in nodes if node.seconds is not None]
+    rows = [[node.id, node.state.value, duration(node.seconds), node.summary] for node in nodes]
+    table = Table(["component", "state", "time", "what it produced"], rows, words=("state", "what it produced"))
+    if not timed:
+        return [table]
+    caption = "Where the time went. A cached component repeats the result of an earlier run and takes next to none."
+    return [Figures([Figure(charts.seconds_chart("seconds", timed), caption)]), table]
+
+
+def _sizes_table(statistics: Sequence[SplitStatistics]) -> Table:
+    names = list(statistics[0].sizes)
+    rows = []
+    for split in statistics:
+        sizes = [split.sizes[name] for name in names]
+        written = [" / ".join(_kibibytes(size) for size in (each.least, each.mean, each.most)) for each in sizes]
+        rows.append([split.split, f"{split.examples:,}", *written])
+    caption = (
+        "Examples of each split, and the least / mean / greatest size of their encoded files in KiB. A file much "
+        "smaller or larger than the mean is often truncated, or of another resolution."
+    )
+    return Table(["split", "examples", *(name.replace("_", " ") for name in names)], rows, caption)
+
+
+def _kibibytes(size: float) -> str:
+    return f"{size / _KIBIBYTE:.1f}"
+
+
+def _distributions(statistics: Sequence[SplitStatistics]) -> list[Block]:
+    """Returns how each slice feature is distributed; one of many values is cut to the most frequent."""
+    figures: list[Figure] = []
+    names = dict.fromkeys(name for split in statistics for name in split.values)
+    for name in names:
+        shares = {
+            split.split: {value: count / split.examples for value, count in split.values[name].items()}
+            for split in statistics
+            if split.values.get(name) and split.examples
+        }
+        if not shares:
+            continue
+        every = list(dict.fromkeys(value for of_values in shares.values() for value in of_values))
+        shown = every[:_MOST_DRAWN_VALUES]
+        drawn = {split: {value: share.get(value, 0.0) for value in shown} for split, share in shares.items()}
+        cut = f" The {len(shown)} most frequent of {len(every)} values." if len(shown) < len(every) else ""
+        caption = f"Distribution of “{name}”.{cut} Bars of one value should be about as long in every split."
+        figures.append(Figure(charts.label_chart(f"labels-{len(figures)}", name, drawn), caption))
+    return [Figures(figures)] if figures else []

@@ -1,0 +1,153 @@
+"""Figures of matplotlib as SVG inside a page: its fonts, its colours in light and dark, and titles to hover over.
+
+Nothing of it refers to the network: even the names of XML's namespaces are left out, which HTML does not need.
+"""
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+INK: Final = "#010101"
+MUTED: Final = "#020202"
+GRID: Final = "#030303"
+FIRST: Final = "#040404"
+SECOND: Final = "#050505"
+ON_HEAT: Final = "#060606"
+HEAT: Final = "#070707"
+
+_VARIABLES: Final = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    FIRST: "--first",
+    SECOND: "--second",
+    ON_HEAT: "--on-heat",
+    HEAT: "--heat",
+}
+"""Colours that stand for variables of the page's style, by which a chart follows the reader's light or dark scheme."""
+
+_POINTS_PER_INCH: Final = 72
+STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+"""Settings of matplotlib under which a chart is to be made, drawn and written."""
+
+_REFERENCE: Final = re.compile(r"url\(#([^)]+)\)|^#(.+)$")
+
+
+class Chart:
+    """A figure in the making, and what its parts say when the pointer rests on them."""
+
+    def __init__(self, width: int, height: int, name: str) -> None:
+        """Makes an empty figure.
+
+        Args:
+          width: In CSS pixels at its natural size.
+          height: Likewise.
+          name: Different for each chart of a page.
+        """
+        self.name = name
+        self._titles: dict[str, str] = {}
+        self.figure = Figure(
+            figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), dpi=_POINTS_PER_INCH, layout="constrained"
+        )
+        self.axes = self.figure.add_subplot()
+
+    def title_id(self, text: str) -> str:
+        """Returns the id (`gid` of an artist of matplotlib) whose part of the chart says a text."""
+        key = f"{self.name}-{len(self._titles)}"
+        self._titles[key] = text
+        return key
+
+    def svg(self, label: str) -> str:
+        """Returns the chart as an element of HTML.
+
+        Args:
+          label: What it shows, for those who cannot see it.
+        """
+        buffer = io.StringIO()
+        with mpl.rc_context({"svg.hashsalt": self.name}):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        root = ElementTree.fromstring(buffer.getvalue())
+        _drop_namespaces(root)
+        for metadata in root.findall("metadata"):
+            root.remove(metadata)
+        _add_titles(root, self._titles)
+        _keep_referenced_ids(root, self.name)
+        for attribute in ("width", "height", "version"):
+            root.attrib.pop(attribute, None)
+        root.attrib |= {"role": "img", "aria-label": label, "class": "chart"}
+        text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+        for color, variable in _VARIABLES.items():
+            text = text.replace(color, f"var({variable})")
+        return text
+
+
+def _drop_namespaces(root: ElementTree.Element) -> None:
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+
+
+def _add_titles(root: ElementTree.Element, titles: Mapping[str, str]) -> None:
+    for element in root.iter():
+        text = titles.get(element.get("id", ""))
+        if text is not None:
+            title = ElementTree.Element("title")
+            title.text = text
+            element.insert(0, title)
+
+
+def _keep_referenced_ids(root: ElementTree.Element, prefix: str) -> None:
+    """Makes ids different from those of other charts, and drops those that nothing refers to."""
+    referenced = {
+        name
+        for element in root.iter()
+        for value in element.attrib.values()
+        for match in _REFERENCE.finditer(value)
+        for name in match.groups()
+        if name
+    }
+    for element in root.iter():
+        if "id" in element.attrib and element.attrib["id"] not in referenced:
+            del element.attrib["id"]
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.attrib[name] = f"{prefix}-{value}"
+            else:
+                element.attrib[name] = _REFERENCE.sub(lambda match: _renamed(match, prefix), value)
+
+
+def _renamed(match: re.Match[str], prefix: str) -> str:
+    in_url, whole = match.groups()
+    return f"url(#{prefix}-{in_url})" if in_url else f"#{prefix}-{whole}"

@@ -1,0 +1,123 @@
+"""The first thing a report says: what came of the run, and why."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline.metric_tables import metric_value, readable_metric
+from pipeline.report.blocks import Cell, Table, Verdict
+from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.run_tables import duration
+
+_SIGNS: Final = {"min": "≥", "max": "≤", "min_change": "change ≥", "max_change": "change ≤"}
+_MISSED: Final = {"min": "below the least allowed", "max": "above the most allowed"}
+
+
+def run_verdict(record: RunRecord) -> Verdict:
+    """Returns what came of a run, with each bound of the gate."""
+    tables = [thresholds_table(record.thresholds)] if record.thresholds else []
+    if record.state in (RunState.FAILED, RunState.INTERRUPTED):
+        ended = next((node.id for node in record.nodes if node.state.value == record.state.value), None)
+        where = f" in {ended}" if ended else ""
+        return Verdict("bad", f"{record.state.capitalize()}{where}", record.error or "No reason was recorded.", tables)
+    if record.state is RunState.RUNNING:
+        return Verdict("neutral", "Running", "The run goes on; this is what is known so far.", tables)
+    if record.blessed is None:
+        return Verdict("neutral", "Complete, without a verdict", _without_gate(record), tables)
+    if record.force_blessed is not None:
+        why = f"{_missed(record.thresholds)} It was blessed all the same: {record.force_blessed}. {_pushed(record)}"
+        return Verdict("bad", "Not blessed, pushed by force", why, tables)
+    if record.blessed:
+        return Verdict("good", "Blessed", f"{_kept(record.thresholds)} {_pushed(record)}", tables)
+    return Verdict("bad", "Not blessed", f"{_missed(record.thresholds)} Nothing was pushed.", tables)
+
+
+def thresholds_table(thresholds: Sequence[ThresholdRecord]) -> Table:
+    """Returns each bound of the gate beside the value; with the baseline's where there is one."""
+    slices = [_slice(threshold) for threshold in thresholds]
+    baselines = [getattr(threshold, "baseline", None) for threshold in thresholds]
+    columns = ["bound on", *(["of"] if any(slices) else []), "verdict", "value", "bound", "margin"]
+    columns += ["baseline"] if any(value is not None for value in baselines) else []
+    rows: list[list[str | Cell]] = []
+    for threshold, of_slice, baseline in zip(thresholds, slices, baselines, strict=True):
+        row: list[str | Cell] = [readable_metric(threshold.metric)]
+        if "of" in columns:
+            row.append(of_slice or "all images")
+        row += [
+            _cell(threshold),
+            metric_value(threshold.value),
+            f"{_SIGNS.get(threshold.kind, threshold.kind)} {threshold.bound:g}",
+            _margin(threshold),
+        ]
+        if "baseline" in columns:
+            row.append("" if baseline is None else metric_value(baseline))
+        rows.append(row)
+    return Table(columns, rows, words=("of", "verdict"))
+
+
+def _cell(threshold: ThresholdRecord) -> Cell:
+    if not threshold.gated:
+        return Cell(f"too few examples ({threshold.examples}) to count", tone="neutral")
+    return Cell("passed", tone="good") if threshold.passed else Cell("not passed", tone="bad")
+
+
+def _bounded(threshold: ThresholdRecord) -> float | None:
+    """Returns the number that the bound is for."""
+    return threshold.change if threshold.kind.endswith("_change") else threshold.value
+
+
+def _slice(threshold: ThresholdRecord) -> str:
+    found = getattr(threshold, "slice", None)
+    if isinstance(found, dict):
+        return ", ".join(f"{feature} {value}" for feature, value in found.items())
+    return str(found) if found else ""
+
+
+def _margin(threshold: ThresholdRecord) -> str:
+    """Writes how far the value is on the right side of the bound."""
+    number = _bounded(threshold)
+    if number is None:
+        return ""
+    sign = 1 if threshold.kind.startswith("min") else -1
+    return f"{sign * (number - threshold.bound):+.4f}".replace("-", "−")
+
+
+def _kept(thresholds: Sequence[ThresholdRecord]) -> str:
+    count = sum(threshold.gated for threshold in thresholds)
+    bounds = {1: "its one bound", 2: "both bounds"}.get(count, f"all {count} bounds")
+    return f"The model keeps {bounds}."
+
+
+def _missed(thresholds: Sequence[ThresholdRecord]) -> str:
+    sentences = []
+    for threshold in thresholds:
+        if threshold.passed or not threshold.gated:
+            continue
+        subject = readable_metric(threshold.metric).capitalize().replace("iou", "IoU")
+        subject = f"The change of {subject}" if threshold.kind.endswith("_change") else subject
+        subject += f" of {_slice(threshold)}" if _slice(threshold) else ""
+        number = _bounded(threshold)
+        if number is None:
+            sentences.append(f"{subject} is undefined, so that its bound cannot hold.")
+            continue
+        missed = _MISSED.get(threshold.kind.removesuffix("_change"), "outside its bound of")
+        sentences.append(f"{subject} is {metric_value(number)}, {missed} {threshold.bound:g}.")
+    return " ".join(sentences)
+
+
+def _pushed(record: RunRecord) -> str:
+    if record.pushed_model is not None:
+        return f"It was pushed to {record.pushed_model}."
+    pusher = next((node for node in record.nodes if node.id == "Pusher"), None)
+    return f"Nothing was pushed: {pusher.summary.removeprefix('nothing: ')}." if pusher and pusher.summary else ""
+
+
+def _without_gate(record: RunRecord) -> str:
+    if record.metrics:
+        return "The model was evaluated, and no bound was set."
+    skipped = [node.id for node in record.nodes if node.state in (NodeState.SKIPPED, NodeState.PENDING)]
+    done = f"The run ended after {duration(record.seconds)}."
+    return (
+        f"{done} It left out {', '.join(skipped)}; nothing was evaluated."
+        if skipped
+        else f"{done} Nothing was evaluated."
+    )

@@ -1,0 +1,108 @@
+"""Which images a gallery shows, and how."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select
+from pipeline.report.score_file import ImageScore, read_scores, saved_scores
+from trainer_module.errors import PetsegError
+
+
+class Scored:
+    def __init__(self, index: int, right: int = 50) -> None:
+        self.score = ImageScore(f"{index}.jpg", index, (right, 0, 100, 0))
+        self.file_name, self.mean_iou = self.score.file_name, self.score.mean_iou
+        self.labels = ("Cat",)
+
+
+def images(rights):
+    return [Scored(index, right) for index, right in enumerate(rights)]
+
+
+def names(chosen):
+    return [image.file_name for image in chosen]
+
+
+def test_the_extremes_are_found_and_the_first_of_equals_comes_first():
+    rights = [25] * 40
+    rights[7], rights[30], rights[11], rights[12] = 0, 5, 50, 49
+    selection = select(iter(images(rights)))
+    assert names(selection.worst) == ["7.jpg", "30.jpg", *(f"{index}.jpg" for index in range(6))]
+    assert names(selection.best) == ["11.jpg", "12.jpg", "0.jpg", "1.jpg"]
+
+
+def test_the_sample_does_not_depend_on_the_model_and_is_not_the_beginning():
+    first, second = (select(iter(images(rights))) for rights in ([10] * 500, [40] * 500))
+    assert names(first.random) == names(second.random)
+    assert len(set(names(first.random))) == RANDOM_COUNT
+    assert max(int(name.removesuffix(".jpg")) for name in names(first.random)) > 100
+
+
+def test_fewer_images_than_places_are_all_shown():
+    selection = select(iter(images([10, 20, 30])))
+    assert [len(part) for part in (selection.random, selection.worst, selection.best)] == [3, 3, 3]
+    assert (WORST_COUNT, BEST_COUNT) == (8, 4)
+
+
+def test_wrong_pixels_alone_have_the_colour():
+    wrong = np.array([[True, False]])
+    pixels = np.asarray(error_image(Image.new("RGB", (2, 1), (200, 200, 200)), wrong))
+    assert pixels.tolist() == [[[255, 45, 120], [90, 90, 90]]]
+
+
+class Model:
+    def predict(self, image, name):
+        probabilities = np.zeros((4, 4, 3), np.float32)
+        probabilities[..., 2] = 1
+        return probabilities
+
+
+def encoded(image, kind):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def decoded(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2]))))
+
+
+def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
+    image = Scored(0)
+    image.image = encoded(Image.new("RGB", (640, 320), "gray"), "jpeg")
+    mask = np.full((320, 640), 10, np.uint8)
+    mask[:, 320:] = 30
+    image.mask = encoded(Image.fromarray(mask), "png")
+    row = picture_row(image, {"prediction": Model()}, (10, 20, 30))
+    assert [picture.label for picture in row.pictures] == ["image", "truth", "prediction", "errors"]
+    assert row.detail == "mean IoU 1.000 · Cat"
+    photo, truth, prediction, errors = (decoded(picture.uri) for picture in row.pictures)
+    assert photo.shape == errors.shape == (80, 160, 3)
+    assert (truth[:, :80] == 0).all()
+    assert (truth[:, 80:] == 2).all()
+    assert (prediction == 2).all()
+    assert errors[40, 20, 0] > 200 > errors[40, 140, 0]
+    two = picture_row(image, {"prediction first": Model(), "prediction second": Model()}, (10, 20, 30))
+    assert [picture.label for picture in two.pictures][2:] == [
+        "prediction first",
+        "errors first",
+        "prediction second",
+        "errors second",
+    ]
+
+
+def test_scores_are_read_back_and_a_broken_pass_leaves_none(tmp_path):
+    file = tmp_path / "scores.jsonl"
+    found = images([10, 20])
+    for _ in zip(saved_scores(iter(found), file), range(1), strict=False):
+        pass
+    assert not file.exists()
+    assert list(saved_scores(iter(found), file)) == found
+    assert read_scores(file) == {image.file_name: image.score for image in found}
+    file.write_text('{"file_name": "x"}\n')
+    with pytest.raises(PetsegError, match="is no file of image scores"):
+        read_scores(file)

@@ -1,0 +1,177 @@
+"""The page and the model card of a run."""
+
+import html.parser
+import re
+from pathlib import Path
+
+import pytest
+import report_run
+
+from pipeline.metric_tables import metric_value
+from pipeline.report.writing import write_report
+from pipeline.run_record import RunState
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Outline(html.parser.HTMLParser):
+    """Checks that elements nest, and keeps ids, links and what would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "srcset", "action", "poster", "data"):
+                self.links.append(value)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+
+
+def written(record, directory: Path) -> tuple[Outline, str, str]:
+    report = write_report(record, directory)
+    page, card = (file.read_text(encoding="utf-8") for file in (report.page, report.model_card))
+    outline = Outline()
+    outline.feed(page)
+    outline.close()
+    assert not outline.open
+    return outline, page, card
+
+
+def test_the_page_is_whole_and_fetches_nothing(record, tmp_path):
+    outline, page, _ = written(record, tmp_path)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+    assert not re.search(r"https?://|@import|url\((?!#)", page)
+    assert len(page.encode()) < 5_000_000
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+
+
+def test_the_verdict_comes_first_with_its_reason(record, tmp_path):
+    outline, _, card = written(record, tmp_path)
+    text = " ".join(" ".join(outline.text).split())
+    reason = "Accuracy is 0.7123, below the least allowed 0.85. Nothing was pushed."
+    assert text.index("Not blessed") < text.index(reason) < text.index("≥ 0.85") < text.index("Metrics")
+    assert "−0.1377" in text
+    assert f"**Not blessed.** {reason}" in card
+
+
+def test_every_number_of_the_record_is_in_page_and_model_card(record, tmp_path):
+    outline, _, card = written(record, tmp_path)
+    text = " ".join(outline.text)
+    for value in report_run.METRICS.values():
+        assert metric_value(value) in text
+        assert metric_value(value) in card
+    for found in record.slices:
+        for value in found["metrics"].values():
+            assert metric_value(value) in card
+    numbers = {float(number) for number in re.findall(r"\b0\.\d{4}\b", card)}
+    known = [
+        *filter(None, report_run.METRICS.values()),
+        *(value for s in record.slices for value in s["metrics"].values()),
+    ]
+    margins = [abs(bound.value - bound.bound) for bound in record.thresholds]
+    assert numbers <= {round(value, 4) for value in (*known, *margins)}
+
+
+def test_data_settings_and_machine_are_told(record, tmp_path):
+    outline, _, card = written(record, tmp_path)
+    text = " ".join(outline.text)
+    for words in (
+        "made_up_pets 1.2.3: 30 train, 12 test",
+        "0123456789abcdef",
+        "Made-up CPU, 2 cores",
+        "trainer.epochs",
+    ):
+        assert words in text
+        assert words in card
+    assert "Examples contain Ferret | and more." in text
+    assert r"Examples contain Ferret \| and more." in card
+    assert "1 *" in text
+    assert "11 *" not in text
+
+
+def test_slices_are_sorted_with_the_worst_first(record, tmp_path):
+    _, page, card = written(record, tmp_path)
+    assert page.index("0.4111") < page.index("0.6111")
+    assert card.index("0.4111") < card.index("0.6111")
+
+
+def test_a_baseline_and_a_slice_of_a_bound_get_their_columns(record, tmp_path):
+    for bound, of_slice, baseline in zip(record.thresholds, ({"species": "Cat"}, None), (0.70111, None), strict=True):
+        object.__setattr__(bound, "__dict__", bound.__dict__ | {"slice": of_slice, "baseline": baseline})
+    outline, _, _ = written(record, tmp_path)
+    text = " ".join(outline.text)
+    assert "species Cat" in text
+    assert "all images" in text
+    assert "0.7011" in text
+    assert "Accuracy of species Cat is 0.7123, below" in text
+
+
+def test_a_blessed_model_says_where_it_is(record, tmp_path):
+    record.blessed, record.pushed_model = True, "/serving/pets/7"
+    for bound in record.thresholds:
+        bound.passed = True
+    outline, page, _ = written(record, tmp_path)
+    assert "The model keeps both bounds. It was pushed to /serving/pets/7." in " ".join(outline.text)
+    assert 'class="verdict good"' in page
+
+
+def test_a_run_that_failed_early_says_so_in_every_section(tmp_path):
+    record = report_run.early_failure(tmp_path)
+    outline, page, card = written(record, tmp_path)
+    text = " ".join(" ".join(outline.text).split())
+    assert "Failed in TfdsExampleGen split 'train' is <empty> & gone" in text
+    assert "&lt;empty&gt; &amp; gone" in page
+    for words in (
+        "The run ended before its model was evaluated.",
+        "No predictions to show. TfdsExampleGen did not finish: it is failed.",
+        "No history of the training. Trainer did not finish: it is pending.",
+        "No statistics of the data. StatisticsGen did not finish: it is pending.",
+        "The run ended before its data was read.",
+        "not recorded",
+    ):
+        assert words in text
+    assert "The run ended before its model was evaluated." in card
+
+
+def test_a_run_without_components_or_settings_has_a_report(tmp_path):
+    record = report_run.early_failure(tmp_path)
+    record.nodes, record.settings, record.state = [], {}, RunState.INTERRUPTED
+    outline, _, _ = written(record, tmp_path)
+    assert "The run ended before its first component." in " ".join(outline.text)
+
+
+def test_a_run_that_does_not_say_its_evaluated_split_has_a_report(record, tmp_path):
+    del record.settings["evaluation"]
+    outline, _, card = written(record, tmp_path)
+    assert "On the evaluated split." in " ".join(outline.text)
+    assert "images like those of the evaluated split" in card
+
+
+def test_a_place_that_cannot_be_written_to_is_named(record, tmp_path):
+    from trainer_module.errors import PetsegError
+
+    (tmp_path / "file").touch()
+    with pytest.raises(PetsegError, match=r"cannot write the report .*name another --output"):
+        write_report(record, tmp_path, tmp_path / "file" / "report.html")

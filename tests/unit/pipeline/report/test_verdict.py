@@ -1,0 +1,41 @@
+"""What a report says first of a gate with a baseline, slices and force."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config_loading import load_config
+from pipeline.report.verdict import run_verdict
+from pipeline.run_record import RunRecord, RunState, ThresholdRecord
+
+CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
+FEW = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.1, "slice": {"label": "Bengal"}, "examples": 2}
+
+
+@pytest.fixture
+def record():
+    record = RunRecord.begin("20260101-000000-000000", load_config(), Path("run.log"))
+    record.state, record.blessed = RunState.COMPLETE, False
+    record.thresholds = [
+        ThresholdRecord(**CHANGE, passed=False),
+        ThresholdRecord(**FEW, passed=False, gated=False),
+    ]
+    return record
+
+
+def test_a_change_is_measured_against_its_bound_and_small_slices_are_no_reason(record):
+    verdict = run_verdict(record)
+    assert verdict.headline == "Not blessed"
+    assert verdict.reason == ("The change of Mean IoU is -0.0500, below the least allowed -0.01. Nothing was pushed.")
+    [table] = verdict.blocks
+    change, few = ([getattr(cell, "text", cell) for cell in row] for row in table.rows)
+    assert {"not passed", "change ≥ -0.01", "−0.0400", "0.7500"} <= set(change)
+    assert "too few examples (2) to count" in few
+
+
+def test_force_is_said_with_its_reason_and_what_was_missed(record):
+    record.force_blessed, record.pushed_model = "the old one leaks", "/serving/18"
+    verdict = run_verdict(record)
+    assert (verdict.tone, verdict.headline) == ("bad", "Not blessed, pushed by force")
+    assert verdict.reason.startswith("The change of Mean IoU is -0.0500, below")
+    assert verdict.reason.endswith("blessed all the same: the old one leaks. It was pushed to /serving/18.")
