@@ -1,5 +1,6 @@
 """What the runs of a package on this machine have in common, whatever stands for its pods."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.kubeflow.compatibility import check_compiled_by_this_code
@@ -12,36 +13,38 @@ from pipeline.run_record import RunRecord
 from pipeline.run_store import RunFiles, RunStore
 
 
+@dataclass(frozen=True)
+class CheckedPackage:
+    """A package that can be run here, and how."""
+
+    package: Package
+    tasks: list[Task]
+    """In the order in which they run."""
+
+    values: dict[str, Any]
+    """Of all runtime parameters."""
+
+    request: DryRunRequest
+
+
 class PackageRun(RecordedRun):
     """One run of a package."""
 
-    def __init__(
-        self,
-        package: Package,
-        tasks: list[Task],
-        values: dict[str, Any],
-        request: DryRunRequest,
-        store: RunStore,
-        run_id: str,
-        files: RunFiles,
-    ) -> None:
+    def __init__(self, checked: CheckedPackage, store: RunStore, run_id: str, files: RunFiles) -> None:
         """Constructs the run.
 
         Args:
-          package: What to run.
-          tasks: Its tasks, in the order in which they run.
-          values: Runtime parameters, all of them.
-          request: How to run it.
+          checked: What to run.
           store: Where the run is recorded.
           run_id: Its id there.
           files: Its own files there.
         """
-        record = new_record(package, values, run_id, files.log)
-        super().__init__(store, files, record, show_on_stderr=request.show_on_stderr)
-        self._package = package
-        self._tasks = tasks
-        self._values = values
-        self._request = request
+        record = new_record(checked.package, checked.values, run_id, files.log)
+        super().__init__(store, files, record, show_on_stderr=checked.request.show_on_stderr)
+        self._package = checked.package
+        self._tasks = checked.tasks
+        self._values = checked.values
+        self._request = checked.request
 
 
 def record_package_run(kind: type[PackageRun], package: Package, request: DryRunRequest) -> RunRecord:
@@ -53,6 +56,5 @@ def record_package_run(kind: type[PackageRun], package: Package, request: DryRun
     """
     store = RunStore(request.root)
     check_compiled_by_this_code(package.pipeline_spec)
-    tasks = parse_tasks(package)
-    values = runtime_values(package, request.parameters)
-    return record_run(store, lambda run_id, files: kind(package, tasks, values, request, store, run_id, files))
+    checked = CheckedPackage(package, parse_tasks(package), runtime_values(package, request.parameters), request)
+    return record_run(store, lambda run_id, files: kind(checked, store, run_id, files))

@@ -26,7 +26,7 @@ from pipeline.kubeflow.dry_run.launcher import Launcher, Output
 from pipeline.kubeflow.dry_run.metadata import Metadata
 from pipeline.kubeflow.dry_run.mounts import check_directory
 from pipeline.kubeflow.dry_run.object_store import ObjectStore
-from pipeline.kubeflow.dry_run.package_run import PackageRun, record_package_run
+from pipeline.kubeflow.dry_run.package_run import CheckedPackage, PackageRun, record_package_run
 from pipeline.kubeflow.dry_run.pod import PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.pod_end import PodFailedError
 from pipeline.kubeflow.dry_run.request import DryRunRequest
@@ -57,17 +57,8 @@ def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
 class _DryRun(PackageRun):
     """One run of a package; it stands for the server, and for the driver of each task."""
 
-    def __init__(
-        self,
-        package: Package,
-        tasks: list[Task],
-        values: dict[str, Any],
-        request: DryRunRequest,
-        store: RunStore,
-        run_id: str,
-        files: RunFiles,
-    ) -> None:
-        super().__init__(package, tasks, values, request, store, run_id, files)
+    def __init__(self, checked: CheckedPackage, store: RunStore, run_id: str, files: RunFiles) -> None:
+        super().__init__(checked, store, run_id, files)
         self._objects = ObjectStore(store.root / "object_store")
         self._process = PodProcess(files.log)
         self._upstream = Upstream({}, {})
