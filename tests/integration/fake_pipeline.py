@@ -11,7 +11,7 @@ from pathlib import Path
 from tfx import v1 as tfx
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types.standard_artifacts import Examples, Model, ModelEvaluation, PushedModel
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
 from pipeline.config import Config
 from trainer_module.errors import DataError
@@ -50,7 +50,10 @@ def Trainer(  # noqa: N802
 
 @component
 def Evaluator(  # noqa: N802
-    model_run: InputArtifact[Model], evaluation: OutputArtifact[ModelEvaluation], min_accuracy: Parameter[float]
+    model_run: InputArtifact[Model],
+    evaluation: OutputArtifact[ModelEvaluation],
+    blessing: OutputArtifact[ModelBlessing],
+    min_accuracy: Parameter[float],
 ) -> None:
     assert (Path(model_run.uri) / "history.json").is_file()
     (Path(evaluation.uri) / "min_accuracy").write_text(str(min_accuracy))

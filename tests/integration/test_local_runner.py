@@ -19,7 +19,7 @@ from tfx.orchestration.portable.input_resolution import exceptions
 
 from pipeline.config_loading import load_config
 from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import NodeState, RunRecord, RunState
+from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
 from pipeline.run_store import RunStore
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -46,11 +46,10 @@ def _evaluation(monkeypatch):
     def read_evaluation(uri):
         bound = float((Path(uri) / "min_accuracy").read_text())
         passed = METRICS["accuracy"] >= bound
-        threshold = {"metric": "accuracy", "kind": "min", "bound": bound, "value": 0.75, "passed": passed}
+        threshold = ThresholdRecord(metric="accuracy", kind="min", bound=bound, value=0.75, passed=passed)
         by_species = {"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}
-        return SimpleNamespace(
-            metrics=METRICS, slices=[by_species], distributions={}, thresholds=[threshold], blessed=passed
-        )
+        verdict = SimpleNamespace(bounds=[threshold], passed=passed)
+        return SimpleNamespace(metrics=METRICS, slices=[by_species], distributions={}, verdict=verdict)
 
     monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation))
 
