@@ -80,11 +80,51 @@ class DataConfig(Section):
         return self
 
 
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class AugmentationConfig(Section):
+    """Random changes of the training images, masks along with them. The defaults change nothing."""
+
+    horizontal_flip: bool = False
+    """Mirror every second image."""
+
+    scale: tuple[Positive, Positive] = (1.0, 1.0)
+    """Least and greatest zoom, drawn evenly on a logarithmic scale: above 1 crops, below 1 shrinks the image, whose
+    surroundings are then its own reflection."""
+
+    translation: Fraction = 0.0
+    """Greatest shift to any side, as a share of the image's side."""
+
+    rotation: float = Field(0.0, ge=0, le=180)
+    """Greatest angle to either side, in degrees."""
+
+    brightness: Fraction = 0.0
+    """Greatest change of brightness, as a share of the range of pixels."""
+
+    contrast: Fraction = 0.0
+    """Greatest change of contrast around the image's mean, as a share."""
+
+    saturation: Fraction = 0.0
+    """Greatest change of saturation, as a share."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        least, greatest = self.scale
+        if least > greatest:
+            raise ValueError(f"scale goes from {least} to {greatest}; put the least first")
+        return self
+
+
 class TrainerConfig(Section):
     """The network and how it is trained."""
 
     model: Literal["blog"] = "blog"
     """Variant of the U-Net."""
+
+    warm_start: str | None = None
+    """Weights to start from: `served`, the newest pushed model, or a directory that holds a model of petseg."""
 
     epochs: int = Field(10, ge=1)
     steps_per_epoch: int | None = Field(None, ge=1)
@@ -93,20 +133,63 @@ class TrainerConfig(Section):
     batch_size: int = Field(64, ge=1)
     """Examples in a batch, on all GPUs and workers together; each takes an equal share."""
 
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+    loss: Literal["cross_entropy", "dice", "cross_entropy_dice"] = "cross_entropy"
+    """Cross-entropy, Dice loss (Milletari et al. 2016, https://arxiv.org/abs/1606.04797), or their sum."""
+
+    class_weights: Literal["balanced"] | tuple[Positive, ...] | None = None
+    """Weight of the pixels of each class in the cross-entropy, in the order of `data.class_names`. `balanced`: inverse
+    to the share of each class in the training split. None: all alike."""
+
+    label_smoothing: Fraction = 0.0
+    """Share of each pixel's label that is spread over all classes (Szegedy et al. 2016)."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum of 0.9."""
+
+    learning_rate: Positive = 1e-3
+    """The greatest of the schedule. It is not scaled with the number of GPUs, because the batch is not."""
+
+    learning_rate_schedule: Literal["constant", "cosine"] = "constant"
+    """`cosine` falls to 0 at the last step (Loshchilov and Hutter 2017)."""
+
+    warmup_epochs: float = Field(0.0, ge=0)
+    """Epochs, or part of one, in which the learning rate rises from 0."""
+
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled (AdamW's), for every optimizer; kernels only, not biases and normalization."""
+
+    gradient_clip_norm: Positive | None = None
+    """Gradients are scaled down to this norm over all weights together. None: they are not."""
+
+    weight_averaging: Fraction | None = None
+    """Momentum of the exponential moving average of the weights over steps, which is then what is validated and
+    exported. None: the weights themselves."""
+
+    early_stopping_patience: int | None = Field(None, ge=1)
+    """Stop after this many epochs without a higher mean IoU on the `eval` split. None: train all epochs."""
+
+    best_weights: bool = False
+    """Export the weights of the epoch with the highest mean IoU on the `eval` split, not those of the last."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of weights, shuffling and augmentation: two runs on CPU with the same seed are equal."""
+
     gpus: int | None = Field(None, ge=0)
     """GPUs of each machine to train on. None: all that TensorFlow sees; 0: the CPU."""
 
-    learning_rate: float = Field(1e-3, gt=0)
-    """Of Adam (Kingma and Ba 2015). It is not scaled with the number of GPUs, because the batch is not."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What the layers compute in; weights, logits and loss stay float32. Mixed precision pays on GPUs."""
 
-    early_stopping_patience: int | None = Field(None, ge=1)
-    """Stop after this many epochs without a lower loss on the `eval` split. None: train all epochs."""
+    xla: bool = False
+    """Compile the training step with XLA (one replica only)."""
 
-    best_weights: bool = False
-    """Export the weights of the epoch with the lowest loss on the `eval` split, not those of the last."""
+    steps_per_execution: int = Field(1, ge=1)
+    """Steps that run without a return to Python, which pays where a step takes a few milliseconds, as on GPUs."""
 
-    seed: int = Field(0, ge=0, lt=2**31)
-    """Of weights and shuffling: two runs on CPU with the same seed are equal."""
+    sample_epochs: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 10)
+    """Epochs after which predictions of a few `eval` images are kept, beside the last: 0 is before training."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -115,4 +198,6 @@ class TrainerConfig(Section):
                 f"batch_size is {self.batch_size}, the batch of all GPUs together, and gpus is {self.gpus}: each GPU "
                 "needs an equal share; set batch_size to a multiple"
             )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs is {self.warmup_epochs:g}, but there are only {self.epochs} epochs")
         return self
