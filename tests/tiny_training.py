@@ -35,7 +35,7 @@ STEPS = 3
 DATA = DataConfig(image_size=16, normalization="standardize")
 
 
-def tiny_network(image_size: int, num_classes: int) -> keras.Model:
+def tiny_network(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
     """Has moving averages and random generators, whose states a checkpoint must hold."""
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
@@ -43,7 +43,7 @@ def tiny_network(image_size: int, num_classes: int) -> keras.Model:
     return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(dropped), name="tiny")
 
 
-def plain_network(image_size: int, num_classes: int) -> keras.Model:
+def plain_network(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
     """Has nothing that depends on which examples share a replica."""
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
@@ -137,7 +137,7 @@ if __name__ == "__main__":
     if devices:
         _mirror_over_devices(int(devices))
     is_shared = devices or "TF_CONFIG" in os.environ
-    unet.MODELS["blog"] = plain_network if is_shared else tiny_network
+    unet.MODELS["unet"] = plain_network if is_shared else tiny_network
     resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
     if len(sys.argv) > 3:
         _die_at(sys.argv[3], int(sys.argv[4]))

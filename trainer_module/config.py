@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-IMAGE_SIZES: Final = {"blog": (48, 8)}
+IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -120,8 +120,8 @@ class AugmentationConfig(Section):
 class TrainerConfig(Section):
     """The network and how it is trained."""
 
-    model: Literal["blog"] = "blog"
-    """Variant of the U-Net."""
+    model: Literal["unet", "blog", "blog_bn", "paper"] = "unet"
+    """Variant of the U-Net: ours, the blog's as published or with batch normalization, or that of the 2015 paper."""
 
     warm_start: str | None = None
     """Weights to start from: `served`, the newest pushed model, or a directory that holds a model of petseg."""

@@ -77,7 +77,12 @@ class _Training:
         keras.utils.set_random_seed(config.seed)
         steps = self._steps_per_epoch()
         with self._strategy.scope():
-            network = build_model(config.model, data.image_size, data.num_classes)
+            network = build_model(
+                config.model,
+                data.image_size,
+                data.num_classes,
+                synchronized=self._strategy.num_replicas_in_sync > 1,
+            )
         model = TrainedModel(network, self._strategy, config.learning_rate)
         with self._strategy.scope():
             state = TrainingState(model)

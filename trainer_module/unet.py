@@ -1,76 +1,157 @@
-"""The U-Net (Ronneberger, Fischer and Brox 2015, https://arxiv.org/abs/1505.04597) in plain Keras 3 layers.
+"""U-Nets in plain Keras 3 layers: images in, logits of the same resolution out.
 
-Variants are named in `MODELS`; every one maps normalized images to logits at the same resolution.
+`unet` is ours and `paper` is Ronneberger, Fischer and Brox 2015 (https://arxiv.org/abs/1505.04597); both are the figure
+of that paper, drawn by one builder with blocks of their own. `blog` and `blog_bn` are in `trainer_module.blog_unet`.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import keras
 from keras import layers
 
+from trainer_module.blog_unet import blog_unet
 from trainer_module.errors import ConfigError
 
+Block = Callable[[keras.KerasTensor, int], keras.KerasTensor]
+"""From maps [batch, height, width, channels] and a number of filters to maps of so many channels."""
 
-def build_model(name: str, image_size: int, num_classes: int) -> keras.Model:
+UNET_FILTERS: Final = (48, 96, 192, 256)
+_EDGE_FILTERS: Final = 16
+_DEEP_FROM_FILTERS: Final = 192
+"""Levels of so many filters have two residual blocks on the way down: they are cheap, and see the whole animal."""
+
+PAPER_FILTERS: Final = (64, 128, 256, 512, 1024)
+
+
+def build_model(name: str, image_size: int, num_classes: int, *, synchronized: bool = False) -> keras.Model:
     """Builds a variant.
 
     Args:
       name: A key of `MODELS`.
       image_size: Side of the square input, in pixels.
       num_classes: Number of classes.
+      synchronized: Whether batch normalization is over the replicas of a distribution strategy together.
 
     Returns:
       A model from float32 [batch, image_size, image_size, 3] to float32 logits
       [batch, image_size, image_size, num_classes].
 
     Raises:
-      ConfigError: The variant is unknown, or cannot take the image size.
+      ConfigError: The variant is unknown.
     """
     if name not in MODELS:
         raise ConfigError(f"trainer.model: there is no {name!r}; there are {', '.join(MODELS)}")
-    return MODELS[name](image_size, num_classes)
+    return MODELS[name](image_size, num_classes, synchronized)
 
 
-def _conv(filters: int, padding: str = "valid") -> layers.Layer:
-    return layers.Conv2D(filters, 3, padding=padding, activation="relu")
+def u_shape(
+    x: keras.KerasTensor, filters: Sequence[int], encode: Block, upsample: Block, decode: Block
+) -> keras.KerasTensor:
+    """Draws the paper's figure 1: down to the bottleneck, and up again past what was seen on the way.
 
+    Args:
+      x: Maps [batch, height, width, channels]; height and width divide by 2 to the number of levels less one.
+      filters: Channels of each level, from the full resolution down.
+      encode: What happens at each level on the way down, bottleneck included.
+      upsample: Doubles height and width.
+      decode: What happens at each level on the way up, to the upsampled maps joined with the encoder's.
 
-def _transposed_conv(filters: int, padding: str = "valid") -> layers.Layer:
-    return layers.Conv2DTranspose(filters, 3, padding=padding, activation="relu")
-
-
-def blog_model(image_size: int, num_classes: int) -> keras.Model:
-    """Builds the network of the blog post, exactly: 5,460,163 parameters for three classes at any size.
-
-    Unpadded convolutions shrink the encoder's maps and transposed ones grow the decoder's back to the same sizes. The
-    logits pass a ReLU, as published. Shapes in the comments are those of image_size 128.
+    Returns:
+      Maps [batch, height, width, filters[0]].
     """
+    skips = []
+    for count in filters[:-1]:
+        skips.append(encode(x, count))
+        x = layers.MaxPooling2D()(skips[-1])
+    x = encode(x, filters[-1])
+    for count, skip in zip(reversed(filters[:-1]), reversed(skips), strict=True):
+        x = decode(layers.Concatenate()([upsample(x, count), skip]), count)
+    return x
+
+
+def unet(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
+    """Builds our U-Net: a third of the multiply-adds of the blog's network with as many parameters.
+
+    The U works at half the resolution, where an equal convolution costs a quarter; residual blocks (He et al. 2016,
+    https://arxiv.org/abs/1512.03385) with batch normalization (Ioffe and Szegedy 2015) train in few epochs; bilinear
+    upsampling has no checkerboard. A thin convolution of the image itself joins again before the logits, for the edges.
+    What each of these is worth stands in docs/training.md.
+
+    Args:
+      image_size: Side of the square input, in pixels: a multiple of 16 from 32 on.
+      num_classes: Number of classes.
+      synchronized: Whether batch normalization is over all replicas.
+    """
+    normalize = functools.partial(layers.BatchNormalization, momentum=0.9, synchronized=synchronized)
+
+    def conv(x: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+        convolution = layers.Conv2D(
+            filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+        )
+        return normalize()(convolution(x))
+
+    def residual(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        shortcut = x if x.shape[-1] == filters else conv(x, filters, 1)
+        change = conv(layers.ReLU()(conv(x, filters)), filters)
+        return layers.ReLU()(layers.Add()([shortcut, change]))
+
+    def encode(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        for _ in range(2 if filters >= _DEEP_FROM_FILTERS else 1):
+            x = residual(x, filters)
+        return x
+
+    def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        return layers.UpSampling2D(interpolation="bilinear")(layers.ReLU()(conv(x, filters, 1)))
+
     image = keras.Input((image_size, image_size, 3), name="image")
-
-    x = _conv(64)(image)  # 126
-    skip_64 = _conv(64)(x)  # 124
-    x = layers.MaxPooling2D()(skip_64)  # 62
-    x = _conv(128)(x)  # 60
-    skip_128 = _conv(128, "same")(x)  # 60
-    x = layers.MaxPooling2D()(skip_128)  # 30
-    x = _conv(256)(x)  # 28
-    skip_256 = _conv(256)(x)  # 26
-    x = layers.MaxPooling2D()(skip_256)  # 13
-
-    bottleneck = _conv(512)(x)  # 11
-
-    x = _transposed_conv(256)(bottleneck)  # 13
-    x = layers.Concatenate()([layers.UpSampling2D()(x), skip_256])  # 26
-    x = _transposed_conv(256)(x)  # 28
-    x = _transposed_conv(128)(x)  # 30
-    x = layers.Concatenate()([layers.UpSampling2D()(x), skip_128])  # 60
-    x = _transposed_conv(128, "same")(x)  # 60
-    x = _transposed_conv(64)(x)  # 62
-    x = layers.Concatenate()([layers.UpSampling2D()(x), skip_64])  # 124
-    x = _transposed_conv(64)(x)  # 126
-    x = _transposed_conv(64)(x)  # 128
-    logits = layers.Conv2D(num_classes, 1, activation="relu", name="logits")(x)
-    return keras.Model(image, logits, name="blog")
+    edges = layers.ReLU()(conv(image, _EDGE_FILTERS))
+    x = layers.ReLU()(conv(edges, UNET_FILTERS[0], strides=2))
+    x = u_shape(x, UNET_FILTERS, encode, upsample, residual)
+    x = layers.Concatenate()([upsample(x, _EDGE_FILTERS), edges])
+    x = layers.ReLU()(conv(x, 2 * _EDGE_FILTERS))
+    logits = layers.Conv2D(num_classes, 1, name="logits")(x)
+    return keras.Model(image, logits, name="unet")
 
 
-MODELS: dict[str, Callable[[int, int], keras.Model]] = {"blog": blog_model}
+def paper_unet(image_size: int, num_classes: int) -> keras.Model:
+    """Builds the network of Ronneberger et al. 2015: 31,031,875 parameters for three classes and colour images.
+
+    Two differences: convolutions are padded, so that the logits have the resolution of the image (the paper predicts
+    the inner part of a larger tile), and the image has three channels.
+
+    Args:
+      image_size: Side of the square input, in pixels: a multiple of 16 from 32 on.
+      num_classes: Number of classes.
+    """
+
+    def two_convs(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+        return x
+
+    def encode(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        x = two_convs(x, filters)
+        return layers.Dropout(0.5)(x) if filters == PAPER_FILTERS[-1] else x
+
+    def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        return layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer="he_normal")(x)
+
+    image = keras.Input((image_size, image_size, 3), name="image")
+    x = u_shape(image, PAPER_FILTERS, encode, upsample, two_convs)
+    logits = layers.Conv2D(num_classes, 1, name="logits")(x)
+    return keras.Model(image, logits, name="paper")
+
+
+def _blog_bn(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
+    return blog_unet(image_size, num_classes, normalized=True, synchronized=synchronized)
+
+
+MODELS: Final[dict[str, Callable[[int, int, bool], keras.Model]]] = {
+    "unet": unet,
+    "blog": lambda image_size, num_classes, _: blog_unet(image_size, num_classes),
+    "blog_bn": _blog_bn,
+    "paper": lambda image_size, num_classes, _: paper_unet(image_size, num_classes),
+}
+"""Builders by the names that `trainer.model` takes; the last argument is `synchronized`, for those that normalize."""

@@ -25,7 +25,7 @@ BETTER = ("trainer.learning_rate=0.01", "trainer.epochs=5")
 REASON = "the served one leaks"
 
 
-def _network(image_size: int, num_classes: int) -> keras.Model:
+def _network(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(image)
     return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(hidden), name="two_layers")
@@ -58,7 +58,7 @@ class Workplace:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "blog", _network)
+        patch.setitem(unet.MODELS, "unet", _network)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
 
 

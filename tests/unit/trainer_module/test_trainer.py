@@ -21,7 +21,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 def unbroken(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
         trainer.run_fn(fn_args(data, output))
     return result(output)
 
