@@ -200,4 +200,14 @@ class TrainerConfig(Section):
             )
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs is {self.warmup_epochs:g}, but there are only {self.epochs} epochs")
+        if self.optimizer == "adamw" and not self.weight_decay:
+            raise ValueError(
+                "optimizer is 'adamw', which is Adam with weight decay, and weight_decay is 0; set weight_decay, as to "
+                "0.004, or optimizer to 'adam'"
+            )
+        if self.loss == "dice" and self.class_weights is not None:
+            raise ValueError(
+                "class_weights weigh the cross-entropy, and loss is 'dice', which has none; set loss to "
+                "'cross_entropy_dice', or class_weights to none"
+            )
         return self

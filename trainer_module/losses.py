@@ -1,12 +1,108 @@
-"""The loss, in one place for training and for the exported evaluation signature."""
+"""The losses to train with, and the one that every model is evaluated with.
+
+Each is a mean over examples of what an example loses alone, so it does not depend on how replicas share a batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from trainer_module.config import TrainerConfig
 
 
-def training_loss() -> keras.Loss:
-    """Returns the mean over all pixels of the cross-entropy -log p(true class), in nats, from logits."""
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy from logits with weighted classes and smoothed labels, in nats.
+
+    The mean over pixels of -w_t Σ_c g_c log p_c, with t the true class, w its weight, p the probabilities, and labels
+    g_c = (1 - ε) [c = t] + ε / C (Szegedy et al. 2016, equation 7; ε 0 leaves -w_t log p_t).
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__(name="cross_entropy")
+        self._class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self._label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Maps class ids [batch, …] and logits [batch, …, classes] to the loss of each pixel, [batch, …]."""
+        labels = _smoothed(y_true, y_pred, self._label_smoothing)
+        loss = ops.categorical_crossentropy(labels, y_pred, from_logits=True)
+        if self._class_weights is None:
+            return loss
+        return loss * ops.take(ops.convert_to_tensor(self._class_weights, y_pred.dtype), ops.cast(y_true, "int32"))
+
+
+class Dice(keras.losses.Loss):
+    """Dice loss (Milletari et al. 2016, https://arxiv.org/abs/1606.04797) from logits, in [0, 1].
+
+    Of each example 1 - D, with D the mean of 2 Σ p g / (Σ p² + Σ g²) over the classes that its mask holds; p are the
+    probabilities and g the labels of a class, sums are over pixels. A class that the mask lacks has no true pixel whose
+    overlap could grow; its false ones count against the classes that they belong to.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__(name="dice")
+        self._label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Maps class ids [batch, height, width] and logits [batch, height, width, classes] to a loss [batch]."""
+        pixels = (1, 2)
+        probabilities = ops.softmax(y_pred, axis=-1)
+        labels = _smoothed(y_true, y_pred, self._label_smoothing)
+        overlap = 2 * ops.sum(probabilities * labels, pixels)
+        dice = overlap / (ops.sum(ops.square(probabilities), pixels) + ops.sum(ops.square(labels), pixels))
+        is_present = ops.cast(ops.any(_smoothed(y_true, y_pred, 0.0) > 0, pixels), dice.dtype)
+        return 1 - ops.sum(dice * is_present, axis=-1) / ops.sum(is_present, axis=-1)
+
+
+class CrossEntropyDice(keras.losses.Loss):
+    """The sum of `CrossEntropy` and `Dice`."""
+
+    def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__(name="cross_entropy_dice")
+        self._cross_entropy = CrossEntropy(class_weights, label_smoothing)
+        self._dice = Dice(label_smoothing)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Maps class ids [batch, height, width] and logits [batch, height, width, classes] to a loss [batch]."""
+        return ops.mean(self._cross_entropy.call(y_true, y_pred), (1, 2)) + self._dice.call(y_true, y_pred)
+
+
+def training_loss(config: TrainerConfig, class_weights: Sequence[float] | None = None) -> keras.losses.Loss:
+    """Returns the loss to train with.
+
+    Args:
+      config: Names it.
+      class_weights: Weight of the pixels of each class in the cross-entropy; None: all alike.
+    """
+    if config.loss == "dice":
+        return Dice(config.label_smoothing)
+    if config.loss == "cross_entropy_dice":
+        return CrossEntropyDice(class_weights, config.label_smoothing)
+    if class_weights is None and not config.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # the same, without one-hot labels
+    return CrossEntropy(class_weights, config.label_smoothing)
+
+
+def balanced_weights(class_pixels: NDArray[np.integer]) -> list[float]:
+    """Returns a weight of each class inverse to its share of the pixels; the mean over all pixels is 1.
+
+    Args:
+      class_pixels: [num_classes] pixels of each class, none of them 0.
+    """
+    counts = class_pixels.astype(np.float64)
+    return [float(weight) for weight in counts.sum() / (len(counts) * counts)]
+
+
+def _smoothed(class_ids: Any, logits: Any, label_smoothing: float) -> Any:
+    """Returns the share of each class in each pixel's label, [batch, …, classes]."""
+    num_classes = logits.shape[-1]
+    labels = ops.one_hot(ops.cast(class_ids, "int32"), num_classes, dtype=logits.dtype)
+    return labels if not label_smoothing else labels * (1 - label_smoothing) + label_smoothing / num_classes
 
 
 def example_loss(class_ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,8 @@
 """From encoded images and masks to what the network reads: the one path of training, evaluation and serving.
 
 `preprocessing_fn` is what Transform traces into the transform graph; `decode_image_xf`, `decode_mask_xf` and
-`normalize`
-take its results further inside tf.data and inside the exported signatures. Pixels travel as uint8 between the two,
-because a float image takes four times the space and reads at half the speed.
+`normalize` take its results further inside tf.data and inside the exported signatures. Pixels travel as uint8 between
+the two, because a float image takes four times the space and reads at half the speed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -106,8 +105,15 @@ def normalize(image: tf.Tensor, offset: tf.Tensor, scale: tf.Tensor) -> tf.Tenso
     """Returns (image - offset) · scale in float32, channel by channel.
 
     Args:
-      image: uint8 [batch, height, width, 3].
+      image: uint8 or float32 [batch, height, width, 3], pixels from 0 to 255.
       offset: float32 [batch, 3], from the transform graph.
       scale: float32 [batch, 3], from the transform graph.
     """
-    return (tf.cast(image, tf.float32) - offset[:, tf.newaxis, tf.newaxis]) * scale[:, tf.newaxis, tf.newaxis]
+    _, height, width, channels = image.shape
+
+    def of_row(values: tf.Tensor) -> tf.Tensor:
+        return tf.tile(values, (1, width))[:, tf.newaxis]
+
+    # Row by row: TensorFlow broadcasts over an axis of three numbers at a quarter of the speed.
+    rows = tf.reshape(tf.cast(image, tf.float32), (-1, height, width * channels))
+    return tf.reshape((rows - of_row(offset)) * of_row(scale), (-1, height, width, channels))

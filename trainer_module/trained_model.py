@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer_module.losses import training_loss
+from trainer_module.weight_averaging import AveragedNetwork
 
 
 class TrainedModel(keras.Model):
@@ -24,25 +24,46 @@ class TrainedModel(keras.Model):
     To be created outside of the strategy's scope, inside of which the network was: else Keras draws a batch ahead.
     """
 
-    def __init__(self, network: keras.Model, strategy: tf.distribute.Strategy, learning_rate: float) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        strategy: tf.distribute.Strategy,
+        optimizer: keras.optimizers.Optimizer,
+        loss: keras.losses.Loss,
+        averaging_momentum: float | None = None,
+    ) -> None:
+        """Compiles the network.
+
+        Args:
+          network: Maps images to logits; made in the strategy's scope, as the optimizer was.
+          strategy: Over which replicas it is spread.
+          optimizer: To train with.
+          loss: To train with.
+          averaging_momentum: Of the average of the weights that is validated; None: the weights themselves are.
+        """
         super().__init__(name=network.name)
         self.network = network
+        self.evaluated_network = network
         self._num_replicas = strategy.num_replicas_in_sync
         self._averages_logs = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         with strategy.scope():
             self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-            optimizer = keras.optimizers.Adam(learning_rate)
+            self.mean_iou = keras.metrics.MeanIoU(network.output_shape[-1], name="mean_iou", sparse_y_pred=False)
+            self._average = None if averaging_momentum is None else AveragedNetwork(network, averaging_momentum)
+            if self._average is not None:
+                self.evaluated_network = self._average.network
             # Keras turns XLA off with replicas only if it was made in their scope.
-            self.compile(optimizer, training_loss(), jit_compile="auto" if self._num_replicas == 1 else False)
+            self.compile(optimizer, loss, jit_compile="auto" if self._num_replicas == 1 else False)
             optimizer.build(network.trainable_variables)
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Maps float32 [batch, image_size, image_size, 3] to the network's logits."""
+        """Maps float32 [batch, image_size, image_size, 3] to logits: of the average, where there is one, but for training."""
+        network = self.network if training else self.evaluated_network
         if self._num_replicas == 1:
-            return self.network(images, training=training)
+            return network(images, training=training)
         count = tf.shape(images)[0]
         padded = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
-        return self.network(padded, training=training)[:count]
+        return network(padded, training=training)[:count]
 
     def count_params(self) -> int:
         """Returns the network's, also before the first step."""
@@ -56,13 +77,17 @@ class TrainedModel(keras.Model):
         return loss if self._num_replicas == 1 else tf.where(tf.shape(y)[0] > 0, loss, tf.zeros_like(loss))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
-        """Adds a batch to the running accuracy; returns loss and accuracy of the epoch so far."""
+        """Adds a batch to the running counts; returns loss, accuracy and mean IoU of the epoch so far."""
         self.accuracy.update_state(y, y_pred)
+        self.mean_iou.update_state(y, y_pred)
         return self.get_metrics_result()
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Trains on the replica's share of a batch."""
-        return self._as_logs(super().train_step(data))
+        results = super().train_step(data)
+        if self._average is not None:
+            self._average.update(self.optimizer.iterations)
+        return self._as_logs(results)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluates the replica's share of a batch."""

@@ -11,9 +11,11 @@ from tfx.components.trainer import fn_args_utils
 
 from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
-from trainer_module.dataset import count_examples, eval_dataset, train_dataset
+from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, train_dataset
 from trainer_module.distribution import Cluster, check_agreement, check_batch_size, choose_strategy
 from trainer_module.errors import DataError
+from trainer_module.losses import balanced_weights, training_loss
+from trainer_module.optimization import build_optimizer
 from trainer_module.resumption import Resumption, TrainingState
 from trainer_module.signatures import export_model
 from trainer_module.termination import Termination, checkpoint_on_termination
@@ -36,7 +38,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
     Leaves behind:
       `serving_model_dir`: the SavedModel that `trainer_module.signatures` describes.
-      `model_run_dir`/history.json: parameters of the network, and loss and accuracy of each epoch on both splits.
+      `model_run_dir`/history.json: parameters of the network, and loss, accuracy and mean IoU of each epoch on both
+        splits.
 
     Raises:
       ConfigError: The devices or workers are not what the settings say.
@@ -67,6 +70,7 @@ class _Training:
         self._config = config
         self._cluster = cluster
         self._strategy = strategy
+        self._num_examples = 0
         self._data = DataConfig.model_validate(fn_args.custom_config["data"])
         self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
         self._store = CheckpointStore.from_environment(_determinants(fn_args))
@@ -83,7 +87,9 @@ class _Training:
                 data.num_classes,
                 synchronized=self._strategy.num_replicas_in_sync > 1,
             )
-        model = TrainedModel(network, self._strategy, config.learning_rate)
+            optimizer = build_optimizer(config, network, steps)
+        loss = training_loss(config, self._class_weights())
+        model = TrainedModel(network, self._strategy, optimizer, loss, config.weight_averaging)
         with self._strategy.scope():
             state = TrainingState(model)
             resumed = self._checkpoint(state)
@@ -97,7 +103,7 @@ class _Training:
                 callbacks=self._callbacks(state, resumed, termination),
                 verbose=0,
             )
-        return network
+        return model.evaluated_network
 
     def export(self, network: keras.Model) -> None:
         """Writes the SavedModel; then the checkpoint has had its day."""
@@ -111,14 +117,38 @@ class _Training:
             self._store.remove()
 
     def _steps_per_epoch(self) -> int:
-        num_examples = _count("train", self._fn_args.train_files)
+        self._num_examples = _count("train", self._fn_args.train_files)
         _count("eval", self._fn_args.eval_files)
-        return self._config.steps_per_epoch or max(1, num_examples // self._config.batch_size)
+        return self._config.steps_per_epoch or max(1, self._num_examples // self._config.batch_size)
+
+    def _class_weights(self) -> list[float] | None:
+        """Returns the weight of each class in the loss; all workers count the same files."""
+        if self._config.class_weights != "balanced":
+            return list(self._config.class_weights) if self._config.class_weights else None
+        data = self._data
+        counts = count_class_pixels(
+            self._fn_args.train_files, self._transform_output, data.image_size, data.num_classes
+        )
+        missing = [name for name, count in zip(data.class_names, counts, strict=True) if not count]
+        if missing:
+            raise DataError(
+                f"the transformed 'train' split has no pixel of {', '.join(map(repr, missing))}, so "
+                "trainer.class_weights = 'balanced' has no weight for it; give a number for each class instead"
+            )
+        check_agreement(self._strategy, counts.tolist())
+        return balanced_weights(counts)
 
     def _train_dataset(self, skip_batches: int) -> tf.data.Dataset:
         config, files = self._config, self._fn_args.train_files
         return train_dataset(
-            files, self._transform_output, self._data.image_size, config.batch_size, config.seed, skip_batches
+            files,
+            self._transform_output,
+            self._data.image_size,
+            config.batch_size,
+            config.seed,
+            num_examples=self._num_examples,
+            augmentation=config.augmentation,
+            skip_batches=skip_batches,
         )
 
     def _eval_dataset(self) -> tf.data.Dataset:
@@ -174,7 +204,8 @@ def _selection(config: TrainerConfig) -> keras.callbacks.EarlyStopping | None:
     if config.early_stopping_patience is None and not config.best_weights:
         return None
     return keras.callbacks.EarlyStopping(
-        monitor="val_loss",
+        monitor="val_mean_iou",
+        mode="max",
         patience=config.early_stopping_patience or config.epochs,
         restore_best_weights=config.best_weights,
     )

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer_module import features
+from trainer_module.config import TrainerConfig
 from trainer_module.losses import example_loss, training_loss
 from trainer_module.preprocessing import decode_image, normalize, resize_image, resize_mask, to_class_ids
 from trainer_module.signatures import boundary_counts, boundary_width, calibration_counts, confusion_matrices
@@ -169,4 +170,6 @@ def test_certainty_and_indecision_fall_into_bins():
 def test_loss_of_the_signature_is_the_loss_of_training():
     rng = np.random.default_rng(0)
     logits, class_ids = rng.normal(size=(4, 5, 5, 3)).astype(np.float32), rng.integers(0, 3, (4, 5, 5))
-    assert float(training_loss()(class_ids, logits)) == pytest.approx(float(np.mean(example_loss(class_ids, logits))))
+    assert float(training_loss(TrainerConfig())(class_ids, logits)) == pytest.approx(
+        float(np.mean(example_loss(class_ids, logits)))
+    )

@@ -113,7 +113,7 @@ def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(
 
 
 def test_early_stopping_and_best_weights_go_on_where_they_were(data, checkpoint_dir, tmp_path, monkeypatch):
-    settings = {"early_stopping_patience": 2, "best_weights": True, "epochs": 6, "learning_rate": 0.5}
+    settings = {"early_stopping_patience": 2, "best_weights": True, "epochs": 6, "learning_rate": 0.5, "seed": 1}
     monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE)
     trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
     stopped_after = len(result(tmp_path / "unbroken")[0])
