@@ -6,6 +6,7 @@ everywhere, so that nothing depends on what a network learns.
 """
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import keras
@@ -61,8 +62,11 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
+    outside = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(unet.MODELS, "blog", _network)
+        patch.setenv("TMPDIR", str(outside))
+        patch.setattr(tempfile, "tempdir", None)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
 
 
@@ -131,6 +135,11 @@ def test_the_same_model_is_compared_with_itself_and_not_pushed_again(first, agai
     assert (change.change, change.within_noise, change.passed, change.bound) == (0.0, True, True, -0.01)
     assert (again.blessed, again.pushed_model) == (True, None)
     assert again.node("Pusher").summary == f"nothing: {first.pushed_model} is this model already"
+
+
+def test_runs_leave_no_temporary_files(workplace, again):
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    assert not (workplace.root / "tmp").exists()
 
 
 def test_a_third_run_of_the_same_is_all_cached(workplace, again):
