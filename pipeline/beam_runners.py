@@ -1,18 +1,35 @@
-"""What the arguments of Apache Beam ask for, and whether its workers reach what they are to read and write."""
+"""What the arguments of Apache Beam ask for, and whether its workers reach what they are to read and write.
+
+Where nothing else is asked for, components get FnApiRunner, which works inside the process. Beam's DirectRunner would
+first download another runner, Prism, from GitHub, and use that where the download succeeds.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trainer_module.errors import ConfigError
 
-_IN_PROCESS: Final = ("directrunner", "direct", "prismrunner", "prism", "bundlebaseddirectrunner")
+_DIRECT: Final = ("directrunner", "direct")
+_IN_PROCESS: Final = (
+    *_DIRECT,
+    "fnapirunner",
+    "prismrunner",
+    "prism",
+    "bundlebaseddirectrunner",
+    "switchingdirectrunner",
+)
+_FN_API_RUNNER: Final = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_NO_PACKING: Final = "--sdk_container_image=none"
+"""Keeps TFX from packing itself for workers elsewhere, 52 MB in the temporary directory for every component. Beam looks
+at the name of the image for such workers alone."""
+
 _MANAGED: Final = ("dataflowrunner", "dataflow")
 """Their workers are machines of a cloud, which share no disk with anybody."""
 
 
 def beam_runner(arguments: Sequence[str]) -> str:
-    """Returns the runner's name; Beam's default when the arguments name none."""
-    for position, argument in enumerate(arguments):
+    """Returns the runner's name, the last of several; Beam's default when the arguments name none."""
+    for position, argument in reversed([*enumerate(arguments)]):
         if argument.startswith("--runner="):
             return argument.partition("=")[2]
         if argument == "--runner" and position + 1 < len(arguments):
@@ -22,7 +39,15 @@ def beam_runner(arguments: Sequence[str]) -> str:
 
 def runs_elsewhere(arguments: Sequence[str]) -> bool:
     """Returns whether the work is done by other processes than the component's own and its children."""
-    return beam_runner(arguments).lower() not in _IN_PROCESS
+    return _short_name(arguments) not in _IN_PROCESS
+
+
+def arguments_for_tfx(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments that components are to be given; those for workers elsewhere as they are."""
+    if runs_elsewhere(arguments):
+        return list(arguments)
+    is_direct = _short_name(arguments) in _DIRECT
+    return [_NO_PACKING, *arguments, *([f"--runner={_FN_API_RUNNER}"] if is_direct else [])]
 
 
 def check_pods(arguments: Sequence[str], places: Mapping[str, str]) -> None:
@@ -49,8 +74,13 @@ def check_machine(arguments: Sequence[str], root: str) -> None:
     Raises:
       ConfigError: The workers are machines of a cloud.
     """
-    if beam_runner(arguments).lower() in _MANAGED:
+    if _short_name(arguments) in _MANAGED:
         raise ConfigError(
             f"pipeline.beam_args ask for {beam_runner(arguments)}, whose workers cannot reach the pipeline root "
             f"{root!r} of this machine; run on Kubeflow with a pipeline root in gs://, or leave the runner out"
         )
+
+
+def _short_name(arguments: Sequence[str]) -> str:
+    """Returns the runner's name in lower case, without the module where it has one."""
+    return beam_runner(arguments).rpartition(".")[2].lower()

@@ -36,8 +36,9 @@ class PipelineConfig(Section):
     root: str = DEFAULT_PIPELINE_ROOT
     """Directory that holds everything a run leaves: metadata, artifacts, logs, data, pushed models."""
 
-    beam_args: tuple[str, ...] = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-    """Arguments of Apache Beam for every component that runs on it."""
+    beam_args: tuple[str, ...] = ()
+    """Arguments of Apache Beam for every component that runs on it; without any, it runs inside the component's process
+    with one worker."""
 
 
 class Config(Section):

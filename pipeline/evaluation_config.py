@@ -7,10 +7,11 @@ from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.suggestions import nearest
+from pipeline.suggestions import nearest_few
 from trainer_module.config import Section
 
 _LOWER_IS_BETTER: Final = ("loss", "ece")
+_SUGGESTED: Final = 3
 
 
 def _check_range(low: float | None, high: float | None, suffix: str) -> None:
@@ -110,7 +111,7 @@ class EvaluationConfig(Section):
             if threshold.feature not in self.slices:
                 raise ValueError(
                     f"slice_thresholds[{index}].feature is {threshold.feature!r}, which is not in "
-                    f"slices: {_suggestion(threshold.feature, self.slices)}"
+                    f"slices: {_suggestion(threshold.feature, self.slices, 'evaluation.slices has')}"
                 )
         for one, other in itertools.combinations(enumerate(self.slice_thresholds), 2):
             _check_contradiction(*one, *other)
@@ -139,7 +140,8 @@ class EvaluationConfig(Section):
         }
         for setting, metric in named.items():
             if metric not in known:
-                raise ValueError(f"{setting}: there is no metric {metric!r}: {_suggestion(metric, known)}")
+                suggestion = _suggestion(metric, known, "The gate, in docs/how_it_works.md, lists")
+                raise ValueError(f"{setting}: there is no metric {metric!r}: {suggestion}")
 
 
 def _check_contradiction(index: int, one: SliceThreshold, other_index: int, other: SliceThreshold) -> None:
@@ -162,8 +164,13 @@ def _or(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    return f"did you mean {nearest(name, known)!r}? There are {', '.join(known)}" if known else "it is empty"
+def _suggestion(name: str, known: Sequence[str], list_is_in: str) -> str:
+    """Returns the nearest names, and where to find the others."""
+    if not known:
+        return "it is empty"
+    near = nearest_few(name, known, _SUGGESTED)
+    others = len(known) - len(near)
+    return f"did you mean {' or '.join(map(repr, near))}?" + (f" {list_is_in} all {len(known)}" if others else "")
 
 
 def gate_bounds(evaluation: EvaluationConfig) -> list[dict[str, Any]]:

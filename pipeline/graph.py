@@ -17,6 +17,7 @@ from components.served_model_resolver.baseline import ModelContract
 from components.served_model_resolver.component import ServedModelResolver
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
+from pipeline.beam_runners import arguments_for_tfx
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
 from pipeline.evaluation_config import gate_bounds
@@ -130,7 +131,7 @@ def create_pipeline(
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=list(config.pipeline.beam_args),
+        beam_pipeline_args=arguments_for_tfx(config.pipeline.beam_args),
     )
 
 

@@ -10,6 +10,7 @@ from trainer_module.segmentation_metrics import CLASS_METRICS
 _HEADLINE: Final = ("accuracy", "mean_iou", "loss")
 _HEADLINE_OF_CLASSES: Final = "iou_"
 _LOW, _HIGH = "_low", "_high"
+_WRITTEN: Final = {"iou": "IoU", "ece": "ECE"}
 
 Metrics = Mapping[str, float | None]
 """Metric name to value; None where a metric is undefined."""
@@ -38,7 +39,7 @@ def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[Table]:
 
 def readable_metric(name: str) -> str:
     """Writes a metric's name for people: `mean IoU`."""
-    return name.replace("_", " ").replace("iou", "IoU")
+    return " ".join(_WRITTEN.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 def metric_value(value: float | None) -> str:

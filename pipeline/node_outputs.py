@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pipeline.metric_tables import metric_value, readable_metric
 from pipeline.run_record import BaselineRecord, DatasetRecord, ThresholdRecord
 from trainer_module.errors import ModelError
 
@@ -114,8 +115,8 @@ def _trained(produced: _Produced) -> NodeFacts:
     history = json.loads((Path(produced.artifact("model_run").uri) / "history.json").read_text(encoding="utf-8"))
     epochs, parameters = history["epochs"], history["parameters"]
     last = epochs[-1]
-    prefix = "val_" if last.get("val_loss") is not None else ""
-    numbers = [f"{(prefix + name).replace('_', ' ')} {last[prefix + name]:.4f}" for name in ("loss", "accuracy")]
+    names = [f"val_{name}" if "val_loss" in last else name for name in ("loss", "accuracy")]
+    numbers = [f"{readable_metric(name)} {metric_value(last[name])}" for name in names]
     plural = "" if len(epochs) == 1 else "s"
     summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *numbers])
     return NodeFacts(summary, {"parameters": parameters})

@@ -21,6 +21,7 @@ from pipeline.output_capture import captured_output
 from pipeline.run_display import RunDisplay, open_display
 from pipeline.run_record import NodeState, RunRecord, RunState
 from pipeline.run_store import RunFiles, RunStore
+from pipeline.temporary_directory import temporary_directory
 from pipeline.training_progress import PROGRESS_FILE_VARIABLE, ProgressFollower
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -71,7 +72,12 @@ class RecordedRun(ABC):
           ConfigError: The run could not start.
         """
         self._save()
-        with captured_output(self._files.log) as (stdout, stderr), self._python_log(), self._trainer_environment():
+        with (
+            temporary_directory(self._store.temporary_dir),
+            captured_output(self._files.log) as (stdout, stderr),
+            self._python_log(),
+            self._trainer_environment(),
+        ):
             stream = stderr if self._show_on_stderr else stdout
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (

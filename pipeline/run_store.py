@@ -11,6 +11,7 @@
     checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets
+    tmp/                                    temporary files of the run that is going on
     .lock                                   held by the run that is going on
 
 Nothing here imports TensorFlow or TFX.
@@ -85,6 +86,10 @@ class RunStore:
     @property
     def checkpoints_dir(self) -> Path:
         return self.root / "checkpoints"
+
+    @property
+    def temporary_dir(self) -> Path:
+        return self.root / "tmp"
 
     def artifacts(self, pipeline_name: str) -> Path:
         """Returns the directory of the outputs of one pipeline's components."""

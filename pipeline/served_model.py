@@ -1,6 +1,5 @@
 """A pushed or exported model directory, loaded to be asked."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -8,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from trainer_module import features
 from trainer_module.errors import DataError, ModelError
@@ -47,9 +46,9 @@ class ServedModel:
                 (version / "assets.extra" / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
             )
             signatures = tf.saved_model.load(str(version)).signatures
-        except (OSError, ValidationError, json.JSONDecodeError, ValueError) as error:
+        except Exception as error:  # whatever TensorFlow raises over broken files
             raise ModelError(
-                f"{str(version)!r} is no model that petseg exported: {str(error).splitlines()[0]}. "
+                f"{str(version)!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
                 "Name a directory that `petseg run` pushed."
             ) from error
         for name in (features.SERVING_SIGNATURE, features.EVALUATION_SIGNATURE):

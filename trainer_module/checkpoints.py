@@ -60,7 +60,7 @@ class Position:
     is_stopped: bool = False
     """Whether the training ended before its last epoch."""
 
-    history: Sequence[dict[str, float]] = ()
+    history: Sequence[dict[str, float | None]] = ()
     """Of the finished epochs, as `training_log.HistoryFile` keeps it."""
 
     selection: dict[str, float | int | None] | None = None

@@ -1,6 +1,7 @@
 """What training tells while it runs, and what it leaves as its history."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ PROGRESS_FILE_VARIABLE = "PETSEG_PROGRESS_FILE"
 
 _SECONDS_BETWEEN_LINES = 0.5
 
+Epoch = dict[str, float | None]
+"""What is known of one epoch, by name."""
+
 
 class HistoryFile(keras.callbacks.Callback):
     """Keeps the history of all finished epochs in a JSON file.
@@ -24,7 +28,7 @@ class HistoryFile(keras.callbacks.Callback):
     training that was resumed, the seconds count from its first epoch, without what was lost and without the pause.
     """
 
-    def __init__(self, path: str, epochs: Sequence[dict[str, float]] = ()) -> None:
+    def __init__(self, path: str, epochs: Sequence[Epoch] = ()) -> None:
         """Starts from the epochs of a training that is resumed."""
         super().__init__()
         self._path = path
@@ -32,7 +36,7 @@ class HistoryFile(keras.callbacks.Callback):
         self._started = 0.0
 
     @property
-    def epochs(self) -> list[dict[str, float]]:
+    def epochs(self) -> list[Epoch]:
         """The finished epochs."""
         return list(self._epochs)
 
@@ -40,13 +44,13 @@ class HistoryFile(keras.callbacks.Callback):
         """Notes the time, and writes the epochs of before."""
         self._started = time.monotonic()
         if self._epochs:
-            self._started -= self._epochs[-1]["seconds"]
+            self._started -= self._epochs[-1]["seconds"] or 0.0
             self._write()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the epoch and rewrites the file in one step."""
         seconds = round(time.monotonic() - self._started, 3)
-        self._epochs.append({"epoch": epoch + 1, "seconds": seconds} | _as_floats(logs))
+        self._epochs.append({"epoch": epoch + 1, "seconds": seconds, **_as_floats(logs)})
         self._write()
 
     def _write(self) -> None:
@@ -97,5 +101,7 @@ class ProgressLines(keras.callbacks.Callback):
             file.write(json.dumps(position | _as_floats(logs)) + "\n")
 
 
-def _as_floats(logs: dict[str, Any] | None) -> dict[str, float]:
-    return {name: float(value) for name, value in (logs or {}).items()}
+def _as_floats(logs: dict[str, Any] | None) -> Epoch:
+    """Returns the numbers; None for one that JSON has not, as the loss of a training that diverged."""
+    numbers = {name: float(value) for name, value in (logs or {}).items()}
+    return {name: number if math.isfinite(number) else None for name, number in numbers.items()}

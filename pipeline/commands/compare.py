@@ -1,6 +1,5 @@
 """`petseg compare`: two runs side by side."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
+from pipeline.json_text import json_text
 from pipeline.output_capture import captured_output
 from pipeline.run_store import RunStore
 from pipeline.run_tables import print_table
@@ -55,7 +55,7 @@ def compare(first: str, second: str, pipeline_root: str | None, as_json: bool, p
         if page is not None:
             write_comparison(comparison, page)
     if as_json:
-        click.echo(json.dumps(comparison.as_json(_MOST_IMAGES), indent=2))
+        click.echo(json_text(comparison.as_json(_MOST_IMAGES)))
     else:
         _print(comparison)
     if page is not None:

@@ -1,6 +1,5 @@
 """`petseg evaluate`: the gate's metrics for any exported model on any data."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
+from pipeline.json_text import json_text
 from pipeline.metric_tables import metric_tables, metric_value, readable_metric
 from pipeline.output_capture import captured_output
 from trainer_module.config import DataConfig
@@ -45,7 +45,7 @@ def evaluate(model_dir: str, split: str, slices: tuple[str, ...], as_json: bool,
     with captured_output(Path(os.devnull)) as (stdout, stderr):
         result = _evaluate(model_dir, split, slices, source_options, stderr)
         if as_json:
-            click.echo(json.dumps(result, indent=2), file=stdout)
+            click.echo(json_text(result), file=stdout)
         else:
             _print_tables(result, stdout)
 

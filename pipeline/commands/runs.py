@@ -1,11 +1,10 @@
 """`petseg runs`: what was run under a pipeline root."""
 
-import json
-
 import click
 
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
+from pipeline.json_text import json_text
 from pipeline.run_record import RunRecord
 from pipeline.run_store import LATEST, RunStore
 from pipeline.run_tables import print_table, run_details, runs_table
@@ -46,7 +45,7 @@ def _list(store: RunStore, as_json: bool) -> None:
         except PetsegError as error:
             click.echo(f"warning: {error}", err=True)
     if as_json:
-        click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
+        click.echo(json_text([record.model_dump(mode="json") for record in records]))
     elif records:
         print_table(runs_table(records))
     else:

@@ -20,7 +20,7 @@ _DARK_SHARE: Final = 0.66
 _MOST_WRITTEN_CLASSES: Final = 6
 """With more classes the cells have no room for text; their titles have the numbers."""
 
-Epochs = Sequence[Mapping[str, float]]
+Epochs = Sequence[Mapping[str, float | None]]
 
 
 @mpl.rc_context(STYLE)
@@ -220,7 +220,7 @@ def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float
 
 
 def _draw_curve(chart: Chart, epochs: Epochs, key: str, label: str, color: str, style: str) -> None:
-    points = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
+    points = [(epoch["epoch"] or 0, value) for epoch in epochs if (value := epoch.get(key)) is not None]
     if not points:
         return
     chart.axes.plot(*zip(*points, strict=True), linestyle=style, color=color, linewidth=2, label=label)

@@ -60,7 +60,7 @@ class MetricDifference:
 
 @dataclass(frozen=True)
 class ImageDifference:
-    """The mean IoU of one image in both runs."""
+    """The mean IoU of one image in both runs, or of both models of one run."""
 
     file_name: str
     first: float
@@ -69,6 +69,11 @@ class ImageDifference:
     @property
     def difference(self) -> float:
         return self.second - self.first
+
+    @property
+    def words(self) -> str:
+        """Both values and the change, for people."""
+        return f"mean IoU {self.first:.3f} → {self.second:.3f} ({self.difference:+.3f})".replace("-", "−")
 
 
 @dataclass(frozen=True)

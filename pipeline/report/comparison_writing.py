@@ -66,10 +66,4 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
     rows = {}
     for image in first.chosen({change.file_name for change in shown}):
         rows[image.file_name] = picture_row(image, models, first.model.card.mask_values)
-    return [
-        dataclasses.replace(
-            rows[change.file_name],
-            detail=f"mean IoU {change.first:.3f} → {change.second:.3f} ({change.difference:+.3f})".replace("-", "−"),
-        )
-        for change in shown
-    ]
+    return [dataclasses.replace(rows[change.file_name], detail=change.words) for change in shown]

@@ -4,6 +4,7 @@ What cannot be had is `Missing` and says why, so that a report can say it, too. 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ class Setting:
 class History:
     """What the Trainer tells of its epochs."""
 
-    epochs: Sequence[Mapping[str, float]]
+    epochs: Sequence[Mapping[str, float | None]]
+    """None for a number that is not finite."""
+
     best_epoch: int
     """The one with the lowest loss on eval, or on train where nothing was measured on eval."""
 
@@ -141,5 +144,6 @@ def _read_history(directory: Path) -> History:
     epochs = json.loads((directory / "history.json").read_text(encoding="utf-8"))["epochs"]
     if not epochs:
         raise ValueError("history.json holds no epoch")
-    best = min(epochs, key=lambda epoch: epoch.get("val_loss", epoch["loss"]))
+    losses = [epoch.get("val_loss", epoch["loss"]) for epoch in epochs]
+    best = epochs[min(range(len(epochs)), key=lambda index: math.inf if losses[index] is None else losses[index])]
     return History(epochs, int(best["epoch"]))

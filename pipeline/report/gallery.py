@@ -23,6 +23,8 @@ THUMBNAIL_SIDE: Final = 160
 RANDOM_COUNT: Final = 8
 WORST_COUNT: Final = 8
 BEST_COUNT: Final = 4
+CHANGED_COUNT: Final = 4
+"""Of the images that rose, and of those that fell."""
 
 _SEED: Final = 0
 _JPEG_QUALITY: Final = 82
@@ -43,24 +45,32 @@ class Selection:
     best: "list[ScoredImage]" = field(default_factory=list)
     """The best first."""
 
+    fallen: "list[ScoredImage]" = field(default_factory=list)
+    """Those with a lower mean IoU than under the baseline, the largest change first."""
+
+    risen: "list[ScoredImage]" = field(default_factory=list)
+    """Those with a higher one, the largest change first."""
+
 
 def select(images: "Iterable[ScoredImage]") -> Selection:
-    """Returns a random sample (by reservoir sampling), the worst and the best of any number of images."""
+    """Returns a random sample (by reservoir sampling), and the extremes of any number of images."""
     generator = random.Random(_SEED)
     sample: list[ScoredImage] = []
     worst: list[tuple[float, int, ScoredImage]] = []
     best: list[tuple[float, int, ScoredImage]] = []
+    fallen: list[tuple[float, int, ScoredImage]] = []
+    risen: list[tuple[float, int, ScoredImage]] = []
     for index, image in enumerate(images):
         position = index if index < RANDOM_COUNT else generator.randint(0, index)
         if position < RANDOM_COUNT:
             sample[position : position + 1] = [image]
         _keep(worst, WORST_COUNT, (-image.mean_iou, -index, image))
         _keep(best, BEST_COUNT, (image.mean_iou, -index, image))
-    return Selection(
-        sample,
-        [image for *_, image in sorted(worst, reverse=True)],
-        [image for *_, image in sorted(best, reverse=True)],
-    )
+        change = image.change.difference if image.change else 0.0
+        if change:
+            _keep(fallen if change < 0 else risen, CHANGED_COUNT, (abs(change), -index, image))
+    extremes = ([image for *_, image in sorted(heap, reverse=True)] for heap in (worst, best, fallen, risen))
+    return Selection(sample, *extremes)
 
 
 def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_values: tuple[int, ...]) -> PictureRow:
@@ -86,8 +96,8 @@ def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_val
             Picture(label, _png(mask_image(predicted, len(mask_values)))),
             Picture(errors, _jpeg(error_image(photo, truth != predicted))),
         ]
-    labels = " · ".join(image.labels)
-    return PictureRow(image.file_name, f"mean IoU {image.mean_iou:.3f}" + (f" · {labels}" if labels else ""), pictures)
+    iou = image.change.words if image.change and len(models) > 1 else f"mean IoU {image.mean_iou:.3f}"
+    return PictureRow(image.file_name, " · ".join((iou, *image.labels)), pictures)
 
 
 def error_image(photo: Image.Image, wrong: NDArray[np.bool_]) -> Image.Image:

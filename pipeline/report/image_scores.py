@@ -4,6 +4,7 @@ The images pass one batch at a time, and nothing here keeps them. Importing this
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,17 @@ import numpy as np
 import tensorflow as tf
 
 from components.segmentation_evaluation.bootstrap import image_statistics
+from pipeline.report.comparison import ImageDifference
 from pipeline.report.facts import Missing, output_directory
 from pipeline.report.score_file import ImageScore
 from pipeline.run_record import RunRecord
 from pipeline.served_model import ServedModel
 from trainer_module import features
-from trainer_module.errors import DataError
+from trainer_module.errors import DataError, ModelError
 
 _BATCH_SIZE: Final = 32
 _SERVING_FORMAT: Final = "Format-Serving"
-"""Where TFX's Trainer leaves the model to serve, below its `model` output."""
+"""Where TFX leaves the model to serve, below a `model` output."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class ScoredImage:
     """Encoded, as is the mask."""
 
     mask: bytes
+    baseline_score: ImageScore | None = None
+    """Of the model that the run's was compared with; None where there is none."""
 
     @property
     def file_name(self) -> str:
@@ -45,6 +49,13 @@ class ScoredImage:
     @property
     def mean_iou(self) -> float:
         return self.score.mean_iou
+
+    @property
+    def change(self) -> ImageDifference | None:
+        """What became of the mean IoU since the baseline."""
+        if self.baseline_score is None:
+            return None
+        return ImageDifference(self.file_name, self.baseline_score.mean_iou, self.mean_iou)
 
 
 @dataclass(frozen=True)
@@ -76,12 +87,17 @@ class EvaluatedImages:
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
         return cls(loaded, files, tuple(record.settings.get("data", {}).get("slice_features", ())))
 
-    def scored(self) -> Iterator[ScoredImage]:
-        """Yields every image with its score, in the order of the files."""
+    def scored(self, baseline: ServedModel | None = None) -> Iterator[ScoredImage]:
+        """Yields every image with its score, in the order of the files.
+
+        Args:
+          baseline: A model that is to score them, too.
+        """
         records = tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator()
         while batch := list(itertools.islice(records, _BATCH_SIZE)):
-            for serialized, outputs in zip(batch, self.model.evaluate(batch), strict=True):
-                yield self._scored(serialized, outputs)
+            of_baseline = baseline.evaluate(batch) if baseline else itertools.repeat(None, len(batch))
+            for serialized, outputs, others in zip(batch, self.model.evaluate(batch), of_baseline, strict=True):
+                yield self._scored(serialized, outputs, others)
 
     def chosen(self, file_names: set[str]) -> Iterator[ScoredImage]:
         """Yields the images of those names, scored.
@@ -99,21 +115,40 @@ class EvaluatedImages:
         if missing:
             raise DataError(f"the run's examples have no image {min(missing)!r}; run it again with --no-cache")
 
-    def _scored(self, serialized: bytes, outputs: Mapping[str, Any]) -> ScoredImage:
+    def _scored(
+        self, serialized: bytes, outputs: Mapping[str, Any], of_baseline: Mapping[str, Any] | None = None
+    ) -> ScoredImage:
         example = tf.train.Example.FromString(serialized)
-        side = len(self.model.card.class_names)
-        matrix = np.asarray(outputs[features.CONFUSION_MATRIX]).reshape(side, side)
-        score = ImageScore(
-            _bytes(example, features.FILE_NAME).decode(errors="replace"),
-            int(outputs[features.EXAMPLE_ID]),
-            tuple(image_statistics(matrix).tolist()),
-        )
         return ScoredImage(
-            score,
+            _score(example, outputs),
             tuple(_text(example, name) for name in self.slice_features),
             _bytes(example, features.IMAGE),
             _bytes(example, features.SEGMENTATION_MASK),
+            None if of_baseline is None else _score(example, of_baseline),
         )
+
+
+def load_baseline(record: RunRecord) -> ServedModel | Missing | None:
+    """Returns the served model that a run's was compared with, from the run's copy; None where there was none."""
+    if record.baseline is None or not record.baseline.found:
+        return None
+    directory = output_directory(record, "ServedModelResolver", "model")
+    if isinstance(directory, Missing):
+        return directory
+    try:
+        return ServedModel.load(str(directory / _SERVING_FORMAT))
+    except ModelError as error:
+        return Missing(f"Its copy cannot be used: {error}")
+
+
+def _score(example: tf.train.Example, outputs: Mapping[str, Any]) -> ImageScore:
+    flat = np.asarray(outputs[features.CONFUSION_MATRIX])
+    side = math.isqrt(flat.size)
+    return ImageScore(
+        _bytes(example, features.FILE_NAME).decode(errors="replace"),
+        int(outputs[features.EXAMPLE_ID]),
+        tuple(image_statistics(flat.reshape(side, side)).tolist()),
+    )
 
 
 def _bytes(example: tf.train.Example, name: str) -> bytes:

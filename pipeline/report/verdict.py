@@ -92,8 +92,8 @@ def _missed(thresholds: Sequence[ThresholdRecord]) -> str:
     for threshold in thresholds:
         if threshold.passed or not threshold.gated:
             continue
-        subject = readable_metric(threshold.metric).capitalize().replace("iou", "IoU")
-        subject = f"The change of {subject}" if threshold.kind.endswith("_change") else subject
+        metric = readable_metric(threshold.metric)
+        subject = f"The change of {metric}" if threshold.kind.endswith("_change") else metric[0].upper() + metric[1:]
         subject += f" of {_slice(threshold)}" if _slice(threshold) else ""
         number = _bounded(threshold)
         if number is None:

@@ -5,6 +5,8 @@ What the Trainer does instead of training is told by the environment variable `F
 
 import json
 import os
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,6 +36,8 @@ def Trainer(  # noqa: N802
     directory = Path(model_run.uri)
     (directory / "half_written").touch()
     os.write(2, b"flood of a C++ library\n")
+    tempfile.mkstemp()
+    subprocess.run(["mktemp"], check=True)
     what = os.environ.get(TRAINER_VARIABLE, "")
     if what == "data error":
         raise DataError("split 'train', file 'a.jpg': expected a mask, got 3")

@@ -1,10 +1,12 @@
 """A served model and its successors: what is compared, what is pushed, and what a person may overrule.
 
 The network has two layers, so that a run takes seconds. With a learning rate of 1e-9 it stays as it was drawn; one
-epoch at 0.01 spoils it, five make it better.
+epoch at 0.01 spoils it, five make it better. On real photos, whose masks are counted by hand, the models answer one
+everywhere, so that nothing depends on what a network learns.
 """
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import keras
@@ -23,6 +25,8 @@ DRAWN = ("trainer.learning_rate=1e-9",)
 SPOILT = ("trainer.learning_rate=0.01",)
 BETTER = ("trainer.learning_rate=0.01", "trainer.epochs=5")
 REASON = "the served one leaks"
+PETS128 = Path(__file__).parents[3] / "shared" / "data" / "pets128"
+SIDE = 48
 
 
 def _network(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
@@ -36,10 +40,11 @@ class Workplace:
     """A pipeline root, and runs in it."""
 
     root: Path
+    data: tuple[str, ...] = ("data.dataset=synthetic_pets/tiny",)
 
     def config(self, *overrides: str) -> Config:
         small = (
-            f"pipeline.root={self.root}", "data.dataset=synthetic_pets/tiny", "data.image_size=48", "trainer.epochs=1",
+            *self.data, f"pipeline.root={self.root}", f"data.image_size={SIDE}", "trainer.epochs=1",
             "trainer.batch_size=8", "evaluation.min_accuracy=0.1", "evaluation.min_slice_examples=3",
             'evaluation.thresholds.accuracy_gain={min = -1}',
         )  # fmt: skip
@@ -57,8 +62,11 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
+    outside = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(unet.MODELS, "unet", _network)
+        patch.setenv("TMPDIR", str(outside))
+        patch.setattr(tempfile, "tempdir", None)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
 
 
@@ -103,7 +111,7 @@ def _accuracy(workplace: Workplace, model: str) -> float:
     builder = tfds.builder("synthetic_pets/tiny", data_dir=workplace.config().data_dir)
     right = []
     for example in builder.as_dataset(split="test", decoders={"image": tfds.decode.SkipDecoding()}):
-        mask = tf.image.resize(example["segmentation_mask"], (48, 48), method="nearest").numpy()[..., 0] - 1
+        mask = tf.image.resize(example["segmentation_mask"], (SIDE, SIDE), method="nearest").numpy()[..., 0] - 1
         right.append(serve(image=example["image"][tf.newaxis])["mask"].numpy()[0] == mask)
     return float(np.mean(right))
 
@@ -127,6 +135,11 @@ def test_the_same_model_is_compared_with_itself_and_not_pushed_again(first, agai
     assert (change.change, change.within_noise, change.passed, change.bound) == (0.0, True, True, -0.01)
     assert (again.blessed, again.pushed_model) == (True, None)
     assert again.node("Pusher").summary == f"nothing: {first.pushed_model} is this model already"
+
+
+def test_runs_leave_no_temporary_files(workplace, again):
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    assert not (workplace.root / "tmp").exists()
 
 
 def test_a_third_run_of_the_same_is_all_cached(workplace, again):
@@ -207,3 +220,70 @@ def _blessings(workplace: Workplace) -> list[dict[str, object]]:
         forced = {"forced_because": properties["forced_because"].string_value} if "forced_because" in properties else {}
         found.append({"blessed": properties["blessed"].int_value, **forced})
     return found
+
+
+def _answering(class_id: int):
+    """Returns what makes a network that answers one class everywhere."""
+
+    def network(image_size: int, num_classes: int) -> keras.Model:
+        image = keras.Input((image_size, image_size, 3))
+        bias = keras.initializers.Constant(5.0 * np.eye(num_classes)[class_id])
+        logits = keras.layers.Conv2D(num_classes, 1, kernel_initializer="zeros", bias_initializer=bias)(image)
+        return keras.Model(image, logits, name=f"answers_{class_id}")
+
+    return network
+
+
+def _shares(masks: list[np.ndarray]) -> np.ndarray:
+    """Returns the share of each class in masks of the values 1, 2 and 3, after resizing by nearest neighbour."""
+    counts = np.zeros(3)
+    for mask in masks:
+        rows, columns = (((np.arange(SIDE) + 0.5) * length / SIDE).astype(int) for length in mask.shape)
+        counts += np.bincount(mask[np.ix_(rows, columns)].reshape(-1), minlength=4)[1:]
+    return counts / counts.sum()
+
+
+@pytest.mark.skipif(not PETS128.is_dir(), reason="needs the real data in ../shared/data/pets128")
+def test_the_chain_on_real_photos_follows_the_masks(tmp_path, monkeypatch):
+    splits = '{train = "train[:160]", eval = "train[160:180]", test = "test[:80]"}'
+    data = ("data.dataset=oxford_iiit_pet", f"data.data_dir={PETS128}", f"data.splits={splits}")
+    place = Workplace(tmp_path / "pipeline_root", data)
+    photos = list(tfds.as_numpy(tfds.builder("oxford_iiit_pet", data_dir=PETS128).as_dataset(split="test[:80]")))
+    shares = _shares([photo["segmentation_mask"][..., 0] for photo in photos])
+    pet, background, border = range(3)
+    assert shares[background] > shares[pet] > shares[border] + 0.05
+
+    def run(answer: int, *overrides: str, **request) -> RunRecord:
+        monkeypatch.setitem(unet.MODELS, "unet", _answering(answer))
+        record = place.run(*DRAWN, f"trainer.seed={answer}", *overrides, **request)
+        assert record.metrics["accuracy"] == pytest.approx(shares[answer], abs=1e-6)
+        assert record.metrics["mean_iou"] == pytest.approx(shares[answer] / 3, abs=1e-6)
+        return record
+
+    first = run(pet)
+    assert (first.blessed, first.baseline.found, place.versions) == (True, False, [Path(first.pushed_model).name])
+    cats = [photo["segmentation_mask"][..., 0] for photo in photos if photo["species"] == 0]
+    [of_cats] = [found for found in first.slices if found["slice"] == {"species": "Cat"}]
+    assert of_cats["examples"] == len(cats)
+    assert of_cats["metrics"]["accuracy"] == pytest.approx(_shares(cats)[pet], abs=1e-6)
+
+    assert (run(pet).pushed_model, len(place.versions)) == (None, 1)
+
+    worse = run(border, "evaluation.min_accuracy=0.01")
+    assert (worse.blessed, worse.pushed_model, worse.baseline.path) == (False, None, first.pushed_model)
+    assert [row.name for row in worse.thresholds if not row.passed] == ["accuracy change"]
+    assert _accuracy_change(worse).change == pytest.approx(shares[border] - shares[pet], abs=1e-6)
+
+    better = run(background)
+    assert (better.blessed, better.baseline.path) == (True, first.pushed_model)
+    assert _accuracy_change(better).change == pytest.approx(shares[background] - shares[pet], abs=1e-6)
+    assert "The largest changes against the served model" in Path(better.report).read_text(encoding="utf-8")
+
+    forced = run(border, "evaluation.min_accuracy=0.01", force_bless=REASON)
+    assert (forced.blessed, forced.force_blessed, forced.baseline.path) == (False, REASON, better.pushed_model)
+    assert place.versions[-1] == Path(forced.pushed_model).name
+
+    unreachable = "evaluation.change_thresholds.accuracy.min=0.9"
+    assert run(pet, unreachable).blessed is False
+    reset = run(pet, unreachable, reset_baseline=True)
+    assert (reset.blessed, reset.baseline.found, len(place.versions)) == (True, False, 4)

@@ -91,6 +91,17 @@ def test_every_component_runs_and_the_model_is_pushed_to_the_volume(first, root)
     assert first.node("Transform").summary.startswith("48×48 pixels")
 
 
+def test_the_report_is_as_complete_as_that_of_a_local_run(first, second):
+    assert first.environment.code_digest
+    assert first.settings["evaluation"] == {"split": "test"}
+    assert first.settings["data"]["splits"] == {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
+    page = Path(first.report).read_text(encoding="utf-8")
+    assert "of the test split, the same for every model" in page
+    assert page.count("data:image/png") >= 24
+    assert "not recorded" not in page
+    assert "Both models have the same mean IoU on every image." in Path(second.report).read_text(encoding="utf-8")
+
+
 def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path):
     overrides = (f"data.data_dir={_data_dir(root)}", "data.dataset=growing_pets/tiny:1.0.0")
     local = run_pipeline(_config(tmp_path / "local", *overrides), RunRequest())

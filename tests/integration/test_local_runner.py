@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,22 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
     assert f"report: {record.report}" in shown
     assert "Blessed" in Path(record.report).read_text()
     assert "0.6100" in Path(record.report).with_name("model_card.md").read_text()
+
+
+@pytest.mark.parametrize("variable", ["set", "unset"])
+def test_temporary_files_end_with_the_run(root, tmp_path, monkeypatch, variable):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(outside))
+    monkeypatch.setenv("TMPDIR", str(outside))
+    if variable == "unset":
+        monkeypatch.delenv("TMPDIR")
+    assert run(root, trainer="error").state is RunState.FAILED
+    assert run(root).state is RunState.COMPLETE
+    assert list(outside.iterdir()) == []
+    assert not (root / "tmp").exists()
+    assert tempfile.gettempdir() == str(outside)
+    assert os.environ.get("TMPDIR") == (str(outside) if variable == "set" else None)
 
 
 def test_a_report_that_cannot_be_written_does_not_end_a_run(root, monkeypatch, capfd):
@@ -272,7 +289,9 @@ def test_what_a_killed_run_left_is_cleaned_up_by_the_next_which_goes_on(root):
     assert left_running(root) != []
     assert trainer_outputs(root) != []
     left = trainer_outputs(root)
+    assert list((root / "tmp").iterdir()) != []
 
     assert states(run(root)) == ["cached", "complete", "complete", "complete"]
     assert left_running(root) == []
     assert not set(left) & set(trainer_outputs(root))
+    assert not (root / "tmp").exists()

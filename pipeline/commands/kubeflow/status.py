@@ -1,6 +1,5 @@
 """`petseg kubeflow status`: a run on the server, or the newest ones."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 from pipeline.commands.kubeflow.ending import explain_end
 from pipeline.commands.options import config_options, json_option, resolve_config
 from pipeline.config import Config
+from pipeline.json_text import json_text
 from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.remote_run import RemoteRun, brief_record
@@ -72,7 +72,7 @@ def _list(config: Config, experiment: str | None, limit: int, as_json: bool) -> 
     name = experiment or config.kubeflow.experiment or config.pipeline.name
     records = [brief_record(run) for run in client.runs(client.experiment_id(name, create=False), limit)]
     if as_json:
-        click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
+        click.echo(json_text([record.model_dump(mode="json") for record in records]))
     elif records:
         print_table(remote_runs_table(records))
     else:

@@ -1,6 +1,5 @@
 """`petseg kubeflow submit`: uploads a package, runs it, and follows the run."""
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import click
 
 from pipeline.commands.kubeflow.ending import explain_end
 from pipeline.commands.options import config_options, json_option, resolve_config
+from pipeline.json_text import json_text
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion, connect
 from pipeline.kubeflow.compatibility import check_compiled_by_this_code
 from pipeline.kubeflow.following import follow
@@ -63,7 +63,7 @@ def submit(
     version = _upload(client, package)
     if upload_only:
         if as_json:
-            click.echo(json.dumps(asdict(version), indent=2))
+            click.echo(json_text(asdict(version)))
         return
     remote = RemoteRun(client, _start(client, package, version, run_name, parameters))
     code = 0

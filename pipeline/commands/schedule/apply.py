@@ -1,6 +1,5 @@
 """`petseg schedule apply`: makes the server or this machine follow the declared schedule."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from pipeline.commands.options import json_option
 from pipeline.commands.schedule.options import place_options, print_lines, resolve_place
+from pipeline.json_text import json_text
 from pipeline.scheduling.schedule import declared_cron
 
 
@@ -33,7 +33,7 @@ def apply(package_file: Path | None, dry_run: bool, as_json: bool, **options: An
     config, place = resolve_place(**options, package_file=package_file)
     plan = place.plan()
     if as_json:
-        click.echo(json.dumps(plan.model_dump(mode="json") | {"dry_run": dry_run}, indent=2))
+        click.echo(json_text(plan.model_dump(mode="json") | {"dry_run": dry_run}))
     else:
         from pipeline.scheduling.schedule_tables import firing_lines, plan_lines
 

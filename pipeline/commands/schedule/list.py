@@ -1,12 +1,12 @@
 """`petseg schedule list`: the schedules of the server or of this machine."""
 
-import json
 from typing import Any
 
 import click
 
 from pipeline.commands.options import json_option
 from pipeline.commands.schedule.options import place_options, print_lines, resolve_place
+from pipeline.json_text import json_text
 
 
 @click.command("list")
@@ -17,7 +17,7 @@ def list_schedules(as_json: bool, **options: Any) -> None:
     _, place = resolve_place(**options)
     schedules = place.schedules()
     if as_json:
-        click.echo(json.dumps([schedule.model_dump(mode="json") for schedule in schedules], indent=2))
+        click.echo(json_text([schedule.model_dump(mode="json") for schedule in schedules]))
     elif schedules:
         from pipeline.scheduling.schedule_tables import schedules_table
 

@@ -1,6 +1,5 @@
 """`petseg schedule show`: one schedule, and when it fires next."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from pipeline.commands.schedule.options import (
     print_lines,
     resolve_place,
 )
+from pipeline.json_text import json_text
 from pipeline.scheduling.cron import Cron
 
 _FIRINGS = 5
@@ -37,7 +37,7 @@ def show(name: str | None, as_json: bool, **options: Any) -> None:
         now = datetime.now(UTC)
         firings = next_firings(cron, schedule.time_zone, now, _FIRINGS, repeats=place.repeats) if cron else []
         times = [firing.isoformat() for firing in firings]
-        click.echo(json.dumps(schedule.model_dump(mode="json") | {"next_firings": times}, indent=2))
+        click.echo(json_text(schedule.model_dump(mode="json") | {"next_firings": times}))
         return
     from pipeline.scheduling.schedule_tables import firing_lines, schedule_lines
 

@@ -1,16 +1,14 @@
 """What is asked of a dry-run, and the record that it starts with."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from pipeline.kubeflow.dry_run.package_settings import package_settings
 from pipeline.kubeflow.package import Package
 from pipeline.run_record import RunRecord
-
-_CUSTOM_CONFIG: Final = "custom_config"
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class DryRunRequest:
 def new_record(package: Package, parameters: Mapping[str, Any], run_id: str, log: Path) -> RunRecord:
     """Returns the record of a dry-run that starts now.
 
-    Its settings are what the package tells of: how Transform and Trainer are configured, and the runtime parameters.
+    Its settings are what the package tells of the configuration, and the runtime parameters.
     """
     identity = {"name": package.name, "digest": package.digest}
     return RunRecord(
@@ -44,17 +42,6 @@ def new_record(package: Package, parameters: Mapping[str, Any], run_id: str, log
         pipeline=package.name,
         preset=None,
         started=datetime.now(UTC),
-        settings=_settings(package) | {"parameters": dict(parameters), "package": identity},
+        settings=package_settings(package) | {"parameters": dict(parameters), "package": identity},
         log=str(log),
     )
-
-
-def _settings(package: Package) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    tasks = package.pipeline_spec.get("root", {}).get("dag", {}).get("tasks", {})
-    for task_id in ("Transform", "Trainer"):
-        parameter = tasks.get(task_id, {}).get("inputs", {}).get("parameters", {}).get(_CUSTOM_CONFIG, {})
-        constant = parameter.get("runtimeValue", {}).get("constant")
-        config = json.loads(constant) if isinstance(constant, str) else {}
-        found |= {name: section for name, section in config.items() if isinstance(section, dict)}
-    return found

@@ -75,6 +75,9 @@ class _DryRun(PackageRun):
         launcher = Launcher(self._objects, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
+        from pipeline.run_environment import run_environment
+
+        self._record.environment = run_environment()
 
     def _tidy(self) -> None:
         if self._execution is not None:

@@ -140,16 +140,16 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
         ("evaluation.thresholds.foo.min=1", "evaluation.thresholds.foo: there is no metric 'foo': did you mean '"),
         (
             "evaluation.change_thresholds.mean_iuo.min=0",
-            "evaluation.change_thresholds.mean_iuo: there is no metric 'mean_iuo': did you mean 'mean_iou'?",
+            "evaluation.change_thresholds.mean_iuo: there is no metric 'mean_iuo': did you mean 'mean_iou' or 'mean",
         ),
         ("evaluation.change_thresholds.loss.min=0", "evaluation: change_thresholds.loss has min alone"),
         (
             'evaluation.slice_thresholds=[{feature="specie", metric="loss", max=1}]',
-            "evaluation: slice_thresholds[0].feature is 'specie', which is not in slices: did you mean 'species'?",
+            "evaluation: slice_thresholds[0].feature is 'specie', which is not in slices: did you mean 'species' or",
         ),
         (
             'evaluation.slice_thresholds=[{feature="species", metric="los", max=1}]',
-            "evaluation.slice_thresholds[0].metric: there is no metric 'los': did you mean 'loss'?",
+            "evaluation.slice_thresholds[0].metric: there is no metric 'los': did you mean 'loss' or",
         ),
         ('evaluation.slice_thresholds=[{feature="species", metric="loss"}]', "evaluation.slice_thresholds.0: a thresh"),
         (

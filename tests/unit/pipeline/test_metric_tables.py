@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.metric_tables import headline, metric_tables
+from pipeline.metric_tables import headline, metric_tables, readable_metric
 from trainer_module.segmentation_metrics import metric_names
 
 NAMES = ("pet", "border")
@@ -26,6 +26,12 @@ def _printed(metrics, class_names):
 def test_headline_is_short(metrics):
     assert headline(metrics) == "accuracy 0.0000, mean IoU 0.0100, loss 0.0300, IoU pet 0.0600, IoU border 0.0700"
     assert headline({"mean_iou": 0.6, "iou_border": None, "ece": 0.1}) == "mean IoU 0.6000, IoU border undefined"
+
+
+def test_abbreviations_are_written_as_such_and_class_names_as_they_are():
+    assert readable_metric("ece") == "ECE"
+    assert readable_metric("image_iou_p05") == "image IoU p05"
+    assert readable_metric("dice_piece") == "dice piece"
 
 
 def test_every_metric_is_in_a_table_once(metrics):

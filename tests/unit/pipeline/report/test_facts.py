@@ -55,3 +55,11 @@ def test_without_an_eval_split_the_best_epoch_is_the_one_with_the_least_loss_on_
     history = Path(record.node("Trainer").outputs["model_run"], "history.json")
     history.write_text('{"epochs": [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.7}]}')
     assert run_facts(record).history.best_epoch == 1
+
+
+def test_an_epoch_whose_loss_is_not_finite_is_not_the_best(record):
+    history = Path(record.node("Trainer").outputs["model_run"], "history.json")
+    history.write_text(
+        '{"epochs": [{"epoch": 1, "loss": null}, {"epoch": 2, "loss": 0.7}, {"epoch": 3, "loss": null}]}'
+    )
+    assert run_facts(record).history.best_epoch == 2

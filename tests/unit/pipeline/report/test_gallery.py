@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.report.comparison import ImageDifference
 from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select
 from pipeline.report.score_file import ImageScore, read_scores, saved_scores
 from trainer_module.errors import PetsegError
 
 
 class Scored:
-    def __init__(self, index: int, right: int = 50) -> None:
+    def __init__(self, index: int, right: int = 50, before: float | None = None) -> None:
         self.score = ImageScore(f"{index}.jpg", index, (right, 0, 100, 0))
         self.file_name, self.mean_iou = self.score.file_name, self.score.mean_iou
         self.labels = ("Cat",)
+        self.change = None if before is None else ImageDifference(self.file_name, before, self.mean_iou)
 
 
 def images(rights):
@@ -48,6 +50,18 @@ def test_fewer_images_than_places_are_all_shown():
     assert (WORST_COUNT, BEST_COUNT) == (8, 4)
 
 
+def test_the_largest_changes_are_found_in_either_direction():
+    before = [Scored(0, 25).mean_iou] * 30
+    before[3], before[20], before[9] = 0.6, 0.9, 0.34
+    before[4], before[5], before[6], before[7], before[28] = 0.1, 0.2, 0.3, 0.0, 0.33
+    changed = (Scored(index, 25, iou) for index, iou in enumerate(before))
+    selection = select(changed)
+    assert names(selection.fallen) == ["20.jpg", "3.jpg", "9.jpg"]
+    assert names(selection.risen) == ["7.jpg", "4.jpg", "5.jpg", "6.jpg"]
+    without = select(iter(images([10, 20])))
+    assert (without.fallen, without.risen) == ([], [])
+
+
 def test_wrong_pixels_alone_have_the_colour():
     wrong = np.array([[True, False]])
     pixels = np.asarray(error_image(Image.new("RGB", (2, 1), (200, 200, 200)), wrong))
@@ -72,7 +86,7 @@ def decoded(uri):
 
 
 def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
-    image = Scored(0)
+    image = Scored(0, 50, 0.25)
     image.image = encoded(Image.new("RGB", (640, 320), "gray"), "jpeg")
     mask = np.full((320, 640), 10, np.uint8)
     mask[:, 320:] = 30
@@ -93,6 +107,7 @@ def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
         "prediction second",
         "errors second",
     ]
+    assert two.detail == "mean IoU 0.250 → 1.000 (+0.750) · Cat"
 
 
 def test_scores_are_read_back_and_a_broken_pass_leaves_none(tmp_path):

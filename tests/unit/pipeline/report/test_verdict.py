@@ -26,7 +26,7 @@ def record():
 def test_a_change_is_measured_against_its_bound_and_small_slices_are_no_reason(record):
     verdict = run_verdict(record)
     assert verdict.headline == "Not blessed"
-    assert verdict.reason == ("The change of Mean IoU is -0.0500, below the least allowed -0.01. Nothing was pushed.")
+    assert verdict.reason == ("The change of mean IoU is -0.0500, below the least allowed -0.01. Nothing was pushed.")
     [table] = verdict.blocks
     change, few = ([getattr(cell, "text", cell) for cell in row] for row in table.rows)
     assert {"not passed", "change ≥ -0.01", "−0.0400", "0.7500"} <= set(change)
@@ -37,5 +37,5 @@ def test_force_is_said_with_its_reason_and_what_was_missed(record):
     record.force_blessed, record.pushed_model = "the old one leaks", "/serving/18"
     verdict = run_verdict(record)
     assert (verdict.tone, verdict.headline) == ("bad", "Not blessed, pushed by force")
-    assert verdict.reason.startswith("The change of Mean IoU is -0.0500, below")
+    assert verdict.reason.startswith("The change of mean IoU is -0.0500, below")
     assert verdict.reason.endswith("blessed all the same: the old one leaks. It was pushed to /serving/18.")
