@@ -225,7 +225,7 @@ def _blessings(workplace: Workplace) -> list[dict[str, object]]:
 def _answering(class_id: int):
     """Returns what makes a network that answers one class everywhere."""
 
-    def network(image_size: int, num_classes: int) -> keras.Model:
+    def network(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
         image = keras.Input((image_size, image_size, 3))
         bias = keras.initializers.Constant(5.0 * np.eye(num_classes)[class_id])
         logits = keras.layers.Conv2D(num_classes, 1, kernel_initializer="zeros", bias_initializer=bias)(image)
