@@ -86,5 +86,11 @@ class Config(Section):
                 f"data.image_size is {data.image_size}, which trainer.model {self.trainer.model!r} cannot take: "
                 f"it needs a multiple of {multiple} from {least} on"
             )
+        weights = self.trainer.class_weights
+        if isinstance(weights, tuple) and len(weights) != data.num_classes:
+            raise ValueError(
+                f"trainer.class_weights has {len(weights)} numbers, and data.class_names has {data.num_classes}: "
+                f"{', '.join(data.class_names)}; give one for each class, in that order"
+            )
         evaluation.check_metrics(metric_names(data.class_names))
         return self

@@ -205,6 +205,9 @@ def _message(details: Any, assignments: Sequence[_Assignment]) -> str:
         return f"there is no setting {key!r}{where}; did you mean {nearest(key, _keys_near(path))!r}?"
     allowed = details["msg"].removeprefix("Value error, ").replace("tuple", "list")
     allowed = re.sub(r"^(Input|String|List) should", "it should", allowed)
+    if details["type"] == "literal_error" and isinstance(details["input"], str):
+        names = re.findall(r"'([^']*)'", details["ctx"]["expected"])
+        allowed += f"; did you mean {nearest(details['input'], names)!r}?" if names else ""
     if details["type"] == "value_error":
         return ": ".join(filter(None, [".".join(path), allowed]))
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

@@ -115,7 +115,8 @@ def _trained(produced: _Produced) -> NodeFacts:
     history = json.loads((Path(produced.artifact("model_run").uri) / "history.json").read_text(encoding="utf-8"))
     epochs, parameters = history["epochs"], history["parameters"]
     last = epochs[-1]
-    names = [f"val_{name}" if "val_loss" in last else name for name in ("loss", "accuracy")]
+    prefix = "val_" if "val_loss" in last else ""
+    names = [prefix + name for name in ("loss", "accuracy", "mean_iou") if prefix + name in last]
     numbers = [f"{readable_metric(name)} {metric_value(last[name])}" for name in names]
     plural = "" if len(epochs) == 1 else "s"
     summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *numbers])

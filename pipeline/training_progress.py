@@ -1,8 +1,8 @@
 """Follows the training that goes on, by the lines its Keras callback appends to a file.
 
 The callback finds the file by the environment variable `PETSEG_PROGRESS_FILE` and writes one JSON object a line:
-`epoch` and `epochs`, `step` and `steps` of the epoch, `loss`, `accuracy`; at the end of an epoch `val_loss` and
-`val_accuracy` too.
+`epoch` and `epochs`, `step` and `steps` of the epoch, `loss`, `accuracy`, `mean_iou`; at the end of an epoch the same
+three with the prefix `val_` too.
 """
 
 import json
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.metric_tables import readable_metric
+
 PROGRESS_FILE_VARIABLE: Final = "PETSEG_PROGRESS_FILE"
 
-_METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy")
+_METRICS: Final = ("loss", "accuracy", "mean_iou", "val_loss", "val_accuracy", "val_mean_iou")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class TrainingProgress:
         return min(1.0, (max(self.epoch - 1, 0) * self.steps + self.step) / (self.epochs * self.steps))
 
     def describe(self) -> str:
-        """Returns the metrics in one line: `loss 0.4211, accuracy 0.812`."""
-        return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.metrics.items())
+        """Returns the metrics in one line: `loss 0.4211, accuracy 0.812, mean IoU 0.61`."""
+        return ", ".join(f"{readable_metric(name)} {value:.4g}" for name, value in self.metrics.items())
 
 
 class ProgressFollower:

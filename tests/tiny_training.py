@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -32,6 +33,29 @@ from trainer_module.preprocessing import preprocessing_fn
 
 EPOCHS = 3
 STEPS = 3
+RECIPE: dict[str, Any] = {
+    "augmentation": {
+        "horizontal_flip": True,
+        "scale": (0.8, 1.25),
+        "translation": 0.1,
+        "rotation": 15,
+        "brightness": 0.2,
+        "contrast": 0.2,
+        "saturation": 0.2,
+    },
+    "loss": "cross_entropy_dice",
+    "class_weights": "balanced",
+    "label_smoothing": 0.05,
+    "optimizer": "adamw",
+    "learning_rate_schedule": "cosine",
+    "warmup_epochs": 1.0,
+    "weight_decay": 0.01,
+    "gradient_clip_norm": 0.5,
+    "weight_averaging": 0.9,
+    "best_weights": True,
+}
+"""All that can be done to a training, so that whatever has to survive an interruption is there to be lost."""
+
 DATA = DataConfig(image_size=16, normalization="standardize")
 
 
@@ -67,6 +91,13 @@ def write_data(directory: Path) -> Path:
         rows = [row() for _ in range(12)]
         (examples, _), transform_fn = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(preprocess)
         transform_fn | tft_beam.WriteTransformFn(str(directory / "graph"))
+    with tf.io.TFRecordWriter(str(directory / "raw_eval")) as writer:
+        for index, raw in enumerate(rows[7:]):
+            values = {**raw, "file_name": np.array([str(index).encode()], object)}
+            feature = {
+                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=value)) for name, value in values.items()
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
     coder = tft.coders.ExampleProtoCoder(tft.TFTransformOutput(str(directory / "graph")).transformed_metadata.schema)
     for split, part in {"train": examples[:7], "eval": examples[7:]}.items():
         with tf.io.TFRecordWriter(str(directory / f"{split}.gz"), "GZIP") as writer:
@@ -75,10 +106,15 @@ def write_data(directory: Path) -> Path:
     return directory
 
 
-def fn_args(data: Path, output: Path, **settings: Any) -> SimpleNamespace:
+def raw_eval_examples(data: Path) -> tf.Tensor:
+    """The examples of the eval split as they are before Transform."""
+    return tf.constant([record.numpy() for record in tf.data.TFRecordDataset(str(data / "raw_eval"))])
+
+
+def fn_args(data: Path, output: Path, recipe: Mapping[str, Any] = RECIPE, **settings: Any) -> SimpleNamespace:
     """What TFX gives `run_fn`."""
     output.mkdir(parents=True, exist_ok=True)
-    config = {"epochs": EPOCHS, "batch_size": 2, "learning_rate": 0.01, "seed": 3, **settings}
+    config = {"epochs": EPOCHS, "batch_size": 2, "learning_rate": 0.01, "seed": 3, **recipe, **settings}
     return SimpleNamespace(
         custom_config={"data": DATA.model_dump(mode="json"), "trainer": config},
         transform_output=str(data / "graph"),

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 """Environment variable that names the directory of all checkpoints; unset, none are written."""
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _FILE_NAME: Final = "checkpoint.npz"
 _PREFIX: Final = "training-"
 _POSITION_KEY: Final = "position"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
@@ -190,6 +190,16 @@ class TrainerConfig(Section):
 
     sample_epochs: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 10)
     """Epochs after which predictions of a few `eval` images are kept, beside the last: 0 is before training."""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        is_number = (
+            [isinstance(each, int | float) and each > 0 for each in value] if isinstance(value, list | tuple) else []
+        )
+        if value not in (None, "balanced") and not (is_number and all(is_number)):
+            raise ValueError(f"{value!r} is neither 'balanced' nor a list of a positive number for each class")
+        return value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -54,7 +54,8 @@ class Dice(keras.losses.Loss):
         probabilities = ops.softmax(y_pred, axis=-1)
         labels = _smoothed(y_true, y_pred, self._label_smoothing)
         overlap = 2 * ops.sum(probabilities * labels, pixels)
-        dice = overlap / (ops.sum(ops.square(probabilities), pixels) + ops.sum(ops.square(labels), pixels))
+        both = ops.sum(ops.square(probabilities), pixels) + ops.sum(ops.square(labels), pixels)
+        dice = ops.divide_no_nan(overlap, both)  # a class that is neither true nor at all probable
         is_present = ops.cast(ops.any(_smoothed(y_true, y_pred, 0.0) > 0, pixels), dice.dtype)
         return 1 - ops.sum(dice * is_present, axis=-1) / ops.sum(is_present, axis=-1)
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from pipeline.metric_tables import readable_metric
 from pipeline.report.svg import FIRST, GRID, HEAT, INK, MUTED, ON_HEAT, SECOND, STYLE, Chart
 
 _WIDTH: Final = 440
@@ -29,7 +30,7 @@ def learning_curve(name: str, metric: str, epochs: Epochs, best_epoch: int | Non
 
     Args:
       name: Different for each chart of a page.
-      metric: `loss` or `accuracy`, as the history has it.
+      metric: `loss`, `accuracy` or `mean_iou`, as the history has it.
       epochs: The history of the Trainer.
       best_epoch: The epoch to mark; None: none.
     """
@@ -38,7 +39,8 @@ def learning_curve(name: str, metric: str, epochs: Epochs, best_epoch: int | Non
         _draw_curve(chart, epochs, key, label, color, style)
     if best_epoch is not None:
         chart.axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", label=f"best epoch: {best_epoch}")
-    return _finished_curve(chart, metric, f"{metric} of each epoch on the train and eval splits")
+    readable = readable_metric(metric)
+    return _finished_curve(chart, readable, f"{readable} of each epoch on the train and eval splits")
 
 
 @mpl.rc_context(STYLE)
@@ -47,14 +49,15 @@ def compared_curves(name: str, metric: str, runs: Mapping[str, Epochs]) -> str:
 
     Args:
       name: Different for each chart of a page.
-      metric: `loss` or `accuracy`.
+      metric: `loss`, `accuracy` or `mean_iou`.
       runs: What to call each run to its history.
     """
     chart = Chart(_WIDTH, _HEIGHT, name)
     for (label, epochs), (color, style) in zip(runs.items(), ((FIRST, "-"), (SECOND, "--")), strict=True):
         key = f"val_{metric}" if any(f"val_{metric}" in epoch for epoch in epochs) else metric
         _draw_curve(chart, epochs, key, label, color, style)
-    return _finished_curve(chart, f"{metric} (eval)", f"{metric} of each epoch of both runs")
+    readable = readable_metric(metric)
+    return _finished_curve(chart, f"{readable} (eval)", f"{readable} of each epoch of both runs")
 
 
 @mpl.rc_context(STYLE)

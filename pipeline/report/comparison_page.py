@@ -120,12 +120,14 @@ def _curves(comparison: Comparison) -> list[Block]:
     captions = {
         "loss": "Loss on eval. The lower curve generalizes better; one that turns up is overfitting.",
         "accuracy": "Accuracy on eval. Curves that meet at the end differ in speed only, not in quality.",
+        "mean_iou": "Mean IoU on eval, by which the best weights are selected.",
     }
     return [
         Figures(
             [
                 Figure(charts.compared_curves(f"compared-{metric}", metric, runs), caption)
                 for metric, caption in captions.items()
+                if any(metric in epochs[-1] for epochs in runs.values())
             ]
         )
     ]

@@ -144,6 +144,12 @@ def _read_history(directory: Path) -> History:
     epochs = json.loads((directory / "history.json").read_text(encoding="utf-8"))["epochs"]
     if not epochs:
         raise ValueError("history.json holds no epoch")
-    losses = [epoch.get("val_loss", epoch["loss"]) for epoch in epochs]
-    best = epochs[min(range(len(epochs)), key=lambda index: math.inf if losses[index] is None else losses[index])]
-    return History(epochs, int(best["epoch"]))
+    return History(epochs, int(max(epochs, key=_goodness)["epoch"]))
+
+
+def _goodness(epoch: Mapping[str, float | None]) -> float:
+    """Returns what the Trainer selects the best weights by; older histories know the loss alone."""
+    mean_iou, loss = epoch.get("val_mean_iou"), epoch.get("val_loss", epoch["loss"])
+    if mean_iou is not None:
+        return mean_iou
+    return -math.inf if loss is None else -loss

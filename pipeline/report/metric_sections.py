@@ -42,15 +42,15 @@ def learning_section(facts: RunFacts) -> Section:
     if isinstance(history, Missing):
         return Section("Learning curves", [Note(f"No history of the training. {history.reason}")])
     best = history.best_epoch
+    captions = {
+        "loss": "Loss. Falling on train while it rises on eval is overfitting.",
+        "accuracy": "Accuracy. Still rising at the last epoch means that more epochs would help.",
+        "mean_iou": f"Mean IoU, in which small classes count as large ones do. Epoch {best} was the best on eval.",
+    }
     figures = [
-        Figure(
-            charts.learning_curve("curve-loss", "loss", history.epochs, best),
-            f"Loss. Falling on train while it rises on eval is overfitting; the lowest on eval was epoch {best}.",
-        ),
-        Figure(
-            charts.learning_curve("curve-accuracy", "accuracy", history.epochs, best),
-            "Accuracy. Still rising at the last epoch means that more epochs would help.",
-        ),
+        Figure(charts.learning_curve(f"curve-{metric}", metric, history.epochs, best), caption)
+        for metric, caption in captions.items()
+        if metric in history.epochs[-1]
     ]
     return Section("Learning curves", [Figures(figures), Note(_exported_weights(facts, history.best_epoch))])
 

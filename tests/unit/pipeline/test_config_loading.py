@@ -123,6 +123,19 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
 
 
 @pytest.mark.parametrize(
+    ("override", "end"),
+    [
+        ("trainer.loss=dise", "'cross_entropy', 'dice' or 'cross_entropy_dice'; did you mean 'dice'?"),
+        ("trainer.optimizer=sdg", "'adam', 'adamw' or 'sgd'; did you mean 'sgd'?"),
+        ("trainer.augmentation.rotation=181", "it should be less than or equal to 180"),
+        ("trainer.augmentation.contrast=1", "it should be less than 1"),
+    ],
+)
+def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(override, end):
+    assert refused(overrides=[override]).endswith(end)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("trainer.epochs=0", "trainer.epochs = 0 (--set trainer.epochs=0): it should be greater than or equal to 1"),
@@ -136,6 +149,17 @@ def test_an_unknown_key_is_refused_where_it_stands_with_the_nearest(key, nearest
             "evaluation.slices = 'species' (--set evaluation.slices=species): it should be a",
         ),
         ("evaluation.split=foo", "evaluation.split is 'foo', but data.splits has ['eval', 'test', 'train']"),
+        ("trainer.optimizer=adamw", "trainer: optimizer is 'adamw', which is Adam with weight decay"),
+        ("trainer.class_weights=balance", "trainer.class_weights: 'balance' is neither 'balanced' nor a list"),
+        ("trainer.class_weights=[1,0,1]", "trainer.class_weights: [1, 0, 1] is neither 'balanced' nor a list"),
+        (
+            "trainer.class_weights=[1,2]",
+            "trainer.class_weights has 2 numbers, and data.class_names has 3: pet, backgro",
+        ),
+        ('trainer={loss="dice", class_weights="balanced"}', "trainer: class_weights weigh the cross-entropy, and loss"),
+        ("trainer.augmentation.scale=[0,1]", "trainer.augmentation.scale[0] = 0"),
+        ("trainer.augmentation.scale=[2,1]", "trainer.augmentation: scale goes from 2.0 to 1.0; put the least first"),
+        ("trainer.warmup_epochs=11", "trainer: warmup_epochs is 11, but there are only 10 epochs"),
         ("data.mask_values=[1,2]", "data: mask_values has 2 entries and class_names 3"),
         ("evaluation.thresholds.foo.min=1", "evaluation.thresholds.foo: there is no metric 'foo': did you mean '"),
         (

@@ -58,6 +58,10 @@ def test_anomalies_are_counted_over_the_splits(per_split, summary, tmp_path):
         ({"loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7}, "val loss 0.6000, val accuracy 0.7000"),
         ({"loss": 0.5, "accuracy": 0.8}, "loss 0.5000, accuracy 0.8000"),
         ({"loss": None, "accuracy": 0.8}, "loss undefined, accuracy 0.8000"),
+        (
+            {"val_loss": 0.6, "val_accuracy": 0.7, "val_mean_iou": 0.5},
+            "val loss 0.6000, val accuracy 0.7000, val mean IoU 0.5000",
+        ),
     ],
 )
 def test_training_tells_its_size_and_end(last, numbers, tmp_path):

@@ -19,9 +19,10 @@ def file(tmp_path):
 def test_an_epoch_has_ended_when_the_next_begins_or_training_ends(file):
     follower = ProgressFollower(file)
     assert follower.poll() == []
-    file.write_text(line(1, 1) + line(1, 4, val_accuracy=0.7))
+    file.write_text(line(1, 1) + line(1, 4, val_mean_iou=0.7))
     assert follower.poll() == []
-    assert follower.latest.metrics == {"loss": 0.5, "val_accuracy": 0.7}
+    assert follower.latest.metrics == {"loss": 0.5, "val_mean_iou": 0.7}
+    assert follower.latest.describe() == "loss 0.5, val mean IoU 0.7"
     with file.open("a") as appended:
         appended.write(line(2, 1))
     assert [(p.epoch, p.step) for p in follower.poll()] == [(1, 4)]

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from trainer_module import checkpoints, resumption, trainer, unet
-from trainer_module.errors import TrainingInterrupted
+from trainer_module.errors import DataError, TrainingInterrupted
+from trainer_module.segmentation_metrics import segmentation_metrics
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import STEPS, fn_args, result, tiny_network, write_data
+from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network, write_data
 
 END_OF_BATCH = (resumption.Resumption, "on_train_batch_end")
 
@@ -113,7 +115,14 @@ def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(
 
 
 def test_early_stopping_and_best_weights_go_on_where_they_were(data, checkpoint_dir, tmp_path, monkeypatch):
-    settings = {"early_stopping_patience": 2, "best_weights": True, "epochs": 6, "learning_rate": 0.5, "seed": 1}
+    settings = {
+        "recipe": {},
+        "early_stopping_patience": 2,
+        "best_weights": True,
+        "epochs": 6,
+        "learning_rate": 0.5,
+        "seed": 1,
+    }
     monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE)
     trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
     stopped_after = len(result(tmp_path / "unbroken")[0])
@@ -131,3 +140,34 @@ def test_another_training_does_not_take_the_checkpoint(data, checkpoint_dir, tmp
     trainer.run_fn(fn_args(data, tmp_path / "other", seed=4))
     assert len(result(tmp_path / "other")[0]) == 3
     assert files(checkpoint_dir) == ["checkpoint.npz"], "that of the first training is left for it"
+
+
+def test_the_seed_alone_decides_a_training(data, unbroken, tmp_path):
+    trainer.run_fn(fn_args(data, tmp_path / "again"))
+    assert result(tmp_path / "again") == unbroken
+    trainer.run_fn(fn_args(data, tmp_path / "other", seed=4))
+    assert result(tmp_path / "other") != unbroken
+
+
+def test_history_has_the_mean_iou_of_both_splits(unbroken):
+    epochs, _ = unbroken
+    assert all(0 < epoch[name] < 1 for epoch in epochs for name in ("mean_iou", "val_mean_iou"))
+
+
+def test_validation_history_is_that_of_the_exported_weights(data, tmp_path):
+    """Averaged weights are both what is validated and what is exported; so are those of the best epoch."""
+    trainer.run_fn(fn_args(data, tmp_path, learning_rate=0.1, weight_averaging=0.9))
+    epochs, _ = result(tmp_path)
+    answers = tf.saved_model.load(str(tmp_path / "model")).signatures["evaluation"](examples=raw_eval_examples(data))
+    matrix = answers["confusion_matrix"].numpy().sum(axis=0).reshape(3, 3)
+    metrics = segmentation_metrics(matrix, 0.0, DATA.class_names)
+    best = max(epochs, key=lambda epoch: epoch["val_mean_iou"])
+    assert metrics["mean_iou"] == pytest.approx(best["val_mean_iou"], abs=1e-6)
+    assert metrics["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
+
+
+def test_a_class_that_never_occurs_cannot_be_balanced(data, tmp_path):
+    args = fn_args(data, tmp_path)
+    args.custom_config["data"] |= {"class_names": ("a", "b", "c", "d"), "mask_values": (1, 2, 3, 4)}
+    with pytest.raises(DataError, match="'train' split has no pixel of 'd'"):
+        trainer.run_fn(args)

@@ -1,5 +1,6 @@
 """What is known of a run."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,4 +63,12 @@ def test_an_epoch_whose_loss_is_not_finite_is_not_the_best(record):
     history.write_text(
         '{"epochs": [{"epoch": 1, "loss": null}, {"epoch": 2, "loss": 0.7}, {"epoch": 3, "loss": null}]}'
     )
+    assert run_facts(record).history.best_epoch == 2
+
+
+def test_the_best_epoch_is_the_one_with_the_highest_mean_iou_on_eval(record):
+    history = Path(record.node("Trainer").outputs["model_run"], "history.json")
+    epochs = [{"epoch": 1, "loss": 1, "val_loss": 0.5, "val_mean_iou": 0.6}]
+    epochs.append({"epoch": 2, "loss": 1, "val_loss": 0.7, "val_mean_iou": 0.7})
+    history.write_text(json.dumps({"epochs": epochs}))
     assert run_facts(record).history.best_epoch == 2
