@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.mask_images import mask_image, resize_to_class_ids
+from pipeline.mask_images import resize_to_class_ids
 from pipeline.report.blocks import Picture, PictureRow
+from trainer_module.class_colors import mask_image
 
 if TYPE_CHECKING:
     from pipeline.report.image_scores import ScoredImage

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pipeline.mask_images import class_colors
 from pipeline.metric_tables import metric_value, readable_metric
 from pipeline.report import charts
 from pipeline.report.blocks import Block, Cell, Figure, Figures, Legend, Note, Section, Table
 from pipeline.report.facts import Missing, RunFacts
 from trainer_module import features
+from trainer_module.class_colors import class_colors
 from trainer_module.segmentation_metrics import CLASS_METRICS
 
 FEW_EXAMPLES: Final = 10
