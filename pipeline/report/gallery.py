@@ -107,6 +107,14 @@ def error_image(photo: Image.Image, wrong: NDArray[np.bool_]) -> Image.Image:
     return Image.fromarray(np.where(wrong[..., np.newaxis], _ERROR_COLOR, gray).astype(np.uint8))
 
 
+def thumbnail_uri(image: Image.Image) -> str:
+    """Returns a photo, or a mask with its palette, as a data URI of at most the size of a thumbnail."""
+    is_mask = image.mode == "P"
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS)
+    return _png(small) if is_mask else _jpeg(small)
+
+
 def _keep(heap: "list[tuple[float, int, ScoredImage]]", size: int, entry: "tuple[float, int, ScoredImage]") -> None:
     """Keeps the largest entries; the indices in them are different, so that images are never compared."""
     if len(heap) < size:
