@@ -81,7 +81,7 @@ class Samples(keras.callbacks.Callback):
             self._predict(epoch + 1)
 
     def _predict(self, epoch: int) -> None:
-        logits = self.model.network(self.examples.images, training=False)
+        logits = self.model(self.examples.images, training=False)
         self._predictions[epoch] = np.argmax(logits, axis=-1).astype(np.uint8)
         self._write_predictions(epoch)
 

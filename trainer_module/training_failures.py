@@ -15,11 +15,12 @@ from trainer_module.precision import EXPORTED, FLOAT16
 _DISK_FULL: Final = "No space left on device"
 
 
-class FiniteLoss(keras.callbacks.Callback):
-    """Ends the training as soon as a loss is NaN or infinite.
+class FiniteTraining(keras.callbacks.Callback):
+    """Ends the training as soon as a loss is NaN or infinite, and at the end of an epoch also when a weight is.
 
     Keras hands the running loss of the epoch, which keeps a NaN, to callbacks as a number after each execution anyway:
-    looking at it costs nothing. It comes before all that writes, so that nothing of a broken epoch is kept.
+    looking at it costs nothing. A ReLU can make a number of a NaN, so the weights are looked at, too. It comes before
+    all that writes, so that nothing of a broken epoch is kept.
     """
 
     def __init__(self, config: TrainerConfig) -> None:
@@ -40,23 +41,30 @@ class FiniteLoss(keras.callbacks.Callback):
         self._check("loss", logs, min(batch + 1, self.params["steps"]))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the loss on the `eval` split, which is the first to see the weights of the last step.
+        """Looks at the loss on the `eval` split, which is the first to see the weights of the last step, and at them.
 
         Raises:
-          TrainingError: It is not finite.
+          TrainingError: They are not finite.
         """
-        self._check("val_loss", logs, self.params["steps"])
+        step = self.params["steps"]
+        self._check("val_loss", logs, step)
+        weights = [weight for weight in self.model.weights if weight.dtype.startswith("float")]
+        broken = [weight.path for weight in weights if not tf.reduce_all(tf.math.is_finite(weight.value))]
+        if broken:
+            raise self._error(f"{len(broken)} of {len(weights)} weights ({broken[0]}, …) are NaN or infinite", step)
 
     def _check(self, name: str, logs: dict[str, Any] | None, step: int) -> None:
         loss = float((logs or {}).get(name, 0.0))
-        if math.isfinite(loss):
-            return
+        if not math.isfinite(loss):
+            split = "eval" if name == "val_loss" else "train"
+            raise self._error(f"the loss on the {split!r} split is {loss}", step)
+
+    def _error(self, what: str, step: int) -> TrainingError:
         rate = float(self.model.optimizer.learning_rate)
-        split = "eval" if name == "val_loss" else "train"
         causes = "; ".join(_causes(self._config))
-        raise TrainingError(
-            f"the loss on the {split!r} split became {loss} in epoch {self._epoch}, step {step}, at learning rate "
-            f"{rate:g}; no model is exported. Likely causes: {causes}"
+        return TrainingError(
+            f"{what} after step {step} of epoch {self._epoch}, at learning rate {rate:g}; the training ends without a "
+            f"model. Likely causes: {causes}"
         )
 
 

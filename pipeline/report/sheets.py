@@ -13,7 +13,8 @@ from pipeline.report.blocks import Gallery, PictureRow
 
 _CELL_INCHES: Final = 1.4
 _TITLE_INCHES: Final = 0.75
-_LABEL_INCHES: Final = 0.9
+_LABEL_INCHES: Final = 1.0
+_NAME_CHARACTERS: Final = 30
 _DOTS_PER_INCH: Final = 144
 
 
@@ -43,14 +44,20 @@ def _draw(part: Any, gallery: Gallery, columns: int, height: float) -> None:
     for axis in axes.flat:
         axis.set_axis_off()
     for column, row in enumerate(gallery.rows):
-        _draw_column([axes[line, column] for line in range(depth)], row, labelled=column == 0)
+        _draw_column([axes[line, column] for line in range(depth)], row)
+    for axis, picture in zip(axes[:, 0], gallery.rows[0].pictures, strict=False):
+        middle = axis.get_position().y0 + axis.get_position().height / 2
+        part.text(left - 0.08 / width, middle, picture.label, ha="right", va="center", fontsize=8)
 
 
-def _draw_column(axes: Sequence[Any], row: PictureRow, *, labelled: bool) -> None:
-    axes[0].set_title("\n".join(filter(None, (row.name, row.detail.partition(" · ")[0]))), fontsize=6, parse_math=False)
+def _draw_column(axes: Sequence[Any], row: PictureRow) -> None:
+    name = row.name if len(row.name) <= _NAME_CHARACTERS else f"…{row.name[1 - _NAME_CHARACTERS :]}"
+    detail = row.detail.partition(" · ")[0]
+    axes[0].set_title("\n".join(filter(None, (name, detail))), fontsize=6, parse_math=False)
     for axis, picture in zip(axes, row.pictures, strict=False):
         content = base64.b64decode(picture.uri.partition("base64,")[2])
         with Image.open(io.BytesIO(content)) as image:
             axis.imshow(image.convert("RGB"), interpolation="nearest")
-        if labelled:
-            axis.text(-0.08, 0.5, picture.label, transform=axis.transAxes, ha="right", va="center", fontsize=8)
+            side = max(image.size)
+            margins = [(length - side) / 2 - 0.5 for length in image.size]
+        axis.set(xlim=(margins[0], margins[0] + side), ylim=(margins[1] + side, margins[1]))

@@ -20,7 +20,7 @@ def training_section(facts: RunFacts) -> Section:
     gallery = training_gallery(facts)
     if isinstance(gallery, Missing):
         return Section(_TITLE, [Note(f"No predictions of the training. {gallery.reason}")])
-    return Section(_TITLE, [class_legend(facts.class_names), gallery])
+    return Section(_TITLE, [class_legend(facts.class_names, with_errors=False), gallery])
 
 
 def training_gallery(facts: RunFacts) -> Gallery | Missing:

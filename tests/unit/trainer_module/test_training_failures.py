@@ -30,13 +30,14 @@ def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
 
 
-def break_weights(monkeypatch, at_step):
-    """Sets a weight to NaN after the n-th step."""
+def break_weights(monkeypatch, at_step, index=-1):
+    """Sets the weights of that index to NaN after the n-th step."""
     original, calls = resumption.Resumption.on_train_batch_end, iter(range(1, 1000))
 
     def broken(self, batch, logs=None):
         if next(calls) == at_step:
-            self.model.network.weights[0].assign(np.full(self.model.network.weights[0].shape, np.nan))
+            weight = self.model.network.weights[index]
+            weight.assign(np.full(weight.shape, np.nan))
         original(self, batch, logs)
 
     monkeypatch.setattr(resumption.Resumption, "on_train_batch_end", broken)
@@ -48,15 +49,16 @@ def saved_checkpoint(tmp_path) -> Checkpoint:
 
 
 @pytest.mark.parametrize(
-    ("at_step", "said", "kept"),
+    ("at_step", "index", "said", "kept"),
     [
-        (STEPS + 1, r"on the 'train' split became nan in epoch 2, step 2", (1, 0)),
-        (2 * STEPS, r"on the 'eval' split became nan in epoch 2, step 3", (1, STEPS - 1)),
+        (STEPS + 1, -1, r"the loss on the 'train' split is nan after step 2 of epoch 2", (1, 0)),
+        (2 * STEPS, -1, r"the loss on the 'eval' split is nan after step 3 of epoch 2", (1, STEPS - 1)),
+        (STEPS + 1, 0, r"\d of 8 weights \(conv2d.*/kernel, …\) are NaN or infinite after step 3 of epoch 2", (1, 0)),
     ],
-    ids=["within an epoch", "in the last step of one"],
+    ids=["within an epoch", "in the last step of one", "behind a ReLU"],
 )
-def test_a_loss_that_is_not_finite_stops_the_training(at_step, said, kept, data, tmp_path, monkeypatch):
-    break_weights(monkeypatch, at_step)
+def test_numbers_that_are_not_finite_stop_the_training(at_step, index, said, kept, data, tmp_path, monkeypatch):
+    break_weights(monkeypatch, at_step, index)
     settings = {"class_weights": [1.0, 1.0, 5.0], "precision": "mixed_float16"}
     with pytest.raises(TrainingError, match=said) as raised:
         trainer.run_fn(fn_args(data, tmp_path / "run", **settings))
