@@ -58,7 +58,7 @@ def weight_names(model: keras.Model) -> list[str]:
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
     unnamed: dict[str, int] = {}
     for layer in model.layers:
-        kind = re.sub(r"(?<!^)(?<![A-Z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+        kind = re.sub(r"(.)(?=[A-Z][a-z])|([a-z])(?=[A-Z])", r"\g<0>_", type(layer).__name__).lower()
         name = layer.name
         if re.fullmatch(rf"{kind}(_\d+)?", name):
             name = f"{kind}_{unnamed.setdefault(kind, 0)}"

@@ -17,6 +17,8 @@ from trainer_module.warm_start import find_weights, start_from
 sys.path.append(str(Path(__file__).parents[2]))
 from tiny_training import fn_args, plain_network, tiny_network, write_data
 
+BUILDERS = dict(unet.MODELS)
+
 
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch):
@@ -38,10 +40,12 @@ def trained(data, tmp_path_factory):
     return output / "model"
 
 
-def test_names_are_the_same_however_many_models_there_were_before():
-    first, second = weight_names(tiny_network(16, 3)), weight_names(tiny_network(16, 3))
+@pytest.mark.parametrize("name", unet.MODELS)
+def test_names_are_the_same_however_many_models_there_were_before(name):
+    first, second = (weight_names(BUILDERS[name](64, 3, False)) for _ in range(2))
     assert first == second
-    assert first[:2] == ["conv2d_0/kernel", "conv2d_0/bias"]
+    assert first[0] == "conv2d_0/kernel"
+    assert first[-1].startswith("logits/") or name == "blog_bn"
     assert len(set(first)) == len(first)
 
 

@@ -75,7 +75,7 @@ def test_curves_and_sheets_are_files_that_stand_alone(record, tmp_path):
 
 def test_a_run_that_left_nothing_is_an_error(tmp_path):
     record = report_run.early_failure(tmp_path)
-    with pytest.raises(DataError, match="left nothing to draw: .*Trainer did not finish: it is pending"):
+    with pytest.raises(DataError, match=r"left nothing to draw: .*Trainer did not finish: it is pending"):
         write_pictures(record, tmp_path, tmp_path / "pictures")
 
 
