@@ -67,7 +67,7 @@ class TrainedModel(keras.Model):
             optimizer.build(network.trainable_variables)
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Maps float32 [batch, image_size, image_size, 3] to logits: out of training, of the average if there is one."""
+        """Maps float32 [batch, image_size, image_size, 3] to logits, of the average but in training if there is one."""
         network = self.network if training else self.evaluated_network
         if self._num_replicas == 1:
             return network(images, training=training)
