@@ -59,13 +59,14 @@ class EventFiles(keras.callbacks.Callback):
         for writer in self._writers.values():
             writer.close()
 
-    def _write_curves(self, epoch: Mapping[str, float]) -> None:
+    def _write_curves(self, epoch: Mapping[str, float | None]) -> None:
+        step = int(epoch["epoch"] or 0)
         for name, value in epoch.items():
-            if name in _NO_CURVES:
+            if name in _NO_CURVES or value is None:
                 continue
             split = "eval" if name.startswith(_EVAL_PREFIX) else "train"
             message = tf.compat.v1.Summary.Value(tag=name.removeprefix(_EVAL_PREFIX), simple_value=value)
-            self._write(split, message, int(epoch["epoch"]))
+            self._write(split, message, step)
         for writer in self._writers.values():
             writer.flush()
 
