@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
     "report": ("pipeline.commands.report:report", "Write the report of a run as a page, and its model card."),
+    "pictures": ("pipeline.commands.pictures:pictures", "Draw a run's learning curves and predictions as files."),
     "compare": ("pipeline.commands.compare:compare", "Compare two runs: settings, metrics, images."),
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),

@@ -28,7 +28,8 @@ _NODE_STATES: Final = {
     metadata_store_pb2.Execution.COMPLETE: NodeState.COMPLETE,
     metadata_store_pb2.Execution.CACHED: NodeState.CACHED,
 }
-_SERVED_MODEL_RESOLVER: Final = "ServedModelResolver"
+_RESOLVERS: Final = {EVALUATOR: "ServedModelResolver", "Trainer": "WarmStartResolver"}
+"""What brings the served model to a component."""
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
 
 
@@ -98,9 +99,9 @@ class DagExecution:
             tfx.orchestration.LocalDagRunner().run_with_ir(self._ir)
 
     def _first_nodes(self, from_node: str) -> list[str]:
-        """Returns where a partial run starts: an evaluation looks anew at what is served."""
-        also = [_SERVED_MODEL_RESOLVER] if from_node == EVALUATOR and _SERVED_MODEL_RESOLVER in self.node_ids else []
-        return [from_node, *also]
+        """Returns where a partial run starts: what needs the served model looks anew at what is served."""
+        resolver = _RESOLVERS.get(from_node)
+        return [from_node, resolver] if resolver in self.node_ids else [from_node]
 
     @property
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:

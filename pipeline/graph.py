@@ -21,6 +21,7 @@ from pipeline.beam_runners import arguments_for_tfx
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
 from pipeline.evaluation_config import gate_bounds
+from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
 
 _PREPROCESSING_MODULE = "trainer_module.preprocessing"
@@ -75,11 +76,22 @@ def create_pipeline(
         disable_statistics=True,
     )
 
+    # The newest model that is served, for the Trainer to start from: another one trains again.
+    push_destination = tfx.proto.PushDestination(
+        filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+    warm_start = (
+        ServedModelResolver(push_destination, _any_contract()).with_id("WarmStartResolver")
+        if config.trainer.warm_start == SERVED
+        else None
+    )
+
     # Trains the U-Net and exports it with its serving and evaluation signatures.
     trainer = tfx.components.Trainer(
         run_fn=f"{_TRAINER_MODULE}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        base_model=warm_start.outputs["model"] if warm_start else None,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config={
@@ -91,9 +103,6 @@ def create_pipeline(
 
     # The newest model that is served, to compare the new one with. It looks when the training is over: that may take
     # hours, in which another model may have been pushed.
-    push_destination = tfx.proto.PushDestination(
-        filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-    )
     served_model = ServedModelResolver(push_destination, _contract(config), reset=reset_baseline)
     served_model.add_upstream_node(trainer)
 
@@ -124,6 +133,7 @@ def create_pipeline(
             statistics_gen,
             example_validator,
             transform,
+            *([warm_start] if warm_start else []),
             trainer,
             served_model,
             evaluator,
@@ -149,6 +159,11 @@ def _source(config: Config) -> TfdsSource:
 def _contract(config: Config) -> ModelContract:
     digest = code_digest("components.served_model_resolver.executor")
     return ModelContract(class_names=config.data.class_names, mask_values=config.data.mask_values, code_digest=digest)
+
+
+def _any_contract() -> ModelContract:
+    """Returns what a model must have to start from: weights fit by their shapes, whatever the classes are."""
+    return ModelContract(code_digest=code_digest("components.served_model_resolver.executor"))
 
 
 def _schema_text(name: str) -> str:

@@ -18,6 +18,7 @@ PARAMETER_VALUE: Final = "value"
 """Property of an output that is no artifact but a parameter."""
 
 _SHOWN_DIGITS: Final = 12
+_SHOWN_WEIGHTS: Final = 4
 
 
 class ProducedArtifact(Protocol):
@@ -120,7 +121,23 @@ def _trained(produced: _Produced) -> NodeFacts:
     numbers = [f"{readable_metric(name)} {metric_value(last[name])}" for name in names]
     plural = "" if len(epochs) == 1 else "s"
     summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *numbers])
+    summary += _warm_start(Path(produced.artifact("model_run").uri) / "warm_start.json")
     return NodeFacts(summary, {"parameters": parameters})
+
+
+def _warm_start(file: Path) -> str:
+    """Returns what the training started from, to be added to the summary; nothing when its weights were new."""
+    if not file.is_file():
+        return ""
+    start = json.loads(file.read_text(encoding="utf-8"))
+    taken, fresh = start["taken"], start["fresh"]
+    anew = f"; new: {', '.join(fresh[:_SHOWN_WEIGHTS])}{', …' if len(fresh) > _SHOWN_WEIGHTS else ''}" if fresh else ""
+    return f", started from {taken} of {taken + len(fresh)} weights of {start['directory']}{anew}"
+
+
+def _found_warm_start(produced: _Produced) -> NodeFacts:
+    facts = _found_baseline(produced)
+    return NodeFacts(facts.summary.replace("baseline", "model to start from"))
 
 
 def _found_baseline(produced: _Produced) -> NodeFacts:
@@ -173,6 +190,7 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "TfdsExampleGen": _examples,
     "ExampleValidator": _anomalies,
     "Transform": _transformed,
+    "WarmStartResolver": _found_warm_start,
     "Trainer": _trained,
     "ServedModelResolver": _found_baseline,
     EVALUATOR: _evaluated,

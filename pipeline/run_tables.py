@@ -1,6 +1,8 @@
 """Tables and lines that show records of runs to people."""
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -79,7 +81,17 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append(f"pushed: {record.pushed_model}")
     if record.report is not None:
         lines.append(f"report: {record.report}")
+    curves = _tensorboard_directory(record)
+    if curves is not None:
+        lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")
     return lines
+
+
+def _tensorboard_directory(record: RunRecord) -> Path | None:
+    """Returns where the training left what TensorBoard reads, if it is there."""
+    model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
+    directory = Path(model_run) / "tensorboard" if model_run else None
+    return directory if directory and directory.is_dir() else None
 
 
 def run_details(record: RunRecord) -> RenderableType:

@@ -64,14 +64,14 @@ def tiny_network(image_size: int, num_classes: int, synchronized: bool = False) 
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
     dropped = keras.layers.Dropout(0.3)(keras.layers.BatchNormalization()(hidden))
-    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(dropped), name="tiny")
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(dropped), name="tiny")
 
 
 def plain_network(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
     """Has nothing that depends on which examples share a replica."""
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
-    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(hidden), name="plain")
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(hidden), name="plain")
 
 
 def write_data(directory: Path) -> Path:
@@ -122,16 +122,18 @@ def fn_args(data: Path, output: Path, recipe: Mapping[str, Any] = RECIPE, **sett
         eval_files=[str(data / "eval.gz")],
         model_run_dir=str(output),
         serving_model_dir=str(output / "model"),
+        base_model=None,
     )
 
 
 def result(output: Path) -> tuple[list[dict[str, float]], dict[str, bytes]]:
-    """Returns the history, but for the seconds, and the exported weights to the bit."""
+    """Returns the history, but for the times, and the exported weights to the bit."""
     epochs = json.loads((output / "history.json").read_text())["epochs"]
     reader = tf.train.load_checkpoint(str(output / "model" / "variables" / "variables"))
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
     weights = {name: reader.get_tensor(name).tobytes() for name in names}
-    return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in epochs], weights
+    times = ("seconds", "images_per_second")
+    return [{name: value for name, value in epoch.items() if name not in times} for epoch in epochs], weights
 
 
 def _die_at(moment: str, number: int) -> None:

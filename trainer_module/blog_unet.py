@@ -20,12 +20,16 @@ def blog_unet(
     """
 
     def activated(
-        x: keras.KerasTensor, convolution: type[layers.Layer], *args: int, **options: str
+        x: keras.KerasTensor,
+        convolution: type[layers.Layer],
+        *args: int,
+        dtype: str | None = None,
+        **options: str,
     ) -> keras.KerasTensor:
-        x = convolution(*args, use_bias=not normalized, **options)(x)
+        x = convolution(*args, use_bias=not normalized, dtype=dtype, **options)(x)
         if normalized:
-            x = layers.BatchNormalization(synchronized=synchronized)(x)
-        return layers.ReLU()(x)
+            x = layers.BatchNormalization(synchronized=synchronized, dtype=dtype)(x)
+        return layers.ReLU(dtype=dtype)(x)
 
     def conv(x: keras.KerasTensor, filters: int, padding: str = "valid") -> keras.KerasTensor:
         return activated(x, layers.Conv2D, filters, 3, padding=padding)
@@ -60,5 +64,5 @@ def blog_unet(
     x = joined(x, skip_64)  # 124
     x = transposed_conv(x, 64)  # 126
     x = transposed_conv(x, 64)  # 128
-    logits = activated(x, layers.Conv2D, num_classes, 1, name="logits")
+    logits = activated(x, layers.Conv2D, num_classes, 1, name="logits", dtype="float32")
     return keras.Model(image, logits, name="blog_bn" if normalized else "blog")

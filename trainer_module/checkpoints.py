@@ -14,7 +14,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 import keras
@@ -66,6 +66,9 @@ class Position:
     selection: dict[str, float | int | None] | None = None
     """State of the callback that stops early and keeps the best weights; None when there is none."""
 
+    sampled_epochs: Sequence[int] = ()
+    """Finished epochs, 0 for before training, of which there are predictions of sample images."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -80,6 +83,13 @@ class Checkpoint:
     """Running sums of the epoch's loss and metrics; none between epochs."""
 
     best_weights: Arrays
+    samples: Arrays = field(default_factory=list)
+    """Predictions of the sample images, as of each of the sampled epochs."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether a training can go on from it."""
+        return all(np.isfinite(array).all() for array in [*self.variables, *self.optimizer, *self.metrics])
 
     def to_bytes(self) -> bytes:
         """Returns the file's content: a NumPy archive, whose members carry checksums."""
@@ -109,7 +119,7 @@ class Checkpoint:
         return cls(Position(**position), **groups)
 
 
-_GROUPS: Final = ("variables", "optimizer", "metrics", "best_weights")
+_GROUPS: Final = ("variables", "optimizer", "metrics", "best_weights", "samples")
 
 
 class CheckpointStore:
@@ -152,7 +162,13 @@ class CheckpointStore:
         logging.warning("The checkpoint %s %s; the training starts from its beginning.", self._path, reason)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Replaces the checkpoint in one step; a disk that cannot take it is no reason to end the training."""
+        """Replaces the checkpoint in one step; a disk that cannot take it is no reason to end the training.
+
+        A state that is not finite does not replace one from which the training can go on.
+        """
+        if not checkpoint.is_finite:
+            logging.warning("The weights are not finite; %s stays as it is.", self._path)
+            return
         partial = f"{self._path}.partial"
         try:
             tf.io.gfile.makedirs(self._directory)

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
+SERVED: Final = "served"
+"""Stands for the newest pushed model in `trainer.warm_start`."""
+
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -208,6 +211,8 @@ class TrainerConfig(Section):
                 f"batch_size is {self.batch_size}, the batch of all GPUs together, and gpus is {self.gpus}: each GPU "
                 "needs an equal share; set batch_size to a multiple"
             )
+        if self.xla and self.gpus and self.gpus > 1:
+            raise ValueError(f"xla compiles the step of one replica only, and gpus is {self.gpus}; set one of the two")
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs is {self.warmup_epochs:g}, but there are only {self.epochs} epochs")
         if self.optimizer == "adamw" and not self.weight_decay:

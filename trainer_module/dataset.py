@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,20 @@ from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normal
 _SHUFFLE_BUFFER_EXAMPLES = 4096
 _PREFETCHED_BATCHES = 4
 _PARALLELISM = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A few examples in memory."""
+
+    pixels: NDArray[np.uint8]
+    """[examples, image_size, image_size, 3], RGB."""
+
+    images: NDArray[np.float32]
+    """The same, normalized for the network."""
+
+    class_ids: NDArray[np.uint8]
+    """[examples, image_size, image_size]."""
 
 
 def count_examples(file_patterns: Sequence[str]) -> int:
@@ -101,6 +116,15 @@ def eval_dataset(
     [batch, image_size, image_size].
     """
     return _prepared(_batches(_records(file_patterns), transform_output, image_size, batch_size), _to_model_input)
+
+
+def first_examples(
+    file_patterns: Sequence[str], transform_output: tft.TFTransformOutput, image_size: int, count: int
+) -> Examples:
+    """Returns the first examples in file order, or all where there are fewer."""
+    batches = _batches(_records(file_patterns), transform_output, image_size, count)
+    pixels, offset, scale, class_ids = next(iter(batches))
+    return Examples(pixels.numpy(), normalize(pixels, offset, scale).numpy(), class_ids.numpy())
 
 
 def _records(file_patterns: Sequence[str]) -> tf.data.Dataset:

@@ -100,6 +100,19 @@ def check_batch_size(batch_size: int, num_replicas: int) -> None:
         )
 
 
+def check_compilation(xla: bool, num_replicas: int) -> None:
+    """Refuses XLA on several replicas, which Keras cannot compile the training step for.
+
+    Raises:
+      ConfigError: Both are asked for.
+    """
+    if xla and num_replicas > 1:
+        raise ConfigError(
+            f"trainer.xla is true, but the training has {num_replicas} replicas, and XLA compiles the step of one "
+            "only; set trainer.xla = false, or trainer.gpus = 1"
+        )
+
+
 def check_agreement(strategy: tf.distribute.Strategy, numbers: Sequence[int]) -> None:
     """Makes sure that all workers came to the same numbers, as to where their training goes on.
 

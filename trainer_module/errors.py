@@ -3,7 +3,8 @@
     PetsegError
     ├── ConfigError   the configuration cannot be used: exit code 2
     ├── DataError     the data set, a split or a record cannot be used: exit code 1
-    └── ModelError    a model directory cannot be used: exit code 1
+    ├── ModelError    a model directory cannot be used: exit code 1
+    └── TrainingError the training cannot go on: exit code 1
 
 A message says what was expected, what came, where (file, split, setting) and what to do about it.
 
@@ -27,6 +28,10 @@ class DataError(PetsegError):
 
 class ModelError(PetsegError):
     """A directory holds no model that petseg can load and call."""
+
+
+class TrainingError(PetsegError):
+    """The training cannot go on: its loss is no number any more, or its memory is used up."""
 
 
 class TrainingInterrupted(SystemExit):

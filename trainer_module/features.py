@@ -47,3 +47,6 @@ EVALUATION_OUTPUTS: Final = (
 
 # Asset of the exported model that says what it was trained for (JSON).
 MODEL_CARD_ASSET: Final = "petseg_model.json"
+
+# File beside a served model that the pipeline brought, or in its place where there is none: why (JSON).
+BASELINE_FILE: Final = "baseline.json"

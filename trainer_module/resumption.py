@@ -13,6 +13,7 @@ import keras
 from absl import logging
 
 from trainer_module.checkpoints import Arrays, Checkpoint, CheckpointStore, Position, Shapes
+from trainer_module.samples import Samples
 from trainer_module.termination import Termination
 from trainer_module.training_log import HistoryFile
 
@@ -41,7 +42,7 @@ class TrainingState:
             for group, variables in groups.items()
         }
 
-    def capture(self, position: Position, metrics: Arrays, best_weights: Arrays) -> Checkpoint:
+    def capture(self, position: Position, metrics: Arrays, best_weights: Arrays, samples: Arrays) -> Checkpoint:
         """Returns the state as it is now."""
         return Checkpoint(
             position,
@@ -49,6 +50,7 @@ class TrainingState:
             optimizer=_arrays(self._model.optimizer.variables),
             metrics=metrics,
             best_weights=best_weights,
+            samples=samples,
         )
 
     def capture_metrics(self) -> Arrays:
@@ -67,10 +69,10 @@ class TrainingState:
         _assign(self._model.metrics_variables, checkpoint.metrics)
 
     def _skip_steps(self, steps: int) -> None:
-        """Replaces the first steps of `fit` by nothing: they draw no batch."""
+        """Replaces the first executions of `fit`, of so many steps, by nothing: they draw no batch."""
         model = self._model
         model.make_train_function()
-        train, remaining = model.train_function, iter(range(steps))
+        train, remaining = model.train_function, iter(range(0, steps, model.steps_per_execution))
 
         def train_unless_done(iterator: Any) -> Any:
             return train(iterator) if next(remaining, None) is None else model.get_metrics_result()
@@ -92,6 +94,7 @@ class Resumption(keras.callbacks.Callback):
         termination: Termination,
         history: HistoryFile,
         selection: keras.callbacks.EarlyStopping | None,
+        samples: Samples,
         *,
         writes_within_epochs: bool,
     ) -> None:
@@ -104,6 +107,7 @@ class Resumption(keras.callbacks.Callback):
           termination: Whether to end.
           history: Knows the finished epochs.
           selection: Stops early or keeps the best weights.
+          samples: Has predictions of earlier epochs.
           writes_within_epochs: False where the running metrics cannot be read by one worker alone.
         """
         super().__init__()
@@ -114,6 +118,7 @@ class Resumption(keras.callbacks.Callback):
         self._writes_within_epochs = writes_within_epochs
         self._history = history
         self._selection = selection
+        self._samples = samples
         self._epoch = self._step = 0
         self._metrics_of_epoch: Arrays | None = None
         self._last_written = time.monotonic()
@@ -139,9 +144,10 @@ class Resumption(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes a checkpoint when the last is old enough or the training is to end."""
-        if batch < self._step:
-            return  # a step that was done before
-        self._step = batch + 1
+        done = min(batch + 1, self.params["steps"])
+        if done <= self._step:
+            return  # steps that were done before
+        self._step = done
         is_due = time.monotonic() - self._last_written >= _SECONDS_BETWEEN_CHECKPOINTS
         if self._writes_within_epochs and (is_due or self._termination.requested):
             self._write(self._state.capture_metrics())
@@ -168,7 +174,8 @@ class Resumption(keras.callbacks.Callback):
         if self._store is None:
             return
         best_weights: Arrays = getattr(self._selection, "best_weights", None) or []
-        self._store.save(self._state.capture(self._position(), metrics, best_weights))
+        samples = list(self._samples.predictions.values())
+        self._store.save(self._state.capture(self._position(), metrics, best_weights, samples))
         self._last_written = time.monotonic()
 
     def _position(self) -> Position:
@@ -179,6 +186,7 @@ class Resumption(keras.callbacks.Callback):
             is_stopped=bool(self.model.stop_training),
             history=self._history.epochs,
             selection={name: getattr(selection, name) for name in _SELECTION_STATE} if selection else None,
+            sampled_epochs=list(self._samples.predictions),
         )
 
     def _obey(self) -> None:

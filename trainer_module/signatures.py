@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 
 from trainer_module import features
 from trainer_module.config import DataConfig
+from trainer_module.exported_weights import weight_names
 from trainer_module.losses import example_loss
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
 from trainer_module.segmentation_metrics import CALIBRATION_BINS
@@ -232,6 +233,7 @@ def export_model(
         "normalization": data.normalization,
         "model": model.name,
         "parameters": model.count_params(),
+        "weights": weight_names(model),
     }
     tf.io.gfile.makedirs(f"{directory}/assets.extra")
     with tf.io.gfile.GFile(f"{directory}/assets.extra/{features.MODEL_CARD_ASSET}", "w") as file:

@@ -6,15 +6,18 @@ Keras 3.15 on TensorFlow 2.21 needs help with several replicas, in ways that wer
 - The last batch of a split may have fewer examples than there are replicas, and a convolution of oneDNN refuses a batch
   of none. Here such a replica computes one black image and forgets it.
 - The mean loss over no example is NaN, which nothing takes away from a running sum. Here it is 0.
+- An epoch gets as many whole executions of `steps_per_execution` as cover it. Here the last is cut to what is left.
 - Metrics that are given to `compile` get their variables in the first step, which fails where replicas are threads, and
   is too late to restore them from a checkpoint. Here they have them from the start.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from trainer_module.step_execution import per_length
 from trainer_module.weight_averaging import AveragedNetwork
 
 
@@ -24,6 +27,9 @@ class TrainedModel(keras.Model):
     To be created outside of the strategy's scope, inside of which the network was: else Keras draws a batch ahead.
     """
 
+    train_function: Callable[[Any], Any] | None
+    """What Keras calls for each execution; None before it is made."""
+
     def __init__(
         self,
         network: keras.Model,
@@ -31,6 +37,9 @@ class TrainedModel(keras.Model):
         optimizer: keras.optimizers.Optimizer,
         loss: keras.losses.Loss,
         averaging_momentum: float | None = None,
+        *,
+        xla: bool = False,
+        steps_per_execution: int = 1,
     ) -> None:
         """Compiles the network.
 
@@ -40,6 +49,8 @@ class TrainedModel(keras.Model):
           optimizer: To train with.
           loss: To train with.
           averaging_momentum: Of the average of the weights that is validated; None: the weights themselves are.
+          xla: Whether to compile the training step with XLA; with one replica only.
+          steps_per_execution: Steps that run without a return to Python.
         """
         super().__init__(name=network.name)
         self.network = network
@@ -52,8 +63,7 @@ class TrainedModel(keras.Model):
             self._average = None if averaging_momentum is None else AveragedNetwork(network, averaging_momentum)
             if self._average is not None:
                 self.evaluated_network = self._average.network
-            # Keras turns XLA off with replicas only if it was made in their scope.
-            self.compile(optimizer, loss, jit_compile="auto" if self._num_replicas == 1 else False)
+            self.compile(optimizer, loss, jit_compile=xla, steps_per_execution=steps_per_execution)
             optimizer.build(network.trainable_variables)
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -64,6 +74,18 @@ class TrainedModel(keras.Model):
         count = tf.shape(images)[0]
         padded = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
         return network(padded, training=training)[:count]
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what `fit` calls for each execution, which may be of different lengths."""
+        if self.train_function is None or force:
+            self.train_function = per_length(self, self._made_train_function)
+
+    def _made_train_function(self) -> Callable[[Any], Any]:
+        current = self.train_function
+        super().make_train_function(force=True)
+        made: Any = self.train_function
+        self.train_function = current
+        return made
 
     def count_params(self) -> int:
         """Returns the network's, also before the first step."""

@@ -1,5 +1,6 @@
 """Trainer's entry point: builds, trains and exports the network."""
 
+from contextlib import AbstractContextManager
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,19 +10,27 @@ import tensorflow_transform as tft
 from absl import logging
 from tfx.components.trainer import fn_args_utils
 
+from trainer_module import event_files, samples
 from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
-from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, train_dataset
-from trainer_module.distribution import Cluster, check_agreement, check_batch_size, choose_strategy
+from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, first_examples, train_dataset
+from trainer_module.distribution import Cluster, check_agreement, check_batch_size, check_compilation, choose_strategy
 from trainer_module.errors import DataError
+from trainer_module.event_files import EventFiles
+from trainer_module.exported_weights import ExportedWeights
 from trainer_module.losses import balanced_weights, training_loss
 from trainer_module.optimization import build_optimizer
+from trainer_module.precision import EXPORTED, dtype_policy, scaled_for, warn_of_slowness
 from trainer_module.resumption import Resumption, TrainingState
+from trainer_module.samples import Samples
 from trainer_module.signatures import export_model
+from trainer_module.step_execution import ExactEpochs
 from trainer_module.termination import Termination, checkpoint_on_termination
 from trainer_module.trained_model import TrainedModel
-from trainer_module.training_log import HistoryFile, ProgressLines
+from trainer_module.training_failures import FiniteTraining, explained_memory_errors
+from trainer_module.training_log import EpochFacts, HistoryFile, ProgressLines
 from trainer_module.unet import build_model
+from trainer_module.warm_start import find_weights, start_from
 
 HISTORY_FILE_NAME = "history.json"
 
@@ -40,18 +49,24 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       `serving_model_dir`: the SavedModel that `trainer_module.signatures` describes.
       `model_run_dir`/history.json: parameters of the network, and loss, accuracy and mean IoU of each epoch on both
         splits.
+      `model_run_dir`/samples, /tensorboard: what `trainer_module.samples` and `trainer_module.event_files` describe.
+      `model_run_dir`/warm_start.json: which weights came from an earlier model, if there was one.
 
     Raises:
       ConfigError: The devices or workers are not what the settings say.
       DataError: A split is empty.
+      ModelError: The model to start from cannot be used.
+      TrainingError: The loss is not finite, or the memory is used up.
       KeyboardInterrupt, TrainingInterrupted: A signal ended the training; it left a checkpoint.
     """
     cluster = Cluster.from_environment()
     config = TrainerConfig.model_validate(fn_args.custom_config["trainer"])
     strategy = choose_strategy(config.gpus, cluster)
     check_batch_size(config.batch_size, strategy.num_replicas_in_sync)
+    check_compilation(config.xla, strategy.num_replicas_in_sync)
+    warn_of_slowness(config.precision, config.gpus)
     training = _Training(fn_args, config, cluster, strategy)
-    with checkpoint_on_termination() as termination:
+    with checkpoint_on_termination() as termination, training.explained_memory_errors():
         network = training.run(termination)
     if cluster.is_chief:
         training.export(network)
@@ -73,23 +88,30 @@ class _Training:
         self._num_examples = 0
         self._data = DataConfig.model_validate(fn_args.custom_config["data"])
         self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
-        self._store = CheckpointStore.from_environment(_determinants(fn_args))
+        self._earlier = find_weights(config.warm_start, fn_args.base_model)
+        self._store = CheckpointStore.from_environment(_determinants(fn_args, self._earlier))
+
+    def explained_memory_errors(self) -> AbstractContextManager[None]:
+        """Returns what says what to do when the training runs out of memory."""
+        return explained_memory_errors(self._config, self._data.image_size)
 
     def run(self, termination: Termination) -> keras.Model:
         """Returns the trained network."""
-        config, data = self._config, self._data
+        config = self._config
         keras.utils.set_random_seed(config.seed)
         steps = self._steps_per_epoch()
-        with self._strategy.scope():
-            network = build_model(
-                config.model,
-                data.image_size,
-                data.num_classes,
-                synchronized=self._strategy.num_replicas_in_sync > 1,
-            )
-            optimizer = build_optimizer(config, network, steps)
-        loss = training_loss(config, self._class_weights())
-        model = TrainedModel(network, self._strategy, optimizer, loss, config.weight_averaging)
+        with self._strategy.scope(), dtype_policy(config.precision):
+            network = self._network()
+            optimizer = scaled_for(config.precision, build_optimizer(config, network, steps))
+        model = TrainedModel(
+            network,
+            self._strategy,
+            optimizer,
+            training_loss(config, self._class_weights()),
+            config.weight_averaging,
+            xla=config.xla,
+            steps_per_execution=config.steps_per_execution,
+        )
         with self._strategy.scope():
             state = TrainingState(model)
             resumed = self._checkpoint(state)
@@ -107,14 +129,26 @@ class _Training:
 
     def export(self, network: keras.Model) -> None:
         """Writes the SavedModel; then the checkpoint has had its day."""
-        config, data = self._config, self._data
-        if self._strategy.num_replicas_in_sync > 1:  # one copy of each weight
-            weights = network.get_weights()
-            network = build_model(config.model, data.image_size, data.num_classes)
-            network.set_weights(weights)
-        export_model(network, self._transform_output, data, self._fn_args.serving_model_dir)
+        with dtype_policy(EXPORTED):  # with one copy of each weight, whatever the replicas
+            exported = build_model(self._config.model, self._data.image_size, self._data.num_classes)
+        exported.set_weights(network.get_weights())
+        export_model(exported, self._transform_output, self._data, self._fn_args.serving_model_dir)
         if self._store is not None:
             self._store.remove()
+
+    def _network(self) -> keras.Model:
+        """Returns the network before its training, with the weights of an earlier model where that is asked for."""
+        network = build_model(
+            self._config.model,
+            self._data.image_size,
+            self._data.num_classes,
+            synchronized=self._strategy.num_replicas_in_sync > 1,
+        )
+        if self._earlier is not None:
+            start = start_from(network, self._earlier)
+            if self._cluster.is_chief:
+                start.write(self._fn_args.model_run_dir)
+        return network
 
     def _steps_per_epoch(self) -> int:
         self._num_examples = _count("train", self._fn_args.train_files)
@@ -167,24 +201,49 @@ class _Training:
         self, state: TrainingState, resumed: Checkpoint | None, termination: Termination
     ) -> list[keras.callbacks.Callback]:
         """Returns what each worker needs to keep step, and on the chief what writes."""
-        selection = _selection(self._config)
-        history_path = str(PurePosixPath(self._fn_args.model_run_dir) / HISTORY_FILE_NAME)
-        history = HistoryFile(history_path, resumed.position.history if resumed else ())
+        config, directory = self._config, PurePosixPath(self._fn_args.model_run_dir)
+        chief = self._cluster.is_chief
+        selection = _selection(config)
+        history = HistoryFile(str(directory / HISTORY_FILE_NAME), resumed.position.history if resumed else ())
+        sampling = self._samples(resumed)
+        events = EventFiles(str(directory / event_files.DIRECTORY_NAME), history, sampling)
         resumption = Resumption(
             state,
             resumed,
-            self._store if self._cluster.is_chief else None,
+            self._store if chief else None,
             termination,
             history,
             selection,
+            sampling,
             writes_within_epochs=self._cluster.num_workers == 1,
         )
-        writers = [history, ProgressLines()] if self._cluster.is_chief else []
-        return [*([selection] if selection else []), *writers, resumption]
+        return [
+            ExactEpochs(),
+            FiniteTraining(config),
+            *([selection] if selection else []),
+            EpochFacts(config.batch_size, resumed.position.step if resumed else 0),
+            *([history, ProgressLines()] if chief else []),
+            sampling,
+            *([events] if chief else []),
+            resumption,
+        ]
+
+    def _samples(self, resumed: Checkpoint | None) -> Samples:
+        """Returns what predicts samples: on every worker, as reading a weight may need all of them."""
+        files, size = self._fn_args.eval_files, self._data.image_size
+        directory = str(PurePosixPath(self._fn_args.model_run_dir) / samples.DIRECTORY_NAME)
+        return Samples(
+            first_examples(files, self._transform_output, size, samples.COUNT),
+            self._data.num_classes,
+            self._config.sample_epochs,
+            directory if self._cluster.is_chief else None,
+            dict(zip(resumed.position.sampled_epochs, resumed.samples, strict=True)) if resumed else None,
+        )
 
 
-def _determinants(fn_args: fn_args_utils.FnArgs) -> dict[str, Any]:
+def _determinants(fn_args: fn_args_utils.FnArgs, earlier: ExportedWeights | None) -> dict[str, Any]:
     return {
+        "warm_start": earlier.digest if earlier else None,
         "custom_config": fn_args.custom_config,
         "train_files": fn_args.train_files,
         "eval_files": fn_args.eval_files,

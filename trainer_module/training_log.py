@@ -14,18 +14,53 @@ import tensorflow as tf
 PROGRESS_FILE_VARIABLE = "PETSEG_PROGRESS_FILE"
 """Environment variable that names the file to which progress is appended; unset, none is written."""
 
+LEARNING_RATE = "learning_rate"
+IMAGES_PER_SECOND = "images_per_second"
+
 _SECONDS_BETWEEN_LINES = 0.5
 
 Epoch = dict[str, float | None]
 """What is known of one epoch, by name."""
 
 
+class EpochFacts(keras.callbacks.Callback):
+    """Adds the learning rate and the images per second of training to the logs of each epoch.
+
+    The learning rate is that after the epoch's last step. The images per second leave validation out, but not what the
+    first step takes longer.
+    """
+
+    def __init__(self, batch_size: int, steps_done: int = 0) -> None:
+        """Takes the examples in a batch, and the steps of the first epoch that were done before it was taken up."""
+        super().__init__()
+        self._batch_size = batch_size
+        self._steps_done = steps_done
+        self._started = self._seconds = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes the time."""
+        self._started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes the time."""
+        self._seconds = time.monotonic() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds both to the logs, which are the same for all callbacks."""
+        if logs is not None:
+            images = (self.params["steps"] - self._steps_done) * self._batch_size
+            logs[LEARNING_RATE] = float(self.model.optimizer.learning_rate)
+            logs[IMAGES_PER_SECOND] = round(images / max(self._seconds, 1e-6), 3)
+        self._steps_done = 0
+
+
 class HistoryFile(keras.callbacks.Callback):
     """Keeps the history of all finished epochs in a JSON file.
 
     The file holds `model` (variant), `parameters` (their number) and `epochs`: for each epoch its number from 1, the
-    seconds since training began, and loss and metrics on the train split and, with the prefix `val_`, on eval. Of a
-    training that was resumed, the seconds count from its first epoch, without what was lost and without the pause.
+    seconds since training began, loss and metrics on the train split and, with the prefix `val_`, on eval, and what
+    `EpochFacts` adds. Of a training that was resumed, the seconds count from its first epoch, without what was lost and
+    without the pause.
     """
 
     def __init__(self, path: str, epochs: Sequence[Epoch] = ()) -> None:
@@ -81,7 +116,7 @@ class ProgressLines(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes a line when the last is old enough."""
         if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._write(batch + 1, logs)
+            self._write(min(batch + 1, self.params["steps"]), logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the epoch's last line."""

@@ -111,7 +111,7 @@ def unet(image_size: int, num_classes: int, synchronized: bool = False) -> keras
     x = u_shape(x, UNET_FILTERS, encode, upsample, residual)
     x = layers.Concatenate()([upsample(x, _EDGE_FILTERS), edges])
     x = layers.ReLU()(conv(x, 2 * _EDGE_FILTERS))
-    logits = layers.Conv2D(num_classes, 1, name="logits")(x)
+    logits = layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="unet")
 
 
@@ -140,7 +140,7 @@ def paper_unet(image_size: int, num_classes: int) -> keras.Model:
 
     image = keras.Input((image_size, image_size, 3), name="image")
     x = u_shape(image, PAPER_FILTERS, encode, upsample, two_convs)
-    logits = layers.Conv2D(num_classes, 1, name="logits")(x)
+    logits = layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="paper")
 
 

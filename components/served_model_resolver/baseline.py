@@ -15,15 +15,15 @@ _RESET: Final = "the baseline was reset for this run"
 
 
 class ModelContract(BaseModel):
-    """What two models must share so that their metrics on the same examples can be compared.
+    """What two models must share so that their metrics on the same examples can be compared; None: anything will do.
 
     Travels through TFX as JSON. The fields mean what those of the same name in `trainer_module.config.DataConfig` mean.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    class_names: tuple[str, ...]
-    mask_values: tuple[int, ...]
+    class_names: tuple[str, ...] | None = None
+    mask_values: tuple[int, ...] | None = None
     code_digest: str = ""
     """Identifies the code that judges the served model, so that a change to it re-runs the component."""
 
@@ -77,9 +77,9 @@ def _obstacle_in_card(path: str, contract: ModelContract) -> str:
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         return f"its {_CARD} cannot be read: {_first_line(error)}"
     for name, values in found.items():
-        wanted = list(getattr(contract, name))
-        if values != wanted:
-            return f"its {name} are {values}, those of this run {wanted}"
+        wanted = getattr(contract, name)
+        if wanted is not None and values != list(wanted):
+            return f"its {name} are {values}, those of this run {list(wanted)}"
     return ""
 
 

@@ -10,6 +10,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils, proto_utils
 
 from components.served_model_resolver.baseline import ModelContract, find_baseline
+from trainer_module import features
 
 MODEL_KEY: Final = standard_component_specs.MODEL_KEY
 PUSH_DESTINATION_KEY: Final = standard_component_specs.PUSH_DESTINATION_KEY
@@ -20,8 +21,6 @@ FOUND_PROPERTY: Final = "found"
 VERSION_PROPERTY: Final = "version"
 PATH_PROPERTY: Final = "path"
 REASON_PROPERTY: Final = "reason"
-BASELINE_FILE_NAME: Final = "baseline.json"
-"""Always there: the launcher of Kubeflow Pipelines knows no artifact without a file."""
 
 
 class Executor(base_executor.BaseExecutor):
@@ -40,7 +39,8 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         if baseline.found:
             io_utils.copy_dir(baseline.path, path_utils.serving_model_path(model.uri))
-        io_utils.write_string_file(f"{model.uri}/{BASELINE_FILE_NAME}", baseline.model_dump_json())
+        # Always there: the launcher of Kubeflow Pipelines knows no artifact without a file.
+        io_utils.write_string_file(f"{model.uri}/{features.BASELINE_FILE}", baseline.model_dump_json())
         model.set_int_custom_property(FOUND_PROPERTY, int(baseline.found))
         for name in (VERSION_PROPERTY, PATH_PROPERTY, REASON_PROPERTY):
             model.set_string_custom_property(name, getattr(baseline, name))

@@ -47,8 +47,9 @@ def _check_names(images: tuple[Path, ...]) -> None:
 
 def _predict(images: tuple[Path, ...], model_dir: str, out: Path) -> Iterator[tuple[Path, dict[str, float]]]:
     """Writes the pictures of each image, then yields it with the share of each class."""
-    from pipeline.mask_images import mask_image, overlay_image, resize_to_class_ids
+    from pipeline.mask_images import overlay_image, resize_to_class_ids
     from pipeline.served_model import ServedModel
+    from trainer_module.class_colors import mask_image
 
     model = ServedModel.load(model_dir)
     names = model.card.class_names

@@ -26,6 +26,7 @@ _MODULES: Final = {
     "TfdsExampleGen": "components.tfds_example_gen.executor",
     "ImportSchema": "components.import_schema.executor",
     "Transform": "trainer_module.preprocessing",
+    "WarmStartResolver": "components.served_model_resolver.executor",
     "Trainer": "trainer_module.trainer",
     "ServedModelResolver": "components.served_model_resolver.executor",
     "Evaluator": "components.model_evaluator.executor,components.segmentation_evaluation.metric",

@@ -28,6 +28,7 @@ from pipeline.kubeflow.runtime_parameters import (
     PUSHER_TASK,
     RUNTIME_PARAMETERS,
     SERVED_MODEL_TASK,
+    WARM_START_TASK,
     RuntimeParameter,
     check_push_destination,
 )
@@ -37,7 +38,7 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
 _COMMAND: Final = ("python", "-m", "pipeline.kubeflow.entrypoint")
-_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, PUSHER_TASK)
+_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK)
 """They look at what the server cannot see: the data set, and what is served."""
 
 _DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
@@ -195,7 +196,7 @@ def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimePara
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
-    for task_id in parameter.tasks:
+    for task_id in filter(pipeline_spec["components"].__contains__, parameter.tasks):
         definitions = pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"]
         definitions[parameter.component_input] = dict(definition)
         inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]

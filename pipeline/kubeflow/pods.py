@@ -13,6 +13,7 @@ from pipeline.kubeflow.runtime_parameters import (
     EXAMPLE_GEN_TASK,
     PUSHER_TASK,
     SERVED_MODEL_TASK,
+    WARM_START_TASK,
 )
 from trainer_module.errors import ConfigError
 
@@ -22,7 +23,7 @@ GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
 _DATA_CACHE_TASKS: Final = (DRIVER_TASK, EXAMPLE_GEN_TASK, TRAINER_TASK)
-_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, PUSHER_TASK)
+_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec

@@ -16,6 +16,9 @@ from trainer_module.errors import ConfigError
 DRIVER_TASK: Final = "TfdsExampleGenDriver"
 EXAMPLE_GEN_TASK: Final = "TfdsExampleGen"
 SERVED_MODEL_TASK: Final = "ServedModelResolver"
+WARM_START_TASK: Final = "WarmStartResolver"
+"""Only in pipelines whose training starts from the served model."""
+
 PUSHER_TASK: Final = "Pusher"
 
 _VERSION: Final = re.compile(r"[\d.*]*")
@@ -31,7 +34,7 @@ class RuntimeParameter:
 
     description: str
     tasks: tuple[str, ...]
-    """The components that take it."""
+    """The components that take it, where the pipeline has them."""
 
     exec_property: str
     """Which of their execution properties it changes."""
@@ -159,7 +162,7 @@ RUNTIME_PARAMETERS: Final = (
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        tasks=(SERVED_MODEL_TASK, PUSHER_TASK),
+        tasks=(SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK),
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,

@@ -118,6 +118,8 @@ class Legend:
 
     kind: ClassVar = "legend"
     entries: Sequence[Cell]
+    with_errors: bool = True
+    """Whether the colour of wrong pixels is named, too."""
 
 
 Block = Note | Table | Figures | Gallery | Legend

@@ -1,6 +1,7 @@
 """The charts of a report, each as SVG to put into a page."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -34,13 +35,24 @@ def learning_curve(name: str, metric: str, epochs: Epochs, best_epoch: int | Non
       epochs: The history of the Trainer.
       best_epoch: The epoch to mark; None: none.
     """
+    chart = _learning_chart(name, metric, epochs, best_epoch)
+    return chart.svg(f"{readable_metric(metric)} of each epoch on the train and eval splits")
+
+
+@mpl.rc_context(STYLE)
+def save_learning_curve(metric: str, epochs: Epochs, best_epoch: int | None, *files: Path) -> None:
+    """Draws the same as `learning_curve` into picture files, of the kinds that their names end in."""
+    _learning_chart(metric, metric, epochs, best_epoch).save(*files)
+
+
+def _learning_chart(name: str, metric: str, epochs: Epochs, best_epoch: int | None) -> Chart:
     chart = Chart(_WIDTH, _HEIGHT, name)
     for key, label, color, style in ((metric, "train", FIRST, "-"), (f"val_{metric}", "eval", SECOND, "--")):
         _draw_curve(chart, epochs, key, label, color, style)
     if best_epoch is not None:
         chart.axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", label=f"best epoch: {best_epoch}")
-    readable = readable_metric(metric)
-    return _finished_curve(chart, readable, f"{readable} of each epoch on the train and eval splits")
+    _finish_curve(chart, readable_metric(metric))
+    return chart
 
 
 @mpl.rc_context(STYLE)
@@ -57,7 +69,8 @@ def compared_curves(name: str, metric: str, runs: Mapping[str, Epochs]) -> str:
         key = f"val_{metric}" if any(f"val_{metric}" in epoch for epoch in epochs) else metric
         _draw_curve(chart, epochs, key, label, color, style)
     readable = readable_metric(metric)
-    return _finished_curve(chart, f"{readable} (eval)", f"{readable} of each epoch of both runs")
+    _finish_curve(chart, f"{readable} (eval)")
+    return chart.svg(f"{readable} of each epoch of both runs")
 
 
 @mpl.rc_context(STYLE)
@@ -232,13 +245,12 @@ def _draw_curve(chart: Chart, epochs: Epochs, key: str, label: str, color: str, 
         point.set_gid(chart.title_id(f"{label}, epoch {number:.0f}: {value:.4f}"))
 
 
-def _finished_curve(chart: Chart, metric: str, label: str) -> str:
+def _finish_curve(chart: Chart, metric: str) -> None:
     axes = chart.axes
     axes.set(xlabel="epoch", ylabel=metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.get_legend_handles_labels()[1]:
         chart.figure.legend(loc="outside upper left", ncols=3)
-    return chart.svg(label)
 
 
 def _label_matrix(axes: Axes, class_names: Sequence[str]) -> None:

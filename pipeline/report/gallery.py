@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.mask_images import mask_image, resize_to_class_ids
+from pipeline.mask_images import resize_to_class_ids
 from pipeline.report.blocks import Picture, PictureRow
+from trainer_module.class_colors import mask_image
 
 if TYPE_CHECKING:
     from pipeline.report.image_scores import ScoredImage
@@ -104,6 +105,14 @@ def error_image(photo: Image.Image, wrong: NDArray[np.bool_]) -> Image.Image:
     """Returns the photo, grey and faded, with the wrong pixels in one strong colour."""
     gray = np.asarray(photo.convert("L"), np.float32)[..., np.newaxis].repeat(3, axis=-1) * _FADED
     return Image.fromarray(np.where(wrong[..., np.newaxis], _ERROR_COLOR, gray).astype(np.uint8))
+
+
+def thumbnail_uri(image: Image.Image) -> str:
+    """Returns a photo, or a mask with its palette, as a data URI of at most the size of a thumbnail."""
+    is_mask = image.mode == "P"
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS)
+    return _png(small) if is_mask else _jpeg(small)
 
 
 def _keep(heap: "list[tuple[float, int, ScoredImage]]", size: int, entry: "tuple[float, int, ScoredImage]") -> None:

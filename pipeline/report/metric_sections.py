@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pipeline.mask_images import class_colors
 from pipeline.metric_tables import metric_value, readable_metric
 from pipeline.report import charts
 from pipeline.report.blocks import Block, Cell, Figure, Figures, Legend, Note, Section, Table
 from pipeline.report.facts import Missing, RunFacts
 from trainer_module import features
+from trainer_module.class_colors import class_colors
 from trainer_module.segmentation_metrics import CLASS_METRICS
 
 FEW_EXAMPLES: Final = 10
@@ -160,11 +160,10 @@ def interval(metrics: Mapping[str, float | None], name: str) -> str:
     return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"
 
 
-def class_legend(class_names: Sequence[str]) -> Legend:
-    """Returns the colours of the classes in masks."""
-    return Legend(
-        [Cell(name, swatch=color) for name, color in zip(class_names, _css_colors(len(class_names)), strict=True)]
-    )
+def class_legend(class_names: Sequence[str], *, with_errors: bool = True) -> Legend:
+    """Returns the colours of the classes in masks, and that of wrong pixels where they are shown."""
+    colors = _css_colors(len(class_names))
+    return Legend([Cell(name, swatch=color) for name, color in zip(class_names, colors, strict=True)], with_errors)
 
 
 def _class_iou_figure(metrics: Mapping[str, float | None], class_names: Sequence[str]) -> Figure:

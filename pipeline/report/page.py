@@ -13,6 +13,7 @@ from pipeline.report.metric_sections import (
     slices_section,
 )
 from pipeline.report.run_sections import data_section, what_ran
+from pipeline.report.training_samples import training_section
 from pipeline.report.verdict import run_verdict
 
 TEMPLATES: Final = jinja2.Environment(
@@ -44,6 +45,7 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             pictures,
             slices_section(facts),
             learning_section(facts),
+            training_section(facts),
             data_section(facts),
             what_ran(facts),
         ],

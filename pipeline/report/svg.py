@@ -6,10 +6,14 @@ Nothing of it refers to the network: even the names of XML's namespaces are left
 import io
 import re
 from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.colors import is_color_like, to_hex, to_rgba
 from matplotlib.figure import Figure
 
 INK: Final = "#010101"
@@ -32,6 +36,8 @@ _VARIABLES: Final = {
 """Colours that stand for variables of the page's style, by which a chart follows the reader's light or dark scheme."""
 
 _POINTS_PER_INCH: Final = 72
+_STYLE_COLOR: Final = re.compile(r"(--[a-z-]+): (#[0-9a-f]{6});")
+_UNDATED: Final = {".svg": {"Date": None}}
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -89,6 +95,15 @@ class Chart:
         self._titles[key] = text
         return key
 
+    def save(self, *files: Path) -> None:
+        """Writes the chart to picture files that stand alone, of the kinds that their names end in, on white."""
+        colors = _light_colors()
+        for artist in self.figure.findobj():
+            for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+                _recolor(artist, part, colors)
+        for file in files:
+            self.figure.savefig(file, dpi=2 * _POINTS_PER_INCH, facecolor="white", metadata=_UNDATED.get(file.suffix))
+
     def svg(self, label: str) -> str:
         """Returns the chart as an element of HTML.
 
@@ -111,6 +126,23 @@ class Chart:
         for color, variable in _VARIABLES.items():
             text = text.replace(color, f"var({variable})")
         return text
+
+
+def _light_colors() -> dict[str, str]:
+    """Returns what the page's style has for each colour in its light scheme."""
+    style = (resources.files("pipeline.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    found = dict(_STYLE_COLOR.findall(style.partition("@media")[0]))
+    return {color: found[variable] for color, variable in _VARIABLES.items()}
+
+
+def _recolor(artist: Artist, part: str, colors: Mapping[str, str]) -> None:
+    """Replaces a colour of an artist that stands for one of the style."""
+    get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+    if get is None or put is None:
+        return
+    color: Any = get()
+    if is_color_like(color) and to_hex(color) in colors:
+        put(to_rgba(colors[to_hex(color)], to_rgba(color)[3]))
 
 
 def _drop_namespaces(root: ElementTree.Element) -> None:

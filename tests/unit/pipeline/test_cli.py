@@ -37,6 +37,7 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
         "run --help",
         "runs --help",
         "report --help",
+        "pictures --help",
         "compare --help",
         "evaluate --help",
         "predict --help",

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.mask_images import class_colors, mask_image, overlay_image, resize_to_class_ids
+from pipeline.mask_images import overlay_image, resize_to_class_ids
+from trainer_module.class_colors import class_colors, mask_image
 
 
 def test_mask_keeps_class_ids_as_values_and_shows_colours(tmp_path):

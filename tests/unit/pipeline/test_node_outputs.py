@@ -139,6 +139,31 @@ def test_the_baseline_is_named_or_why_there_is_none(properties, summary, record)
     assert (found.summary, found.fields["baseline"].model_dump()) == (summary, record)
 
 
+def test_a_warm_start_is_part_of_what_was_trained(tmp_path):
+    epochs = [{"epoch": 1, "seconds": 1.0, "loss": 0.5, "accuracy": 0.8}]
+    (tmp_path / "history.json").write_text(json.dumps({"model": "blog", "parameters": 12, "epochs": epochs}))
+    fresh = [f"layer_{index}/kernel" for index in range(5)]
+    (tmp_path / "warm_start.json").write_text(json.dumps({"directory": "/models/7", "taken": 33, "fresh": fresh}))
+    summary = facts("Trainer", "model_run", FakeArtifact(tmp_path)).summary
+    names = "layer_0/kernel, layer_1/kernel, layer_2/kernel, layer_3/kernel, …"
+    assert summary.endswith(f", started from 33 of 38 weights of /models/7; new: {names}")
+    (tmp_path / "warm_start.json").write_text(json.dumps({"directory": "/models/7", "taken": 38, "fresh": []}))
+    summary = facts("Trainer", "model_run", FakeArtifact(tmp_path)).summary
+    assert summary.endswith(", started from 38 of 38 weights of /models/7")
+
+
+@pytest.mark.parametrize(
+    ("properties", "summary"),
+    [
+        ({"found": 1, "version": "7", "path": "/x/7"}, "model to start from: version 7"),
+        ({"reason": "no model is served in /x"}, "no model to start from: no model is served in /x"),
+    ],
+)
+def test_the_model_to_start_from_is_no_baseline(properties, summary):
+    found = facts("WarmStartResolver", "model", FakeArtifact(**properties))
+    assert (found.summary, found.fields) == (summary, {})
+
+
 def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
     evaluation.verdict.bounds[0].pop("passed")
     with pytest.raises(

@@ -145,6 +145,14 @@ def test_the_result_tells_numbers_gate_and_push(record):
     ]
 
 
+def test_the_result_tells_how_to_see_the_curves_where_there_are_any(record, tmp_path):
+    record.finish(RunState.COMPLETE)
+    record.nodes[0].outputs = {"model_run": str(tmp_path / "my runs")}
+    assert not [line for line in result_lines(record) if "tensorboard" in line]
+    (tmp_path / "my runs" / "tensorboard").mkdir(parents=True)
+    assert result_lines(record)[-1] == f"curves: tensorboard --logdir '{tmp_path}/my runs/tensorboard'"
+
+
 def test_the_ids_of_runs_on_a_server_are_whole_in_80_columns(record):
     record.run_id, record.pipeline = "5389d9c9-3d7b-4e1b-ac85-e679d9596f87", "petseg-pets 2026-01-01 00:00:00"
     record.seconds = 10 * 3600.0

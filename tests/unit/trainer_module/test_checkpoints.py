@@ -15,11 +15,12 @@ EXPECTED = {"variables": [((2, 3), "float32")], "optimizer": [((), "int64")], "m
 def checkpoint(step=2, variable_shape=(2, 3)):
     selection = {"wait": 1, "stopped_epoch": 0, "best": 0.1 + 0.2, "best_epoch": 3}
     return Checkpoint(
-        Position(4, step, True, [{"epoch": 1, "loss": 1 / 3}], selection),
+        Position(4, step, True, [{"epoch": 1, "loss": 1 / 3}], selection, [0, 3]),
         variables=[np.full(variable_shape, 1 / 3, np.float32)],
         optimizer=[np.int64(7)],
         metrics=[np.float32(0.1)] if step else [],
         best_weights=[np.arange(12.0) + index for index in range(11)],
+        samples=[np.full((2, 4, 4), 3, np.uint8), np.zeros((2, 4, 4), np.uint8)],
     )
 
 
@@ -41,7 +42,7 @@ def test_a_checkpoint_comes_back_to_the_bit_and_in_order(store, step):
     store.save(saved)
     loaded = store.load(EXPECTED)
     assert loaded.position == saved.position
-    for group in ("variables", "optimizer", "metrics", "best_weights"):
+    for group in ("variables", "optimizer", "metrics", "best_weights", "samples"):
         arrays = getattr(saved, group)
         assert len(getattr(loaded, group)) == len(arrays)
         for found, wanted in zip(getattr(loaded, group), arrays, strict=True):

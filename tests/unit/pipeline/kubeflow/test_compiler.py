@@ -108,6 +108,22 @@ def test_what_the_server_cannot_know_is_never_cached(package):
     assert all(task["retryPolicy"]["maxRetryCount"] == 3 for task in tasks.values())
 
 
+def test_a_warm_start_brings_the_served_model_to_the_trainer(package):
+    assert "WarmStartResolver" not in package.task_ids
+    warm = compiled("trainer.warm_start=served")
+    tasks = warm.pipeline_spec["root"]["dag"]["tasks"]
+    assert tasks["Trainer"]["inputs"]["artifacts"]["base_model"]["taskOutputArtifact"] == {
+        "producerTask": "WarmStartResolver", "outputArtifactKey": "model",
+    }  # fmt: skip
+    resolver = tasks["WarmStartResolver"]
+    assert not resolver["cachingOptions"].get("enableCache")
+    parameter = {"componentInputParameter": "push_destination"}
+    assert resolver["inputs"]["parameters"]["runtime_push_destination"] == parameter
+    assert [mount["constant"] for mount in platform(warm, "WarmStartResolver")["pvcMount"]] == ["petseg-serving"]
+    assert "components.served_model_resolver.executor" in container(warm, "WarmStartResolver")["command"]
+    assert compiled("trainer.warm_start=gs://b/models/7").task_ids == package.task_ids
+
+
 def test_the_driver_feeds_the_fingerprint_of_the_data(package):
     task = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGen"]
     assert task["inputs"]["parameters"]["input_fingerprint"] == {

@@ -1,0 +1,163 @@
+"""Precision, XLA and steps per execution: the training is the same, to the bit or to rounding."""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module.checkpoints import Checkpoint
+from trainer_module.config import TrainerConfig
+from trainer_module.distribution import check_compilation
+from trainer_module.errors import ConfigError
+from trainer_module.precision import dtype_policy
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network, write_data
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.fixture
+def _tiny_network(monkeypatch):
+    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def plain(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        trainer.run_fn(fn_args(data, output))
+    return result(output)
+
+
+def numbers(history):
+    return np.array([list(epoch.values()) for epoch in history])
+
+
+def train_killed_and_resumed(args, executions, monkeypatch, tmp_path):
+    """Trains until the n-th end of an execution, and then to the end."""
+    monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
+    monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    original, calls = resumption.Resumption.on_train_batch_end, iter(range(1, 1000))
+
+    def dying(self, batch, logs=None):
+        original(self, batch, logs)
+        if next(calls) == executions:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resumption.Resumption, "on_train_batch_end", dying)
+        with pytest.raises(Killed):
+            trainer.run_fn(args)
+    [file] = (tmp_path / "checkpoints").rglob("*.npz")
+    left = Checkpoint.from_bytes(file.read_bytes())
+    trainer.run_fn(args)
+    return left
+
+
+@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.parametrize("steps", [2, STEPS, STEPS + 2])
+def test_any_number_of_steps_per_execution_gives_the_same_training(steps, data, plain, tmp_path):
+    trainer.run_fn(fn_args(data, tmp_path, steps_per_execution=steps))
+    assert result(tmp_path) == plain
+
+
+@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.parametrize("executions", [3, 4])
+def test_executions_of_several_steps_are_resumed_between_them(executions, data, plain, tmp_path, monkeypatch):
+    args = fn_args(data, tmp_path / "run", steps_per_execution=2)
+    left = train_killed_and_resumed(args, executions, monkeypatch, tmp_path)
+    assert (left.position.epoch, left.position.step) == (1, {3: 2, 4: STEPS}[executions])
+    assert result(tmp_path / "run") == plain
+
+
+def test_xla_gives_the_same_training_to_rounding(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(unet.MODELS, "blog", plain_network)  # XLA draws other random numbers
+    traced = []
+    function = tf.function
+
+    def noted(*args, jit_compile=None, **kwargs):
+        if args and args[0].__name__ == "one_step_on_data":
+            traced.append(jit_compile)
+        return function(*args, jit_compile=jit_compile, **kwargs)
+
+    monkeypatch.setattr(tf, "function", noted)
+    trainer.run_fn(fn_args(data, tmp_path / "xla", xla=True))
+    assert set(traced) == {True}
+    traced.clear()
+    trainer.run_fn(fn_args(data, tmp_path / "plain"))
+    assert set(traced) == {False}
+    np.testing.assert_allclose(
+        numbers(result(tmp_path / "xla")[0]), numbers(result(tmp_path / "plain")[0]), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_xla_on_several_replicas_is_refused():
+    check_compilation(True, 1)
+    check_compilation(False, 2)
+    with pytest.raises(ConfigError, match=r"trainer.xla is true, but the training has 2 replicas"):
+        check_compilation(True, 2)
+    with pytest.raises(ValueError, match="one replica only"):
+        TrainerConfig(xla=True, gpus=2)
+
+
+@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_learns_the_same_and_exports_float32(precision, data, plain, tmp_path, caplog):
+    before = keras.config.dtype_policy().name
+    trainer.run_fn(fn_args(data, tmp_path, precision=precision))
+    assert keras.config.dtype_policy().name == before
+    assert f"trainer.precision is {precision}, but the training runs on a CPU" in caplog.text
+    history, _ = result(tmp_path)
+    assert history != plain[0], "it was not computed in 16 bits"
+    np.testing.assert_allclose(numbers(history)[:, 1:], numbers(plain[0])[:, 1:], rtol=0.15, atol=0.02)
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    nodes = [node for function in model.evaluation.concrete_functions for node in _nodes(function)]
+    assert any(node.op == "Conv2D" for node in nodes)
+    half = {tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
+    assert not [node.name for node in nodes if node.attr["T"].type in half]
+
+
+def _nodes(function):
+    graph = function.graph.as_graph_def()
+    return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+
+
+@pytest.mark.usefixtures("_tiny_network")
+def test_the_scale_of_the_loss_is_resumed(data, tmp_path, monkeypatch):
+    settings = {"precision": "mixed_float16"}
+    trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
+    left = train_killed_and_resumed(fn_args(data, tmp_path / "run", **settings), STEPS + 1, monkeypatch, tmp_path)
+    assert 2.0**15 in [float(array) for array in left.optimizer if array.shape == ()]
+    assert result(tmp_path / "run") == result(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("name", unet.MODELS)
+def test_logits_and_weights_of_every_variant_stay_float32(name):
+    with dtype_policy("mixed_float16"):
+        network = unet.build_model(name, 64, 3)
+    assert network.output.dtype == "float32"
+    assert {weight.dtype for weight in network.weights} == {"float32"}
+    assert "float16" in {layer.compute_dtype for layer in network.layers}
+    assert len(network.weights) > EPOCHS
+
+
+@pytest.mark.usefixtures("_tiny_network")
+def test_learning_rate_and_images_per_second_are_in_the_history(data, tmp_path):
+    trainer.run_fn(fn_args(data, tmp_path))
+    epochs = json.loads((tmp_path / "history.json").read_text())["epochs"]
+    assert [epoch["learning_rate"] for epoch in epochs] == pytest.approx([0.01] * EPOCHS)
+    assert all(epoch["images_per_second"] > 0 for epoch in epochs)

@@ -1,0 +1,98 @@
+"""Predictions of a few images of the `eval` split, before the training, in its course and at its end.
+
+<model_run>/samples/1_image.png         pixels, at the network's size
+                    1_truth.png         class ids, with the classes' colours as palette
+                    1_epoch_0000.png    predicted class ids before training, likewise
+                    1_epoch_0010.png    after epoch 10
+                    2_image.png         …
+"""
+
+import io
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+
+from trainer_module.class_colors import mask_image
+from trainer_module.dataset import Examples
+
+COUNT: Final = 4
+DIRECTORY_NAME: Final = "samples"
+
+Predictions = Mapping[int, NDArray[np.uint8]]
+"""Epoch (0: before training) to predicted class ids, [examples, image_size, image_size]."""
+
+
+class Samples(keras.callbacks.Callback):
+    """Predicts the examples after chosen epochs and after the last, and writes them as picture files."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        num_classes: int,
+        epochs: Collection[int],
+        directory: str | None,
+        earlier: Predictions | None,
+    ) -> None:
+        """Takes what to predict, and when.
+
+        Args:
+          examples: The images.
+          num_classes: Number of classes.
+          epochs: After which to predict; 0 is before training.
+          directory: Where the files go; None: nowhere.
+          earlier: The predictions of a training that is resumed; None for one that begins.
+        """
+        super().__init__()
+        self.examples = examples
+        self.num_classes = num_classes
+        self._epochs = epochs
+        self._directory = directory
+        self._is_new = earlier is None
+        self._predictions = dict(earlier or {})
+
+    @property
+    def predictions(self) -> Predictions:
+        """What was predicted so far."""
+        return dict(self._predictions)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Writes images, truth and earlier predictions; predicts for the first time."""
+        if self._directory:
+            tf.io.gfile.makedirs(self._directory)
+        for number, (pixels, class_ids) in enumerate(
+            zip(self.examples.pixels, self.examples.class_ids, strict=True), start=1
+        ):
+            self._write(f"{number}_image", Image.fromarray(pixels))
+            self._write(f"{number}_truth", mask_image(class_ids, self.num_classes))
+        for epoch in self._predictions:
+            self._write_predictions(epoch)
+        if self._is_new and 0 in self._epochs:
+            self._predict(0)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Predicts when the epoch is one of those chosen, or the last."""
+        is_last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if is_last or epoch + 1 in self._epochs:
+            self._predict(epoch + 1)
+
+    def _predict(self, epoch: int) -> None:
+        logits = self.model(self.examples.images, training=False)
+        self._predictions[epoch] = np.argmax(logits, axis=-1).astype(np.uint8)
+        self._write_predictions(epoch)
+
+    def _write_predictions(self, epoch: int) -> None:
+        for number, class_ids in enumerate(self._predictions[epoch], start=1):
+            self._write(f"{number}_epoch_{epoch:04d}", mask_image(class_ids, self.num_classes))
+
+    def _write(self, name: str, image: Image.Image) -> None:
+        if not self._directory:
+            return
+        buffer = io.BytesIO()
+        image.save(buffer, "png")
+        with tf.io.gfile.GFile(f"{self._directory}/{name}.png", "wb") as file:
+            file.write(buffer.getvalue())
