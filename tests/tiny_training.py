@@ -71,7 +71,8 @@ def plain_network(image_size: int, num_classes: int, synchronized: bool = False)
     """Has nothing that depends on which examples share a replica."""
     image = keras.Input((image_size, image_size, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
-    return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(hidden), name="plain")
+    normalized = keras.layers.BatchNormalization(synchronized=True)(hidden)
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(normalized), name="plain")
 
 
 def write_data(directory: Path) -> Path:

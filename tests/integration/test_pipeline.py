@@ -41,8 +41,8 @@ class Workplace:
     def config(self, *overrides: str) -> Config:
         lenient = (
             f"pipeline.root={self.root}", "data.dataset=synthetic_pets/tiny", "data.image_size=48",
-            "trainer.epochs=1", "trainer.batch_size=8", "evaluation.min_accuracy_gain=0",
-            "evaluation.min_accuracy=0.01",
+            "trainer.epochs=1", "trainer.batch_size=8", "evaluation.min_accuracy=0.01",
+            "evaluation.thresholds.accuracy_gain={min = -1}",
         )  # fmt: skip
         return load_config(preset="demo", overrides=(*lenient, *overrides))
 
@@ -70,7 +70,7 @@ def test_first_run_executes_every_component_and_pushes(first_run):
     assert {node.id for node in first_run.nodes} == set(NODES)
     assert _executed(first_run) == set(NODES)
     assert first_run.blessed is True
-    assert first_run.parameters == 5_460_163
+    assert first_run.parameters == 5_120_211
     assert first_run.dataset.splits == {"train": 22, "eval": 2, "test": 12}
     assert {"accuracy", "mean_iou", "iou_pet", "iou_background", "iou_border", "loss"} <= set(first_run.metrics)
     assert first_run.metrics["accuracy_low"] <= first_run.metrics["accuracy"] <= first_run.metrics["accuracy_high"]

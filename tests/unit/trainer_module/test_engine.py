@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def data(tmp_path_factory):
 def plain(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("plain")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
         trainer.run_fn(fn_args(data, output))
     return result(output)
 
@@ -85,7 +85,7 @@ def test_executions_of_several_steps_are_resumed_between_them(executions, data, 
 
 
 def test_xla_gives_the_same_training_to_rounding(data, tmp_path, monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "blog", plain_network)  # XLA draws other random numbers
+    monkeypatch.setitem(unet.MODELS, "unet", plain_network)  # XLA draws other random numbers
     traced = []
     function = tf.function
 
@@ -123,7 +123,9 @@ def test_mixed_precision_learns_the_same_and_exports_float32(precision, data, pl
     assert f"trainer.precision is {precision}, but the training runs on a CPU" in caplog.text
     history, _ = result(tmp_path)
     assert history != plain[0], "it was not computed in 16 bits"
-    np.testing.assert_allclose(numbers(history)[:, 1:], numbers(plain[0])[:, 1:], rtol=0.15, atol=0.02)
+    for name in ("loss", "accuracy"):  # so early, moving averages of the normalization leave the eval split in the wild
+        found, wanted = ([epoch[name] for epoch in epochs] for epochs in (history, plain[0]))
+        np.testing.assert_allclose(found, wanted, rtol=0.1)
     model = tf.saved_model.load(str(tmp_path / "model"))
     nodes = [node for function in model.evaluation.concrete_functions for node in _nodes(function)]
     assert any(node.op == "Conv2D" for node in nodes)
@@ -159,5 +161,5 @@ def test_logits_and_weights_of_every_variant_stay_float32(name):
 def test_learning_rate_and_images_per_second_are_in_the_history(data, tmp_path):
     trainer.run_fn(fn_args(data, tmp_path))
     epochs = json.loads((tmp_path / "history.json").read_text())["epochs"]
-    assert [epoch["learning_rate"] for epoch in epochs] == pytest.approx([0.01] * EPOCHS)
+    assert [epoch["learning_rate"] for epoch in epochs] == pytest.approx([0.01, 0.005, 0])
     assert all(epoch["images_per_second"] > 0 for epoch in epochs)

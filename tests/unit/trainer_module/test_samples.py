@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def data(tmp_path_factory):
 def run(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
         trainer.run_fn(fn_args(data, output, sample_epochs=[0, 1, 10]))
     return output
 

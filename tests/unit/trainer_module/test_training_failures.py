@@ -20,7 +20,7 @@ from tiny_training import STEPS, fn_args, tiny_network, write_data
 
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch, tmp_path):
-    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
     monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
 

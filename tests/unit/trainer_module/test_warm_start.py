@@ -22,7 +22,7 @@ BUILDERS = dict(unet.MODELS)
 
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def trained(data, tmp_path_factory):
     """The directory of an exported model, as it would be pushed."""
     output = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "blog", tiny_network)
+        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
         trainer.run_fn(fn_args(data, output, epochs=1))
     return output / "model"
 

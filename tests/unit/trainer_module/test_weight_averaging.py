@@ -36,23 +36,3 @@ def test_the_average_follows_all_weights_and_leaves_the_start_behind(network):
         ]
         for found, wanted in zip(averaging.network.get_weights(), expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-def test_batch_normalization_is_averaged_over_replicas():
-    [cpu] = tf.config.list_physical_devices("CPU")
-    count = len(tf.config.list_logical_devices("CPU"))
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(count)])
-    assert cpu
-    with strategy.scope():
-        image = keras.Input((4, 4, 3))
-        network = keras.Model(image, keras.layers.BatchNormalization()(image))
-        averaging = AveragedNetwork(network, 0.5)
-
-    @tf.function
-    def train(step):
-        network(tf.ones((2, 4, 4, 3)), training=True)
-        averaging.update(step)
-
-    strategy.run(train, args=(tf.constant(1),))
-    for found, wanted in zip(averaging.network.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_allclose(found, wanted)

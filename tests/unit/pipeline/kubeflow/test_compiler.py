@@ -136,7 +136,7 @@ def test_runtime_parameters_have_types_and_defaults(package):
     found = {name: (spec.type, spec.default) for name, spec in package.parameters.items()}
     assert found == {
         "dataset_version": ("STRING", ""),
-        "epochs": ("NUMBER_INTEGER", 10),
+        "epochs": ("NUMBER_INTEGER", 8),
         "min_accuracy": ("NUMBER_DOUBLE", 0.85),
         "push_destination": ("STRING", "/serving/petseg-demo"),
     }
@@ -154,7 +154,7 @@ def test_no_value_of_a_secret_can_appear(monkeypatch, package):
 def test_a_change_of_the_schedule_or_the_host_is_no_change_of_the_package(package):
     again = compiled("kubeflow.host=http://localhost:8888", "schedule.time_zone=Europe/Berlin")
     assert again.digest == package.digest
-    assert compiled("trainer.learning_rate=0.002").digest != package.digest
+    assert compiled("trainer.learning_rate=0.004").digest != package.digest
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
     trainer = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
     assert trainer["resources"]["accelerator"]["type"] == "NVIDIA_TESLA_T4"
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs"
-    assert job["runtimeConfig"]["parameterValues"]["epochs"] == 10
+    assert job["runtimeConfig"]["parameterValues"]["epochs"] == 8
     assert "/cache" not in json.dumps(job)
 
 
