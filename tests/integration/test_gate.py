@@ -46,7 +46,8 @@ class Workplace:
         small = (
             *self.data, f"pipeline.root={self.root}", f"data.image_size={SIDE}", "trainer.epochs=1",
             "trainer.batch_size=8", "evaluation.min_accuracy=0.1", "evaluation.min_slice_examples=3",
-            'evaluation.thresholds.accuracy_gain={min = -1}',
+            "trainer.optimizer=adam", "trainer.weight_decay=0", "trainer.learning_rate_schedule=constant",
+            "trainer.warmup_epochs=0", 'evaluation.thresholds.accuracy_gain={min = -1}',
         )  # fmt: skip
         return load_config(preset="demo", overrides=(*small, *overrides))
 

@@ -22,7 +22,8 @@ TASKS = {
 }  # fmt: skip
 SMALL = (
     "data.dataset=growing_pets/tiny:1.*.*", "data.image_size=48", "trainer.epochs=1", "trainer.batch_size=8",
-    "evaluation.min_accuracy_gain=0", "evaluation.min_accuracy=0.01", "evaluation.change_thresholds.accuracy.min=-1",
+    "evaluation.thresholds.accuracy_gain={min = -1}", "evaluation.min_accuracy=0.01",
+    "evaluation.change_thresholds.accuracy.min=-1",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def run(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-        trainer.run_fn(fn_args(data, output, sample_epochs=[0, 1, 10]))
+        trainer.run_fn(fn_args(data, output, sample_epochs=[0, 1, 10], best_weights=False))
     return output
 
 

@@ -61,7 +61,7 @@ def test_numbers_that_are_not_finite_stop_the_training(at_step, index, said, kep
     break_weights(monkeypatch, at_step, index)
     settings = {"class_weights": [1.0, 1.0, 5.0], "precision": "mixed_float16"}
     with pytest.raises(TrainingError, match=said) as raised:
-        trainer.run_fn(fn_args(data, tmp_path / "run", **settings))
+        trainer.run_fn(fn_args(data, tmp_path / "run", {}, **settings))
     for cause in ("learning rate 0.01", "try 0.001", "gradient_clip_norm", "float16", "class weights", "corrupt"):
         assert cause in str(raised.value)
     assert not (tmp_path / "run" / "model").exists()
@@ -73,7 +73,7 @@ def test_numbers_that_are_not_finite_stop_the_training(at_step, index, said, kep
 def test_causes_that_the_settings_exclude_are_not_named(data, tmp_path, monkeypatch):
     break_weights(monkeypatch, 1)
     with pytest.raises(TrainingError) as raised:
-        trainer.run_fn(fn_args(data, tmp_path / "run", gradient_clip_norm=1.0))
+        trainer.run_fn(fn_args(data, tmp_path / "run", {}, gradient_clip_norm=1.0))
     assert not [cause for cause in ("gradient_clip_norm", "float16", "class weights") if cause in str(raised.value)]
 
 

@@ -24,8 +24,8 @@ def test_a_finished_run_is_known_whole(record):
 def test_only_settings_that_differ_from_the_defaults_are_told_first(record):
     changed = {setting.key: (setting.value, setting.default) for setting in run_facts(record).changed_settings}
     assert changed["trainer.epochs"] == ("3", "10")
-    assert changed["data.image_size"] == ("56", "128")
-    assert "trainer.learning_rate" not in changed
+    assert changed["data.image_size"] == ("64", "128")
+    assert "trainer.loss" not in changed
     assert "pipeline.root" not in changed
 
 

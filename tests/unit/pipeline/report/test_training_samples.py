@@ -57,8 +57,8 @@ def test_a_picture_that_is_cut_is_named_as_missing(record, samples):
 def test_curves_and_sheets_are_files_that_stand_alone(record, tmp_path):
     output = tmp_path / "new" / "pictures"
     written = write_pictures(record, tmp_path, output)
-    names = ["loss.svg", "loss.png", "accuracy.svg", "accuracy.png", "before_and_after_training.png"]
-    assert [file.name for file in written.files] == names
+    curves = [f"{metric}.{kind}" for metric in ("loss", "accuracy", "mean_iou") for kind in ("svg", "png")]
+    assert [file.name for file in written.files] == [*curves, "before_and_after_training.png"]
     assert written.missing == ["No predictions.png. The record does not say where TfdsExampleGen left its examples."]
     svg = (output / "loss.svg").read_text()
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
