@@ -132,7 +132,7 @@ def _time_fit(model: Any, batches: Any, arguments: argparse.Namespace) -> float:
     import keras
 
     ends: list[float] = []
-    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: ends.append(time.perf_counter()))
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: ends.append(time.perf_counter()))
     steps = _WARM_UP_STEPS + arguments.steps
     model.fit(batches, epochs=1, steps_per_epoch=steps, callbacks=[note], verbose=0)
     return arguments.steps * arguments.batch_size / (ends[-1] - ends[_WARM_UP_STEPS - 1])
