@@ -20,6 +20,8 @@ WARM_START_TASK: Final = "WarmStartResolver"
 """Only in pipelines whose training starts from the served model."""
 
 PUSHER_TASK: Final = "Pusher"
+DEPLOYER_TASK: Final = "KServeDeployer"
+"""Only in pipelines whose models go to KServe."""
 
 _VERSION: Final = re.compile(r"[\d.*]*")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_kubeflow_api import V2, FakeKubeflowApi
 
+from components import http_requests
 from pipeline.kubeflow import api_transport
 from pipeline.kubeflow.api_errors import KubeflowApiError
 from pipeline.kubeflow.client import UploadedVersion, connect
@@ -227,7 +228,7 @@ class TestAuthentication:
 class TestRetries:
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
     def test_what_may_be_asked_twice_is(self, api, client, status):
-        api.fail(status, times=api_transport.ATTEMPTS - 1, on=f"GET {V2}/experiments")
+        api.fail(status, times=http_requests.ATTEMPTS - 1, on=f"GET {V2}/experiments")
         with pytest.raises(PetsegError, match="no experiment"):
             client.experiment_id("pets", create=False)
 
@@ -237,7 +238,7 @@ class TestRetries:
         with pytest.raises(KubeflowApiError, match=rf"answered {status}.*{advice}") as raised:
             client.experiment_id("pets", create=False)
         assert raised.value.is_temporary
-        assert api.count(f"GET {V2}/experiments") == api_transport.ATTEMPTS
+        assert api.count(f"GET {V2}/experiments") == http_requests.ATTEMPTS
 
     def test_a_request_that_may_have_been_done_is_not_sent_twice(self, api, client):
         api.fail(500, on=f"POST {V2}/experiments")
@@ -257,7 +258,7 @@ class TestRetries:
         api.fail(503, on=f"GET {V2}/experiments", headers={"Retry-After": "100000"})
         with pytest.raises(PetsegError, match="no experiment"):
             client.experiment_id("pets", create=False)
-        assert pauses == [7, api_transport.LONGEST_PAUSE_SECONDS]
+        assert pauses == [7, http_requests.LONGEST_PAUSE_SECONDS]
 
     def test_pauses_grow(self, api, monkeypatch):
         pauses: list[float] = []

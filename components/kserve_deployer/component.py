@@ -1,0 +1,45 @@
+"""The contract of KServeDeployer."""
+
+from typing import Any, ClassVar
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.kserve_deployer.executor import DEPLOYED_MODEL_KEY, PUSHED_MODEL_KEY, REQUEST_KEY, Executor
+from components.kserve_deployer.request import DeployRequest
+
+
+class KServeDeployerSpec(component_spec.ComponentSpec):
+    """KServeDeployer's inputs, outputs and parameters."""
+
+    PARAMETERS: ClassVar[dict[str, Any]] = {REQUEST_KEY: component_spec.ExecutionParameter(type=str)}
+    INPUTS: ClassVar[dict[str, Any]] = {
+        PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel)
+    }
+    OUTPUTS: ClassVar[dict[str, Any]] = {
+        DEPLOYED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel)
+    }
+
+
+class KServeDeployer(base_component.BaseComponent):
+    """Has KServe serve the model that was pushed, and waits until it does.
+
+    Outputs:
+      deployed_model: `PushedModel` with `deployment.json`. Custom properties: `deployed` (1 or 0), and of type string
+        `summary`, `version`, `storage_uri` and `url`.
+    """
+
+    SPEC_CLASS = KServeDeployerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, pushed_model: channel.BaseChannel, request: DeployRequest) -> None:
+        """Constructs the component.
+
+        Args:
+          pushed_model: `PushedModel` of the Pusher.
+          request: The InferenceService, and where it is.
+        """
+        parameters = {REQUEST_KEY: request.model_dump_json(), PUSHED_MODEL_KEY: pushed_model}
+        output = types.Channel(type=standard_artifacts.PushedModel)
+        super().__init__(spec=KServeDeployerSpec(**parameters, **{DEPLOYED_MODEL_KEY: output}))

@@ -1,0 +1,98 @@
+"""Deploys the pushed model, or says why there is nothing to deploy."""
+
+import json
+from typing import Any, Final
+
+from absl import logging
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components.kserve_deployer.cluster import Cluster
+from components.kserve_deployer.request import DeployRequest
+from components.kserve_deployer.rollout import deploy
+from components.kserve_deployer.rollout_state import version_of
+from components.kserve_deployer.version_folder import provide_version_folder
+from components.model_pusher.executor import ALREADY_SERVED_PROPERTY
+from trainer_module.errors import ConfigError
+
+PUSHED_MODEL_KEY: Final = "pushed_model"
+DEPLOYED_MODEL_KEY: Final = "deployed_model"
+REQUEST_KEY: Final = "deploy_request"
+DEPLOYED_PROPERTY: Final = "deployed"
+SUMMARY_PROPERTY: Final = "summary"
+DEPLOYMENT_FILE: Final = "deployment.json"
+
+_PUSHED_DESTINATION_PROPERTY: Final = "pushed_destination"
+_CLUSTER_SEES: Final = "gs://"
+_NOTHING_PUSHED: Final = "nothing: no model was pushed"
+
+
+class Executor(base_executor.BaseExecutor):
+    """KServeDeployer's executor."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Deploys the version that was pushed, or that made a push needless; nothing when there is neither.
+
+        Raises:
+          ConfigError: The cluster cannot see the push destination.
+          PetsegError: The model is not served.
+        """
+        request = DeployRequest.from_json(exec_properties[REQUEST_KEY])
+        pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
+        deployed = artifact_utils.get_single_instance(output_dict[DEPLOYED_MODEL_KEY])
+        version_directory = _served_version(pushed)
+        if version_directory is None:
+            logging.info("No model was pushed; nothing is deployed.")
+            _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: _NOTHING_PUSHED})
+            return
+        seen_at = _seen_at(request, version_directory)
+        cluster = Cluster(request.access)
+        storage_uri = f"{seen_at}/{provide_version_folder(version_directory)}"
+        outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
+        logging.info("%s: %s", request.access.name, outcome.summary)
+        properties = {
+            DEPLOYED_PROPERTY: int(storage_uri == outcome.state.newest),
+            SUMMARY_PROPERTY: f"{request.access.namespace}/{request.access.name}: {outcome.summary}",
+            "version": version_of(storage_uri),
+            "storage_uri": storage_uri,
+            "url": outcome.url,
+        }
+        _leave(deployed, properties)
+
+
+def _served_version(pushed: types.Artifact) -> str | None:
+    """Returns the directory of the version that is to be served; None when no model was blessed."""
+    for name in (_PUSHED_DESTINATION_PROPERTY, ALREADY_SERVED_PROPERTY):
+        directory: str = pushed.get_string_custom_property(name)
+        if directory:
+            return directory
+    return None
+
+
+def _seen_at(request: DeployRequest, version_directory: str) -> str:
+    """Returns where the cluster sees the push destination."""
+    if request.storage_uri:
+        return request.storage_uri
+    destination = version_directory.rstrip("/").rpartition("/")[0]
+    if not destination.startswith(_CLUSTER_SEES):
+        raise ConfigError(
+            f"the model was pushed to {destination!r}, which no cluster sees by that name: set "
+            "push.kserve.storage_uri, such as pvc://petseg-serving/petseg-demo"
+        )
+    return destination
+
+
+def _leave(deployed: types.Artifact, properties: dict[str, Any]) -> None:
+    for name, value in properties.items():
+        put = deployed.set_int_custom_property if isinstance(value, int) else deployed.set_string_custom_property
+        put(name, value)
+    fileio.makedirs(deployed.uri)
+    with fileio.open(f"{deployed.uri}/{DEPLOYMENT_FILE}", "w") as file:
+        file.write(json.dumps(properties, indent=2) + "\n")
