@@ -128,7 +128,9 @@ def create_pipeline(
 
     # Has KServe serve the newest pushed model, and waits until it does.
     deployer = (
-        KServeDeployer(pusher.outputs["pushed_model"], deploy_request(config)) if config.push.kserve.enabled else None
+        KServeDeployer(pusher.outputs["pushed_model"], push_destination, deploy_request(config))
+        if config.push.kserve.enabled
+        else None
     )
 
     return tfx.dsl.Pipeline(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry
-from components.kserve_deployer.cluster_errors import ClusterError, details_of, translated_errors
+from components.kserve_deployer.cluster_errors import ClusterError, NotJsonError, details_of, translated_errors
 from components.kserve_deployer.request import ClusterAccess
 from trainer_module.errors import ConfigError
 
@@ -103,7 +103,7 @@ class Cluster:
         return sorted(mine, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
 
     def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Object | None = None) -> Any:
-        return self._client.call_api(
+        answer = self._client.call_api(
             path,
             method,
             path_params={"namespace": self.access.namespace, "name": self.access.name},
@@ -115,6 +115,9 @@ class Cluster:
             _return_http_data_only=True,
             _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
         )
+        if not isinstance(answer, dict):  # the client passes on what it cannot read
+            raise NotJsonError
+        return answer
 
 
 def _configuration(access: ClusterAccess) -> Any:

@@ -29,6 +29,10 @@ class ClusterError(PetsegError):
         self.is_temporary = is_temporary
 
 
+class NotJsonError(Exception):
+    """The cluster answered with something else than JSON."""
+
+
 @contextmanager
 def translated_errors(what: str, host: str, namespace: str) -> Iterator[None]:
     """Turns what the block's requests raise into errors that say what to do.
@@ -48,7 +52,7 @@ def translated_errors(what: str, host: str, namespace: str) -> Iterator[None]:
         yield
     except ApiException as error:
         raise _refusal(what, host, namespace, error) from None
-    except ValueError:
+    except NotJsonError:
         raise ClusterError(
             f"cannot {what}: {host} answered with something else than JSON, as a login page does; check the cluster's "
             "address in the kubeconfig"

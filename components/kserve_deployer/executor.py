@@ -15,6 +15,7 @@ from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.rollout_state import version_of
 from components.kserve_deployer.version_folder import provide_version_folder
 from components.model_pusher.executor import ALREADY_SERVED_PROPERTY
+from components.served_model_resolver.executor import push_directory
 from trainer_module.errors import ConfigError
 
 PUSHED_MODEL_KEY: Final = "pushed_model"
@@ -47,14 +48,15 @@ class Executor(base_executor.BaseExecutor):
         request = DeployRequest.from_json(exec_properties[REQUEST_KEY])
         pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
         deployed = artifact_utils.get_single_instance(output_dict[DEPLOYED_MODEL_KEY])
-        version_directory = _served_version(pushed)
-        if version_directory is None:
+        version = _served_version(pushed)
+        if version is None:
             logging.info("No model was pushed; nothing is deployed.")
             _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: _NOTHING_PUSHED})
             return
-        seen_at = _seen_at(request, version_directory)
+        destination = push_directory(exec_properties)
+        seen_at = _seen_at(request, destination)
         cluster = Cluster(request.access)
-        storage_uri = f"{seen_at}/{provide_version_folder(version_directory)}"
+        storage_uri = f"{seen_at}/{provide_version_folder(destination, version)}"
         outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
         logging.info("%s: %s", request.access.name, outcome.summary)
         properties = {
@@ -68,23 +70,25 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _served_version(pushed: types.Artifact) -> str | None:
-    """Returns the directory of the version that is to be served; None when no model was blessed."""
+    """Returns the version that is to be served; None when no model was blessed.
+
+    In a pod of Kubeflow Pipelines only the end of its path is what it was when the Pusher wrote it.
+    """
     for name in (_PUSHED_DESTINATION_PROPERTY, ALREADY_SERVED_PROPERTY):
         directory: str = pushed.get_string_custom_property(name)
         if directory:
-            return directory
+            return directory.rstrip("/").rpartition("/")[2]
     return None
 
 
-def _seen_at(request: DeployRequest, version_directory: str) -> str:
-    """Returns where the cluster sees the push destination."""
-    if request.storage_uri:
+def _seen_at(request: DeployRequest, destination: str) -> str:
+    """Returns where the cluster sees the push destination, which a runtime parameter may have changed."""
+    if request.storage_uri is not None and destination == request.push_destination:
         return request.storage_uri
-    destination = version_directory.rstrip("/").rpartition("/")[0]
-    if not destination.startswith(_CLUSTER_SEES):
+    if request.storage_uri is not None or not destination.startswith(_CLUSTER_SEES):
         raise ConfigError(
-            f"the model was pushed to {destination!r}, which no cluster sees by that name: set "
-            "push.kserve.storage_uri, such as pvc://petseg-serving/petseg-demo"
+            f"the model was pushed to {destination!r}, and where the cluster sees that is not known: "
+            f"push.kserve.storage_uri is {request.storage_uri!r}, for {request.push_destination!r}"
         )
     return destination
 

@@ -36,8 +36,9 @@ class DeployRequest(BaseModel):
     template: dict[str, Any]
     """The InferenceService without a storage URI and without a canary."""
 
-    storage_uri: str
-    """Where the cluster sees the push destination; empty where it sees it under the same `gs://` URI."""
+    push_destination: str
+    storage_uri: str | None
+    """Where the cluster sees the push destination. None: under its own `gs://` URI."""
 
     canary_percent: int | None
     """Share of the traffic that a model gets until it is promoted. None: all of it at once."""

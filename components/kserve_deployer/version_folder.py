@@ -19,24 +19,25 @@ _SAVED_MODEL: Final = "saved_model.pb"
 _REMOTE: Final = "://"
 
 
-def provide_version_folder(version_directory: str) -> str:
+def provide_version_folder(destination: str, version: str) -> str:
     """Makes the folder of a version unless it is there; returns its path below the push destination.
 
     Args:
-      version_directory: `<push destination>/<version>`, a path or a URI.
+      destination: The push destination, a path or a URI.
+      version: Name of the version's own directory there.
 
     Raises:
       ModelError: There is no such version, or the folder cannot be made.
     """
-    destination, _, version = version_directory.rstrip("/").rpartition("/")
+    source = f"{destination}/{version}"
     # The ending keeps one version's prefix in a bucket from being the beginning of another's.
     name = f"{_FOLDERS}/{version}-only"
     folder = f"{destination}/{name}"
     try:
-        if _REMOTE in version_directory:
-            _copy_objects(version_directory, f"{folder}/{version}")
+        if _REMOTE in destination:
+            _copy_objects(source, f"{folder}/{version}")
         else:
-            _link_files(Path(version_directory), Path(folder), version)
+            _link_files(Path(source), Path(folder), version)
     except OSError as error:
         raise ModelError(
             f"cannot make {folder!r}, which KServe is to read version {version} from: {error.strerror or error}"

@@ -43,7 +43,8 @@ def deploy_request(config: Config) -> DeployRequest:
     return DeployRequest(
         access=access,
         template=_template(kserve, access),
-        storage_uri=kserve.storage_uri or "",
+        push_destination=config.serving_model_dir,
+        storage_uri=kserve.storage_uri,
         canary_percent=kserve.canary_percent,
         code_digest=code_digest("components.kserve_deployer.executor"),
     )
