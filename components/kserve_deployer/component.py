@@ -7,6 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.kserve_deployer.driver import DeployerDriver
 from components.kserve_deployer.executor import DEPLOYED_MODEL_KEY, PUSHED_MODEL_KEY, REQUEST_KEY, Executor
 from components.kserve_deployer.request import DeployRequest
 from components.served_model_resolver.executor import PUSH_DESTINATION_KEY
@@ -37,6 +38,7 @@ class KServeDeployer(base_component.BaseComponent):
 
     SPEC_CLASS = KServeDeployerSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    DRIVER_CLASS = DeployerDriver
 
     def __init__(
         self, pushed_model: channel.BaseChannel, push_destination: pusher_pb2.PushDestination, request: DeployRequest

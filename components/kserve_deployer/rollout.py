@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from components.kserve_deployer.cluster import Cluster, Object
+from components.kserve_deployer.cluster import FIELD_MANAGER, Cluster, Object
 from components.kserve_deployer.readiness import Expectation, wait_until_served
 from components.kserve_deployer.rollout_state import (
     RolloutState,
@@ -119,8 +119,20 @@ def deployed(cluster: Cluster) -> tuple[Object, RolloutState]:
     return service, read_state(service)
 
 
+def _check_applied(applied: Object, wanted: RolloutState) -> None:
+    """Checks that nothing of an earlier state is left, as fields are that somebody else has set in petseg's place."""
+    found = read_state(applied)
+    if (found.stable, found.canary, found.percent) != (wanted.stable, wanted.canary, wanted.percent):
+        others = {entry["manager"] for entry in applied["metadata"]["managedFields"]} - {FIELD_MANAGER}
+        raise PetsegError(
+            f"petseg applied that {describe(wanted)}, but the InferenceService says that {describe(found)}: "
+            f"{', '.join(sorted(others)) or 'somebody else'} has set fields of the canary; remove them with kubectl edit"
+        )
+
+
 def _apply(cluster: Cluster, before: Object | None, template: Object, expected: Expectation) -> Outcome:
     applied = cluster.apply(render(template, expected.state))
+    _check_applied(applied, expected.state)
     changed = before is None or before["metadata"]["generation"] != applied["metadata"]["generation"]
     served = wait_until_served(cluster, applied, expected)
     where = f" at {url(served)}" if url(served) else ""

@@ -219,3 +219,12 @@ def test_the_mode_of_a_service_cannot_be_changed(api, controller, cluster):
     deploy(cluster, template_for("push.kserve.deployment_mode=Knative"), uri(1), None)
     with pytest.raises(PetsegError, match=r"answered 400: admission webhook .* deploymentMode cannot be changed"):
         deploy(cluster, template_for("push.kserve.deployment_mode=Standard"), uri(1), None)
+
+
+def test_a_canary_of_another_hand_cannot_be_promoted(api, controller, cluster):
+    template = template_for("push.kserve.deployment_mode=Knative")
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    api.edit("pets", "spec.predictor.canaryTrafficPercent", 50)
+    with pytest.raises(PetsegError, match="the InferenceService says that version 2 has 50 %.*: kubectl-edit has set"):
+        promote(cluster)
