@@ -126,7 +126,7 @@ def _check_applied(applied: Object, wanted: RolloutState) -> None:
         others = {entry["manager"] for entry in applied["metadata"]["managedFields"]} - {FIELD_MANAGER}
         raise PetsegError(
             f"petseg applied that {describe(wanted)}, but the InferenceService says that {describe(found)}: "
-            f"{', '.join(sorted(others)) or 'somebody else'} has set fields of the canary; remove them with kubectl edit"
+            f"{', '.join(sorted(others)) or 'somebody else'} has set fields of the canary; remove them by kubectl edit"
         )
 
 

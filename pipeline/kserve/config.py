@@ -9,7 +9,7 @@ from trainer_module.config import Section
 
 TENSORFLOW_SERVING: Final = "2.19.1"
 """The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,
-cannot load it."""
+is too old for it."""
 
 _GPU_SUFFIX: Final = "-gpu"
 _STORAGE: Final = r"^(pvc|gs|s3)://[a-z0-9][\w.-]*(/[^/\s]+)*$"
@@ -27,7 +27,8 @@ class KServeConfig(Section):
     name: ServiceName | None = None
     """Of the InferenceService, and of the model in its URLs. None: the pipeline's name."""
 
-    namespace: ObjectName = "default"
+    namespace: ObjectName | None = None
+    """Of the InferenceService, and of the claim in `storage_uri`. None: that of the runs, `kubeflow.namespace`."""
 
     storage_uri: str | None = Field(None, pattern=_STORAGE)
     """Where the cluster sees the push destination: `pvc://claim/path`, or a bucket. None: under the push destination's
@@ -40,8 +41,7 @@ class KServeConfig(Section):
     """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.19.1, or 2.19.1-gpu."""
 
     deployment_mode: Literal["Knative", "Standard", "Serverless", "RawDeployment"] | None = None
-    """How KServe runs the pods. `Serverless` and `RawDeployment` are the names before KServe 0.16. None: as the cluster
-    is set up."""
+    """How KServe runs the pods; `Serverless` and `RawDeployment` are the older names. None: as the cluster is set up."""
 
     cpu: float = Field(2.0, gt=0)
     """Cores of each pod."""

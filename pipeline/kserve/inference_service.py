@@ -20,7 +20,7 @@ def cluster_access(config: Config) -> ClusterAccess:
     return ClusterAccess(
         kubeconfig=kserve.kubeconfig,
         context=kserve.context,
-        namespace=kserve.namespace,
+        namespace=kserve.namespace or config.kubeflow.namespace,
         name=kserve.name or config.pipeline.name,
         force_conflicts=kserve.force_conflicts,
         timeout_seconds=kserve.timeout_seconds,

@@ -226,5 +226,5 @@ def test_a_canary_of_another_hand_cannot_be_promoted(api, controller, cluster):
     deploy(cluster, template, uri(1), 10)
     deploy(cluster, template, uri(2), 10)
     api.edit("pets", "spec.predictor.canaryTrafficPercent", 50)
-    with pytest.raises(PetsegError, match="the InferenceService says that version 2 has 50 %.*: kubectl-edit has set"):
+    with pytest.raises(PetsegError, match=r"the InferenceService says that version 2 has 50 %.*: kubectl-edit has set"):
         promote(cluster)
