@@ -187,7 +187,8 @@ def _pushed(produced: _Produced) -> NodeFacts:
 
 def _deployed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("deployed_model")
-    return NodeFacts(artifact.get_string_custom_property("summary"))
+    summary = artifact.get_string_custom_property("summary")
+    return NodeFacts(summary, {"deployed_model": summary} if artifact.get_int_custom_property("deployed") else {})
 
 
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {

@@ -41,7 +41,7 @@ class KServeConfig(Section):
     """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.19.1, or 2.19.1-gpu."""
 
     deployment_mode: Literal["Knative", "Standard", "Serverless", "RawDeployment"] | None = None
-    """How KServe runs the pods; `Serverless` and `RawDeployment` are the older names. None: as the cluster is set up."""
+    """How KServe runs the pods; `Serverless` and `RawDeployment` are the older names. None: the cluster's default."""
 
     cpu: float = Field(2.0, gt=0)
     """Cores of each pod."""

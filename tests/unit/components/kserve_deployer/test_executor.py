@@ -53,7 +53,7 @@ def test_a_pushed_model_is_deployed(execute, api, tmp_path):
         "url": URL,
     }
     facts = node_facts("KServeDeployer", {"deployed_model": [deployed]}, {})
-    assert facts.summary == left["summary"]
+    assert facts.summary == facts.fields["deployed_model"] == left["summary"]
 
 
 def test_nothing_pushed_is_nothing_deployed(execute, api):
@@ -61,6 +61,7 @@ def test_nothing_pushed_is_nothing_deployed(execute, api):
     assert deployed.get_int_custom_property("deployed") == 0
     assert deployed.get_string_custom_property("summary") == "nothing: no model was pushed"
     assert not api.requests
+    assert node_facts("KServeDeployer", {"deployed_model": [deployed]}, {}).fields == {}
 
 
 def test_a_model_that_is_served_already_is_deployed_if_it_is_not(execute, api):
