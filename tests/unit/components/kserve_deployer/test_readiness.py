@@ -152,8 +152,16 @@ def test_the_failure_of_the_model_before_does_not_count(api, controller, cluster
     controller.failure = BAD_MODEL
     with pytest.raises(PetsegError, match="cannot serve the model"):
         deploy(cluster, template, uri(1), None)
-    controller.failure, controller.reads = None, 4
+    controller.failure, looks = None, []
+
+    def reconcile_late(service):
+        looks.append(service["metadata"]["generation"])
+        if looks.count(2) > 3:
+            controller(service)
+
+    api.on_service_read = reconcile_late
     assert deploy(cluster, template, uri(2), None).state.stable == uri(2)
+    assert looks.count(2) > 3
 
 
 def test_a_failure_that_stays_is_believed_after_a_while(api, controller, cluster, template, monkeypatch):
