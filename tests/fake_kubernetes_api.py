@@ -62,12 +62,13 @@ class FakeKubernetesApi(FakeApi):
         self._owners: dict[str, dict[str, set[FieldPath]]] = {}
         super().__init__(**options)
 
-    def write_kubeconfig(self, directory: FilePath) -> FilePath:
-        """Writes kubectl's settings for this server."""
+    def write_kubeconfig(self, directory: FilePath, authority: FilePath | None = None) -> FilePath:
+        """Writes kubectl's settings for this server, which may trust a certificate authority."""
+        trusted = {"certificate-authority": str(authority)} if authority else {}
         settings = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "it", "cluster": {"server": self.host}}],
+            "clusters": [{"name": "it", "cluster": {"server": self.host, **trusted}}],
             "users": [{"name": "me", "user": {"token": self.token or "x"}}],
             "contexts": [{"name": CONTEXT, "context": {"cluster": "it", "user": "me"}}],
             "current-context": CONTEXT,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry
 from components.kserve_deployer.cluster_errors import ClusterError, NotJsonError, details_of, translated_errors
-from components.kserve_deployer.request import ClusterAccess
+from components.kserve_deployer.request import IN_CLUSTER, ClusterAccess
 from trainer_module.errors import ConfigError
 
 FIELD_MANAGER: Final = "petseg"
@@ -120,13 +120,19 @@ class Cluster:
         return answer
 
 
+def is_in_cluster() -> bool:
+    """Returns whether this process runs in a pod."""
+    return _IN_POD_VARIABLE in os.environ
+
+
 def _configuration(access: ClusterAccess) -> Any:
     """Returns the address and the credentials of the cluster, as the client of Kubernetes wants them."""
     from kubernetes import client, config
 
     configuration = client.Configuration()
     try:
-        if access.kubeconfig is None and access.context is None and _IN_POD_VARIABLE in os.environ:
+        by_default = access.kubeconfig is None and access.context is None and is_in_cluster()
+        if by_default or access.kubeconfig == IN_CLUSTER:
             config.load_incluster_config(client_configuration=configuration)
         else:
             config.load_kube_config(access.kubeconfig, access.context, configuration, persist_config=False)

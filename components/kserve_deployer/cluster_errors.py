@@ -10,7 +10,6 @@ from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, s
 from trainer_module.errors import PetsegError
 
 _CONFLICT: Final = re.compile(r'conflicts? with "?([^":]+)"?')
-_NO_ANSWER_STATUS: Final = 0
 
 
 class ClusterError(PetsegError):
@@ -73,8 +72,6 @@ def details_of(error: Any) -> dict[str, Any]:
 def _refusal(what: str, host: str, namespace: str, error: Any) -> ClusterError:
     status, said = error.status, server_message(error.body)
     told = f": {said}" if said else ""
-    if status == _NO_ANSWER_STATUS:
-        return ClusterError(f"cannot {what}: no trusted TLS connection to {host}: {error.reason}")
     reason = {
         401: f"{host} answered 401, not authenticated{told}; renew the login of the kubeconfig's user",
         403: f"{host} answered 403, not allowed{told}; the account needs the rights of "

@@ -9,8 +9,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.kserve_deployer.cluster import Cluster
-from components.kserve_deployer.request import DeployRequest
+from components.kserve_deployer.cluster import Cluster, is_in_cluster
+from components.kserve_deployer.request import IN_CLUSTER, DeployRequest
 from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.rollout_state import version_of
 from components.kserve_deployer.version_folder import provide_version_folder
@@ -27,7 +27,6 @@ DEPLOYMENT_FILE: Final = "deployment.json"
 
 _PUSHED_DESTINATION_PROPERTY: Final = "pushed_destination"
 _CLUSTER_SEES: Final = "gs://"
-_NOTHING_PUSHED: Final = "nothing: no model was pushed"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -50,8 +49,10 @@ class Executor(base_executor.BaseExecutor):
         deployed = artifact_utils.get_single_instance(output_dict[DEPLOYED_MODEL_KEY])
         version = _served_version(pushed)
         if version is None:
-            logging.info("No model was pushed; nothing is deployed.")
-            _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: _NOTHING_PUSHED})
+            _leave_nothing(deployed, "no model was pushed")
+            return
+        if request.access.kubeconfig == IN_CLUSTER and not is_in_cluster():
+            _leave_nothing(deployed, "there is no cluster here, as in a dry-run")
             return
         destination = push_directory(exec_properties)
         seen_at = _seen_at(request, destination)
@@ -91,6 +92,11 @@ def _seen_at(request: DeployRequest, destination: str) -> str:
             f"push.kserve.storage_uri is {request.storage_uri!r}, for {request.push_destination!r}"
         )
     return destination
+
+
+def _leave_nothing(deployed: types.Artifact, why: str) -> None:
+    logging.info("Nothing is deployed: %s.", why)
+    _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: f"nothing: {why}"})
 
 
 def _leave(deployed: types.Artifact, properties: dict[str, Any]) -> None:

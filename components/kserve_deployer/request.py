@@ -1,8 +1,11 @@
 """What is to be deployed, and where; travels through TFX as JSON."""
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict
+
+IN_CLUSTER: Final = "in-cluster"
+"""Stands for the service account of the pod in `kubeconfig`."""
 
 
 class ClusterAccess(BaseModel):
@@ -11,7 +14,7 @@ class ClusterAccess(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kubeconfig: str | None = None
-    """File of kubectl's settings. None: in a pod its service account, else kubectl's own default."""
+    """File of kubectl's settings, or `in-cluster`. None: in a pod its service account, else kubectl's own default."""
 
     context: str | None = None
     """Which of the file's contexts. None: its current one."""

@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.kserve_deployer.request import IN_CLUSTER
 from pipeline.kubeflow.config import Memory, ObjectName
 from trainer_module.config import Section
 
@@ -69,7 +70,8 @@ class KServeConfig(Section):
     """Whether to take over fields of the InferenceService that somebody else has set to another value."""
 
     kubeconfig: str | None = None
-    """File of kubectl's settings. None: kubectl's own default; in a pod its service account."""
+    """File of kubectl's settings, or `in-cluster`: the service account of the pod. None: in a pod its service account,
+    else kubectl's own default."""
 
     context: str | None = Field(None, min_length=1)
     """Which of the file's contexts. None: its current one."""
@@ -94,6 +96,10 @@ class KServeConfig(Section):
             raise ValueError(
                 f"push.kserve.runtime_version is {self.runtime_version!r}, an image without CUDA, but push.kserve.gpus "
                 f"is {self.gpus}; did you mean {self.tensorflow_serving + _GPU_SUFFIX!r}?"
+            )
+        if self.kubeconfig == IN_CLUSTER and self.context is not None:
+            raise ValueError(
+                f"push.kserve.context is {self.context!r}, but push.kserve.kubeconfig is {IN_CLUSTER!r}, which has none"
             )
         if self.is_standard and not self.min_replicas:
             raise ValueError(

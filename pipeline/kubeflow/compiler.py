@@ -13,6 +13,7 @@ from tfx import v1 as tfx
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.types import standard_component_specs
 
+from components.kserve_deployer.request import IN_CLUSTER
 from pipeline.beam_runners import check_pods
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
@@ -109,7 +110,7 @@ def _for_pods(config: Config) -> Config:
 
 def _kserve(config: Config, destination: str) -> KServeConfig:
     """Returns the settings of KServe for a pod: by its service account, from the volume that it pushes to."""
-    changes: dict[str, Any] = {"kubeconfig": None, "context": None}
+    changes: dict[str, Any] = {"kubeconfig": IN_CLUSTER, "context": None}
     volume = config.kubeflow.serving_volume
     if config.push.kserve.storage_uri is None and volume and destination.startswith(f"{volume.mount_path}/"):
         changes["storage_uri"] = f"pvc://{volume.claim}{destination.removeprefix(volume.mount_path)}"

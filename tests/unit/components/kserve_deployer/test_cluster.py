@@ -118,7 +118,8 @@ def test_no_way_to_a_cluster_is_a_mistake_of_the_settings(field, value, make_clu
         make_cluster(**{field: value})
 
 
-def test_in_a_pod_the_service_account_is_used(api, monkeypatch, tmp_path):
+@pytest.mark.parametrize("kubeconfig", [None, "in-cluster"])
+def test_in_a_pod_the_service_account_is_used(kubeconfig, api, monkeypatch, tmp_path):
     from kubernetes.config import incluster_config
 
     host, port = api.host.removeprefix("http://").split(":")
@@ -128,6 +129,20 @@ def test_in_a_pod_the_service_account_is_used(api, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
-    pod = Cluster(ClusterAccess(namespace="models", name="pets", timeout_seconds=1))
+    pod = Cluster(ClusterAccess(kubeconfig=kubeconfig, namespace="models", name="pets", timeout_seconds=1))
     assert pod._host == f"https://{host}:{port}"
     assert pod._client.configuration.api_key["authorization"] == "bearer secret-of-the-pod"
+
+
+def test_only_a_trusted_cluster_is_talked_to(certificate, tmp_path):
+    with FakeKubernetesApi(certificate=certificate) as api:
+        for authority in (None, certificate[0]):
+            kubeconfig = api.write_kubeconfig(tmp_path, authority)
+            access = ClusterAccess(kubeconfig=str(kubeconfig), namespace="models", name="pets", timeout_seconds=1)
+            if authority:
+                assert Cluster(access, backoff_seconds=0).read() is None
+                continue
+            with pytest.raises(ClusterError, match=f"no trusted TLS connection to {api.host}: ") as raised:
+                Cluster(access, backoff_seconds=0).read()
+            assert not raised.value.is_temporary
+            assert not api.requests

@@ -64,6 +64,12 @@ def test_nothing_pushed_is_nothing_deployed(execute, api):
     assert node_facts("KServeDeployer", {"deployed_model": [deployed]}, {}).fields == {}
 
 
+def test_without_a_cluster_a_compiled_package_deploys_nothing(execute, api):
+    deployed = execute(pushed=1, pushed_destination="/serving/7", overrides=["push.kserve.kubeconfig=in-cluster"])
+    assert deployed.get_string_custom_property("summary") == "nothing: there is no cluster here, as in a dry-run"
+    assert not api.requests
+
+
 def test_a_model_that_is_served_already_is_deployed_if_it_is_not(execute, api):
     deployed = execute(pushed=0, already_served="/serving/7")
     assert deployed.get_int_custom_property("deployed") == 1

@@ -31,6 +31,7 @@ from trainer_module.errors import ConfigError
         (["canary_percent=100"], "less than or equal to 99"),
         (["canary_percent=10"], "push.kserve.deployment_mode is None: a canary has one form on Knative"),
         (["canary_percent=10", "deployment_mode=RawDeployment"], "set it to 'Knative' or 'Standard'"),
+        (["kubeconfig=in-cluster", "context=mine"], "push.kserve.context is 'mine', but push.kserve.kubeconfig is"),
         (["timeout_seconds=0"], "greater than or equal to 1"),
         (["storage=pvc://claim/pets"], "did you mean 'push.kserve.storage_uri'?"),
     ],

@@ -137,7 +137,7 @@ def test_kserve_comes_after_the_pusher_and_reads_its_volume(package):
     assert parameters["runtime_push_destination"] == {"componentInputParameter": "push_destination"}
     request = json.loads(parameters["deploy_request"]["runtimeValue"]["constant"])
     assert request["storage_uri"] == "pvc://petseg-serving/petseg-demo"
-    assert (request["access"]["kubeconfig"], request["access"]["context"]) == (None, None)
+    assert (request["access"]["kubeconfig"], request["access"]["context"]) == ("in-cluster", None)
     assert [mount["constant"] for mount in platform(deploying, "KServeDeployer")["pvcMount"]] == ["petseg-serving"]
     assert "components.kserve_deployer.executor" in container(deploying, "KServeDeployer")["command"]
 
