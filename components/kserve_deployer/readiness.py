@@ -1,8 +1,8 @@
 """Waits until a cluster serves what it was asked for, or says why it does not.
 
 `status.observedGeneration` does not tell: KServe copies it from the Deployment or the Knative service below, whose
-generations are others (https://github.com/kserve/kserve/issues/6081). So a rolled-out model is one that a ready pod
-serves; petseg labels the pods of each version. Only where no pod need be, with `min_replicas = 0`, it has to do.
+generations are others (https://github.com/kserve/kserve/issues/6081). So a model is served when a ready pod serves it;
+petseg labels the pods of each version. Where no pod need be, with `min_replicas = 0`, a new revision has to be ready.
 """
 
 import time
@@ -23,8 +23,8 @@ from components.kserve_deployer.service_status import (
     is_ready,
     knative_traffic,
     model_statuses,
+    newest_revision,
     newest_revision_is_ready,
-    observed_generation,
     pod,
     transition,
 )
@@ -45,6 +45,9 @@ class Expectation:
     state: RolloutState
     needs_model: bool = True
     """Whether the newest model has to be served; else the traffic alone counts, as after a rollback."""
+
+    old_revision: str | None = None
+    """The newest of Knative's revisions before another model was applied, which says nothing of that model."""
 
 
 def wait_until_served(cluster: Cluster, applied: Object, expected: Expectation) -> Object:
@@ -103,7 +106,7 @@ def _missing(service: Object, pods: list[Pod], expected: Expectation) -> str | N
     """Returns what is still to come; None when there is nothing."""
     if expected.needs_model:
         version = version_of(expected.state.newest)
-        if not _is_served(service, pods, version):
+        if not _is_served(service, pods, version, expected.old_revision):
             return f"a ready pod of version {version}"
         if not is_ready(service):
             return "the condition Ready"
@@ -112,11 +115,11 @@ def _missing(service: Object, pods: list[Pod], expected: Expectation) -> str | N
     return _missing_traffic(service, expected.state)
 
 
-def _is_served(service: Object, pods: list[Pod], version: str) -> bool:
+def _is_served(service: Object, pods: list[Pod], version: str, old_revision: str | None) -> bool:
     mine = [each for each in pods if each.version == version]
     if mine or service["spec"]["predictor"].get("minReplicas") != 0:
         return any(each.is_ready for each in mine)
-    return newest_revision_is_ready(service) and observed_generation(service) >= service["metadata"]["generation"]
+    return newest_revision(service) != old_revision and newest_revision_is_ready(service)
 
 
 def _missing_traffic(service: Object, state: RolloutState) -> str | None:

@@ -13,7 +13,7 @@ from components.kserve_deployer.rollout_state import (
     template_of,
     version_of,
 )
-from components.kserve_deployer.service_status import url
+from components.kserve_deployer.service_status import newest_revision, url
 from trainer_module.errors import PetsegError
 
 
@@ -134,6 +134,8 @@ def _apply(cluster: Cluster, before: Object | None, template: Object, expected: 
     applied = cluster.apply(render(template, expected.state))
     _check_applied(applied, expected.state)
     changed = before is None or before["metadata"]["generation"] != applied["metadata"]["generation"]
+    if before is not None and read_state(before).newest != expected.state.newest:
+        expected = replace(expected, old_revision=newest_revision(before))
     served = wait_until_served(cluster, applied, expected)
     where = f" at {url(served)}" if url(served) else ""
     unchanged = "" if changed else ", as before"

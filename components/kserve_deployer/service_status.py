@@ -105,16 +105,15 @@ def canary_shares(service: Object) -> dict[str, tuple[int, bool]]:
     return {canary["name"]: (canary["trafficPercent"], canary["ready"]) for canary in canaries}
 
 
+def newest_revision(service: Object) -> str | None:
+    """Returns the newest of Knative's revisions; None in the other mode, and until there is one."""
+    return _predictor(service).get("latestCreatedRevision")
+
+
 def newest_revision_is_ready(service: Object) -> bool:
-    """Returns whether Knative's newest revision is the newest that became ready; False in the other mode."""
-    predictor = _predictor(service)
-    created = predictor.get("latestCreatedRevision")
-    return created is not None and created == predictor.get("latestReadyRevision")
-
-
-def observed_generation(service: Object) -> int:
-    """Returns the generation that the controller says it has seen; 0 when it has said none."""
-    return int(_status(service).get("observedGeneration", 0))
+    """Returns whether Knative's newest revision is the newest that became ready; False where there is none."""
+    newest = newest_revision(service)
+    return newest is not None and newest == _predictor(service).get("latestReadyRevision")
 
 
 def url(service: Object) -> str:

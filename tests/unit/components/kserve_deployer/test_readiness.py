@@ -208,6 +208,10 @@ def test_without_replicas_the_newest_revision_tells(api, controller, cluster):
     controller.makes_pods = False
     deploy(cluster, template, uri(1), None)
     assert not api.pods
+    controller.reads = 4
+    deploy(cluster, template, uri(2), None)
+    assert api.services["pets"]["status"]["components"]["predictor"]["latestReadyRevision"].endswith("2")
+    assert not deploy(cluster, template, uri(2), None).changed
 
 
 def test_a_service_that_is_deleted_meanwhile_is_no_success(api, cluster, template):
