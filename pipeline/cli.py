@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
     "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),
+    "kserve": ("pipeline.commands.kserve.group:kserve", "See, promote and roll back what KServe serves."),
     "schedule": ("pipeline.commands.schedule.group:schedule", "Retrain at declared times."),
     "show-config": ("pipeline.commands.show_config:show_config", "Print the resolved configuration."),
 }

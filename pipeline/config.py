@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.evaluation_config import EvaluationConfig
+from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.scheduling.config import ScheduleConfig
 from pipeline.split_overlap import surely_overlap
@@ -25,6 +26,9 @@ class PushConfig(Section):
     destination: str | None = None
     """Directory in TensorFlow Serving's layout (`<destination>/<version>/saved_model.pb`). None:
     `serving_model/<pipeline name>` under the pipeline root."""
+
+    kserve: KServeConfig = KServeConfig()
+    """The server of the pushed models."""
 
 
 class PipelineConfig(Section):

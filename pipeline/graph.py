@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
 from components.import_schema.component import ImportSchema
+from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
 from components.model_pusher.component import ModelPusher
 from components.segmentation_evaluation.bounds import Bound
@@ -21,6 +22,7 @@ from pipeline.beam_runners import arguments_for_tfx
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
 from pipeline.evaluation_config import gate_bounds
+from pipeline.kserve.inference_service import deploy_request
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
 
@@ -124,6 +126,13 @@ def create_pipeline(
         push_destination=push_destination,
     ).with_id("Pusher")
 
+    # Has KServe serve the newest pushed model, and waits until it does.
+    deployer = (
+        KServeDeployer(pusher.outputs["pushed_model"], push_destination, deploy_request(config))
+        if config.push.kserve.enabled
+        else None
+    )
+
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
@@ -138,6 +147,7 @@ def create_pipeline(
             served_model,
             evaluator,
             pusher,
+            *([deployer] if deployer else []),
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,

@@ -185,6 +185,12 @@ def _pushed(produced: _Produced) -> NodeFacts:
     return NodeFacts(destination, {"pushed_model": destination})
 
 
+def _deployed(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("deployed_model")
+    summary = artifact.get_string_custom_property("summary")
+    return NodeFacts(summary, {"deployed_model": summary} if artifact.get_int_custom_property("deployed") else {})
+
+
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "TfdsExampleGenDriver": _identified,
     "TfdsExampleGen": _examples,
@@ -195,4 +201,5 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "ServedModelResolver": _found_baseline,
     EVALUATOR: _evaluated,
     "Pusher": _pushed,
+    "KServeDeployer": _deployed,
 }

@@ -164,6 +164,9 @@ class RunRecord(_Record):
     pushed_model: str | None = None
     """Directory of the pushed model version; None when nothing was pushed."""
 
+    deployed_model: str | None = None
+    """What KServe serves since, in words; None when nothing was deployed."""
+
     environment: EnvironmentRecord | None = None
     """None for a run that ended before it was known, or that ran elsewhere."""
 

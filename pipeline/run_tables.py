@@ -79,6 +79,8 @@ def result_lines(record: RunRecord) -> list[str]:
     lines += gate_lines(record)
     if record.pushed_model is not None:
         lines.append(f"pushed: {record.pushed_model}")
+    if record.deployed_model is not None:
+        lines.append(f"deployed: {record.deployed_model}")
     if record.report is not None:
         lines.append(f"report: {record.report}")
     curves = _tensorboard_directory(record)

@@ -1,20 +1,14 @@
 """What can go wrong between petseg and the Kubeflow Pipelines API, each in one sentence with what to do about it."""
 
-import json
-import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, server_message
 from trainer_module.errors import PetsegError
 
 PORT_FORWARD: Final = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
-
-_LONGEST_MESSAGE: Final = 600
-_TOKEN: Final = re.compile(r"Bearer \S+", re.IGNORECASE)
-_TEMPORARY: Final = frozenset({429, 500, 502, 503, 504})
 
 
 class KubeflowApiError(PetsegError):
@@ -73,7 +67,7 @@ def translated_errors(what: str, access: Access) -> Iterator[None]:
 
 def _refusal(what: str, access: Access, error: Any) -> KubeflowApiError:
     """Returns the error for an answer that is no success."""
-    status, said = error.status, _server_message(error)
+    status, said = error.status, server_message(error.body)
     told = f": {said}" if said else ""
     where = f"{access.host} answered {status}"
     reason = {
@@ -88,51 +82,28 @@ def _refusal(what: str, access: Access, error: Any) -> KubeflowApiError:
     advice = "; try again later, and see the log of the server: kubectl logs -n kubeflow deploy/ml-pipeline"
     if status is not None and status >= 500:
         reason += advice
-    return KubeflowApiError(f"cannot {what}: {reason}", status, is_temporary=status in _TEMPORARY)
+    return KubeflowApiError(f"cannot {what}: {reason}", status, is_temporary=status in TEMPORARY)
 
 
 def _no_answer(what: str, access: Access, error: BaseException) -> KubeflowApiError:
     """Returns the error for a request that no server answered."""
-    from urllib3 import exceptions
-
-    cause = getattr(error, "reason", None) or error
+    why, cause = cause_of(error)
     outcome = "; what was asked for may have happened all the same" if cause is error else ""
-    if isinstance(cause, exceptions.NameResolutionError | socket.gaierror):
-        reason = f"the name in {access.host} cannot be resolved; check kubeflow.host, or forward a port: {PORT_FORWARD}"
-    elif isinstance(cause, exceptions.SSLError):
-        given = f"is {access.ca_certificate!r}" if access.ca_certificate else "is not set"
-        reason = (
-            f"no trusted TLS connection to {access.host}: {cause}; kubeflow.ca_certificate, the file with the "
-            f"authority that signed the server's certificate, {given}"
-        )
-    elif isinstance(cause, exceptions.NewConnectionError | exceptions.ConnectTimeoutError):
-        reason = f"{access.host} cannot be reached; set kubeflow.host, or forward a port to it: {PORT_FORWARD}"
-    elif isinstance(cause, exceptions.ReadTimeoutError):
-        reason = f"{access.host} did not answer in time{outcome}"
-    else:
-        reason = f"the connection to {access.host} broke off ({_innermost(cause)}){outcome}"
-    return KubeflowApiError(f"cannot {what}: {reason}", is_temporary=not isinstance(cause, exceptions.SSLError))
-
-
-def _innermost(error: Any) -> str:
-    """Returns what an error that wraps another one is about."""
-    last = error.args[-1] if error.args else error
-    return str(last) or type(error).__name__
+    given = f"is {access.ca_certificate!r}" if access.ca_certificate else "is not set"
+    reason = {
+        NoAnswer.UNKNOWN_NAME: f"the name in {access.host} cannot be resolved; check kubeflow.host, or forward a port: "
+        f"{PORT_FORWARD}",
+        NoAnswer.UNTRUSTED: f"no trusted TLS connection to {access.host}: {cause}; kubeflow.ca_certificate, the file "
+        f"with the authority that signed the server's certificate, {given}",
+        NoAnswer.UNREACHABLE: f"{access.host} cannot be reached; set kubeflow.host, or forward a port to it: "
+        f"{PORT_FORWARD}",
+        NoAnswer.TOO_LATE: f"{access.host} did not answer in time{outcome}",
+        NoAnswer.BROKEN_OFF: f"the connection to {access.host} broke off ({innermost(cause)}){outcome}",
+    }[why]
+    return KubeflowApiError(f"cannot {what}: {reason}", is_temporary=why is not NoAnswer.UNTRUSTED)
 
 
 def _token_advice(access: Access) -> str:
     if access.has_token:
         return f"renew the token in the environment variable {access.token_variable} (kubeflow.token_variable)"
     return f"set the environment variable {access.token_variable} to a bearer token (kubeflow.token_variable)"
-
-
-def _server_message(error: Any) -> str:
-    """Returns what the server says went wrong, in one line."""
-    body = error.body or ""
-    try:
-        values = json.loads(body)
-    except ValueError:
-        values = body if not body.lstrip().startswith("<") else ""
-    if isinstance(values, dict):
-        values = next((values[key] for key in ("message", "error_message", "error") if values.get(key)), "")
-    return _TOKEN.sub("Bearer ***", " ".join(str(values).split()))[:_LONGEST_MESSAGE]

@@ -6,22 +6,12 @@ keeps settings of its own in the home directory, prints links, and waits half a 
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import kfp_server_api
 import urllib3
-from urllib3.util import Retry
 
-CONNECT_SECONDS: Final = 5
-READ_SECONDS: Final = 60
-ATTEMPTS: Final = 4
-"""Most times that one request is sent."""
-
-LONGEST_PAUSE_SECONDS: Final = 60
-"""Longest that a server's Retry-After is obeyed."""
-
-_BUSY: Final = 429
-_TEMPORARY: Final = frozenset({_BUSY, 500, 502, 503, 504})
+from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry
 
 ApiException = kfp_server_api.ApiException
 TransportError = urllib3.exceptions.HTTPError
@@ -31,15 +21,6 @@ services = kfp_server_api.api
 
 class NotJsonError(Exception):
     """The server answered with something else than JSON, as the login page of a proxy does."""
-
-
-class PatientRetry(Retry):
-    """Retries what was not started, and what may be done twice; a request that was refused as too many, always."""
-
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        if status_code == _BUSY:
-            return bool(self.total)
-        return super().is_retry(method, status_code, has_retry_after)
 
 
 class ApiClient(kfp_server_api.ApiClient):
@@ -70,14 +51,7 @@ def open_api_client(
     """
     configuration = kfp_server_api.Configuration(host=host.rstrip("/"))
     configuration.ssl_ca_cert = ca_certificate
-    configuration.retries = PatientRetry(
-        total=ATTEMPTS - 1,
-        other=0,
-        status_forcelist=_TEMPORARY,
-        backoff_factor=backoff_seconds / 2,
-        retry_after_max=LONGEST_PAUSE_SECONDS,
-        raise_on_status=False,
-    )
+    configuration.retries = patient_retry(backoff_seconds)
     if token is not None:
         current = token
 

@@ -31,6 +31,7 @@ _MODULES: Final = {
     "ServedModelResolver": "components.served_model_resolver.executor",
     "Evaluator": "components.model_evaluator.executor,components.segmentation_evaluation.metric",
     "Pusher": "components.model_pusher.executor",
+    "KServeDeployer": "components.kserve_deployer.executor",
 }
 """The module whose code, with all that it imports, a component runs; the others are TFX's own."""
 

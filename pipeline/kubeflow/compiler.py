@@ -13,9 +13,11 @@ from tfx import v1 as tfx
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.types import standard_component_specs
 
+from components.kserve_deployer.request import IN_CLUSTER
 from pipeline.beam_runners import check_pods
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
+from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.compatibility import code_arguments
 from pipeline.kubeflow.config import POD_SCRATCH
 from pipeline.kubeflow.entrypoint import DRIVER_FLAG
@@ -23,6 +25,7 @@ from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
 from pipeline.kubeflow.runtime_parameters import (
+    DEPLOYER_TASK,
     DRIVER_TASK,
     EXAMPLE_GEN_TASK,
     PUSHER_TASK,
@@ -38,7 +41,7 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
 _COMMAND: Final = ("python", "-m", "pipeline.kubeflow.entrypoint")
-_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK)
+_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK)
 """They look at what the server cannot see: the data set, and what is served."""
 
 _DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
@@ -100,9 +103,18 @@ def _for_pods(config: Config) -> Config:
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"data_dir": data_dir}),
-            "push": config.push.model_copy(update={"destination": destination}),
+            "push": config.push.model_copy(update={"destination": destination, "kserve": _kserve(config, destination)}),
         }
     )
+
+
+def _kserve(config: Config, destination: str) -> KServeConfig:
+    """Returns the settings of KServe for a pod: by its service account, from the volume that it pushes to."""
+    changes: dict[str, Any] = {"kubeconfig": IN_CLUSTER, "context": None}
+    volume = config.kubeflow.serving_volume
+    if config.push.kserve.storage_uri is None and volume and destination.startswith(f"{volume.mount_path}/"):
+        changes["storage_uri"] = f"pvc://{volume.claim}{destination.removeprefix(volume.mount_path)}"
+    return config.push.kserve.model_copy(update=changes)
 
 
 def _check_for_vertex(config: Config) -> None:
@@ -110,6 +122,10 @@ def _check_for_vertex(config: Config) -> None:
     for key, value in wanted.items():
         if not (value or "").startswith("gs://"):
             raise ConfigError(f"{key} is {value!r}, but Vertex AI reads and writes gs:// only")
+    if config.push.kserve.enabled:
+        raise ConfigError(
+            "push.kserve.enabled deploys to the cluster that a pod runs in, and Vertex AI has none; unset it"
+        )
     if config.kubeflow.secrets:
         raise ConfigError("kubeflow.secrets are Kubernetes secrets, which Vertex AI has not; unset them")
 

@@ -21,6 +21,8 @@ from trainer_module.errors import PetsegError
 Message = dict[str, Any]
 
 _WRAPPERS: Final = ("list", "struct")
+_PUSHED: Final = "pushed"
+"""Property of the Pusher's model: whether it was pushed."""
 
 
 def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], str] = local_path) -> Message:
@@ -79,14 +81,19 @@ def output_uris(executor_input: Message) -> list[str]:
 
 
 def input_paths(executor_input: Message) -> dict[str, str]:
-    """Returns the paths of the inputs in the pod, by input."""
-    return {key: local_path(artifact["uri"]) for key, artifact in _artifacts(executor_input.get("inputs", {}))}
+    """Returns the paths of the inputs in the pod, by input; a pushed model that was not pushed has no files."""
+    artifacts = _artifacts(executor_input.get("inputs", {}))
+    return {key: local_path(artifact["uri"]) for key, artifact in artifacts if _has_files(artifact)}
 
 
 def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     for key, channel in side.get("artifacts", {}).items():
         for artifact in channel.get("artifacts", []):
             yield key, artifact
+
+
+def _has_files(artifact: Message) -> bool:
+    return bool(_plain(artifact.get("metadata", {})).get(_PUSHED, True))
 
 
 def _plain(value: Any) -> Any:

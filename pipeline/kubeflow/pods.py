@@ -9,6 +9,7 @@ from kubernetes.utils import parse_quantity
 
 from pipeline.kubeflow.config import KubeflowConfig, Resources, TrainerPod, Volume
 from pipeline.kubeflow.runtime_parameters import (
+    DEPLOYER_TASK,
     DRIVER_TASK,
     EXAMPLE_GEN_TASK,
     PUSHER_TASK,
@@ -23,7 +24,7 @@ GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
 _DATA_CACHE_TASKS: Final = (DRIVER_TASK, EXAMPLE_GEN_TASK, TRAINER_TASK)
-_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK)
+_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec

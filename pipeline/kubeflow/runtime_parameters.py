@@ -20,6 +20,8 @@ WARM_START_TASK: Final = "WarmStartResolver"
 """Only in pipelines whose training starts from the served model."""
 
 PUSHER_TASK: Final = "Pusher"
+DEPLOYER_TASK: Final = "KServeDeployer"
+"""Only in pipelines whose models go to KServe."""
 
 _VERSION: Final = re.compile(r"[\d.*]*")
 
@@ -162,7 +164,7 @@ RUNTIME_PARAMETERS: Final = (
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        tasks=(SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK),
+        tasks=(SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK),
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,

@@ -1,5 +1,6 @@
 """The example configurations, and that they fit the node pools beside them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from pipeline.commands.run import run
 from pipeline.config_loading import load_config
+from pipeline.kubeflow.compiler import compile_package
 
 EXAMPLES = Path(__file__).parents[3] / "kubeflow" / "examples"
 GPU_POOLS = ("gke", "eks", "bare_metal")
@@ -64,6 +66,16 @@ def test_the_weekly_example_has_a_schedule():
     schedule = load_config(file=EXAMPLES / "weekly.toml").schedule
     assert schedule.cron
     assert schedule.parameters
+
+
+def test_the_kserve_example_deploys_from_the_volume_with_the_account_that_may():
+    config = load_config(file=EXAMPLES / "kserve.toml")
+    tasks = compile_package(config).pipeline_spec["root"]["dag"]["tasks"]
+    request = json.loads(tasks["KServeDeployer"]["inputs"]["parameters"]["deploy_request"]["runtimeValue"]["constant"])
+    assert request["storage_uri"] == f"pvc://{config.kubeflow.serving_volume.claim}/{config.pipeline.name}"
+    assert request["access"]["namespace"] == config.kubeflow.namespace
+    account = EXAMPLES.parent / "manifests" / "kserve" / "deployer.yaml"
+    assert f"name: {config.kubeflow.service_account}\n" in account.read_text()
 
 
 @pytest.fixture(scope="module")

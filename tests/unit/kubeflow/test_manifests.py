@@ -95,26 +95,50 @@ def test_the_prepared_volumes_are_writable_for_the_image_s_group():
     assert "USER 1000:0" in (KUBEFLOW / "Dockerfile").read_text()
 
 
-def test_the_runner_may_read_and_report_but_change_nothing_else():
-    (role,) = objects("Role")
-    verbs = {
+def role(name):
+    (found,) = [role for role in objects("Role") if role["metadata"]["name"] == name]
+    return found
+
+
+def rights(role):
+    return {
         (group, resource): set(rule["verbs"])
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    changing = {key: found - {"get", "list", "watch"} for key, found in verbs.items()}
+
+
+def test_the_runner_may_read_and_report_but_change_nothing_else():
+    runner = role("petseg-runner")
+    changing = {key: found - {"get", "list", "watch"} for key, found in rights(runner).items()}
     assert {key: found for key, found in changing.items() if found} == {
         ("argoproj.io", "workflowtaskresults"): {"create", "patch"},
         ("argoproj.io", "workflowtasksets/status"): {"patch"},
     }
-    assert all("resourceNames" in rule for rule in role["rules"] if {"secrets", "configmaps"} & set(rule["resources"]))
-    assert "*" not in str(role["rules"])
+    named = [rule for rule in runner["rules"] if {"secrets", "configmaps"} & set(rule["resources"])]
+    assert all("resourceNames" in rule for rule in named)
+    assert "*" not in str(runner["rules"])
+
+
+def test_the_deployer_may_do_what_its_requests_need():
+    assert rights(role("petseg-kserve-deployer")) == {
+        ("serving.kserve.io", "inferenceservices"): {"get", "create", "patch"},
+        ("", "pods"): {"get", "list"},
+        ("", "events"): {"get", "list"},
+    }
+
+
+def test_the_roles_are_bound_to_the_account_of_the_runs():
+    (account,) = objects("ServiceAccount")
+    for binding in objects("RoleBinding"):
+        role(binding["roleRef"]["name"])
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["metadata"]["name"]}]
 
 
 def test_the_runner_may_read_the_secrets_that_the_object_stores_name():
-    (role,) = objects("Role")
-    (readable,) = [rule["resourceNames"] for rule in role["rules"] if rule["resources"] == ["secrets"]]
+    rules = role("petseg-runner")["rules"]
+    (readable,) = [rule["resourceNames"] for rule in rules if rule["resources"] == ["secrets"]]
     named = [re.search(r"secretName: (\S+)", launcher["data"]["providers"])[1] for launcher in objects("ConfigMap")]
     assert len(named) == 2
     assert set(named) <= set(readable)

@@ -57,7 +57,7 @@ def test_targets_of_make_exist():
 
 
 def test_settings_exist():
-    named = set(re.findall(r"`((?:kubeflow|schedule|trainer)\.[\w.]+)", TEXT))
+    named = set(re.findall(r"`((?:kubeflow|push|schedule|trainer)\.[\w.]+)", TEXT))
     assert len(named) > 5
     assert named <= set(setting_keys())
 

@@ -41,6 +41,7 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
         "compare --help",
         "evaluate --help",
         "predict --help",
+        "kserve --help",
         "show-config --preset pets",
         "runs",
     ],

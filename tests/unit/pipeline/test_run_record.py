@@ -22,7 +22,7 @@ def record(tmp_path) -> RunRecord:
 def test_the_json_has_what_scripts_rely_on(record):
     values = json.loads(record.model_dump_json())
     names = "run_id pipeline preset state started seconds dataset nodes parameters settings metrics slices thresholds"
-    names += " distributions blessed force_blessed baseline pushed_model environment report log error"
+    names += " distributions blessed force_blessed baseline pushed_model deployed_model environment report log error"
     assert set(values) == set(names.split())
     assert values["dataset"] == {"name": "pets", "version": "1.0.0", "splits": {"train": 10}}
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}

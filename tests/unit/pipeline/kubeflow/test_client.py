@@ -1,14 +1,13 @@
 """The contract with the Kubeflow Pipelines API, and what every failure of it says."""
 
-import datetime
 import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from fake_kubeflow_api import V2, FakeKubeflowApi
 
+from components import http_requests
 from pipeline.kubeflow import api_transport
 from pipeline.kubeflow.api_errors import KubeflowApiError
 from pipeline.kubeflow.client import UploadedVersion, connect
@@ -227,7 +226,7 @@ class TestAuthentication:
 class TestRetries:
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
     def test_what_may_be_asked_twice_is(self, api, client, status):
-        api.fail(status, times=api_transport.ATTEMPTS - 1, on=f"GET {V2}/experiments")
+        api.fail(status, times=http_requests.ATTEMPTS - 1, on=f"GET {V2}/experiments")
         with pytest.raises(PetsegError, match="no experiment"):
             client.experiment_id("pets", create=False)
 
@@ -237,7 +236,7 @@ class TestRetries:
         with pytest.raises(KubeflowApiError, match=rf"answered {status}.*{advice}") as raised:
             client.experiment_id("pets", create=False)
         assert raised.value.is_temporary
-        assert api.count(f"GET {V2}/experiments") == api_transport.ATTEMPTS
+        assert api.count(f"GET {V2}/experiments") == http_requests.ATTEMPTS
 
     def test_a_request_that_may_have_been_done_is_not_sent_twice(self, api, client):
         api.fail(500, on=f"POST {V2}/experiments")
@@ -257,7 +256,7 @@ class TestRetries:
         api.fail(503, on=f"GET {V2}/experiments", headers={"Retry-After": "100000"})
         with pytest.raises(PetsegError, match="no experiment"):
             client.experiment_id("pets", create=False)
-        assert pauses == [7, api_transport.LONGEST_PAUSE_SECONDS]
+        assert pauses == [7, http_requests.LONGEST_PAUSE_SECONDS]
 
     def test_pauses_grow(self, api, monkeypatch):
         pauses: list[float] = []
@@ -321,37 +320,6 @@ class TestNoAnswer:
 
 
 class TestTls:
-    @pytest.fixture(scope="class")
-    def certificate(self, tmp_path_factory) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 that nobody but itself has signed, and its key."""
-        import ipaddress
-
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fake")])
-        now = datetime.datetime.now(datetime.UTC)
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(address, critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        directory = tmp_path_factory.mktemp("certificate")
-        files = directory / "certificate.pem", directory / "key.pem"
-        files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return files
-
     def test_an_unknown_authority_is_refused_once(self, certificate):
         with FakeKubeflowApi(certificate=certificate) as api:
             with pytest.raises(KubeflowApiError, match=r"no trusted TLS connection.*ca_certificate.*not set") as raised:

@@ -124,6 +124,24 @@ def test_a_warm_start_brings_the_served_model_to_the_trainer(package):
     assert compiled("trainer.warm_start=gs://b/models/7").task_ids == package.task_ids
 
 
+def test_kserve_comes_after_the_pusher_and_reads_its_volume(package):
+    assert "KServeDeployer" not in package.task_ids
+    overrides = ["enabled=true", "kubeconfig=/home/me/config", "context=mine"]
+    deploying = compiled(*(f"push.kserve.{override}" for override in overrides))
+    task = deploying.pipeline_spec["root"]["dag"]["tasks"]["KServeDeployer"]
+    assert task["inputs"]["artifacts"]["pushed_model"]["taskOutputArtifact"] == {
+        "producerTask": "Pusher", "outputArtifactKey": "pushed_model",
+    }  # fmt: skip
+    assert not task["cachingOptions"].get("enableCache")
+    parameters = task["inputs"]["parameters"]
+    assert parameters["runtime_push_destination"] == {"componentInputParameter": "push_destination"}
+    request = json.loads(parameters["deploy_request"]["runtimeValue"]["constant"])
+    assert request["storage_uri"] == "pvc://petseg-serving/petseg-demo"
+    assert (request["access"]["kubeconfig"], request["access"]["context"]) == ("in-cluster", None)
+    assert [mount["constant"] for mount in platform(deploying, "KServeDeployer")["pvcMount"]] == ["petseg-serving"]
+    assert "components.kserve_deployer.executor" in container(deploying, "KServeDeployer")["command"]
+
+
 def test_the_driver_feeds_the_fingerprint_of_the_data(package):
     task = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGen"]
     assert task["inputs"]["parameters"]["input_fingerprint"] == {
@@ -209,6 +227,10 @@ def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
         (["push.destination=gs://b/pets"], "kubeflow.pipeline_root is 's3://models/runs'"),
         (["kubeflow.pipeline_root=gs://b/runs"], "push.destination is None"),
         (["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets"], "Vertex AI has not"),
+        (
+            ["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "push.kserve.enabled=true"],
+            "Vertex AI has none",
+        ),
         (
             ["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "kubeflow.secrets=[]",
              'kubeflow.trainer.node_selector={pool="gpu"}'],

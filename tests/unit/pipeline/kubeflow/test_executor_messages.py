@@ -35,6 +35,12 @@ def test_an_input_gets_its_type_plain_metadata_and_a_path():
     assert examples["metadata"] == {"split_names": ["train", "eval"], "counts": {"train": 3.0}, "version": "1"}
 
 
+@pytest.mark.parametrize(("pushed", "paths"), [(1.0, ["pushed_model"]), (0.0, [])])
+def test_a_model_that_was_not_pushed_has_no_files(pushed, paths):
+    model = {"name": "18", "uri": f"{ROOT}/pushed_model", "metadata": {"pushed": pushed}}
+    assert list(input_paths({"inputs": {"artifacts": {"pushed_model": {"artifacts": [model]}}}})) == paths
+
+
 def test_an_output_gets_a_path_and_a_name():
     [model] = to_tfx(executor_input(), INPUTS_SPEC)["outputs"]["artifacts"]["model"]["artifacts"]
     assert (model["uri"], model["name"]) == ("/minio/mlpipeline/v2/artifacts/petseg/run/Trainer/model", "model")

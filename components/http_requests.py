@@ -1,0 +1,95 @@
+"""What every client of an HTTP API needs: bounded retries, what the server said, and why there was no answer."""
+
+import json
+import re
+import socket
+from enum import Enum
+from typing import Any, Final
+
+from urllib3 import exceptions
+from urllib3.util import Retry
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 60
+ATTEMPTS: Final = 4
+"""Most times that one request is sent."""
+
+LONGEST_PAUSE_SECONDS: Final = 60
+"""Longest that a server's Retry-After is obeyed."""
+
+BUSY: Final = 429
+TEMPORARY: Final = frozenset({BUSY, 500, 502, 503, 504})
+"""Statuses of an answer after which the same request may succeed later."""
+
+_LONGEST_MESSAGE: Final = 600
+_TOKEN: Final = re.compile(r"Bearer \S+", re.IGNORECASE)
+_MESSAGE_KEYS: Final = ("message", "error_message", "error")
+
+
+class PatientRetry(Retry):
+    """Retries what was not started, and what may be done twice; a request that was refused as too many, always."""
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        if status_code == BUSY:
+            return bool(self.total)
+        return super().is_retry(method, status_code, has_retry_after)
+
+
+def patient_retry(backoff_seconds: float, *more_methods: str) -> PatientRetry:
+    """Returns the retries of one request.
+
+    Args:
+      backoff_seconds: Pause before the second retry; it doubles with each further one.
+      *more_methods: What may be done twice on this server beside GET, PUT, DELETE and the like.
+    """
+    return PatientRetry(
+        total=ATTEMPTS - 1,
+        other=0,
+        status_forcelist=TEMPORARY,
+        allowed_methods=Retry.DEFAULT_ALLOWED_METHODS | set(more_methods),
+        backoff_factor=backoff_seconds / 2,
+        retry_after_max=LONGEST_PAUSE_SECONDS,
+        raise_on_status=False,
+    )
+
+
+class NoAnswer(Enum):
+    """Why no server answered."""
+
+    UNKNOWN_NAME = "unknown name"
+    UNTRUSTED = "no trusted TLS connection"
+    UNREACHABLE = "cannot be reached"
+    TOO_LATE = "no answer in time"
+    BROKEN_OFF = "the connection broke off"
+
+
+def cause_of(error: BaseException) -> tuple[NoAnswer, BaseException]:
+    """Returns why a request of urllib3 had no answer, and the error that says it, out of those it is wrapped in."""
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, exceptions.NameResolutionError | socket.gaierror):
+        return NoAnswer.UNKNOWN_NAME, cause
+    if isinstance(cause, exceptions.SSLError):
+        return NoAnswer.UNTRUSTED, cause
+    if isinstance(cause, exceptions.NewConnectionError | exceptions.ConnectTimeoutError):
+        return NoAnswer.UNREACHABLE, cause
+    if isinstance(cause, exceptions.ReadTimeoutError):
+        return NoAnswer.TOO_LATE, cause
+    return NoAnswer.BROKEN_OFF, cause
+
+
+def innermost(error: Any) -> str:
+    """Returns what an error that wraps another one is about."""
+    last = error.args[-1] if error.args else error
+    return str(last) or type(error).__name__
+
+
+def server_message(body: str | None) -> str:
+    """Returns what the server says went wrong, in one line without tokens; nothing where it answers with a page."""
+    text = body or ""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = text if not text.lstrip().startswith("<") else ""
+    if isinstance(values, dict):
+        values = next((values[key] for key in _MESSAGE_KEYS if values.get(key)), "")
+    return _TOKEN.sub("Bearer ***", " ".join(str(values).split()))[:_LONGEST_MESSAGE]

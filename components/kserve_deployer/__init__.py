@@ -1,0 +1,1 @@
+"""KServeDeployer: has KServe serve the model that was pushed."""

@@ -1,0 +1,108 @@
+"""Deploys the pushed model, or says why there is nothing to deploy."""
+
+import json
+from typing import Any, Final
+
+from absl import logging
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components.kserve_deployer.cluster import Cluster, is_in_cluster
+from components.kserve_deployer.request import IN_CLUSTER, DeployRequest
+from components.kserve_deployer.rollout import deploy
+from components.kserve_deployer.rollout_state import version_of
+from components.kserve_deployer.version_folder import provide_version_folder
+from components.model_pusher.executor import ALREADY_SERVED_PROPERTY
+from components.served_model_resolver.executor import push_directory
+from trainer_module.errors import ConfigError
+
+PUSHED_MODEL_KEY: Final = "pushed_model"
+DEPLOYED_MODEL_KEY: Final = "deployed_model"
+REQUEST_KEY: Final = "deploy_request"
+DEPLOYED_PROPERTY: Final = "deployed"
+SUMMARY_PROPERTY: Final = "summary"
+DEPLOYMENT_FILE: Final = "deployment.json"
+
+_PUSHED_DESTINATION_PROPERTY: Final = "pushed_destination"
+_CLUSTER_SEES: Final = "gs://"
+
+
+class Executor(base_executor.BaseExecutor):
+    """KServeDeployer's executor."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Deploys the version that was pushed, or that made a push needless; nothing when there is neither.
+
+        Raises:
+          ConfigError: The cluster cannot see the push destination.
+          PetsegError: The model is not served.
+        """
+        request = DeployRequest.from_json(exec_properties[REQUEST_KEY])
+        pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
+        deployed = artifact_utils.get_single_instance(output_dict[DEPLOYED_MODEL_KEY])
+        version = _served_version(pushed)
+        if version is None:
+            _leave_nothing(deployed, "no model was pushed")
+            return
+        if request.access.kubeconfig == IN_CLUSTER and not is_in_cluster():
+            _leave_nothing(deployed, "there is no cluster here, as in a dry-run")
+            return
+        destination = push_directory(exec_properties)
+        seen_at = _seen_at(request, destination)
+        cluster = Cluster(request.access)
+        storage_uri = f"{seen_at}/{provide_version_folder(destination, version)}"
+        outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
+        logging.info("%s: %s", request.access.name, outcome.summary)
+        properties = {
+            DEPLOYED_PROPERTY: int(storage_uri == outcome.state.newest),
+            SUMMARY_PROPERTY: f"{request.access.namespace}/{request.access.name}: {outcome.summary}",
+            "version": version_of(storage_uri),
+            "storage_uri": storage_uri,
+            "url": outcome.url,
+        }
+        _leave(deployed, properties)
+
+
+def _served_version(pushed: types.Artifact) -> str | None:
+    """Returns the version that is to be served; None when no model was blessed.
+
+    In a pod of Kubeflow Pipelines only the end of its path is what it was when the Pusher wrote it.
+    """
+    for name in (_PUSHED_DESTINATION_PROPERTY, ALREADY_SERVED_PROPERTY):
+        directory: str = pushed.get_string_custom_property(name)
+        if directory:
+            return directory.rstrip("/").rpartition("/")[2]
+    return None
+
+
+def _seen_at(request: DeployRequest, destination: str) -> str:
+    """Returns where the cluster sees the push destination, which a runtime parameter may have changed."""
+    if request.storage_uri is not None and destination == request.push_destination:
+        return request.storage_uri
+    if request.storage_uri is not None or not destination.startswith(_CLUSTER_SEES):
+        raise ConfigError(
+            f"the model was pushed to {destination!r}, and where the cluster sees that is not known: "
+            f"push.kserve.storage_uri is {request.storage_uri!r}, for {request.push_destination!r}"
+        )
+    return destination
+
+
+def _leave_nothing(deployed: types.Artifact, why: str) -> None:
+    logging.info("Nothing is deployed: %s.", why)
+    _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: f"nothing: {why}"})
+
+
+def _leave(deployed: types.Artifact, properties: dict[str, Any]) -> None:
+    for name, value in properties.items():
+        put = deployed.set_int_custom_property if isinstance(value, int) else deployed.set_string_custom_property
+        put(name, value)
+    fileio.makedirs(deployed.uri)
+    with fileio.open(f"{deployed.uri}/{DEPLOYMENT_FILE}", "w") as file:
+        file.write(json.dumps(properties, indent=2) + "\n")

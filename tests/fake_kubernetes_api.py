@@ -1,0 +1,274 @@
+"""A Kubernetes API server with KServe for contract tests: InferenceServices by server-side apply, pods, events.
+
+with FakeKubernetesApi() as api:
+    api.on_service_read = FakeController(api, reads=2)
+    cluster = Cluster(ClusterAccess(kubeconfig=str(api.write_kubeconfig(directory)), …))
+
+Objects are checked against KServe's schema; what its webhook refuses is refused as it does.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema
+import yaml
+from fake_http_api import Answer, FakeApi, Request
+
+SCHEMA = json.loads((FilePath(__file__).parent / "kserve_inference_service.schema.json").read_text(encoding="utf-8"))
+GROUP = "serving.kserve.io"
+CONTEXT = "test-cluster"
+
+_SERVICE = rf"/apis/{GROUP}/v1beta1/namespaces/([^/]+)/inferenceservices/([^/]+)"
+_LIST = r"/api/v1/namespaces/([^/]+)/(pods|events)"
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_MODE = "serving.kserve.io/deploymentMode"
+_AUTOSCALING = {"minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling"}
+_REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+
+Object = dict[str, Any]
+FieldPath = tuple[str, ...]
+
+
+class RefusalError(Exception):
+    """The server refuses a request with Kubernetes' `Status`."""
+
+    def __init__(self, code: int, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+class FakeKubernetesApi(FakeApi):
+    """The server."""
+
+    def __init__(self, *, namespace: str = "models", **options: Any) -> None:
+        """Starts the server with one namespace."""
+        self.namespace = namespace
+        self.is_kserve_installed = True
+        self.forbidden: set[str] = set()
+        """`verb resource` pairs that the account may not do, such as `list pods`."""
+
+        self.services: dict[str, Object] = {}
+        self.pods: list[Object] = []
+        self.events: list[Object] = []
+        self.on_service_read: Callable[[Object], None] = lambda service: None
+        """Called with an InferenceService each time before it is read, to move it on."""
+
+        self._owners: dict[str, dict[str, set[FieldPath]]] = {}
+        super().__init__(**options)
+
+    def write_kubeconfig(self, directory: FilePath, authority: FilePath | None = None) -> FilePath:
+        """Writes kubectl's settings for this server, which may trust a certificate authority."""
+        trusted = {"certificate-authority": str(authority)} if authority else {}
+        settings = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "it", "cluster": {"server": self.host, **trusted}}],
+            "users": [{"name": "me", "user": {"token": self.token or "x"}}],
+            "contexts": [{"name": CONTEXT, "context": {"cluster": "it", "user": "me"}}],
+            "current-context": CONTEXT,
+        }
+        file = directory / "kubeconfig"
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return file
+
+    def edit(self, name: str, path: str, value: Any, manager: str = "kubectl-edit") -> None:
+        """Sets a field as somebody else."""
+        keys = tuple(path.split("."))
+        service = self.services[name]
+        before = copy.deepcopy(service["spec"])
+        _put(service, keys, value)
+        for fields in self._owners[name].values():
+            fields.discard(keys)
+        self._owners[name].setdefault(manager, set()).add(keys)
+        self._touch(name, before)
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            with self._lock:
+                return self._answer(request)
+        except RefusalError as refusal:
+            status = {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Failure",
+                "message": str(refusal),
+                "reason": _REASONS[refusal.code],
+                "details": refusal.details,
+                "code": refusal.code,
+            }
+            return Answer(json.dumps(status), refusal.code)
+
+    def _answer(self, request: Request) -> Answer:
+        if not self.is_authenticated(request):
+            raise RefusalError(401, "Unauthorized")
+        if found := re.fullmatch(_LIST, request.path):
+            return self._list(unquote(found[1]), found[2], request.query)
+        found = re.fullmatch(_SERVICE, request.path)
+        if not found or not self.is_kserve_installed:
+            return Answer("404 page not found\n", 404, "text/plain; charset=utf-8")
+        namespace, name = unquote(found[1]), unquote(found[2])
+        if request.method == "GET":
+            self._check_right("get", "inferenceservices", namespace)
+            if name not in self.services or namespace != self.namespace:
+                raise _missing("inferenceservices", name)
+            self.on_service_read(self.services[name])
+            return Answer(json.dumps(self.services[name]))
+        self._check_right(request.method.lower(), "inferenceservices", namespace)
+        return self._apply(namespace, name, request)
+
+    def _check_right(self, verb: str, resource: str, namespace: str) -> None:
+        if f"{verb} {resource}" in self.forbidden:
+            raise RefusalError(
+                403, f'{resource} is forbidden: User "me" cannot {verb} resource "{resource}" in "{namespace}"'
+            )
+
+    def _list(self, namespace: str, kind: str, query: dict[str, str]) -> Answer:
+        self._check_right("list", kind, namespace)
+        items = {"pods": self.pods, "events": self.events}[kind]
+        for selector in filter(None, query.get("labelSelector", "").split(",")):
+            key, _, value = selector.partition("=")
+            items = [item for item in items if item["metadata"].get("labels", {}).get(key) == value]
+        if query.get("fieldSelector") == "type=Warning":
+            items = [item for item in items if item["type"] == "Warning"]
+        return Answer(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+
+    def _apply(self, namespace: str, name: str, request: Request) -> Answer:
+        if request.headers["content-type"] != "application/apply-patch+yaml":
+            raise RefusalError(400, f"unexpected content type {request.headers['content-type']}")
+        manager, manifest = request.query["fieldManager"], yaml.safe_load(request.body)
+        if namespace != self.namespace:
+            raise _missing("namespaces", namespace)
+        if request.query.get("fieldValidation") == "Strict":
+            _check_schema(manifest)
+        if manifest["metadata"].get("managedFields"):
+            raise RefusalError(400, "metadata.managedFields must be nil")
+        is_new = name not in self.services
+        live = self.services.get(name) or {
+            "metadata": {"uid": "u", "generation": 0, "resourceVersion": "0"},
+            "spec": {},
+        }
+        merged, owners = copy.deepcopy(live), copy.deepcopy(self._owners.get(name, {}))
+        _merge(merged, manifest, owners, manager, is_forced=request.query.get("force") == "true")
+        _check_webhook(merged, None if is_new else live)
+        before = live["spec"]
+        self.services[name], self._owners[name] = merged, owners
+        self._touch(name, before)
+        return Answer(json.dumps(merged), 201 if is_new else 200)
+
+    def _touch(self, name: str, spec_before: Object) -> None:
+        """Counts versions as the server does, and writes down who owns what."""
+        service = self.services[name]
+        metadata = service["metadata"]
+        metadata["generation"] += service["spec"] != spec_before
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+        metadata["managedFields"] = [
+            {
+                "manager": manager,
+                "operation": "Apply" if manager == "petseg" else "Update",
+                "apiVersion": f"{GROUP}/v1beta1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": _fields_v1(paths),
+            }
+            for manager, paths in self._owners[name].items()
+            if paths
+        ]
+
+
+def _missing(resource: str, name: str) -> RefusalError:
+    full = f"{resource}.{GROUP}" if resource != "namespaces" else resource
+    return RefusalError(404, f'{full} "{name}" not found', name=name, group=GROUP, kind=resource)
+
+
+def _check_schema(manifest: Object) -> None:
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(manifest))
+    if error is not None:
+        raise RefusalError(400, f"strict decoding error: {error.json_path}: {error.message}")
+
+
+def _check_webhook(service: Object, before: Object | None) -> None:
+    """Refuses what KServe's admission webhook refuses."""
+    where = 'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the request: '
+    metadata, spec = service["metadata"], service["spec"]
+    mode = metadata.get("annotations", {}).get(_MODE)
+    if not _NAME.fullmatch(metadata["name"]):
+        raise RefusalError(400, f"{where}the InferenceService {metadata['name']!r} is invalid")
+    if before is not None and before["metadata"].get("annotations", {}).get(_MODE) != mode:
+        raise RefusalError(400, f"{where}update rejected: deploymentMode cannot be changed")
+    canaries = spec.get("canary") or []
+    names = [canary["predictor"].get("name") for canary in canaries]
+    if canaries and mode != "Standard":
+        raise RefusalError(400, f"{where}canary is supported in the Standard deployment mode only")
+    if None in names or len({*names, spec["predictor"].get("name")}) != len(names) + 1:
+        raise RefusalError(400, f"{where}canary predictors need unique names")
+    if sum(canary["trafficPercent"] for canary in canaries) > 100:
+        raise RefusalError(400, f"{where}the sum of trafficPercent exceeds 100")
+    for canary in canaries:
+        if _AUTOSCALING - {"minReplicas"} & set(canary["predictor"]):
+            raise RefusalError(400, f"{where}canary predictors take no autoscaling fields")
+        if "name" not in canary["predictor"]["model"]:
+            raise RefusalError(422, "spec.canary[0].predictor.model.name: Required value")
+
+
+def _merge(live: Object, manifest: Object, owners: dict[str, set[FieldPath]], manager: str, *, is_forced: bool) -> None:
+    """Server-side apply: sets the fields of the manifest, and removes those that its manager left out."""
+    applied = dict(_leaves(manifest))
+    taken = {
+        (other, path)
+        for other, paths in owners.items()
+        for path in paths
+        if other != manager and path in applied and _get(live, path) != applied[path]
+    }
+    if taken and not is_forced:
+        who = "; ".join(f'conflict with "{other}" using {GROUP}/v1beta1: .{".".join(path)}' for other, path in taken)
+        raise RefusalError(409, f"Apply failed with {len(taken)} conflict{'s' * (len(taken) > 1)}: {who}")
+    for other, path in taken:
+        owners[other].discard(path)
+    others = {path for other, paths in owners.items() if other != manager for path in paths}
+    for path in owners.get(manager, set()) - set(applied) - others:
+        _remove(live, path)
+    for path, value in applied.items():
+        _put(live, path, value)
+    owners[manager] = {path for path in applied if path[:2] not in (("metadata", "name"), ("metadata", "namespace"))}
+    owners[manager] -= {("apiVersion",), ("kind",)}
+
+
+def _leaves(value: Object, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _leaves(inner, (*path, key))
+        else:
+            yield (*path, key), inner
+
+
+def _get(value: Any, path: FieldPath) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _put(value: Object, path: FieldPath, new: Any) -> None:
+    for key in path[:-1]:
+        value = value.setdefault(key, {})
+    value[path[-1]] = copy.deepcopy(new)
+
+
+def _remove(value: Object, path: FieldPath) -> None:
+    if len(path) > 1:
+        _remove(value[path[0]], path[1:])
+        if value[path[0]]:
+            return
+    value.pop(path[0], None)
+
+
+def _fields_v1(paths: set[FieldPath]) -> Object:
+    tree: Object = {}
+    for path in paths:
+        _put(tree, tuple(f"f:{key}" for key in path), {})
+    return tree

@@ -1,0 +1,230 @@
+"""Deploy, promote and roll back, in both forms that KServe has of a canary."""
+
+import copy
+
+import jsonschema
+import pytest
+from fake_kserve_controller import URL
+from fake_kubernetes_api import SCHEMA
+from kserve_deployments import template_for, uri
+
+from components.kserve_deployer.rollout import deploy, promote, rollback
+from components.kserve_deployer.rollout_state import RolloutState, read_state, render
+from trainer_module.errors import PetsegError
+
+KNATIVE, STANDARD = "Knative", "Standard"
+
+
+@pytest.fixture(params=[KNATIVE, STANDARD])
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def template(mode):
+    return template_for(f"push.kserve.deployment_mode={mode}")
+
+
+def served(api):
+    return read_state(api.services["pets"])
+
+
+def generation(api):
+    return api.services["pets"]["metadata"]["generation"]
+
+
+def test_the_first_model_has_all_traffic(api, controller, cluster, template):
+    outcome = deploy(cluster, template, uri(1), canary_percent=10)
+    assert outcome.summary == f"version 1 has all traffic at {URL}"
+    assert (outcome.state, outcome.url, outcome.changed) == (RolloutState(uri(1)), URL, True)
+    predictor = api.services["pets"]["spec"]["predictor"]
+    assert predictor["model"]["storageUri"] == uri(1)
+    assert predictor["labels"] == {"petseg/version": "1"}
+    assert "canaryTrafficPercent" not in predictor
+    jsonschema.validate(api.services["pets"], SCHEMA)
+
+
+def test_a_rerun_applies_nothing_new(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), None)
+    before = copy.deepcopy(api.services["pets"]["spec"])
+    outcome = deploy(cluster, template, uri(1), None)
+    assert not outcome.changed
+    assert outcome.summary == f"version 1 has all traffic at {URL}, as before"
+    assert (api.services["pets"]["spec"], generation(api)) == (before, 1)
+
+
+def test_other_settings_of_the_same_model_are_applied(api, controller, cluster, template, mode):
+    deploy(cluster, template, uri(1), None)
+    changed = template_for(f"push.kserve.deployment_mode={mode}", "push.kserve.max_replicas=7")
+    assert deploy(cluster, changed, uri(1), None).changed
+    assert api.services["pets"]["spec"]["predictor"]["maxReplicas"] == 7
+    assert served(api) == RolloutState(uri(1))
+
+
+def test_a_new_model_takes_all_traffic_and_the_old_one_is_remembered(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), None)
+    outcome = deploy(cluster, template, uri(2), None)
+    assert served(api) == outcome.state == RolloutState(uri(2), previous=uri(1))
+
+
+def test_a_canary_gets_its_share_until_it_is_promoted(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), 10)
+    outcome = deploy(cluster, template, uri(2), 10)
+    assert outcome.summary == f"version 2 has 10 % of the traffic, version 1 the rest at {URL}"
+    assert (served(api).stable, served(api).canary, served(api).percent) == (uri(1), uri(2), 10)
+    jsonschema.validate(api.services["pets"], SCHEMA)
+
+    promoted = promote(cluster)
+    assert promoted.summary == f"version 2 has all traffic at {URL}"
+    state = served(api)
+    assert (state.stable, state.canary, state.previous) == (uri(2), None, uri(1))
+
+    again = deploy(cluster, template, uri(2), 10)
+    assert not again.changed
+    assert served(api) == state
+
+
+def test_the_two_forms_of_a_canary(api, controller, cluster, template, mode):
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    spec = api.services["pets"]["spec"]
+    if mode == KNATIVE:
+        assert spec["predictor"]["canaryTrafficPercent"] == 10
+        assert spec["predictor"]["model"]["storageUri"] == uri(2)
+        assert "canary" not in spec
+        return
+    assert "canaryTrafficPercent" not in spec["predictor"]
+    assert spec["predictor"]["model"]["storageUri"] == uri(1)
+    (canary,) = spec["canary"]
+    assert canary["trafficPercent"] == 10
+    assert canary["predictor"]["name"] == "v2"
+    assert canary["predictor"]["labels"] == {"petseg/version": "2"}
+    assert canary["predictor"]["model"] == spec["predictor"]["model"] | {
+        "name": "kserve-container",
+        "storageUri": uri(2),
+    }
+    promote(cluster)
+    spec = api.services["pets"]["spec"]
+    assert "canary" not in spec
+    assert spec["predictor"]["name"] == "v2"  # the canary's pods become the stable ones
+
+
+def test_the_next_model_replaces_a_canary(api, controller, cluster, template):
+    for version in (1, 2, 3):
+        deploy(cluster, template, uri(version), 10)
+    assert (served(api).stable, served(api).canary) == (uri(1), uri(3))
+
+
+def test_a_model_without_a_canary_ends_one(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    deploy(cluster, template, uri(3), None)
+    assert (served(api).stable, served(api).canary, served(api).previous) == (uri(3), None, uri(1))
+
+
+def test_a_canary_that_is_rolled_back_gets_nothing_and_stays_back(api, controller, cluster, template, mode):
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    rollback(cluster)
+    state = served(api)
+    assert state.stable == uri(1)
+    if mode == KNATIVE:
+        assert (state.canary, state.percent) == (uri(2), 0)
+        assert api.services["pets"]["status"]["components"]["predictor"]["traffic"][0]["percent"] == 0
+    else:
+        assert (state.canary, state.rolled_back) == (None, uri(2))
+        assert "canary" not in api.services["pets"]["spec"]
+    deploy(cluster, template, uri(2), 10)
+    rollback(cluster)
+    assert served(api) == state
+
+    promote(cluster)
+    assert (served(api).stable, served(api).canary, served(api).previous) == (uri(2), None, uri(1))
+
+
+def test_without_a_canary_the_version_before_comes_back(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), None)
+    deploy(cluster, template, uri(2), None)
+    outcome = rollback(cluster)
+    assert outcome.summary == f"version 1 has all traffic at {URL}"
+    assert (served(api).stable, served(api).rolled_back) == (uri(1), uri(2))
+
+    left = deploy(cluster, template, uri(2), None)
+    assert left.summary == "version 2 was rolled back and is not deployed again; version 1 has all traffic"
+    assert not left.changed
+    assert rollback(cluster).summary == "version 2 was rolled back already; version 1 has all traffic"
+    assert served(api).stable == uri(1)
+
+    promote(cluster)
+    assert served(api).stable == uri(2)
+    deploy(cluster, template, uri(3), None)
+    assert served(api) == RolloutState(uri(3), previous=uri(2))
+
+
+def test_there_may_be_nothing_to_promote_or_to_go_back_to(api, controller, cluster, template):
+    with pytest.raises(PetsegError, match="there is no InferenceService 'pets' in the namespace 'models'"):
+        promote(cluster)
+    deploy(cluster, template, uri(1), None)
+    assert promote(cluster).summary == "nothing to promote: version 1 has all traffic"
+    with pytest.raises(PetsegError, match="there is no version before 1"):
+        rollback(cluster)
+    assert generation(api) == 1
+
+
+def test_promotion_keeps_what_petseg_applied_and_what_others_set(api, controller, cluster, template, mode):
+    other = template_for(
+        f"push.kserve.deployment_mode={mode}", "push.kserve.memory=9Gi", "push.kserve.service_account_name=reader"
+    )
+    deploy(cluster, other, uri(1), 10)
+    deploy(cluster, other, uri(2), 10)
+    api.edit("pets", "spec.predictor.timeout", 30)
+    promote(cluster)
+    predictor = api.services["pets"]["spec"]["predictor"]
+    assert predictor["model"]["resources"]["limits"]["memory"] == "9Gi"
+    assert (predictor["serviceAccountName"], predictor["timeout"]) == ("reader", 30)
+    owned = next(each for each in api.services["pets"]["metadata"]["managedFields"] if each["manager"] == "petseg")
+    assert "f:timeout" not in owned["fieldsV1"]["f:spec"]["f:predictor"]
+
+
+def test_a_service_of_another_hand_is_left_alone(api, controller, cluster, template):
+    api.services["pets"] = {
+        **render(template, RolloutState("gs://x/y")),
+        "metadata": {"name": "pets", "generation": 1, "resourceVersion": "1"},
+    }
+    before = copy.deepcopy(api.services["pets"])
+    for change in (
+        lambda: deploy(cluster, template, uri(1), None),
+        lambda: promote(cluster),
+        lambda: rollback(cluster),
+    ):
+        with pytest.raises(PetsegError, match="was not deployed by petseg"):
+            change()
+    assert api.services["pets"]["spec"] == before["spec"]
+
+
+def test_a_field_of_another_hand_is_a_conflict_unless_it_is_taken_over(api, controller, make_cluster, template, mode):
+    deploy(make_cluster(), template, uri(1), None)
+    api.edit("pets", "spec.predictor.maxReplicas", 9)
+    with pytest.raises(
+        PetsegError, match=r"kubectl-edit has set fields .* \.spec\.predictor\.maxReplicas; undo"
+    ) as raised:
+        deploy(make_cluster(), template, uri(2), None)
+    assert "push.kserve.force_conflicts=true" in str(raised.value)
+    assert served(api).stable == uri(1)
+    deploy(make_cluster(force_conflicts=True), template, uri(2), None)
+    assert api.services["pets"]["spec"]["predictor"]["maxReplicas"] == 3
+
+
+def test_the_mode_of_a_service_cannot_be_changed(api, controller, cluster):
+    deploy(cluster, template_for("push.kserve.deployment_mode=Knative"), uri(1), None)
+    with pytest.raises(PetsegError, match=r"answered 400: admission webhook .* deploymentMode cannot be changed"):
+        deploy(cluster, template_for("push.kserve.deployment_mode=Standard"), uri(1), None)
+
+
+def test_a_canary_of_another_hand_cannot_be_promoted(api, controller, cluster):
+    template = template_for("push.kserve.deployment_mode=Knative")
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    api.edit("pets", "spec.predictor.canaryTrafficPercent", 50)
+    with pytest.raises(PetsegError, match=r"the InferenceService says that version 2 has 50 %.*: kubectl-edit has set"):
+        promote(cluster)
