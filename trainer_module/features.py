@@ -18,12 +18,14 @@ IMAGE_OFFSET_XF: Final = "image_offset_xf"  # float32 [3]: subtracted from each 
 IMAGE_SCALE_XF: Final = "image_scale_xf"  # float32 [3]: then multiplied with it
 
 # Signatures of the exported model.
-SERVING_SIGNATURE: Final = "serving_default"
+SERVING_SIGNATURE: Final = "serving_default"  # encoded images
+TENSOR_SIGNATURE: Final = "tensor"  # images that are prepared already
 EVALUATION_SIGNATURE: Final = "evaluation"
 
-# Outputs of the serving signature.
+# Outputs of the signatures that serve; the last, of encoded images only.
 PROBABILITIES: Final = "probabilities"  # float32 [batch, image_size, image_size, num_classes], sums to 1 over classes
 MASK: Final = "mask"  # uint8 [batch, image_size, image_size]: the most probable class id
+MASK_PNG: Final = "mask_png_bytes"  # bytes [batch]: PNG of one channel of class ids at the size of the encoded image
 
 # Outputs of the evaluation signature.
 CONFUSION_MATRIX: Final = "confusion_matrix"  # int64 [batch, num_classes²]: pixels of class row predicted as column
@@ -45,8 +47,14 @@ EVALUATION_OUTPUTS: Final = (
     CALIBRATION_CORRECT,
 )
 
-# Asset of the exported model that says what it was trained for (JSON).
-MODEL_CARD_ASSET: Final = "petseg_model.json"
+# Files of a model under `assets.extra`, which TensorFlow Serving leaves alone but for the requests.
+ASSETS_DIRECTORY: Final = "assets.extra"
+MODEL_CARD_ASSET: Final = "petseg_model.json"  # what it was trained for
+WARMUP_ASSET: Final = (
+    "tf_serving_warmup_requests"  # TFRecord of PredictionLog, which TensorFlow Serving plays at loading
+)
+PUSH_ASSET: Final = "petseg_push.json"  # written at the push: when, from which run, on what grounds
+CHECKSUMS_ASSET: Final = "petseg_checksums.json"  # written at the push: SHA-256 of every other file
 
 # File beside a served model that the pipeline brought, or in its place where there is none: why (JSON).
 BASELINE_FILE: Final = "baseline.json"

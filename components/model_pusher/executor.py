@@ -11,8 +11,9 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.model_pusher.versions import newest_version
+
 ALREADY_SERVED_PROPERTY = "already_served"
-_SAVED_MODEL = "saved_model.pb"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -40,18 +41,6 @@ class Executor(pusher_executor.Executor):
         pushed_model = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         pushed_model.set_string_custom_property(ALREADY_SERVED_PROPERTY, served)
         self._MarkNotPushed(pushed_model)
-
-
-def newest_version(base_directory: str) -> str | None:
-    """Returns the directory of the highest complete version in TensorFlow Serving's layout; None when there is none."""
-    if not tf.io.gfile.isdir(base_directory):
-        return None
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(base_directory))
-    for version in sorted((int(name) for name in names if name.isdecimal()), reverse=True):
-        directory = f"{base_directory.rstrip('/')}/{version}"
-        if tf.io.gfile.exists(f"{directory}/{_SAVED_MODEL}"):
-            return directory
-    return None
 
 
 def same_files(one: str, other: str) -> bool:

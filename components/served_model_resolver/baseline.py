@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 from pydantic import BaseModel, ConfigDict
 
-from components.model_pusher.executor import newest_version
+from components.model_pusher.versions import newest_version
 from trainer_module import features
 
 _CARD: Final = f"assets.extra/{features.MODEL_CARD_ASSET}"

@@ -6,7 +6,8 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.model_pusher import executor as pusher
-from components.model_pusher.executor import Executor, content_digest, newest_version, same_files
+from components.model_pusher.executor import Executor, content_digest, same_files
+from components.model_pusher.versions import complete_versions, newest_version, next_version
 
 
 def write(directory, **files):
@@ -73,8 +74,18 @@ def test_the_newest_version_is_the_highest_complete_number(tmp_path):
     assert newest_version(str(tmp_path / "nowhere")) is None
     for name in ("9", "10", "final"):
         write(tmp_path / name)
-    (tmp_path / "11").mkdir()
+    for name in ("11", "012", ".13", "٣"):
+        (tmp_path / name).mkdir()
     assert newest_version(str(tmp_path)) == str(tmp_path / "10")
+    assert complete_versions(str(tmp_path)) == [9, 10]
+    assert complete_versions(str(tmp_path / "nowhere")) == []
+
+
+def test_numbers_grow_whatever_the_clock_says(tmp_path):
+    assert next_version(str(tmp_path), 100.9) == 100
+    for name in ("100", "205"):
+        (tmp_path / name).mkdir()
+    assert [next_version(str(tmp_path), now) for now in (50.0, 205.0, 206.5)] == [206, 206, 206]
 
 
 @pytest.mark.parametrize(
