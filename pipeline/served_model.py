@@ -1,5 +1,6 @@
 """A pushed or exported model directory, loaded to be asked."""
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -7,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from components.model_pusher.versions import SAVED_MODEL_FILE, newest_version
 from trainer_module import features
 from trainer_module.errors import DataError, ModelError
-
-_SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class ModelCard(BaseModel):
@@ -40,10 +41,10 @@ class ServedModel:
         Raises:
           ModelError: There is no model, or none of petseg's.
         """
-        version = _version_directory(Path(directory))
+        version = Path(_version_directory(directory))
         try:
             card = ModelCard.model_validate_json(
-                (version / "assets.extra" / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
+                (version / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
             )
             signatures = tf.saved_model.load(str(version)).signatures
         except Exception as error:  # whatever TensorFlow raises over broken files
@@ -56,17 +57,26 @@ class ServedModel:
                 raise ModelError(f"the model in {str(version)!r} has no signature {name!r}; it has {[*signatures]}.")
         return cls(version, card, signatures)
 
-    def predict(self, image: bytes, name: str) -> NDArray[np.float32]:
-        """Returns the class probabilities of one encoded image: [image_size, image_size, num_classes].
+    def predict(self, image: bytes, name: str) -> NDArray[np.uint8]:
+        """Returns the class id of each pixel of one encoded image, at its own size: [height, width].
 
         Raises:
-          DataError: `image`, called `name` in the message, is no readable JPEG or PNG.
+          DataError: `image`, called `name` in the message, is no readable JPEG or PNG, or too large.
+          ModelError: The model was exported before it could answer so.
         """
+        signature = self._signatures[features.SERVING_SIGNATURE]
+        if features.MASK_PNG not in signature.structured_outputs:
+            raise ModelError(
+                f"the model in {str(self.directory)!r} was exported by an earlier version of petseg: its signature "
+                f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
+            )
         try:
-            outputs = self._signatures[features.SERVING_SIGNATURE](image=tf.constant([image]))
+            outputs = signature(image=tf.constant([image]))
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"{name!r} ({len(image)} bytes) is no readable JPEG or PNG image.") from error
-        return outputs[features.PROBABILITIES].numpy()[0]
+            reason = str(error).partition("of the batch ")[2].partition("]")[0] or "cannot be decoded"
+            raise DataError(f"{name!r} ({len(image)} bytes) {reason}.") from error
+        with Image.open(io.BytesIO(outputs[features.MASK_PNG].numpy()[0])) as mask:
+            return np.asarray(mask)
 
     @property
     def evaluation_outputs(self) -> tuple[str, ...]:
@@ -81,13 +91,13 @@ class ServedModel:
             yield {name: array[index] for name, array in arrays.items()}
 
 
-def _version_directory(directory: Path) -> Path:
-    if (directory / _SAVED_MODEL_FILE).is_file():
+def _version_directory(directory: str) -> str:
+    if (Path(directory) / SAVED_MODEL_FILE).is_file():
         return directory
-    versions = [path.parent for path in directory.glob(f"*/{_SAVED_MODEL_FILE}") if path.parent.name.isdigit()]
-    if not versions:
+    version = newest_version(directory)
+    if version is None:
         raise ModelError(
-            f"there is no model in {str(directory)!r}: neither {_SAVED_MODEL_FILE} nor numbered version directories "
+            f"there is no model in {directory!r}: neither {SAVED_MODEL_FILE} nor numbered version directories "
             "that hold one. Name a directory that `petseg run` pushed."
         )
-    return max(versions, key=lambda version: int(version.name))
+    return version

@@ -82,7 +82,7 @@ def read_weights(directory: str) -> ExportedWeights:
             "<push destination>/<number>, or a `model` output of the Trainer."
         )
     [path] = found[:1]
-    card_path = f"{path}/assets.extra/{features.MODEL_CARD_ASSET}"
+    card_path = f"{path}/{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
     try:
         with tf.io.gfile.GFile(card_path) as file:
             card: dict[str, Any] = json.loads(file.read())

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from components.model_pusher.versions import newest_version
 from trainer_module import features
 
-_CARD: Final = f"assets.extra/{features.MODEL_CARD_ASSET}"
+_CARD: Final = f"{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
 _RESET: Final = "the baseline was reset for this run"
 
 

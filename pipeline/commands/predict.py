@@ -47,7 +47,7 @@ def _check_names(images: tuple[Path, ...]) -> None:
 
 def _predict(images: tuple[Path, ...], model_dir: str, out: Path) -> Iterator[tuple[Path, dict[str, float]]]:
     """Writes the pictures of each image, then yields it with the share of each class."""
-    from pipeline.mask_images import overlay_image, resize_to_class_ids
+    from pipeline.mask_images import overlay_image
     from pipeline.served_model import ServedModel
     from trainer_module.class_colors import mask_image
 
@@ -55,9 +55,8 @@ def _predict(images: tuple[Path, ...], model_dir: str, out: Path) -> Iterator[tu
     names = model.card.class_names
     out.mkdir(parents=True, exist_ok=True)
     for path in images:
-        probabilities = model.predict(path.read_bytes(), str(path))
+        class_ids = model.predict(path.read_bytes(), str(path))
         with Image.open(path) as photo:
-            class_ids = resize_to_class_ids(probabilities, photo.size)
             overlay_image(photo, class_ids, names).save(out / f"{path.stem}_overlay.png")
         mask_image(class_ids, len(names)).save(out / f"{path.stem}_mask.png")
         yield path, {name: float((class_ids == class_id).mean()) for class_id, name in enumerate(names)}

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.mask_images import resize_to_class_ids
 from pipeline.report.blocks import Picture, PictureRow
 from trainer_module.class_colors import mask_image
 
@@ -91,7 +90,7 @@ def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_val
     truth = _truth(image.mask, mask_values, photo.size)
     pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(mask_image(truth, len(mask_values))))]
     for label, model in models.items():
-        predicted = resize_to_class_ids(model.predict(image.image, image.file_name), photo.size)
+        predicted = _nearest(model.predict(image.image, image.file_name), photo.size)
         errors = "errors" if len(models) == 1 else f"errors {label.removeprefix('prediction ')}"
         pictures += [
             Picture(label, _png(mask_image(predicted, len(mask_values)))),
@@ -127,7 +126,12 @@ def _truth(encoded: bytes, mask_values: tuple[int, ...], size: tuple[int, int]) 
     table = np.zeros(256, np.uint8)
     table[list(mask_values)] = np.arange(len(mask_values))
     with Image.open(io.BytesIO(encoded)) as mask:
-        return table[np.asarray(mask.resize(size, Image.Resampling.NEAREST))]
+        return table[_nearest(np.asarray(mask), size)]
+
+
+def _nearest(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Returns a mask at another size (width, height), without values that it has not."""
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
 def _jpeg(image: Image.Image) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.mask_images import overlay_image, resize_to_class_ids
+from pipeline.mask_images import overlay_image
 from trainer_module.class_colors import class_colors, mask_image
 
 
@@ -13,16 +13,6 @@ def test_mask_keeps_class_ids_as_values_and_shows_colours(tmp_path):
     with Image.open(tmp_path / "mask.png") as image:
         np.testing.assert_array_equal(np.asarray(image), class_ids)
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), class_colors(3)[class_ids])
-
-
-def test_resizing_keeps_a_certain_class_and_moves_outlines_smoothly():
-    probabilities = np.zeros((8, 8, 2), np.float32)
-    probabilities[:, :4, 0] = 1
-    probabilities[:, 4:, 1] = 1
-    class_ids = resize_to_class_ids(probabilities, (40, 24))
-    assert class_ids.shape == (24, 40)
-    assert (class_ids[:, :20] == 0).all()
-    assert (class_ids[:, 20:] == 1).all()
 
 
 def test_overlay_leaves_the_background_as_it_is():

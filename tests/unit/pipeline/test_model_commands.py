@@ -51,6 +51,13 @@ def test_predict_refuses_what_it_cannot_write(identity_export, photo, tmp_path, 
     assert message in capfd.readouterr().err
 
 
+def test_predict_names_the_limit(identity_export, tmp_path, capfd):
+    Image.new("1", (6000, 6000)).save(tmp_path / "giant.png")
+    arguments = ["predict", str(tmp_path / "giant.png"), "--model", identity_export, "--out", str(tmp_path)]
+    assert exit_code(arguments) == 1
+    assert "bytes) has more than 33554432 pixels, or more than 65535 on a side." in capfd.readouterr().err
+
+
 def test_newest_version_below_a_directory_is_taken(identity_export, tmp_path):
     for version in ("9", "10", "tmp"):
         shutil.copytree(identity_export, tmp_path / version)

@@ -1,17 +1,22 @@
 """The exported signatures against eager computation, and on the load path of TensorFlow Serving."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
 
-from trainer_module import features
+from trainer_module import features, served_images
+from trainer_module.class_colors import class_colors
 from trainer_module.config import TrainerConfig
+from trainer_module.evaluation_counts import boundary_counts, boundary_width, calibration_counts, confusion_matrices
 from trainer_module.losses import example_loss, training_loss
 from trainer_module.preprocessing import decode_image, normalize, resize_image, resize_mask, to_class_ids
-from trainer_module.signatures import boundary_counts, boundary_width, calibration_counts, confusion_matrices
+from trainer_module.served_images import mask_png
 
 
 @pytest.fixture(scope="module")
@@ -68,30 +73,134 @@ def test_example_id_follows_from_the_file_name_alone(identity_export, raw_exampl
     assert outputs["example_id"].numpy().tolist() == [3_404_845_177_046_857_890] * 2
 
 
-def test_session_loader_of_tensorflow_serving_answers_the_same(identity_export, raw_examples):
+@pytest.fixture(scope="module")
+def served(identity_export):
+    """The model, loaded as TensorFlow Serving does; called with a signature's name and its input."""
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        signatures = tf.compat.v1.saved_model.load(session, ["serve"], identity_export).signature_def
+
+    def call(name, values):
+        signature = signatures[name]
+        [placeholder] = signature.inputs.values()
+        return session.run({key: tensor.name for key, tensor in signature.outputs.items()}, {placeholder.name: values})
+
+    yield call
+    session.close()
+
+
+def test_session_loader_of_tensorflow_serving_answers_the_same(served, identity_export, raw_examples):
     images = [raw.encoded_image for raw in raw_examples]
-    with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        graph = tf.compat.v1.saved_model.load(session, ["serve"], identity_export)
-        signature = graph.signature_def["serving_default"]
-        names = {name: tensor.name for name, tensor in signature.outputs.items()}
-        outputs = session.run(names, {signature.inputs["image"].name: images})
-    np.testing.assert_array_equal(outputs["mask"], _serve(identity_export, images)["mask"])
+    outputs, expected = served("serving_default", images), _serve(identity_export, images)
+    assert set(outputs) == {features.PROBABILITIES, features.MASK, features.MASK_PNG}
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(array, expected[name])
 
 
-def test_session_loader_evaluates_the_same(identity_export, raw_examples):
+def test_session_loader_evaluates_the_same(served, identity_export, raw_examples):
     examples = [raw.serialized() for raw in raw_examples]
-    with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        signature = tf.compat.v1.saved_model.load(session, ["serve"], identity_export).signature_def["evaluation"]
-        names = {name: tensor.name for name, tensor in signature.outputs.items()}
-        outputs = session.run(names, {signature.inputs["examples"].name: examples})
+    outputs = served("evaluation", examples)
     expected = tf.saved_model.load(identity_export).signatures["evaluation"](examples=tf.constant(examples))
     for name in features.EVALUATION_OUTPUTS:
         np.testing.assert_allclose(outputs[name], expected[name], rtol=1e-6)
 
 
+def test_prepared_images_get_the_answers_of_encoded_ones(served, raw_examples, expected):
+    outputs = served("tensor", expected[0])
+    of_encoded = served("serving_default", [raw.encoded_image for raw in raw_examples])
+    assert set(outputs) == {features.PROBABILITIES, features.MASK}
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(array, of_encoded[name])
+
+
+def test_the_png_is_the_mask_at_the_size_of_each_image(served, raw_examples):
+    """Against Pillow, which resizes the probabilities as `mask_png` says."""
+    outputs = served("serving_default", [raw.encoded_image for raw in raw_examples])
+    for raw, probabilities, png in zip(raw_examples, outputs["probabilities"], outputs["mask_png_bytes"], strict=True):
+        mask = Image.open(io.BytesIO(png))
+        height, width = raw.mask.shape[:2]
+        planes = [
+            np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+            for plane in np.moveaxis(probabilities, -1, 0)
+        ]
+        assert mask.mode == "L"
+        assert (np.asarray(mask) == np.argmax(planes, axis=0)).mean() > 0.99
+        assert np.asarray(mask).shape == (height, width)
+
+
+def test_strips_make_the_mask_that_one_piece_makes(monkeypatch):
+    probabilities = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32)
+    whole = mask_png(probabilities, tf.constant([37, 21])).numpy()
+    monkeypatch.setattr(served_images, "_STRIP_VALUES", 21 * 3 * 5)
+    assert mask_png(probabilities, tf.constant([37, 21])).numpy() == whole
+
+
+def _encoded(width, height, mode="RGB", encoding="PNG", **options):
+    file = io.BytesIO()
+    Image.new(mode, (width, height)).save(file, encoding, **options)
+    return file.getvalue()
+
+
+def test_images_of_any_shape_and_kind_are_taken_together(served):
+    images = {
+        (1, 1): _encoded(1, 1),
+        (500, 1): _encoded(1, 500, "L"),
+        (20, 3000): _encoded(3000, 20, "P"),
+        (20, 30): _encoded(30, 20, "RGBA"),
+        (9, 11): _encoded(11, 9, encoding="JPEG", progressive=True),
+        (14, 8): _encoded(8, 14, "CMYK", encoding="JPEG"),
+        (6, 7): _encoded(7, 6, "I;16"),
+    }
+    outputs = served("serving_default", list(images.values()))
+    assert [Image.open(io.BytesIO(png)).size[::-1] for png in outputs["mask_png_bytes"]] == [*images]
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (b"", "is no readable JPEG or PNG"),
+        (b"text", "is no readable JPEG or PNG"),
+        (_encoded(4, 4, encoding="GIF"), "is no readable JPEG or PNG"),
+        (_encoded(50, 50)[:60], "is no readable JPEG or PNG"),
+        (_encoded(50, 50)[:18], "is no readable JPEG or PNG"),
+        (_encoded(50, 50, encoding="JPEG")[:-200], "is no readable JPEG or PNG"),
+        (_encoded(6000, 6000, "1"), "has more than 33554432 pixels"),
+        (_encoded(70000, 1), "or more than 65535 on a side"),
+    ],
+)
+def test_the_error_names_the_image_and_the_next_batch_is_answered(served, image, reason):
+    good = _encoded(5, 5)
+    before = served("serving_default", [good])["probabilities"]
+    for index in (0, 40):
+        batch = [good] * 41
+        batch[index] = image
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"image {index} of the batch .*{reason}"):
+            served("serving_default", batch)
+    np.testing.assert_array_equal(served("serving_default", [good])["probabilities"], before)
+
+
+def test_no_images_have_no_answers(served):
+    assert {name: len(array) for name, array in served("serving_default", []).items()} == {
+        "probabilities": 0, "mask": 0, "mask_png_bytes": 0,
+    }  # fmt: skip
+
+
+def test_warmup_requests_can_be_answered(served, identity_export):
+    sizes = []
+    for record in tf.data.TFRecordDataset(f"{identity_export}/assets.extra/tf_serving_warmup_requests"):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert log.WhichOneof("log_type") == "predict_log"
+        outputs = served(request.model_spec.signature_name, tf.make_ndarray(request.inputs["image"]))
+        assert Image.open(io.BytesIO(outputs["mask_png_bytes"][0])).size == (500, 375)
+        sizes.append(len(outputs["mask"]))
+    assert sizes == [1, 8]
+
+
 def test_model_card_says_what_the_outputs_mean(identity_export):
     card = json.loads(Path(identity_export, "assets.extra", "petseg_model.json").read_text())
     assert card["class_names"] == ["pet", "background", "border"]
+    assert card["class_colors"] == class_colors(3).tolist()
     assert card["parameters"] == 12
 
 

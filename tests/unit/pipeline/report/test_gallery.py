@@ -70,9 +70,7 @@ def test_wrong_pixels_alone_have_the_colour():
 
 class Model:
     def predict(self, image, name):
-        probabilities = np.zeros((4, 4, 3), np.float32)
-        probabilities[..., 2] = 1
-        return probabilities
+        return np.full((320, 640), 2, np.uint8)
 
 
 def encoded(image, kind):

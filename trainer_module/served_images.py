@@ -1,0 +1,105 @@
+"""What serving does with an encoded image before and after the network: checks it, and gives the mask its size."""
+
+from typing import Final
+
+import tensorflow as tf
+
+from trainer_module.preprocessing import decode_image
+
+MAX_IMAGE_PIXELS: Final = 2**25
+"""Of one encoded image: 33.6 million, which decoded and resized take half a gigabyte."""
+
+_MAX_SIDE: Final = 2**16 - 1
+"""Of one encoded image, in pixels; JPEG has no more."""
+
+_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_SIZE_AT: Final = 16
+_STRIP_VALUES: Final = 2**22
+"""Probabilities that are resized at a time."""
+
+
+def readable_sizes(images: tf.Tensor) -> tf.Tensor:
+    """Returns the sizes of encoded images, and fails where one is no JPEG or PNG that can be decoded, or is too large.
+
+    A failing decoder does not say which image of the batch it was, nor does it leave anything to ask. A dataset that
+    ignores errors does: what is missing from it failed.
+
+    Args:
+      images: string [batch].
+
+    Returns:
+      int32 [batch, 2]: heights and widths. Evaluating it raises InvalidArgumentError with the index of the first
+      image that cannot be used, counted from 0.
+    """
+    count = tf.shape(images)[0]
+    found = tf.data.Dataset.from_tensor_slices(images).enumerate()
+    found = found.map(lambda index, encoded: (index, _readable_size(encoded))).ignore_errors()
+    sizes = found.reduce(
+        tf.zeros([count, 2], tf.int32),
+        lambda sizes, item: tf.tensor_scatter_nd_update(sizes, [[item[0]]], [item[1]]),
+    )
+    checks = [
+        _check_all(tf.reduce_all(sizes > 0, axis=1), "is no readable JPEG or PNG"),
+        _check_all(_is_allowed(sizes), f"has more than {MAX_IMAGE_PIXELS} pixels, or more than {_MAX_SIDE} on a side"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(sizes)
+
+
+def _check_all(usable: tf.Tensor, otherwise: str) -> tf.Operation:
+    """Fails with the index of the first image that is not usable, and what is wrong with it."""
+    index = tf.argmin(tf.cast(tf.concat([usable, [False]], 0), tf.int32))
+    message = tf.strings.join(["image ", tf.strings.as_string(index), f" of the batch {otherwise}"])
+    return tf.debugging.Assert(tf.reduce_all(usable), [message])
+
+
+def _readable_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns height and width as int32 [2]; fails where the image cannot be decoded. A giant is not decoded."""
+    is_png = tf.strings.substr(encoded, 0, len(_PNG_START)) == _PNG_START
+    declared = tf.cond(is_png, lambda: _png_size(encoded), lambda: tf.image.extract_jpeg_shape(encoded)[:2])
+    return tf.cond(_is_allowed(declared), lambda: tf.shape(decode_image(encoded))[:2], lambda: declared)
+
+
+def _png_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Reads height and width, which a PNG begins with as big-endian integers, the width first."""
+    width_and_height = tf.io.decode_raw(tf.strings.substr(encoded, _PNG_SIZE_AT, 8), tf.int32, little_endian=False)
+    return tf.ensure_shape(width_and_height, [2])[::-1]
+
+
+def _is_allowed(sizes: tf.Tensor) -> tf.Tensor:
+    """Returns whether images of those heights and widths, int32 [..., 2], are small enough."""
+    few_pixels = tf.reduce_prod(tf.cast(sizes, tf.int64), -1) <= MAX_IMAGE_PIXELS
+    return tf.logical_and(few_pixels, tf.reduce_max(sizes, -1) <= _MAX_SIDE)
+
+
+def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns the most probable class of each pixel of the original image, as a PNG of one channel of class ids.
+
+    The probabilities, not the class ids, are interpolated (bilinearly, with antialiasing), so that outlines stay
+    smooth. It goes in strips of rows: at no time are there probabilities for more than a few million values.
+
+    Args:
+      probabilities: float32 [height, width, num_classes], at the size of the network.
+      size: int32 [2], height and width of the original image.
+
+    Returns:
+      A scalar string.
+    """
+    height, width = size[0], size[1]
+    rows = tf.clip_by_value(_STRIP_VALUES // (width * probabilities.shape[-1]), 1, height)
+    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(probabilities)[:2], tf.float32)
+
+    def strip(start: tf.Tensor) -> tf.Tensor:
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=probabilities[tf.newaxis],
+            size=tf.stack([rows, width]),
+            scale=scale,
+            translation=tf.stack([-tf.cast(start, tf.float32), 0.0]),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        return tf.cast(tf.argmax(resized[0], axis=-1), tf.uint8)
+
+    spec = tf.TensorSpec([None, None], tf.uint8)
+    strips = tf.map_fn(strip, tf.range(0, height, rows), fn_output_signature=spec, parallel_iterations=1)
+    return tf.io.encode_png(tf.reshape(strips, [-1, width, 1])[:height])
