@@ -27,8 +27,32 @@ class PushConfig(Section):
     """Directory in TensorFlow Serving's layout (`<destination>/<version>/saved_model.pb`). None:
     `serving_model/<pipeline name>` under the pipeline root."""
 
+    keep_versions: int | None = Field(5, ge=1)
+    """How many complete versions stay there, the highest; a push removes the others. None: all."""
+
+    pinned_versions: tuple[int, ...] = ()
+    """Versions that stay besides, as those that a server is told to load by number."""
+
     kserve: KServeConfig = KServeConfig()
     """The server of the pushed models."""
+
+
+class ProbeConfig(Section):
+    """What a model may cost to serve: it is measured on the machine of the run, without a GPU, one image at a time.
+
+    The defaults only catch a model that hangs; None: whatever it costs.
+    """
+
+    max_load_seconds: float | None = Field(120.0, gt=0)
+    max_latency_p50_ms: float | None = Field(10_000.0, gt=0)
+    """Half of the requests are answered sooner."""
+
+    max_latency_p99_ms: float | None = Field(30_000.0, gt=0)
+    max_memory_mb: float | None = Field(8_000.0, gt=0)
+    """What loading and answering add to a process, in 10⁶ bytes."""
+
+    examples: int = Field(8, ge=1)
+    """Images of `evaluation.split` whose answers are compared with those on the training's way."""
 
 
 class PipelineConfig(Section):
@@ -55,6 +79,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    probe: ProbeConfig = ProbeConfig()
     push: PushConfig = PushConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()

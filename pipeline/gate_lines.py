@@ -3,13 +3,13 @@
 from typing import Final
 
 from pipeline.metric_tables import metric_value, readable_metric
-from pipeline.run_record import RunRecord, ThresholdRecord
+from pipeline.run_record import ProbeRecord, RunRecord, ThresholdRecord
 
 _COMPARISONS: Final = {"min": "≥", "max": "≤", "min_change": "≥", "max_change": "≤"}
 
 
 def gate_lines(record: RunRecord) -> list[str]:
-    """Returns a line a bound, then the verdict; of bounds on slices, those that hold are only counted."""
+    """Returns a line a bound, then the verdicts; of bounds on slices, those that hold are only counted."""
     lines = [bound_line(bound) for bound in record.thresholds if not (bound.slice and bound.passed)]
     kept = sum(1 for bound in record.thresholds if bound.slice and bound.passed)
     if kept:
@@ -20,7 +20,25 @@ def gate_lines(record: RunRecord) -> list[str]:
         lines.append(f"not blessed by the gate, pushed by force: {record.force_blessed}")
     elif record.blessed is not None:
         lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
+    if record.probe is not None and not record.probe.passed:
+        lines += [f"refused by the probe: {refusal}" for refusal in record.probe.refusals]
+        lines.append("it cannot be served: nothing was pushed")
     return lines
+
+
+def probe_line(probe: ProbeRecord) -> str:
+    """Returns what came of the probe: what serving costs, or the first reason against it."""
+    if not probe.passed:
+        more = f" (and {len(probe.refusals) - 1} more)" if len(probe.refusals) > 1 else ""
+        return f"refused: {probe.refusals[0]}{more}"
+    measured = {name: value for name, value in probe.measurements.items() if value is not None}
+    words = {
+        "load_seconds": "loads in {:.1f} s",
+        "latency_p50_ms": "answers in {:.0f} ms",
+        "latency_p99_ms": "p99 {:.0f} ms",
+        "memory_mb": "{:.0f} MB",
+    }
+    return ", ".join(text.format(measured[name]) for name, text in words.items() if name in measured)
 
 
 def bound_line(bound: ThresholdRecord) -> str:

@@ -11,7 +11,10 @@ from tfx import v1 as tfx
 from components.import_schema.component import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
+from components.model_probe.component import ModelProbe
+from components.model_probe.probe_settings import ProbeSettings
 from components.model_pusher.component import ModelPusher
+from components.model_pusher.push_settings import PushSettings
 from components.segmentation_evaluation.bounds import Bound
 from components.segmentation_evaluation.metric import eval_config
 from components.served_model_resolver.baseline import ModelContract
@@ -119,11 +122,23 @@ def create_pipeline(
         force_bless=force_bless,
     ).with_id("Evaluator")
 
-    # Copies a blessed model to where serving looks for new versions, unless it is the one served there.
+    # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
+    probe = ModelProbe(
+        model=trainer.outputs["model"],
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        settings=_probe_settings(config),
+    )
+
+    # Makes a model with both blessings the newest version where servers look, unless it is the newest there.
     pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=probe.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        examples=example_gen.outputs["examples"],
         push_destination=push_destination,
+        settings=_push_settings(config),
     ).with_id("Pusher")
 
     # Has KServe serve the newest pushed model, and waits until it does.
@@ -146,6 +161,7 @@ def create_pipeline(
             trainer,
             served_model,
             evaluator,
+            probe,
             pusher,
             *([deployer] if deployer else []),
         ],
@@ -196,4 +212,17 @@ def _eval_config(config: Config) -> message.Message:
         bounds=[Bound(**bound) for bound in gate_bounds(config.evaluation)],
         slices=config.evaluation.slices,
         code_digest=code_digest("components.model_evaluator.executor", "components.segmentation_evaluation.metric"),
+    )
+
+
+def _probe_settings(config: Config) -> ProbeSettings:
+    digest = code_digest("components.model_probe.executor", "components.model_probe.serving_process")
+    return ProbeSettings(**config.probe.model_dump(), split=config.evaluation.split, code_digest=digest)
+
+
+def _push_settings(config: Config) -> PushSettings:
+    return PushSettings(
+        keep_versions=config.push.keep_versions,
+        pinned_versions=config.push.pinned_versions,
+        code_digest=code_digest("components.model_pusher.executor"),
     )

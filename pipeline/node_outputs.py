@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pipeline.gate_lines import probe_line
 from pipeline.metric_tables import metric_value, readable_metric
-from pipeline.run_record import BaselineRecord, DatasetRecord, ThresholdRecord
+from pipeline.run_record import BaselineRecord, DatasetRecord, ProbeRecord, ThresholdRecord
 from trainer_module.errors import ModelError
 
 EVALUATOR: Final = "Evaluator"
+PROBE: Final = "ModelProbe"
 PARAMETER_VALUE: Final = "value"
 """Property of an output that is no artifact but a parameter."""
 
@@ -62,7 +64,7 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
       settings: The resolved configuration.
 
     Raises:
-      ModelError: The evaluation, which decides what is pushed, cannot be read.
+      ModelError: The evaluation or the probe's findings, which decide what is pushed, cannot be read.
     """
     reader = _READERS.get(node_id)
     if not outputs or reader is None:
@@ -71,10 +73,10 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
         return reader(_Produced(outputs, settings))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if node_id == EVALUATOR:
+        if node_id in (EVALUATOR, PROBE):
             raise ModelError(
-                f"{node_id} finished, but its evaluation cannot be read ({reason}); "
-                f"evaluate again with --from {node_id} --no-cache"
+                f"{node_id} finished, but what it found cannot be read ({reason}); "
+                f"run it again with --from {node_id} --no-cache"
             ) from error
         return NodeFacts(f"its outputs cannot be summarized: {reason}")
 
@@ -152,7 +154,7 @@ def _found_baseline(produced: _Produced) -> NodeFacts:
 
 
 def _evaluated(produced: _Produced) -> NodeFacts:
-    from pipeline.evaluation_results import read_evaluation
+    from components.model_evaluator.evaluation_results import read_evaluation
 
     result = read_evaluation(produced.artifact("evaluation").uri)
     thresholds = [ThresholdRecord.model_validate(bound.model_dump()) for bound in result.verdict.bounds]
@@ -174,14 +176,19 @@ def _evaluated(produced: _Produced) -> NodeFacts:
     return NodeFacts(f"{', '.join(numbers).replace('mean_iou', 'mean IoU')}: {verdict}", fields)
 
 
+def _probed(produced: _Produced) -> NodeFacts:
+    found = json.loads((Path(produced.artifact("blessing").uri) / "probe.json").read_text(encoding="utf-8"))
+    record = ProbeRecord(refusals=found["refusals"], measurements=found["measurements"])
+    return NodeFacts(probe_line(record), {"probe": record})
+
+
 def _pushed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("pushed_model")
     if not artifact.get_int_custom_property("pushed"):
-        served = artifact.get_string_custom_property("already_served")
-        return NodeFacts(f"nothing: {served} is this model already" if served else "nothing: the model is not blessed")
+        return NodeFacts(f"nothing: {artifact.get_string_custom_property('not_pushed_because')}")
     destination = artifact.get_string_custom_property("pushed_destination")
-    if not Path(destination).is_dir():
-        return NodeFacts(f"{destination} is gone; push again with --from Pusher --no-cache")
+    if "://" not in destination and not Path(destination).is_dir():
+        return NodeFacts(f"{destination} is gone; push again with --from Pusher")
     return NodeFacts(destination, {"pushed_model": destination})
 
 
@@ -200,6 +207,7 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     "Trainer": _trained,
     "ServedModelResolver": _found_baseline,
     EVALUATOR: _evaluated,
+    PROBE: _probed,
     "Pusher": _pushed,
     "KServeDeployer": _deployed,
 }

@@ -13,6 +13,8 @@ _CODE: Final = (
     "pipeline.graph",
     "components.tfds_example_gen.executor",
     "components.segmentation_evaluation.metric",
+    "components.model_probe.executor",
+    "components.model_probe.serving_process",
     "components.model_pusher.executor",
     "trainer_module.preprocessing",
     "trainer_module.trainer",

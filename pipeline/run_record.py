@@ -128,6 +128,20 @@ class BaselineRecord(_Record):
     """Why it was not compared with; None when it was."""
 
 
+class ProbeRecord(_Record):
+    """What serving the model costs, and why it may not be served."""
+
+    refusals: list[str] = []
+    """Empty where the probe let the model pass."""
+
+    measurements: dict[str, float | None] = {}
+    """Load time, latency, memory and difference to the training's way, by `components.model_probe.findings`."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.refusals
+
+
 class RunRecord(_Record):
     """Everything worth keeping of a run, filled while it goes on."""
 
@@ -161,6 +175,9 @@ class RunRecord(_Record):
 
     baseline: BaselineRecord | None = None
 
+    probe: ProbeRecord | None = None
+    """None where no model was probed."""
+
     pushed_model: str | None = None
     """Directory of the pushed model version; None when nothing was pushed."""
 
@@ -187,6 +204,12 @@ class RunRecord(_Record):
             settings=config.model_dump(mode="json"),
             log=str(log),
         )
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate or the probe kept the model from being pushed; force overrules only the gate."""
+        by_gate = self.blessed is False and self.force_blessed is None
+        return by_gate or (self.probe is not None and not self.probe.passed)
 
     def node(self, node_id: str) -> NodeRecord:
         """Returns the record of one component.

@@ -1,1 +1,1 @@
-"""ModelPusher: TFX's Pusher, which does not push the model that is served already."""
+"""ModelPusher: makes a blessed model the newest version of a directory that servers look at, whole or not at all."""

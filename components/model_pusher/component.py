@@ -1,17 +1,73 @@
 """The contract of ModelPusher."""
 
-from tfx import v1 as tfx
-from tfx.dsl.components.base import executor_spec
+from typing import Any, ClassVar
 
-from components.model_pusher.executor import Executor
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts, standard_component_specs
+
+from components.model_pusher.driver import PushDriver
+from components.model_pusher.executor import EVALUATION_KEY, EXAMPLES_KEY, Executor
+from components.model_pusher.push_settings import PushSettings
+
+
+class ModelPusherSpec(standard_component_specs.PusherSpec):
+    """The Pusher's inputs, outputs and parameters, and two more inputs: what the pushed version says of itself."""
+
+    INPUTS: ClassVar[dict[str, Any]] = {
+        **standard_component_specs.PusherSpec.INPUTS,
+        EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+    }
 
 
 class ModelPusher(tfx.components.Pusher):
-    """Pusher that looks first: when the newest served version is this very model, nothing is pushed.
+    """Pusher whose versions are seen whole or not at all, and that pushes no model twice in a row.
+
+    The pushed version has two more files than the model: `petseg_push.json`, when, from which run and on what grounds
+    it was pushed, and `petseg_checksums.json`.
 
     Outputs:
-      pushed_model: `PushedModel` as of TFX's Pusher; custom property `already_served` names the version that made a
-        push needless.
+      pushed_model: `PushedModel` as of TFX's Pusher; custom property `not_pushed_because` has the reason where nothing
+        was pushed.
     """
 
+    SPEC_CLASS = ModelPusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    DRIVER_CLASS = PushDriver
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        examples: types.BaseChannel,
+        push_destination: tfx.proto.PushDestination,
+        settings: PushSettings,
+    ) -> None:
+        """Constructs the component.
+
+        Args:
+          model: The model.
+          model_blessing: Of the Evaluator.
+          infra_blessing: Of ModelProbe; both must bless.
+          evaluation: Of the Evaluator, to be told with the version.
+          examples: The data, to be told with the version.
+          push_destination: Where to push to.
+          settings: How many versions stay.
+        """
+        spec = ModelPusherSpec(
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            evaluation=evaluation,
+            examples=examples,
+            push_destination=push_destination,
+            custom_config=settings.model_dump_json(),
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+        )
+        # TFX's own constructor makes its own specification.
+        base_component.BaseComponent.__init__(self, spec=spec)

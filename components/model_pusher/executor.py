@@ -1,20 +1,26 @@
-"""Pushes a blessed model unless the newest served version is the same, file by file."""
+"""Pushes a model that has its blessings, unless the newest served version is the same."""
 
-import hashlib
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
-import tensorflow as tf
 from absl import logging
 from tfx import types
 from tfx.components.pusher import executor as pusher_executor
-from tfx.proto import pusher_pb2
+from tfx.components.util import model_utils
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
+from tfx.utils import io_utils
 
-from components.model_pusher.versions import newest_version
+from components.model_evaluator.evaluation_results import read_evaluation
+from components.model_evaluator.executor import FORCED_PROPERTY
+from components.model_probe.findings import Findings
+from components.model_pusher.push import push
+from components.model_pusher.push_record import PushRecord
+from components.model_pusher.push_settings import PushSettings, push_directory
+from components.model_pusher.versions import version_directory
 
-ALREADY_SERVED_PROPERTY = "already_served"
-_CHUNK_BYTES = 1 << 20
+EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
+EXAMPLES_KEY: Final = standard_component_specs.EXAMPLES_KEY
+REASON_PROPERTY: Final = "not_pushed_because"
 
 
 class Executor(pusher_executor.Executor):
@@ -26,50 +32,61 @@ class Executor(pusher_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes as TFX's Pusher does, or marks the model as not pushed and names the version that is the same."""
-        destination = pusher_pb2.PushDestination()
-        proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
-        served = newest_version(destination.filesystem.base_directory)
-        if (
-            served is None
-            or not self.CheckBlessing(input_dict)
-            or not same_files(self.GetModelPath(input_dict), served)
-        ):
-            super().Do(input_dict, output_dict, exec_properties)
-            return
-        logging.info("The newest served version %s is this model; nothing is pushed.", served)
+        """Pushes the model, or marks it as not pushed and says why."""
+        self._log_startup(input_dict, output_dict, exec_properties)
         pushed_model = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        pushed_model.set_string_custom_property(ALREADY_SERVED_PROPERTY, served)
+        refusal = refused_by(input_dict)
+        if refusal:
+            self._mark_not_pushed(pushed_model, refusal)
+            return
+        model, base_directory = self.GetModelPath(input_dict), push_directory(exec_properties)
+        settings, run = PushSettings.of(exec_properties), (self._context and self._context.pipeline_run_id) or ""
+        outcome = push(
+            model,
+            base_directory,
+            _record(input_dict, run),
+            keep=settings.keep_versions,
+            pinned=settings.pinned_versions,
+        )
+        if outcome.version is None:
+            self._mark_not_pushed(pushed_model, outcome.reason)
+            return
+        io_utils.copy_dir(model, pushed_model.uri)
+        self._MarkPushed(pushed_model, version_directory(base_directory, outcome.version), str(outcome.version))
+
+    def _mark_not_pushed(self, pushed_model: types.Artifact, reason: str) -> None:
+        logging.info("Nothing is pushed: %s.", reason)
+        pushed_model.set_string_custom_property(REASON_PROPERTY, reason)
         self._MarkNotPushed(pushed_model)
 
 
-def same_files(one: str, other: str) -> bool:
-    """Returns whether two directories hold the same files, byte by byte; empty directories do not count."""
-    files = _files(one)
-    return files == _files(other) and all(_digest(f"{one}/{file}") == _digest(f"{other}/{file}") for file in files)
+def refused_by(input_dict: dict[str, list[types.Artifact]]) -> str:
+    """Returns why a model may not be pushed, by its blessings; nothing where it may."""
+    blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
+    if not model_utils.is_model_blessed(blessing):
+        return "the model is not blessed"
+    infra_blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.INFRA_BLESSING_KEY])
+    return "" if model_utils.is_infra_validated(infra_blessing) else "the probe refused the model"
 
 
-def content_digest(directory: str) -> str:
-    """Returns a digest of the names and bytes of all files of a directory, wherever it is."""
-    digest = hashlib.sha256()
-    for file in sorted(_files(directory)):
-        digest.update(f"{file}={_digest(f'{directory}/{file}')};".encode())
-    return digest.hexdigest()
-
-
-def _files(directory: str) -> dict[str, int]:
-    """Returns each file below a directory, by its path from there, with its size in bytes."""
-    found = {}
-    for parent, _, names in tf.io.gfile.walk(directory):
-        for name in names:
-            path = tf.io.gfile.join(parent, name)
-            found[path.removeprefix(directory).lstrip("/")] = tf.io.gfile.stat(path).length
-    return found
-
-
-def _digest(path: str) -> str:
-    digest = hashlib.sha256()
-    with tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord:
+    blessing, infra_blessing, examples, evaluation = (
+        artifact_utils.get_single_instance(input_dict[key])
+        for key in (
+            standard_component_specs.MODEL_BLESSING_KEY,
+            standard_component_specs.INFRA_BLESSING_KEY,
+            EXAMPLES_KEY,
+            EVALUATION_KEY,
+        )
+    )
+    result = read_evaluation(evaluation.uri)
+    return PushRecord(
+        pushed_at=datetime.now(UTC),
+        run=run,
+        dataset=examples.get_string_custom_property("dataset_name"),
+        dataset_version=examples.get_string_custom_property("dataset_version"),
+        metrics=result.metrics,
+        thresholds=[bound.model_dump() for bound in result.verdict.bounds],
+        probe=Findings.load(infra_blessing.uri).model_dump(),
+        forced_because=blessing.get_string_custom_property(FORCED_PROPERTY),
+    )

@@ -8,9 +8,10 @@ from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
-from components.model_pusher.executor import content_digest
+from components.model_pusher.checksums import content_digest
+from components.model_pusher.push_settings import push_directory
 from components.model_pusher.versions import newest_version
-from components.served_model_resolver.executor import RESET_KEY, push_directory
+from components.served_model_resolver.executor import RESET_KEY
 
 SERVED_MODEL_KEY: Final = "served_model"
 

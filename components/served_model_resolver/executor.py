@@ -5,10 +5,10 @@ from typing import Any, Final
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, path_utils, proto_utils
+from tfx.utils import io_utils, path_utils
 
+from components.model_pusher.push_settings import push_directory
 from components.served_model_resolver.baseline import ModelContract, find_baseline
 from trainer_module import features
 
@@ -44,10 +44,3 @@ class Executor(base_executor.BaseExecutor):
         model.set_int_custom_property(FOUND_PROPERTY, int(baseline.found))
         for name in (VERSION_PROPERTY, PATH_PROPERTY, REASON_PROPERTY):
             model.set_string_custom_property(name, getattr(baseline, name))
-
-
-def push_directory(exec_properties: dict[str, Any]) -> str:
-    """Returns the directory that models are pushed to."""
-    destination = pusher_pb2.PushDestination()
-    proto_utils.json_to_proto(exec_properties[PUSH_DESTINATION_KEY], destination)
-    return str(destination.filesystem.base_directory)

@@ -44,8 +44,9 @@ def run(
     A component whose inputs, settings and code are unchanged is not run again. Ctrl-C stops; the next run goes on after
     the last component that finished.
 
-    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, so nothing was
-    pushed, 130 interrupted. With --force-bless a model that did not pass is pushed and the exit code is 0.
+    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, or cannot be
+    served, so nothing was pushed, 130 interrupted. With --force-bless a model that did not pass the gate is pushed and
+    the exit code is 0.
     """
     if force_bless is not None and not force_bless.strip():
         raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")

@@ -15,8 +15,7 @@ def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoRetur
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     _explain_end(record)
-    refused = record.blessed is False and record.force_blessed is None
-    ctx.exit(NOT_BLESSED if refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
+    ctx.exit(NOT_BLESSED if record.refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
 
 
 def _explain_end(record: RunRecord) -> None:

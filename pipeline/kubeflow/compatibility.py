@@ -30,6 +30,7 @@ _MODULES: Final = {
     "Trainer": "trainer_module.trainer",
     "ServedModelResolver": "components.served_model_resolver.executor",
     "Evaluator": "components.model_evaluator.executor,components.segmentation_evaluation.metric",
+    "ModelProbe": "components.model_probe.executor,components.model_probe.serving_process",
     "Pusher": "components.model_pusher.executor",
     "KServeDeployer": "components.kserve_deployer.executor",
 }

@@ -42,6 +42,8 @@ MODULES: Final = (
     "tfx.v1",
     "components.import_schema.executor",
     "components.model_evaluator.executor",
+    "components.model_probe.executor",
+    "components.model_probe.serving_process",
     "components.model_pusher.executor",
     "components.segmentation_evaluation.metric",
     "components.served_model_resolver.executor",

@@ -1,11 +1,11 @@
 """The first thing a report says: what came of the run, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeline.metric_tables import metric_value, readable_metric
 from pipeline.report.blocks import Cell, Table, Verdict
-from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.run_record import NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
 from pipeline.run_tables import duration
 
 _SIGNS: Final = {"min": "≥", "max": "≤", "min_change": "change ≥", "max_change": "change ≤"}
@@ -15,12 +15,15 @@ _MISSED: Final = {"min": "below the least allowed", "max": "above the most allow
 def run_verdict(record: RunRecord) -> Verdict:
     """Returns what came of a run, with each bound of the gate."""
     tables = [thresholds_table(record.thresholds)] if record.thresholds else []
+    tables += [probe_table(record.probe, record.settings.get("probe", {}))] if record.probe else []
     if record.state in (RunState.FAILED, RunState.INTERRUPTED):
         ended = next((node.id for node in record.nodes if node.state.value == record.state.value), None)
         where = f" in {ended}" if ended else ""
         return Verdict("bad", f"{record.state.capitalize()}{where}", record.error or "No reason was recorded.", tables)
     if record.state is RunState.RUNNING:
         return Verdict("neutral", "Running", "The run goes on; this is what is known so far.", tables)
+    if record.probe is not None and not record.probe.passed:
+        return Verdict("bad", "Refused by the probe", _refused(record), tables)
     if record.blessed is None:
         return Verdict("neutral", "Complete, without a verdict", _without_gate(record), tables)
     if record.force_blessed is not None:
@@ -52,6 +55,37 @@ def thresholds_table(thresholds: Sequence[ThresholdRecord]) -> Table:
             row.append("" if baseline is None else metric_value(baseline))
         rows.append(row)
     return Table(columns, rows, words=("of", "verdict"))
+
+
+def probe_table(probe: ProbeRecord, budgets: Mapping[str, float | None]) -> Table:
+    """Returns what serving costs beside the budgets."""
+    names = {
+        "load_seconds": "seconds to load",
+        "latency_p50_ms": "milliseconds for one image, half of the requests",
+        "latency_p99_ms": "milliseconds for one image, 99 of 100 requests",
+        "memory_mb": "megabytes of memory",
+    }
+    rows: list[list[str | Cell]] = []
+    for name, words in names.items():
+        measured, budget = probe.measurements.get(name), budgets.get(f"max_{name}")
+        if measured is not None:
+            over = budget is not None and measured > budget
+            rows.append(
+                [
+                    words,
+                    Cell(f"{measured:,.1f}", tone="bad" if over else "good"),
+                    "none" if budget is None else f"{budget:,g}",
+                ]
+            )
+    return Table(["cost of serving", "measured", "budget"], rows)
+
+
+def _refused(record: RunRecord) -> str:
+    probe, gate = record.probe, ""
+    if record.blessed is not None:
+        gate = _kept(record.thresholds) if record.blessed else _missed(record.thresholds)
+    refusals = "; ".join(probe.refusals) if probe else ""
+    return f"{gate} It cannot be served: {refusals}. Nothing was pushed.".strip()
 
 
 def _cell(threshold: ThresholdRecord) -> Cell:

@@ -52,7 +52,9 @@ def _evaluation(monkeypatch):
         verdict = SimpleNamespace(bounds=[threshold], passed=passed)
         return SimpleNamespace(metrics=METRICS, slices=[by_species], distributions={}, verdict=verdict)
 
-    monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation))
+    monkeypatch.setitem(
+        sys.modules, "components.model_evaluator.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation)
+    )
 
 
 @pytest.fixture

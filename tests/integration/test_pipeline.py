@@ -11,13 +11,13 @@ import tensorflow_datasets as tfds
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 
+from components.model_evaluator.evaluation_results import read_evaluation
 from components.model_evaluator.gate import judge
 from components.tfds_example_gen.source import TfdsSource
 from pipeline import graph
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.dataset_evaluation import evaluate_model
-from pipeline.evaluation_results import read_evaluation
 from pipeline.local_runner import RunRequest, run_pipeline
 from pipeline.report.score_file import SCORES_FILE, read_scores
 from pipeline.run_record import RunRecord, RunState

@@ -42,8 +42,8 @@ def dry_run(
     Kubeflow Pipelines would give it. Volumes, object store and metadata are under the root; petseg runs --pipeline-root
     DIR lists the dry-runs.
 
-    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, so nothing was
-    pushed, 130 interrupted.
+    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, or cannot be
+    served, so nothing was pushed, 130 interrupted.
     """
     from pipeline.kubeflow.dry_run.arguments import parse_parameters
     from pipeline.kubeflow.dry_run.request import DryRunRequest

@@ -96,7 +96,9 @@ def evaluation(monkeypatch):
         distributions={"image_iou_histogram": [1, 2]},
         verdict=SimpleNamespace(bounds=[FakeModel(bound) for bound in bounds], passed=False),
     )
-    monkeypatch.setitem(sys.modules, "pipeline.evaluation_results", SimpleNamespace(read_evaluation=lambda _: result))
+    monkeypatch.setitem(
+        sys.modules, "components.model_evaluator.evaluation_results", SimpleNamespace(read_evaluation=lambda _: result)
+    )
     return result
 
 
@@ -167,7 +169,7 @@ def test_the_model_to_start_from_is_no_baseline(properties, summary):
 def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
     evaluation.verdict.bounds[0].pop("passed")
     with pytest.raises(
-        ModelError, match=r"its evaluation cannot be read \(ValidationError.*--from Evaluator --no-cache"
+        ModelError, match=r"what it found cannot be read \(ValidationError.*--from Evaluator --no-cache"
     ):
         evaluated()
 
@@ -181,9 +183,30 @@ def test_a_push_is_a_directory_that_is_there(tmp_path):
 
 
 def test_a_model_that_is_served_already_is_not_pushed():
-    artifact = FakeArtifact(pushed=0, already_served="/serving/pets/17")
+    artifact = FakeArtifact(pushed=0, not_pushed_because="/serving/pets/17 is this model already")
     found = facts("Pusher", "pushed_model", artifact)
     assert (found.summary, found.fields) == ("nothing: /serving/pets/17 is this model already", {})
+
+
+def test_a_version_in_an_object_store_is_not_looked_for():
+    pushed = FakeArtifact(pushed=1, pushed_destination="gs://bucket/pets/17")
+    assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": "gs://bucket/pets/17"}
+
+
+def test_the_probe_tells_what_serving_costs_or_why_not(tmp_path):
+    measured = {"load_seconds": 1.25, "latency_p50_ms": 105.4, "latency_p99_ms": 130.0, "memory_mb": 310.2}
+    (tmp_path / "probe.json").write_text(json.dumps({"refusals": [], "measurements": measured, "examples": 8}))
+    found = facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
+    assert found.summary == "loads in 1.2 s, answers in 105 ms, p99 130 ms, 310 MB"
+    assert found.fields["probe"].passed
+    findings = {"refusals": ["it is slow", "it is large"], "measurements": {"load_seconds": None}, "examples": 8}
+    (tmp_path / "probe.json").write_text(json.dumps(findings))
+    found = facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
+    assert found.summary == "refused: it is slow (and 1 more)"
+    assert not found.fields["probe"].passed
+    (tmp_path / "probe.json").unlink()
+    with pytest.raises(ModelError, match=r"what it found cannot be read .FileNotFoundError.*--from ModelProbe"):
+        facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
 
 
 def test_the_driver_tells_the_beginning_of_the_datas_fingerprint():

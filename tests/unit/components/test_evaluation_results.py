@@ -10,10 +10,10 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from components.model_evaluator.evaluation_results import read_evaluation
 from components.model_evaluator.gate import judge
 from components.segmentation_evaluation.bounds import Bound
 from components.segmentation_evaluation.metric import eval_config
-from pipeline.evaluation_results import read_evaluation
 
 NAMES = ("pet", "background", "border")
 MATRIX = np.arange(9, dtype=np.int64).reshape(3, 3)

@@ -1,0 +1,166 @@
+"""What must be true of a model that is served; each check yields a line for everything that is not."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from tensorflow_serving.apis import prediction_log_pb2
+
+from components.model_probe.odd_images import odd_images, unreadable_images
+from components.model_probe.session_model import SessionModel
+from trainer_module import features
+
+TOLERANCE: Final = 1e-5
+"""Of probabilities that ought to be the same, and of their sum."""
+
+_EXPECTED_ERROR: Final = "is no readable JPEG or PNG"
+_Answers = Mapping[str, NDArray[Any]]
+
+
+class Card(BaseModel):
+    """What the checks need of the model's card."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    class_names: tuple[str, ...]
+    image_size: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, list[int]]]:
+        """Type and shape of every output of the signatures that serve; -1 is the batch."""
+        size = self.image_size
+        return {
+            features.PROBABILITIES: (tf.float32, [-1, size, size, len(self.class_names)]),
+            features.MASK: (tf.uint8, [-1, size, size]),
+            features.MASK_PNG: (tf.string, [-1]),
+        }
+
+
+def check_signatures(model: SessionModel, card: Card) -> Iterator[str]:
+    """The signatures are there, with inputs and outputs of the types and shapes that clients count on."""
+    size = card.image_size
+    encoded, prepared = (tf.string, [-1]), (tf.float32, [-1, size, size, 3])
+    of_prepared = {name: card.shapes[name] for name in (features.PROBABILITIES, features.MASK)}
+    for name, image, outputs in (
+        (features.SERVING_SIGNATURE, encoded, card.shapes),
+        (features.TENSOR_SIGNATURE, prepared, of_prepared),
+    ):
+        if name not in model.signatures:
+            yield f"there is no signature {name!r}"
+            continue
+        signature = model.signatures[name]
+        yield from _compare(f"the input of {name!r}", signature.inputs, {features.IMAGE: image})
+        yield from _compare(f"the output of {name!r}", signature.outputs, outputs)
+
+
+def _compare(what: str, found: Mapping[str, Any], expected: Mapping[str, tuple[Any, list[int]]]) -> Iterator[str]:
+    described = {
+        name: (tf.as_dtype(info.dtype), [dimension.size for dimension in info.tensor_shape.dim])
+        for name, info in found.items()
+    }
+    if described != dict(expected):
+        yield f"{what} is {_in_words(described)}; expected {_in_words(expected)}"
+
+
+def _in_words(tensors: Mapping[str, tuple[Any, list[int]]]) -> str:
+    return ", ".join(f"{name} {dtype.name} {shape}" for name, (dtype, shape) in sorted(tensors.items())) or "nothing"
+
+
+def check_warmup(model: SessionModel, file: str) -> Iterator[str]:
+    """The requests that the model brings along can be answered: TensorFlow Serving refuses it otherwise."""
+    for index, record in enumerate(tf.data.TFRecordDataset(file).as_numpy_iterator()):
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        try:
+            images = tf.make_ndarray(request.inputs[features.IMAGE])
+            model.call(request.model_spec.signature_name, images)
+        except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises)
+            yield f"warm-up request {index} fails: {first_line(error)}"
+
+
+def check_odd_images(model: SessionModel, card: Card) -> Iterator[str]:
+    """Images of any size and colour model are answered, alone and together."""
+    images = odd_images()
+    for name, image in images.items():
+        try:
+            answers = model.call(features.SERVING_SIGNATURE, [image])
+        except tf.errors.OpError as error:
+            yield f"{name} is not answered: {first_line(error)}"
+        else:
+            yield from _check_answers(name, answers, [image], card)
+    try:
+        answers = model.call(features.SERVING_SIGNATURE, list(images.values()))
+    except tf.errors.OpError as error:
+        yield f"a batch of images of different sizes is not answered: {first_line(error)}"
+    else:
+        yield from _check_answers("a batch of images of different sizes", answers, list(images.values()), card)
+
+
+def _check_answers(what: str, answers: _Answers, images: Sequence[bytes], card: Card) -> Iterator[str]:
+    probabilities, mask = answers[features.PROBABILITIES], answers[features.MASK]
+    if not np.isfinite(probabilities).all() or (np.abs(probabilities.sum(-1, dtype=np.float64) - 1) > TOLERANCE).any():
+        yield f"{what}: the probabilities do not sum to 1"
+    if len(mask) != len(images) or mask.max() >= len(card.class_names):
+        yield f"{what}: the mask has {len(mask)} images and class ids up to {mask.max()}"
+    for image, png in zip(images, answers[features.MASK_PNG], strict=True):
+        with Image.open(io.BytesIO(image)) as original, Image.open(io.BytesIO(png)) as answered:
+            if answered.size != original.size or answered.mode != "L":
+                yield f"{what}: the mask is {answered.mode} {answered.size}, the image has {original.size}"
+            elif np.asarray(answered).max() >= len(card.class_names):
+                yield f"{what}: the PNG has class ids up to {np.asarray(answered).max()}"
+
+
+def check_unreadable_images(model: SessionModel) -> Iterator[str]:
+    """What is no image is refused with a message that has its index; the next request is answered as if nothing was."""
+    good = next(iter(odd_images().values()))
+    for name, image in unreadable_images().items():
+        try:
+            model.call(features.SERVING_SIGNATURE, [good, image])
+        except tf.errors.InvalidArgumentError as error:
+            if f"image 1 of the batch {_EXPECTED_ERROR}" not in str(error):
+                yield f"{name} is refused without saying which image it is: {first_line(error)}"
+        except tf.errors.OpError as error:
+            yield f"{name} fails as {type(error).__name__}, not as an invalid argument: {first_line(error)}"
+        else:
+            yield f"{name} is answered like an image"
+    try:
+        model.call(features.SERVING_SIGNATURE, [good])
+    except tf.errors.OpError as error:
+        yield f"after a request that is refused, the next one fails: {first_line(error)}"
+
+
+def compare_paths(
+    model: SessionModel, images: Sequence[bytes], prepared: NDArray[np.float32]
+) -> tuple[float, list[str]]:
+    """Compares the answers to encoded images with those to the same images, prepared as for the training.
+
+    Args:
+      model: The model.
+      images: Encoded.
+      prepared: [images, image_size, image_size, 3], what the transform graph and the normalization make of them.
+
+    Returns:
+      The largest difference between two probabilities, and a line where that is too much.
+    """
+    served = model.call(features.SERVING_SIGNATURE, list(images))
+    trained = model.call(features.TENSOR_SIGNATURE, prepared)
+    difference = float(np.abs(served[features.PROBABILITIES] - trained[features.PROBABILITIES]).max())
+    ordered = np.sort(trained[features.PROBABILITIES], axis=-1)
+    sure = ordered[..., -1] - ordered[..., -2] > 2 * TOLERANCE
+    wrong = (served[features.MASK] != trained[features.PROBABILITIES].argmax(-1)) & sure
+    # NaN is no agreement either.
+    if difference <= TOLERANCE and not wrong.any():
+        return difference, []
+    return difference, [
+        f"serving prepares images in another way than training: probabilities differ by up to {difference:.2g} "
+        f"(allowed: {TOLERANCE:g}), and {int(wrong.sum())} pixels have another class"
+    ]
+
+
+def first_line(error: Exception) -> str:
+    """Returns an error's first line, with its kind."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

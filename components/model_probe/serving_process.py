@@ -1,0 +1,88 @@
+"""The process that probes a model, started anew for each: what kills it does not kill the run.
+
+    python -m components.model_probe.serving_process MODEL WORK_DIRECTORY
+
+The work directory has what the executor prepared: `images/<number>`, encoded, and `prepared.npy`; the process leaves
+`observations.json` there.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.model_probe.checks import (
+    Card,
+    check_odd_images,
+    check_signatures,
+    check_unreadable_images,
+    check_warmup,
+    compare_paths,
+    first_line,
+)
+from components.model_probe.findings import Findings, Measurements
+from components.model_probe.session_model import SessionModel
+from components.model_probe.work_directory import WorkDirectory
+from trainer_module import features
+
+_REQUESTS: Final = 30
+_MAX_MEASURING_SECONDS: Final = 30.0
+_STATUS: Final = Path("/proc/self/status")
+
+
+class _Probe(NamedTuple):
+    model: SessionModel
+    card: Card
+    images: list[bytes]
+    prepared: NDArray[np.float32]
+
+
+def probe(directory: str, work: WorkDirectory) -> Findings:
+    """Returns what is wrong with a model, and what it costs; a model that cannot be loaded is not asked."""
+    assets, images = Path(directory) / features.ASSETS_DIRECTORY, work.images()
+    before, start = _memory_mb("VmRSS"), time.monotonic()
+    try:
+        model = SessionModel.load(directory)
+    except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over broken files)
+        refusal = f"it cannot be loaded as TensorFlow Serving loads it: {first_line(error)}"
+        return Findings(refusals=(refusal,), measurements=Measurements(), examples=len(images))
+    measured = Measurements(load_seconds=time.monotonic() - start)
+    card = Card.model_validate_json((assets / features.MODEL_CARD_ASSET).read_bytes())
+    refusals = list(check_signatures(model, card))
+    if not refusals:
+        refusals += check_warmup(model, str(assets / features.WARMUP_ASSET))
+        refusals += check_odd_images(model, card)
+        refusals += check_unreadable_images(model)
+    if not refusals:
+        measured, differing = _measure(_Probe(model, card, images, work.prepared()), measured)
+        measured = measured.model_copy(update={"memory_mb": _memory_mb("VmHWM") - before})
+        refusals += differing
+    return Findings(refusals=tuple(refusals), measurements=measured, examples=len(images))
+
+
+def _measure(probe: _Probe, measured: Measurements) -> tuple[Measurements, list[str]]:
+    difference, refusals = compare_paths(probe.model, probe.images, probe.prepared)
+    milliseconds: list[float] = []
+    end = time.monotonic() + _MAX_MEASURING_SECONDS
+    while len(milliseconds) < _REQUESTS and (not milliseconds or time.monotonic() < end):
+        image = probe.images[len(milliseconds) % len(probe.images)]
+        start = time.monotonic()
+        probe.model.call(features.SERVING_SIGNATURE, [image])
+        milliseconds.append(1000 * (time.monotonic() - start))
+    p50, p99 = np.percentile(milliseconds, [50, 99])
+    update = {"latency_p50_ms": float(p50), "latency_p99_ms": float(p99), "max_difference": difference}
+    return measured.model_copy(update=update), refusals
+
+
+def _memory_mb(field: str) -> float:
+    """Returns what Linux says of this process: `VmRSS` now, `VmHWM` at most so far."""
+    line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    work = WorkDirectory(Path(sys.argv[2]))
+    work.write_findings(probe(sys.argv[1], work))
