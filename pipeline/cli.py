@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "compare": ("pipeline.commands.compare:compare", "Compare two runs: settings, metrics, images."),
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
+    "models": ("pipeline.commands.models.group:models", "Look after the versions that were pushed."),
     "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve.group:kserve", "See, promote and roll back what KServe serves."),
     "schedule": ("pipeline.commands.schedule.group:schedule", "Retrain at declared times."),

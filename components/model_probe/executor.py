@@ -79,13 +79,17 @@ def _first_images(split_uri: str, count: int) -> list[bytes]:
 
 def prepare(images: list[bytes], transform_graph_uri: str) -> NDArray[np.float32]:
     """Returns what the network is trained on, of encoded images: [images, image_size, image_size, 3]."""
-    transform = tft.TFTransformOutput(transform_graph_uri).transform_features_layer()
-    transformed = transform({features.IMAGE: tf.constant(images)[:, tf.newaxis]})
-    pixels = np.stack([tf.io.parse_tensor(one, tf.uint8).numpy() for one in transformed[features.IMAGE_XF]])
-    offset, scale = (
-        transformed[name].numpy()[:, np.newaxis, np.newaxis]
-        for name in (features.IMAGE_OFFSET_XF, features.IMAGE_SCALE_XF)
-    )
+    layer = tft.TFTransformOutput(transform_graph_uri).transform_features_layer()
+
+    # In a function, the branch of the masks, which there are none of here, is left out.
+    @tf.function
+    def transform(encoded: tf.Tensor) -> list[tf.Tensor]:
+        transformed = layer({features.IMAGE: encoded[:, tf.newaxis]})
+        return [transformed[name] for name in (features.IMAGE_XF, features.IMAGE_OFFSET_XF, features.IMAGE_SCALE_XF)]
+
+    serialized, offset, scale = transform(tf.constant(images))
+    pixels = np.stack([tf.io.parse_tensor(one, tf.uint8).numpy() for one in serialized])
+    offset, scale = (values.numpy()[:, np.newaxis, np.newaxis] for values in (offset, scale))
     prepared: NDArray[np.float32] = (pixels.astype(np.float32) - offset) * scale
     return prepared
 

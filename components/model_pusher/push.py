@@ -9,7 +9,7 @@ from absl import logging
 from components.model_pusher.checksums import CHECKSUMS_FILE, PUSH_FILE, checksums, content_digest, differences
 from components.model_pusher.push_record import PushRecord, Withdrawal
 from components.model_pusher.version_store import VersionStore, open_store
-from components.model_pusher.versions import complete_versions, newest_version, version_directory
+from components.model_pusher.versions import complete_versions, newest_version, numbered_versions, version_directory
 from trainer_module.errors import ModelError
 
 
@@ -104,11 +104,38 @@ def roll_back(base_directory: str, version: int | None = None) -> int:
         return _publish(store, source, record)
 
 
-def remove_version(base_directory: str, version: int) -> None:
-    """Removes a version, complete or not, the newest too; the caller has asked whether that may be."""
+def remove_version(
+    base_directory: str, version: int, *, force: bool = False, pinned: Collection[int] = ()
+) -> int | None:
+    """Removes a version, complete or not.
+
+    Args:
+      base_directory: Where versions are.
+      version: Its number.
+      force: Whether the newest and the pinned may go, too.
+      pinned: Versions that a server may hold on to.
+
+    Returns:
+      The version that is the newest now; None when there is none.
+
+    Raises:
+      ModelError: There is no such version, or it may not go.
+    """
     store = open_store(base_directory)
     with store.exclusive():
+        there, versions = numbered_versions(base_directory), complete_versions(base_directory)
+        if version not in there:
+            raise ModelError(f"there is no version {version} in {base_directory!r}; there are {there}.")
+        if not force and version in pinned:
+            raise ModelError(f"version {version} is in push.pinned_versions; --force removes it all the same.")
+        if not force and versions and version == versions[-1]:
+            following = f"version {versions[-2]} would be served next" if versions[1:] else "nothing would be served"
+            raise ModelError(
+                f"version {version} is the newest in {base_directory!r}, which servers hold: {following}. --force removes "
+                "it all the same; `petseg models rollback` puts an earlier model in its place."
+            )
         store.remove(version)
+    return max((other for other in versions if other != version), default=None)
 
 
 def _publish(store: VersionStore, model: str, record: PushRecord) -> int:

@@ -1,13 +1,33 @@
-"""ModelPusher pushes a model once."""
+"""ModelPusher pushes what has its blessings, once, and whole."""
 
 import json
+import os
+import shutil
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
+from tfx.dsl.components.base import base_executor
+from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
+from components.model_probe.findings import Findings, Measurements
 from components.model_pusher import executor as pusher
-from components.model_pusher.executor import Executor, content_digest, same_files
+from components.model_pusher import version_store
+from components.model_pusher.checksums import content_digest, differences
+from components.model_pusher.driver import situation
+from components.model_pusher.executor import Executor
+from components.model_pusher.push import push as push_model
+from components.model_pusher.push import remove_version, roll_back, surplus_versions
+from components.model_pusher.push_record import PushRecord
+from components.model_pusher.push_settings import PushSettings
+from components.model_pusher.version_store import LOCK_FILE, LocalStore
 from components.model_pusher.versions import complete_versions, newest_version, next_version
+from trainer_module.errors import ModelError
 
 
 def write(directory, **files):
@@ -18,56 +38,138 @@ def write(directory, **files):
     return directory
 
 
-@pytest.fixture
-def push(tmp_path):
-    """Pushes a model to `serving`, and returns the PushedModel."""
+def record(**facts):
+    return PushRecord(pushed_at=datetime.now(UTC), **facts)
 
-    def run(blessed=1, **files):
-        model, blessing, pushed = (
-            standard_artifacts.Model(), standard_artifacts.ModelBlessing(), standard_artifacts.PushedModel()
-        )  # fmt: skip
-        model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
-        write(tmp_path / "model" / "Format-Serving", **files)
-        blessing.set_int_custom_property("blessed", blessed)
-        destination = json.dumps({"filesystem": {"base_directory": str(tmp_path / "serving")}})
-        inputs = {"model": [model], "model_blessing": [blessing]}
-        Executor().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": destination})
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still at `now`."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(version_store.time, "time", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def serving(tmp_path, clock):
+    """Versions 100 (model a) and 101 (model b)."""
+    for name in ("a", "b"):
+        push_model(str(write(tmp_path / name, variables=name.encode())), str(tmp_path / "serving"), record())
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """The Pusher's inputs, blessed."""
+    bound = SimpleNamespace(model_dump=lambda: {"metric": "accuracy", "passed": True})
+    result = SimpleNamespace(metrics={"accuracy": 0.9}, verdict=SimpleNamespace(bounds=[bound]))
+    monkeypatch.setattr(pusher, "read_evaluation", lambda uri: result)
+    artifacts = {
+        "model": standard_artifacts.Model(),
+        "model_blessing": standard_artifacts.ModelBlessing(),
+        "infra_blessing": standard_artifacts.InfraBlessing(),
+        "evaluation": standard_artifacts.ModelEvaluation(),
+        "examples": standard_artifacts.Examples(),
+    }
+    for key, artifact in artifacts.items():
+        artifact.uri = str(tmp_path / key)
+    for key in ("model_blessing", "infra_blessing"):
+        artifacts[key].set_int_custom_property("blessed", 1)
+    (tmp_path / "infra_blessing").mkdir()
+    Findings(refusals=(), measurements=Measurements(load_seconds=1.0), examples=3).save(artifacts["infra_blessing"].uri)
+    artifacts["examples"].set_string_custom_property("dataset_name", "pets")
+    artifacts["examples"].set_string_custom_property("dataset_version", "4.0.0")
+    write(tmp_path / "model" / "Format-Serving")
+    return {key: [artifact] for key, artifact in artifacts.items()}
+
+
+@pytest.fixture
+def push(tmp_path, inputs):
+    """Runs the Pusher, and returns the PushedModel."""
+
+    def run(**settings):
+        pushed = standard_artifacts.PushedModel()
+        pushed.uri = str(tmp_path / "pushed")
+        context = base_executor.BaseExecutor.Context(pipeline_run_id="run-1")
+        Executor(context).Do(inputs, {"pushed_model": [pushed]}, properties(tmp_path, **settings))
         return pushed
 
     return run
 
 
+def properties(tmp_path, **settings):
+    destination = json.dumps({"filesystem": {"base_directory": str(tmp_path / "serving")}})
+    return {"push_destination": destination, "custom_config": PushSettings(**settings).model_dump_json()}
+
+
 def versions(tmp_path):
-    return sorted(path.name for path in (tmp_path / "serving").iterdir()) if (tmp_path / "serving").exists() else []
+    return complete_versions(str(tmp_path / "serving"))
 
 
-def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, monkeypatch):
-    monkeypatch.setattr(pusher.pusher_executor.time, "time", lambda: 100.0)
+def leftovers(directory):
+    return sorted(path.name for path in directory.iterdir() if not path.name.isdecimal() and path.name != LOCK_FILE)
+
+
+def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, clock):
     first = push()
     assert first.get_int_custom_property("pushed") == 1
-    monkeypatch.setattr(pusher.pusher_executor.time, "time", lambda: 101.0)
+    assert first.get_string_custom_property("pushed_destination") == str(tmp_path / "serving" / "100")
+    assert first.get_string_custom_property("pushed_version") == "100"
+    clock.now = 103.0
     again = push()
     assert again.get_int_custom_property("pushed") == 0
-    assert again.get_string_custom_property("already_served") == str(tmp_path / "serving" / "100")
-    assert versions(tmp_path) == ["100"]
-    assert push(variables=b"other__").get_int_custom_property("pushed") == 1
-    assert versions(tmp_path) == ["100", "101"]
+    assert again.get_string_custom_property("not_pushed_because") == f"{tmp_path}/serving/100 is this model already"
+    write(tmp_path / "model" / "Format-Serving", variables=b"other__")
+    assert push().get_int_custom_property("pushed") == 1
+    assert versions(tmp_path) == [100, 103]
 
 
-def test_a_deleted_version_is_pushed_again(push, tmp_path):
-    served = push().get_string_custom_property("pushed_destination")
-    for file in (tmp_path / "serving").rglob("saved_model.pb"):
-        file.unlink()
-    assert newest_version(str(tmp_path / "serving")) is None
-    assert served
-    assert push().get_string_custom_property("already_served") == ""
-
-
-def test_what_is_not_blessed_is_not_looked_up(push, tmp_path):
+def test_a_version_says_when_and_why_it_was_pushed(push, inputs, tmp_path, clock):
+    inputs["model_blessing"][0].set_string_custom_property("forced_because", "leak")
     push()
-    refused = push(blessed=0)
+    said = PushRecord.of(str(tmp_path / "serving" / "100"))
+    assert (said.run, said.dataset, said.dataset_version) == ("run-1", "pets", "4.0.0")
+    assert (said.metrics, said.thresholds) == ({"accuracy": 0.9}, [{"metric": "accuracy", "passed": True}])
+    assert (said.probe["measurements"]["load_seconds"], said.forced_because) == (1.0, "leak")
+    assert said.pushed_at.tzinfo is not None
+    assert differences(str(tmp_path / "serving" / "100")) == []
+    assert Path(inputs["model"][0].uri, "Format-Serving", "assets.extra").exists() is False
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("model_blessing", "the model is not blessed"), ("infra_blessing", "the probe refused the model")],
+)
+def test_nothing_is_pushed_without_both_blessings(push, inputs, tmp_path, key, reason):
+    inputs[key][0].set_int_custom_property("blessed", 0)
+    refused = push()
     assert refused.get_int_custom_property("pushed") == 0
-    assert not refused.has_custom_property("already_served")
+    assert refused.get_string_custom_property("not_pushed_because") == reason
+    assert versions(tmp_path) == []
+
+
+def test_the_settings_bound_the_number_of_versions(push, tmp_path, clock):
+    for content in (b"1", b"2", b"3", b"4"):
+        write(tmp_path / "model" / "Format-Serving", variables=content)
+        push(keep_versions=2, pinned_versions=(100,))
+    assert versions(tmp_path) == [100, 102, 103]
+    assert leftovers(tmp_path / "serving") == []
+
+
+def test_the_cache_is_asked_only_where_a_push_would_do_nothing(inputs, push, tmp_path, clock):
+    def now():
+        return situation(data_types.ExecutionInfo(input_dict=inputs, exec_properties=properties(tmp_path)))
+
+    assert now() != now(), "nothing is served"
+    push()
+    assert now() == now() == f"{tmp_path}/serving/100 is this model"
+    shutil.rmtree(tmp_path / "serving" / "100")
+    assert now() != now(), "the version was deleted"
+    push()
+    write(tmp_path / "model" / "Format-Serving", variables=b"other__")
+    assert now() != now(), "another model is served"
+    inputs["model_blessing"][0].set_int_custom_property("blessed", 0)
+    assert now() == now() == "the model is not blessed"
 
 
 def test_the_newest_version_is_the_highest_complete_number(tmp_path):
@@ -89,17 +191,211 @@ def test_numbers_grow_whatever_the_clock_says(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("keep", "pinned", "gone"),
+    [(None, (), []), (9, (), []), (2, (), [1, 2, 3]), (1, (2, 5), [1, 3, 4]), (0, (), [1, 2, 3, 4])],
+)
+def test_the_newest_and_the_pinned_stay(keep, pinned, gone):
+    assert surplus_versions([1, 2, 3, 4, 5], keep, pinned) == gone
+    assert surplus_versions([], keep, pinned) == []
+
+
+@pytest.mark.parametrize(
     ("change", "same"),
     [
         ({}, True),
         ({"variables": b"weighty"}, False),
         ({"variables": b"weights and more"}, False),
         ({"extra": b""}, False),
+        ({"assets.extra/petseg_push.json": b"{}", "assets.extra/petseg_checksums.json": b"{}"}, True),
+        ({"assets.extra/petseg_model.json": b"{}"}, False),
     ],
 )
-def test_files_are_compared_by_name_size_and_content(tmp_path, change, same):
+def test_models_are_compared_by_name_and_content_of_their_files(tmp_path, change, same):
     one, other = write(tmp_path / "one"), write(tmp_path / "other", **change)
     (one / "assets").mkdir()
-    assert same_files(str(one), str(other)) is same
-    assert same_files(str(other), str(one)) is same
     assert (content_digest(str(one)) == content_digest(str(other))) is same
+
+
+def test_every_difference_is_named(serving):
+    version = serving / "101"
+    (version / "v" / "variables").write_bytes(b"c")
+    (version / "saved_model.pb").unlink()
+    (version / "more").write_bytes(b"")
+    said = version / "assets.extra" / "petseg_push.json"
+    said.write_bytes(said.read_bytes().replace(b'"run": ""', b'"run": "x"'))
+    assert differences(str(version)) == [
+        "saved_model.pb is missing",
+        "more was not pushed",
+        "assets.extra/petseg_push.json has changed",
+        "v/variables has changed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "it has no assets.extra"), (b"{}", "is damaged"), (b"\xff", "is damaged")]
+)
+def test_a_version_without_checksums_cannot_be_verified(serving, content, words):
+    file = serving / "101" / "assets.extra" / "petseg_checksums.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(ModelError, match=words):
+        differences(str(serving / "101"))
+
+
+def fork(action):
+    """Runs something in a child process, and returns its id."""
+    child = os.fork()
+    if not child:
+        try:
+            action()
+        except BaseException:  # noqa: BLE001 (the child must not return into pytest)
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def kill_at(owner, name, number):
+    """Has the process kill itself before the n-th call of a function."""
+    original, calls = getattr(owner, name), iter(range(1, 1000))
+
+    def dying(*args, **kwargs):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, dying)
+
+
+MOMENTS = [(os, "fsync", number) for number in range(1, 9)]
+MOMENTS += [(shutil, "copyfileobj", number) for number in range(1, 5)]
+MOMENTS += [(Path, "rename", 1), (Path, "rename", 2), (shutil, "rmtree", 1)]
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment[1]}-{moment[2]}")
+def test_a_push_killed_at_any_moment_leaves_whole_versions_and_the_next_one_completes(serving, tmp_path, moment):
+    model = str(write(tmp_path / "c", variables=b"c"))
+
+    def dying_push():
+        kill_at(*moment)
+        push_model(model, str(serving), record(), keep=2)
+
+    _, status = os.waitpid(fork(dying_push), 0)
+    assert os.WIFSIGNALED(status), "the moment never came"
+    seen = [path.name for path in serving.iterdir() if path.name.isdecimal()]
+    assert set(seen) <= {"100", "101", "102"}
+    assert {"101"} <= set(seen)
+    assert all(differences(str(serving / name)) == [] for name in seen)
+    # What the dead one pushed to the end is served; else the next run pushes it.
+    outcome = push_model(model, str(serving), record(), keep=2)
+    assert (outcome.version is None) == ("102" in seen)
+    assert newest_version(str(serving)) == str(serving / "102")
+    assert differences(str(serving / "102")) == []
+    assert leftovers(serving) == []
+
+
+def test_what_the_living_make_is_left_alone(serving, tmp_path):
+    """The second push waits for the first: it has not removed what the first was about to rename."""
+    begun, go_on = os.pipe(), os.pipe()
+    model = str(write(tmp_path / "slow", variables=b"slow"))
+
+    def slow_push():
+        original = LocalStore._rename_to_number
+
+        def wait(store, staging):
+            os.write(begun[1], b"x")
+            os.read(go_on[0], 1)
+            return original(store, staging)
+
+        LocalStore._rename_to_number = wait
+        push_model(model, str(serving), record())
+
+    slow = fork(slow_push)
+    os.read(begun[0], 1)
+    quick = fork(lambda: push_model(str(write(tmp_path / "quick", variables=b"q")), str(serving), record()))
+    time.sleep(0.5)
+    assert complete_versions(str(serving)) == [100, 101]
+    assert len(leftovers(serving)) == 1
+    os.write(go_on[1], b"x")
+    assert [os.waitpid(child, 0)[1] for child in (slow, quick)] == [0, 0]
+    contents = [(serving / str(version) / "v" / "variables").read_bytes() for version in (102, 103)]
+    assert contents == [b"slow", b"q"]
+
+
+def test_pushers_at_once_get_numbers_of_their_own(serving, tmp_path):
+    models = [str(write(tmp_path / f"m{index}", variables=bytes([index]))) for index in range(6)]
+    children = [fork(lambda model=model: push_model(model, str(serving), record())) for model in models]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
+    assert complete_versions(str(serving)) == list(range(100, 108))
+    assert all(differences(str(serving / str(version))) == [] for version in range(100, 108))
+
+
+def test_a_number_that_was_taken_meanwhile_is_left_to_who_took_it(serving, tmp_path, monkeypatch):
+    numbers = iter([101, 102])
+    monkeypatch.setattr(version_store, "next_version", lambda base, now: next(numbers))
+    assert push_model(str(write(tmp_path / "c", variables=b"c")), str(serving), record()).version == 102
+    assert (serving / "101" / "v" / "variables").read_bytes() == b"b"
+
+
+def test_without_locks_nothing_of_others_is_removed(serving, tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(version_store.errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(version_store.fcntl, "flock", no_locks)
+    (serving / ".pushing-other").mkdir()
+    assert push_model(str(write(tmp_path / "c", variables=b"c")), str(serving), record()).version == 102
+    assert leftovers(serving) == [".pushing-other"]
+
+
+def test_a_rollback_is_a_copy_under_a_new_number_and_lasts(serving, tmp_path):
+    before = content_digest(str(serving / "100"))
+    assert roll_back(str(serving)) == 102
+    assert content_digest(str(serving / "102")) == before
+    assert differences(str(serving / "102")) == []
+    said = PushRecord.of(str(serving / "102"))
+    assert (said.copy_of, said.withdrawn.version) == (100, 101)
+    refused = push_model(str(tmp_path / "b"), str(serving), record())
+    assert refused.version is None
+    assert refused.reason == "version 101, this model, was rolled back; `petseg models rollback 101` undoes that"
+    assert push_model(str(write(tmp_path / "c", variables=b"c")), str(serving), record()).version == 103
+    assert push_model(str(tmp_path / "b"), str(serving), record()).version == 104
+
+
+def test_force_overrules_a_rollback(serving, tmp_path):
+    roll_back(str(serving), 100)
+    assert push_model(str(tmp_path / "b"), str(serving), record(forced_because="it was right")).version == 103
+
+
+def test_what_cannot_be_brought_back_is_refused(serving, tmp_path):
+    with pytest.raises(ModelError, match=r"no complete version 7 in .*; there are \[100, 101\]"):
+        roll_back(str(serving), 7)
+    with pytest.raises(ModelError, match=r"version 101, the newest in .*, is that model already"):
+        roll_back(str(serving), 101)
+    (serving / "100" / "v" / "variables").write_bytes(b"x")
+    with pytest.raises(ModelError, match="is not as it was pushed, and is not brought back: v/variables has changed"):
+        roll_back(str(serving))
+    remove_version(str(serving), 100)
+    with pytest.raises(ModelError, match=r"nothing to go back to in .*: \[101\]"):
+        roll_back(str(serving))
+    assert complete_versions(str(serving)) == [101]
+
+
+def test_an_object_store_gets_the_graph_last_and_loses_it_first(tmp_path, clock, monkeypatch):
+    """TensorFlow's file system in memory stands in: like an object store it has no locks and no atomic renames."""
+    base, seen = f"ram://{tmp_path.name}/serving", []
+    for name in ("copy", "remove", "rmtree"):
+        original = getattr(tf.io.gfile, name)
+
+        def spy(*args, _name=name, _original=original):
+            seen.append((_name, args[-1].rpartition("/")[2], complete_versions(base)))
+            return _original(*args)
+
+        monkeypatch.setattr(tf.io.gfile, name, spy)
+    model = str(write(tmp_path / "c"))
+    assert push_model(model, base, record()).version == 100
+    assert seen == [("copy", "variables", []), ("copy", "saved_model.pb", [])]
+    assert differences(f"{base}/100") == []
+    assert "is this model already" in push_model(model, base, record()).reason
+    seen.clear()
+    write(tmp_path / "c", variables=b"new")
+    assert push_model(model, base, record(), keep=1).version == 101
+    assert seen[2:] == [("remove", "saved_model.pb", [100, 101]), ("rmtree", "100", [101])]
+    assert complete_versions(base) == [101]
