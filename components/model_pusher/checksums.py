@@ -42,9 +42,12 @@ def differences(directory: str) -> list[str]:
     """Returns what is not as it was pushed, a line a file; nothing when all is.
 
     Raises:
-      ModelError: The version has no checksums, or they cannot be read.
+      ModelError: The version has no checksums.
     """
-    pushed = _recorded(directory)
+    try:
+        pushed = _recorded(directory)
+    except (ValueError, KeyError, TypeError) as error:
+        return [f"{CHECKSUMS_FILE} has changed, and cannot be read: {error}"]
     found = {file for file in _files(directory) if file != CHECKSUMS_FILE}
     lines = [f"{file} is missing" for file in sorted(set(pushed) - found)]
     lines += [f"{file} was not pushed" for file in sorted(found - set(pushed))]
@@ -60,8 +63,6 @@ def _recorded(directory: str) -> dict[str, str]:
         raise ModelError(
             f"{directory!r} cannot be verified: it has no {CHECKSUMS_FILE}, so this version of petseg did not push it."
         ) from error
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{directory}/{CHECKSUMS_FILE} is damaged: {error}") from error
 
 
 def _files(directory: str) -> list[str]:

@@ -131,8 +131,8 @@ def remove_version(
         if not force and versions and version == versions[-1]:
             following = f"version {versions[-2]} would be served next" if versions[1:] else "nothing would be served"
             raise ModelError(
-                f"version {version} is the newest in {base_directory!r}, which servers hold: {following}. --force removes "
-                "it all the same; `petseg models rollback` puts an earlier model in its place."
+                f"version {version} is the newest in {base_directory!r}, which servers hold: {following}. --force "
+                "removes it all the same; `petseg models rollback` puts an earlier model in its place."
             )
         store.remove(version)
     return max((other for other in versions if other != version), default=None)

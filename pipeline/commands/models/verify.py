@@ -15,7 +15,7 @@ _DAMAGED = 1
 @click.option("--all", "every", is_flag=True, help="Verify all versions.")
 @directory_options
 @click.pass_context
-def verify(ctx: click.Context, version: int | None, every: bool, as_json: bool, **options: Any) -> None:
+def verify(ctx: click.Context, /, version: int | None, every: bool, as_json: bool, **options: Any) -> None:
     """Compare the files of VERSION with the checksums of its push; without VERSION those of the newest.
 
     Exit codes: 0 all is as it was pushed, 1 something differs, and is named, 2 bad usage or configuration.

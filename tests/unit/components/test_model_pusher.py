@@ -231,14 +231,17 @@ def test_every_difference_is_named(serving):
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [(None, "it has no assets.extra"), (b"{}", "is damaged"), (b"\xff", "is damaged")]
-)
-def test_a_version_without_checksums_cannot_be_verified(serving, content, words):
-    file = serving / "101" / "assets.extra" / "petseg_checksums.json"
-    file.unlink() if content is None else file.write_bytes(content)
-    with pytest.raises(ModelError, match=words):
+def test_a_version_without_checksums_cannot_be_verified(serving):
+    (serving / "101" / "assets.extra" / "petseg_checksums.json").unlink()
+    with pytest.raises(ModelError, match=r"cannot be verified: it has no assets\.extra/petseg_checksums\.json"):
         differences(str(serving / "101"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"sha256": 1}', b"\xff"])
+def test_checksums_that_cannot_be_read_are_damage(serving, content):
+    (serving / "101" / "assets.extra" / "petseg_checksums.json").write_bytes(content)
+    [line] = differences(str(serving / "101"))
+    assert line.startswith("assets.extra/petseg_checksums.json has changed, and cannot be read")
 
 
 def fork(action):
