@@ -136,7 +136,6 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
-        examples=example_gen.outputs["examples"],
         push_destination=push_destination,
         settings=_push_settings(config),
     ).with_id("Pusher")

@@ -12,6 +12,7 @@ from tfx.utils import io_utils
 
 from components.model_evaluator.gate import Verdict, judge
 from components.served_model_resolver.executor import FOUND_PROPERTY
+from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
 
 MIN_SLICE_EXAMPLES_KEY: Final = "min_slice_examples"
 FORCE_BLESS_KEY: Final = "force_bless"
@@ -29,10 +30,11 @@ class Executor(evaluator_executor.Executor):
     ) -> None:
         """Evaluates as TFX does, writes the verdict, and blesses a model that fails nothing but small slices."""
         super().Do(_without_missing_baseline(input_dict), output_dict, exec_properties)
-        evaluation = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
+        evaluation = artifact_utils.get_single_instance(output_dict[standard_component_specs.EVALUATION_KEY])
+        _name_data(evaluation, artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]))
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
-        verdict = judge(evaluation, int(exec_properties[MIN_SLICE_EXAMPLES_KEY]))
-        verdict.save(evaluation)
+        verdict = judge(evaluation.uri, int(exec_properties[MIN_SLICE_EXAMPLES_KEY]))
+        verdict.save(evaluation.uri)
         _seal(blessing, verdict, exec_properties[FORCE_BLESS_KEY])
 
 
@@ -42,6 +44,12 @@ def _without_missing_baseline(input_dict: dict[str, list[types.Artifact]]) -> di
         return input_dict
     logging.info("There is no baseline: bounds of changes do not count.")
     return {key: value for key, value in input_dict.items() if key != standard_component_specs.BASELINE_MODEL_KEY}
+
+
+def _name_data(evaluation: types.Artifact, examples: types.Artifact) -> None:
+    """Has the evaluation say on what data: whoever wants to know that needs not fetch the data."""
+    for name in (DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY):
+        evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
 
 
 def _seal(blessing: types.Artifact, verdict: Verdict, force_bless: str) -> None:

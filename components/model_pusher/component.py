@@ -8,17 +8,16 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
 from components.model_pusher.driver import PushDriver
-from components.model_pusher.executor import EVALUATION_KEY, EXAMPLES_KEY, Executor
+from components.model_pusher.executor import EVALUATION_KEY, Executor
 from components.model_pusher.push_settings import PushSettings
 
 
 class ModelPusherSpec(standard_component_specs.PusherSpec):
-    """The Pusher's inputs, outputs and parameters, and two more inputs: what the pushed version says of itself."""
+    """The Pusher's inputs, outputs and parameters, and one more input: what the pushed version says of itself."""
 
     INPUTS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
     }
 
 
@@ -44,7 +43,6 @@ class ModelPusher(tfx.components.Pusher):
         model_blessing: types.BaseChannel,
         infra_blessing: types.BaseChannel,
         evaluation: types.BaseChannel,
-        examples: types.BaseChannel,
         push_destination: tfx.proto.PushDestination,
         settings: PushSettings,
     ) -> None:
@@ -55,7 +53,6 @@ class ModelPusher(tfx.components.Pusher):
           model_blessing: Of the Evaluator.
           infra_blessing: Of ModelProbe; both must bless.
           evaluation: Of the Evaluator, to be told with the version.
-          examples: The data, to be told with the version.
           push_destination: Where to push to.
           settings: How many versions stay.
         """
@@ -64,7 +61,6 @@ class ModelPusher(tfx.components.Pusher):
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
             evaluation=evaluation,
-            examples=examples,
             push_destination=push_destination,
             custom_config=settings.model_dump_json(),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),

@@ -17,9 +17,9 @@ from components.model_pusher.push import push
 from components.model_pusher.push_record import PushRecord
 from components.model_pusher.push_settings import PushSettings, push_directory
 from components.model_pusher.versions import version_directory
+from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
-EXAMPLES_KEY: Final = standard_component_specs.EXAMPLES_KEY
 REASON_PROPERTY: Final = "not_pushed_because"
 
 
@@ -70,12 +70,11 @@ def refused_by(input_dict: dict[str, list[types.Artifact]]) -> str:
 
 
 def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord:
-    blessing, infra_blessing, examples, evaluation = (
+    blessing, infra_blessing, evaluation = (
         artifact_utils.get_single_instance(input_dict[key])
         for key in (
             standard_component_specs.MODEL_BLESSING_KEY,
             standard_component_specs.INFRA_BLESSING_KEY,
-            EXAMPLES_KEY,
             EVALUATION_KEY,
         )
     )
@@ -83,8 +82,8 @@ def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord
     return PushRecord(
         pushed_at=datetime.now(UTC),
         run=run,
-        dataset=examples.get_string_custom_property("dataset_name"),
-        dataset_version=examples.get_string_custom_property("dataset_version"),
+        dataset=evaluation.get_string_custom_property(DATASET_NAME_PROPERTY),
+        dataset_version=evaluation.get_string_custom_property(DATASET_VERSION_PROPERTY),
         metrics=result.metrics,
         thresholds=[bound.model_dump() for bound in result.verdict.bounds],
         probe=Findings.load(infra_blessing.uri).model_dump(),

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components.model_pusher.versions import complete_versions
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.local_runner import RunRequest, run_pipeline
@@ -58,7 +59,7 @@ class Workplace:
 
     @property
     def versions(self) -> list[str]:
-        return sorted(path.name for path in (self.root / "serving_model" / "petseg-demo").iterdir())
+        return [*map(str, complete_versions(str(self.root / "serving_model" / "petseg-demo")))]
 
 
 @pytest.fixture(scope="module")

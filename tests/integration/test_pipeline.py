@@ -28,7 +28,7 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "ImportSchema", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer",
-    "ServedModelResolver", "Evaluator", "Pusher",
+    "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
 ]  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def test_unreachable_bound_is_not_blessed_and_nothing_is_pushed(workplace, first
 @pytest.mark.usefixtures("second_run")
 def test_training_setting_runs_trainer_and_what_follows(workplace):
     record = workplace.run("trainer.learning_rate=0.004", "evaluation.min_accuracy=0.999")  # is not pushed
-    assert _executed(record) == {"Trainer", "Evaluator", "Pusher"}
+    assert _executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher"}
 
 
 @pytest.mark.usefixtures("second_run")
@@ -185,7 +185,9 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
     digest = graph.code_digest
     edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
     monkeypatch.setattr(graph, "code_digest", edited)
-    assert _executed(workplace.run()) == {"Transform", "Trainer", "Evaluator", "Pusher"}
+    assert _executed(workplace.run()) == {
+        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher"
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("second_run")

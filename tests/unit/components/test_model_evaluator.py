@@ -15,9 +15,12 @@ def evaluate(tmp_path, monkeypatch):
     """Runs the executor around an Evaluator that only refuses; returns its inputs and the blessing."""
 
     def run(*, passed, force="", found=1):
-        baseline, evaluation, blessing = (
-            standard_artifacts.Model(), standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
+        baseline, evaluation, blessing, examples = (
+            standard_artifacts.Model(), standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing(),
+            standard_artifacts.Examples(),
         )  # fmt: skip
+        examples.set_string_custom_property("dataset_name", "pets")
+        examples.set_string_custom_property("dataset_version", "4.0.0")
         baseline.set_int_custom_property("found", found)
         evaluation.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
         inputs = []
@@ -34,7 +37,11 @@ def evaluate(tmp_path, monkeypatch):
         monkeypatch.setattr(executor, "judge", lambda *args: judged.append(args) or verdict)
         outputs = {"evaluation": [evaluation], "blessing": [blessing]}
         properties = {"min_slice_examples": 7.0, "force_bless": force}
-        executor.Executor().Do({"model": [baseline], "baseline_model": [baseline]}, outputs, properties)
+        executor.Executor().Do(
+            {"model": [baseline], "baseline_model": [baseline], "examples": [examples]}, outputs, properties
+        )
+        said = [evaluation.get_string_custom_property(name) for name in ("dataset_name", "dataset_version")]
+        assert said == ["pets", "4.0.0"]
         assert judged == [(str(tmp_path), 7)]
         assert Verdict.load(str(tmp_path)) == verdict
         return inputs[0], blessing
@@ -46,7 +53,9 @@ def files(blessing):
     return [path.name for path in Path(blessing.uri).iterdir()]
 
 
-@pytest.mark.parametrize(("found", "inputs"), [(1, {"model", "baseline_model"}), (0, {"model"})])
+@pytest.mark.parametrize(
+    ("found", "inputs"), [(1, {"model", "baseline_model", "examples"}), (0, {"model", "examples"})]
+)
 def test_a_baseline_that_is_not_there_is_no_input(evaluate, found, inputs):
     assert evaluate(passed=False, found=found)[0] == inputs
 

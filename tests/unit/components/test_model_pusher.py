@@ -69,7 +69,6 @@ def inputs(tmp_path, monkeypatch):
         "model_blessing": standard_artifacts.ModelBlessing(),
         "infra_blessing": standard_artifacts.InfraBlessing(),
         "evaluation": standard_artifacts.ModelEvaluation(),
-        "examples": standard_artifacts.Examples(),
     }
     for key, artifact in artifacts.items():
         artifact.uri = str(tmp_path / key)
@@ -77,8 +76,8 @@ def inputs(tmp_path, monkeypatch):
         artifacts[key].set_int_custom_property("blessed", 1)
     (tmp_path / "infra_blessing").mkdir()
     Findings(refusals=(), measurements=Measurements(load_seconds=1.0), examples=3).save(artifacts["infra_blessing"].uri)
-    artifacts["examples"].set_string_custom_property("dataset_name", "pets")
-    artifacts["examples"].set_string_custom_property("dataset_version", "4.0.0")
+    artifacts["evaluation"].set_string_custom_property("dataset_name", "pets")
+    artifacts["evaluation"].set_string_custom_property("dataset_version", "4.0.0")
     write(tmp_path / "model" / "Format-Serving")
     return {key: [artifact] for key, artifact in artifacts.items()}
 
