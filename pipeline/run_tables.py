@@ -128,6 +128,8 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     for record in records:
         metrics = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
         blessed = "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
+        if record.probe is not None and not record.probe.passed:
+            blessed = "refused"
         state = Text(record.state, _RUN_STYLES[record.state])
         table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
     return table

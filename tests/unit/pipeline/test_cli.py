@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.config_loading import load_config
-from pipeline.run_record import RunRecord, RunState
+from pipeline.run_record import ProbeRecord, RunRecord, RunState
 from pipeline.run_store import RunStore
 from trainer_module.errors import ConfigError, ModelError
 
@@ -126,6 +126,16 @@ def test_run_exits_by_what_came_of_it(state, blessed, code, root, monkeypatch, c
     out, err = capsys.readouterr()
     assert RunRecord.model_validate_json(out) == record
     assert ("why" in err) is (state in (RunState.FAILED, RunState.INTERRUPTED))
+
+
+@pytest.mark.parametrize("forced", [None, "the old one leaks"])
+def test_a_model_that_cannot_be_served_is_not_blessed_by_force_either(forced, root, monkeypatch, capsys):
+    probe = ProbeRecord(refusals=["it is slow"])
+    record = record_run(root, "x", state=RunState.COMPLETE, blessed=forced is None, force_blessed=forced, probe=probe)
+    monkeypatch.setattr("pipeline.commands.run.run_pipeline", lambda *_: record)
+    assert cli.exit_code(["run", "--preset", "demo"]) == 3
+    assert cli.exit_code(["runs", "--pipeline-root", str(root)]) == 0
+    assert "refused" in capsys.readouterr().out
 
 
 def test_a_forced_blessing_is_no_failure_and_is_said_aloud(root, monkeypatch, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config_loading import load_config
 from pipeline.gate_lines import bound_line, gate_lines
-from pipeline.run_record import BaselineRecord, RunRecord, ThresholdRecord
+from pipeline.run_record import BaselineRecord, ProbeRecord, RunRecord, ThresholdRecord
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 
@@ -63,3 +63,15 @@ def test_force_is_told_beside_what_did_not_pass(record):
         "accuracy 0.4000 ≥ 0.5: not passed",
         "not blessed by the gate, pushed by force: the old one leaks",
     ]
+
+
+def test_every_reason_of_the_probe_is_a_line(record):
+    record.blessed, record.probe = True, ProbeRecord(refusals=["it is slow", "it is large"])
+    assert gate_lines(record) == [
+        "blessed",
+        "refused by the probe: it is slow",
+        "refused by the probe: it is large",
+        "it cannot be served: nothing was pushed",
+    ]
+    record.probe = ProbeRecord(measurements={"load_seconds": 1.0})
+    assert gate_lines(record) == ["blessed"]

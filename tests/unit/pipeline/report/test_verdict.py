@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config_loading import load_config
 from pipeline.report.verdict import run_verdict
-from pipeline.run_record import RunRecord, RunState, ThresholdRecord
+from pipeline.run_record import ProbeRecord, RunRecord, RunState, ThresholdRecord
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 FEW = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.1, "slice": {"label": "Bengal"}, "examples": 2}
@@ -39,3 +39,32 @@ def test_force_is_said_with_its_reason_and_what_was_missed(record):
     assert (verdict.tone, verdict.headline) == ("bad", "Not blessed, pushed by force")
     assert verdict.reason.startswith("The change of mean IoU is -0.0500, below")
     assert verdict.reason.endswith("blessed all the same: the old one leaks. It was pushed to /serving/18.")
+
+
+@pytest.mark.parametrize(
+    ("blessed", "beginning"),
+    [
+        (True, "The model keeps its one bound. It cannot"),
+        (False, "The change of mean IoU"),
+        (None, "It cannot be served"),
+    ],
+)
+def test_what_cannot_be_served_is_the_first_that_is_said(record, blessed, beginning):
+    record.blessed = blessed
+    record.probe = ProbeRecord(refusals=["it is slow", "it is large"], measurements={"latency_p50_ms": 12_000.0})
+    verdict = run_verdict(record)
+    assert (verdict.tone, verdict.headline) == ("bad", "Refused by the probe")
+    assert verdict.reason.startswith(beginning)
+    assert verdict.reason.endswith("It cannot be served: it is slow; it is large. Nothing was pushed.")
+    [row] = verdict.blocks[1].rows
+    assert (row[1].text, row[1].tone, row[2]) == ("12,000.0", "bad", "10,000")
+
+
+def test_the_cost_of_serving_is_shown_beside_the_budgets(record):
+    record.probe = ProbeRecord(measurements={"load_seconds": 1.5, "memory_mb": 300.0, "max_difference": 0.0})
+    record.settings["probe"]["max_memory_mb"] = None
+    table = run_verdict(record).blocks[1]
+    assert [[getattr(cell, "text", cell) for cell in row] for row in table.rows] == [
+        ["seconds to load", "1.5", "120"],
+        ["megabytes of memory", "300.0", "none"],
+    ]
