@@ -29,7 +29,7 @@ class ModelPusher(tfx.components.Pusher):
 
     Outputs:
       pushed_model: `PushedModel` as of TFX's Pusher; custom property `not_pushed_because` has the reason where nothing
-        was pushed.
+        was pushed, and `already_served` the version that made it needless.
     """
 
     SPEC_CLASS = ModelPusherSpec

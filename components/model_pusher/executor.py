@@ -21,6 +21,7 @@ from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
 REASON_PROPERTY: Final = "not_pushed_because"
+ALREADY_SERVED_PROPERTY: Final = "already_served"
 
 
 class Executor(pusher_executor.Executor):
@@ -48,6 +49,8 @@ class Executor(pusher_executor.Executor):
             keep=settings.keep_versions,
             pinned=settings.pinned_versions,
         )
+        if outcome.already_served:
+            pushed_model.set_string_custom_property(ALREADY_SERVED_PROPERTY, outcome.already_served)
         if outcome.version is None:
             self._mark_not_pushed(pushed_model, outcome.reason)
             return

@@ -23,6 +23,9 @@ class PushOutcome:
     reason: str = ""
     """Why nothing was."""
 
+    already_served: str = ""
+    """The newest version, where it is this very model."""
+
 
 def push(
     model: str, base_directory: str, record: PushRecord, *, keep: int | None = None, pinned: Collection[int] = ()
@@ -40,9 +43,9 @@ def push(
     """
     store = open_store(base_directory)
     with store.exclusive():
-        reason = _needless(model, base_directory, forced=bool(record.forced_because))
-        if reason:
-            return PushOutcome(None, reason)
+        needless = _needless(model, base_directory, forced=bool(record.forced_because))
+        if needless is not None:
+            return needless
         version = _publish(store, model, record)
         for old in surplus_versions(complete_versions(base_directory), keep, pinned):
             logging.info("Removing version %d: %s versions stay.", old, keep)
@@ -50,19 +53,20 @@ def push(
     return PushOutcome(version)
 
 
-def _needless(model: str, base_directory: str, *, forced: bool) -> str:
-    """Returns why a model need not be pushed, or must not be; nothing where it is to be."""
+def _needless(model: str, base_directory: str, *, forced: bool) -> PushOutcome | None:
+    """Returns why a model need not be pushed, or must not be; None where it is to be."""
     served = newest_version(base_directory)
     if served is None:
-        return ""
+        return None
     content = content_digest(model)
     if content_digest(served) == content:
-        return f"{served} is this model already"
+        return PushOutcome(None, f"{served} is this model already", served)
     record = PushRecord.of(served)
     if record and record.withdrawn and record.withdrawn.content == content and not forced:
         withdrawn = record.withdrawn.version
-        return f"version {withdrawn}, this model, was rolled back; `petseg models rollback {withdrawn}` undoes that"
-    return ""
+        undo = f"`petseg models rollback {withdrawn}` undoes that"
+        return PushOutcome(None, f"version {withdrawn}, this model, was rolled back; {undo}")
+    return None
 
 
 def surplus_versions(versions: Sequence[int], keep: int | None, pinned: Collection[int]) -> list[int]:

@@ -118,6 +118,7 @@ def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, clock):
     again = push()
     assert again.get_int_custom_property("pushed") == 0
     assert again.get_string_custom_property("not_pushed_because") == f"{tmp_path}/serving/100 is this model already"
+    assert again.get_string_custom_property("already_served") == str(tmp_path / "serving" / "100")
     write(tmp_path / "model" / "Format-Serving", variables=b"other__")
     assert push().get_int_custom_property("pushed") == 1
     assert versions(tmp_path) == [100, 103]
