@@ -1,8 +1,10 @@
 """What serving does with an encoded image before and after the network: checks it, and gives the mask its size."""
 
+import io
 from typing import Final
 
 import tensorflow as tf
+from PIL import Image
 
 from trainer_module.preprocessing import decode_image
 
@@ -14,8 +16,21 @@ _MAX_SIDE: Final = 2**16 - 1
 
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZE_AT: Final = 16
+_FAST_COMPRESSION: Final = 1
+"""Of masks, which are small anyhow: a third of the time of zlib's default."""
+
 _STRIP_VALUES: Final = 2**22
 """Probabilities that are resized at a time."""
+
+
+def _blank(encoding: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, encoding)
+    return file.getvalue()
+
+
+_BLANK_PNG: Final = _blank("PNG")
+_BLANK_JPEG: Final = _blank("JPEG")
 
 
 def readable_sizes(images: tf.Tensor) -> tf.Tensor:
@@ -31,13 +46,12 @@ def readable_sizes(images: tf.Tensor) -> tf.Tensor:
       int32 [batch, 2]: heights and widths. Evaluating it raises InvalidArgumentError with the index of the first
       image that cannot be used, counted from 0.
     """
-    count = tf.shape(images)[0]
-    found = tf.data.Dataset.from_tensor_slices(images).enumerate()
+    count = tf.shape(images, tf.int64)[0]
+    # One image is always readable, for a dataset without elements is an error of its own.
+    found = tf.data.Dataset.from_tensor_slices(tf.concat([images, [_BLANK_PNG]], 0)).enumerate()
     found = found.map(lambda index, encoded: (index, _readable_size(encoded))).ignore_errors()
-    sizes = found.reduce(
-        tf.zeros([count, 2], tf.int32),
-        lambda sizes, item: tf.tensor_scatter_nd_update(sizes, [[item[0]]], [item[1]]),
-    )
+    indices, sizes = found.batch(count + 1).get_single_element()
+    sizes = tf.scatter_nd(indices[:, tf.newaxis], sizes, tf.stack([count + 1, 2]))[:count]
     checks = [
         _check_all(tf.reduce_all(sizes > 0, axis=1), "is no readable JPEG or PNG"),
         _check_all(_is_allowed(sizes), f"has more than {MAX_IMAGE_PIXELS} pixels, or more than {_MAX_SIDE} on a side"),
@@ -54,10 +68,16 @@ def _check_all(usable: tf.Tensor, otherwise: str) -> tf.Operation:
 
 
 def _readable_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Returns height and width as int32 [2]; fails where the image cannot be decoded. A giant is not decoded."""
-    is_png = tf.strings.substr(encoded, 0, len(_PNG_START)) == _PNG_START
-    declared = tf.cond(is_png, lambda: _png_size(encoded), lambda: tf.image.extract_jpeg_shape(encoded)[:2])
-    return tf.cond(_is_allowed(declared), lambda: tf.shape(decode_image(encoded))[:2], lambda: declared)
+    """Returns height and width as int32 [2]; fails where the image cannot be decoded. A giant is not decoded.
+
+    Blank images stand in for what an operation must not see. Branches (`tf.cond`) would do as well, but setting them up
+    for each request takes ten times as long as decoding a photo.
+    """
+    is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_START)), _PNG_START)
+    of_jpeg = tf.image.extract_jpeg_shape(tf.where(is_png, _BLANK_JPEG, encoded))[:2]
+    declared = tf.where(is_png, _png_size(tf.where(is_png, encoded, _BLANK_PNG)), of_jpeg)
+    allowed = _is_allowed(declared)
+    return tf.where(allowed, tf.shape(decode_image(tf.where(allowed, encoded, _BLANK_PNG)))[:2], declared)
 
 
 def _png_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -102,4 +122,4 @@ def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
     spec = tf.TensorSpec([None, None], tf.uint8)
     strips = tf.map_fn(strip, tf.range(0, height, rows), fn_output_signature=spec, parallel_iterations=1)
-    return tf.io.encode_png(tf.reshape(strips, [-1, width, 1])[:height])
+    return tf.io.encode_png(tf.reshape(strips, [-1, width, 1])[:height], compression=_FAST_COMPRESSION)
