@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow_transform as tft
 
 from components.model_evaluator.evaluation_results import read_evaluation
 from components.model_evaluator.gate import judge
+from components.model_pusher.versions import complete_versions
 from components.tfds_example_gen.source import TfdsSource
 from pipeline import graph
 from pipeline.config import Config
@@ -170,8 +172,31 @@ def test_unreachable_bound_is_not_blessed_and_nothing_is_pushed(workplace, first
     assert record.blessed is False
     assert record.pushed_model is None
     assert [row.passed for row in record.thresholds if (row.metric, row.kind) == ("accuracy", "min")] == [False]
-    versions = list(Path(first_run.pushed_model).parent.iterdir())
-    assert versions == [Path(first_run.pushed_model)]
+    assert complete_versions(str(Path(first_run.pushed_model).parent)) == [int(Path(first_run.pushed_model).name)]
+
+
+def test_a_model_that_costs_too_much_to_serve_is_not_pushed(workplace, first_run, second_run):
+    record = workplace.run("probe.max_memory_mb=1")
+    assert _executed(record) == {"ModelProbe", "Pusher"}
+    assert (record.blessed, record.refused, record.pushed_model) == (True, True, None)
+    [refusal] = record.probe.refusals
+    assert refusal.endswith("MB of memory; probe.max_memory_mb is 1")
+    assert record.node("Pusher").summary == "nothing: the probe refused the model"
+    page = Path(record.report).read_text(encoding="utf-8")
+    assert "Refused by the probe" in page
+    assert refusal in page
+    assert record.probe.measurements["max_difference"] <= 1e-5
+
+
+def test_a_version_that_was_deleted_is_pushed_again(workplace, first_run, second_run):
+    """Nothing has changed but the destination, and the cache knows a push to it."""
+    hidden = Path(first_run.pushed_model).parent.with_name("hidden")
+    Path(first_run.pushed_model).parent.rename(hidden)
+    record = workplace.run()
+    shutil.rmtree(Path(record.pushed_model).parent)
+    hidden.rename(Path(first_run.pushed_model).parent)
+    assert "Pusher" in _executed(record)
+    assert Path(record.pushed_model).parent == Path(first_run.pushed_model).parent
 
 
 @pytest.mark.usefixtures("second_run")
