@@ -91,6 +91,7 @@ def roll_back(base_directory: str, version: int | None = None) -> int:
     Raises:
       ModelError: There is no such version, it is what is served already, or its files are not as they were pushed.
     """
+    _target(base_directory, complete_versions(base_directory), version)  # before anything is made there
     store = open_store(base_directory)
     with store.exclusive():
         versions = complete_versions(base_directory)
@@ -125,11 +126,12 @@ def remove_version(
     Raises:
       ModelError: There is no such version, or it may not go.
     """
+    there = numbered_versions(base_directory)
+    if version not in there:
+        raise ModelError(f"there is no version {version} in {base_directory!r}; there are {there}.")
     store = open_store(base_directory)
     with store.exclusive():
-        there, versions = numbered_versions(base_directory), complete_versions(base_directory)
-        if version not in there:
-            raise ModelError(f"there is no version {version} in {base_directory!r}; there are {there}.")
+        versions = complete_versions(base_directory)
         if not force and version in pinned:
             raise ModelError(f"version {version} is in push.pinned_versions; --force removes it all the same.")
         if not force and versions and version == versions[-1]:

@@ -134,6 +134,13 @@ def test_what_cannot_be_done_is_explained(models, arguments, code, message):
     assert (found, message in err) == (code, True), err
 
 
+@pytest.mark.parametrize("arguments", [["rollback"], ["rollback", "7"], ["remove", "7"], ["verify"], ["list"]])
+def test_nothing_is_made_where_there_are_no_versions(arguments, tmp_path, capfd):
+    assert exit_code(["models", *arguments, "--model", str(tmp_path / "nowhere")]) == (arguments != ["list"])
+    assert str(tmp_path / "nowhere") in "".join(capfd.readouterr())
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_a_directory_that_cannot_be_written_is_named(models, serving):
     file = serving / ".petseg_push.lock"
     file.unlink()
