@@ -57,7 +57,7 @@ class PushedVersion(BaseModel):
     run: str | None = None
     dataset: str | None = None
     dataset_version: str | None = None
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float | None] = {}
     copy_of: int | None = None
     """The version that a rollback brought back as this one."""
 

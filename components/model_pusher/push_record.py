@@ -30,8 +30,8 @@ class PushRecord(BaseModel):
 
     dataset: str = ""
     dataset_version: str = ""
-    metrics: dict[str, float] = {}
-    """Of the evaluated split."""
+    metrics: dict[str, float | None] = {}
+    """Of the evaluated split; None where a metric is infinite, which JSON cannot say."""
 
     thresholds: list[dict[str, Any]] = []
     """Every bound of the gate and whether it holds: `components.model_evaluator.gate.BoundResult`."""

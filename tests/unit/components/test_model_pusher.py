@@ -331,6 +331,13 @@ def test_pushers_at_once_get_numbers_of_their_own(serving, tmp_path):
     assert all(differences(str(serving / str(version))) == [] for version in range(100, 108))
 
 
+def test_a_loss_that_is_infinite_does_not_make_the_record_unreadable(tmp_path):
+    model, base = str(write(tmp_path / "c")), str(tmp_path / "serving")
+    version = push_model(model, base, record(metrics={"loss": float("inf")}, run="x")).version
+    said = PushRecord.of(f"{base}/{version}")
+    assert (said.run, said.metrics) == ("x", {"loss": None})
+
+
 def test_a_number_that_was_taken_meanwhile_is_left_to_who_took_it(serving, tmp_path, monkeypatch):
     numbers = iter([101, 102])
     monkeypatch.setattr(version_store, "next_version", lambda base, now: next(numbers))
