@@ -15,7 +15,7 @@ from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.rollout_state import version_of
 from components.kserve_deployer.version_folder import provide_version_folder
 from components.model_pusher.executor import ALREADY_SERVED_PROPERTY
-from components.served_model_resolver.executor import push_directory
+from components.model_pusher.push_settings import push_directory
 from trainer_module.errors import ConfigError
 
 PUSHED_MODEL_KEY: Final = "pushed_model"

@@ -22,7 +22,9 @@ def record(tmp_path) -> RunRecord:
 def test_the_json_has_what_scripts_rely_on(record):
     values = json.loads(record.model_dump_json())
     names = "run_id pipeline preset state started seconds dataset nodes parameters settings metrics slices thresholds"
-    names += " distributions blessed force_blessed baseline pushed_model deployed_model environment report log error"
+    names += (
+        " distributions blessed force_blessed baseline probe pushed_model deployed_model environment report log error"
+    )
     assert set(values) == set(names.split())
     assert values["dataset"] == {"name": "pets", "version": "1.0.0", "splits": {"train": 10}}
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}
@@ -54,7 +56,7 @@ def test_a_saved_record_is_read_back_and_leaves_no_other_file(record, tmp_path):
 def test_a_record_of_an_earlier_version_is_read(record, tmp_path):
     file = tmp_path / "run.json"
     values = json.loads(record.model_dump_json())
-    for name in ("distributions", "environment", "report", "force_blessed", "baseline"):
+    for name in ("distributions", "environment", "report", "force_blessed", "baseline", "probe"):
         del values[name]
     for node in values["nodes"]:
         del node["outputs"]
