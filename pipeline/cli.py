@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "pictures": ("pipeline.commands.pictures:pictures", "Draw a run's learning curves and predictions as files."),
     "compare": ("pipeline.commands.compare:compare", "Compare two runs: settings, metrics, images."),
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
+    "serve": ("pipeline.commands.serve:serve", "Serve a pushed model on this machine, with a page to try it."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
     "models": ("pipeline.commands.models.group:models", "Look after the versions that were pushed."),
     "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),

@@ -1,0 +1,117 @@
+"""`petseg serve`: a local server for a pushed model, with a page to try it."""
+
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import click
+
+from pipeline.commands.options import config_options, resolve_config
+from pipeline.output_capture import captured_output
+from trainer_module.errors import ConfigError
+
+_EXTRA: Final = ("fastapi", "orjson", "prometheus_client", "uvicorn")
+_LOCAL_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command()
+@click.argument("model_dir", required=False, type=click.Path(path_type=Path))
+@config_options
+@click.option(
+    "--version", type=click.IntRange(min=0), metavar="N", help="Serve this version, and look for no newer one."
+)
+@click.option("--name", metavar="NAME", help="The model's name in the URLs; the directory's when not given.")
+@click.option("--label", "labels", metavar="LABEL", multiple=True, help="Answer /labels/LABEL, too; may be repeated.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
+@click.option("--max-batch", default=16, show_default=True, type=click.IntRange(min=1), help="Images a batch.")
+@click.option("--max-queue", default=64, show_default=True, type=click.IntRange(min=1), help="Requests at hand.")
+@click.option(
+    "--max-request-mib", default=16, show_default=True, type=click.IntRange(1, 1024), help="Length of a request."
+)
+@click.option(
+    "--max-pixels",
+    default=32_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Pixels of the images of a request together.",
+)
+def serve(
+    model_dir: Path | None,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Serve a pushed model on this machine: a page to try it, masks by HTTP, TensorFlow Serving's REST.
+
+    MODEL_DIR is a directory that a run pushed to, or one version in it; where the configuration pushes to when not
+    given. A newer version is taken up as soon as it is pushed.
+    """
+    _check_extra()
+    if model_dir is None:
+        model_dir = Path(resolve_config(preset, config_file, overrides).serving_model_dir)
+    elif preset or config_file or overrides:
+        raise ConfigError("MODEL_DIR and --preset, --config or --set both say what to serve; give one of them.")
+    with captured_output(Path(os.devnull)) as (stdout, stderr):
+        _serve(model_dir.resolve(), stdout, stderr, **options)
+
+
+def _check_extra() -> None:
+    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"petseg serve needs {', '.join(missing)}, of the extra `serve`. In a checkout: make setup. Elsewhere: "
+            "pip install 'petseg[serve]'."
+        )
+
+
+def _serve(
+    directory: Path,
+    stdout: TextIO,
+    stderr: TextIO,
+    *,
+    version: int | None,
+    name: str | None,
+    labels: tuple[str, ...],
+    host: str,
+    port: int,
+    open_page: bool,
+    max_request_mib: int,
+    **limits: int,
+) -> None:
+    from pipeline.serving.limits import Limits
+    from pipeline.serving.measurements import Measurements
+    from pipeline.serving.model_versions import ModelVersions
+    from pipeline.serving.server import bound_socket, serve
+    from pipeline.serving.service import Service
+
+    logging.basicConfig(stream=stderr, level=logging.WARNING, format="%(asctime)s %(message)s", force=True)
+    logging.getLogger("pipeline.serving").setLevel(logging.INFO)
+    bounds = Limits(max_request_bytes=max_request_mib << 20, **limits)
+    measurements = Measurements()
+    with bound_socket(host, port) as own:
+        versions = ModelVersions.open(directory, version, bounds, measurements)
+        is_version = directory.name.isdecimal() and (directory / "saved_model.pb").is_file()
+        name = name or (directory.parent if is_version else directory).name
+        service = Service(name, labels, versions, bounds, measurements)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
+
+        def announce() -> None:
+            click.echo(f"serving {name}, version {versions.current.version}: {url}/", file=stdout)
+            click.echo(
+                f"curl --data-binary @photo.jpg '{url}/v1/models/{name}:segment?output=overlay' -o overlay.png",
+                file=stdout,
+            )
+            if host not in _LOCAL_HOSTS:
+                click.echo(
+                    f"warning: {host} can be reached from elsewhere, and there is no authentication", file=stderr
+                )
+            if open_page:
+                click.launch(url)
+
+        serve(service, own, announce)
+    click.echo("stopped", file=stdout)

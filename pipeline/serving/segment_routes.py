@@ -1,0 +1,134 @@
+"""Bytes of an image in, its mask out: as PNG, as an overlay, or as JSON with the shares of the classes."""
+
+import asyncio
+import base64
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pipeline.mask_images import overlay_image, resize_to_class_ids
+from pipeline.serving.batching import Answer
+from pipeline.serving.image_headers import check_images
+from pipeline.serving.loaded_model import LoadedModel
+from pipeline.serving.predict_routes import MODEL_URLS
+from pipeline.serving.refusal import RefusedError
+from pipeline.serving.service import Service
+from trainer_module import features
+from trainer_module.class_colors import class_colors
+
+Output = Literal["mask", "overlay", "json"]
+
+_ORIENTATION: Final = 0x0112  # the EXIF tag
+_UPRIGHT: Final = 1
+_UPRIGHT_QUALITY: Final = 95
+
+
+def segment_router(service: Service) -> APIRouter:
+    """Returns the route `:segment`."""
+    router = APIRouter()
+    # One picture at a time: each takes many times its file's size while it is decoded.
+    pictures = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+
+    async def segment(
+        request: Request, name: str, version: int | None = None, label: str | None = None, output: Output = "mask"
+    ) -> Response:
+        started = time.perf_counter()
+        run = asyncio.get_running_loop().run_in_executor
+        with service.admitted():
+            model = service.model(name, version, label)
+            image = await service.body(request)
+            await asyncio.to_thread(check_images, [image], service.limits.max_pixels)
+            image = await run(pictures, _upright, image)
+            inputs = {features.IMAGE: np.array([image], object)}
+            answer = await service.answer(request, model, features.SERVING_SIGNATURE, inputs, [image])
+            mask = await run(pictures, _mask_png, answer, image)
+            headers = _headers(model, answer)
+            if output == "mask":
+                return Response(mask, media_type="image/png", headers=headers)
+            if output == "overlay":
+                overlay = await run(pictures, _overlay_png, model, image, mask)
+                return Response(overlay, media_type="image/png", headers=headers)
+            content = await run(pictures, _described, model, mask)
+        total = {"total": time.perf_counter() - started}
+        return JSONResponse({"model": name, **content, "seconds": _seconds(answer) | total}, headers=headers)
+
+    for url in MODEL_URLS:
+        router.add_api_route(f"{url}:segment", segment, methods=["POST"])
+    return router
+
+
+def _upright(encoded: bytes) -> bytes:
+    """Returns the image as viewers show it: a camera's EXIF tag may say to turn it, which the model does not read.
+
+    Raises:
+      RefusedError: It has to be turned, and cannot be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            if image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
+                return encoded
+            file = io.BytesIO()
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.save(file, "JPEG", quality=_UPRIGHT_QUALITY, subsampling=0)
+            return file.getvalue()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise RefusedError(400, "image 0 of the request is no readable JPEG or PNG.") from error
+
+
+def _mask_png(answer: Answer, encoded: bytes) -> bytes:
+    """Returns the class ids at the image's size, as the model gives them or, of an older export, from probabilities."""
+    if features.MASK_PNG in answer.outputs:
+        return bytes(answer.outputs[features.MASK_PNG][0])
+    with Image.open(io.BytesIO(encoded)) as image:
+        class_ids = resize_to_class_ids(answer.outputs[features.PROBABILITIES][0], image.size)
+    return _png(Image.fromarray(class_ids))
+
+
+def _overlay_png(model: LoadedModel, encoded: bytes, mask: bytes) -> bytes:
+    with Image.open(io.BytesIO(encoded)) as image:
+        return _png(overlay_image(image, _class_ids(mask), model.card.class_names))
+
+
+def _described(model: LoadedModel, mask: bytes) -> dict[str, Any]:
+    """Returns size, mask and classes with their colours and shares, ready for JSON."""
+    class_ids = _class_ids(mask)
+    names = model.card.class_names
+    counts = np.bincount(class_ids.reshape(-1), minlength=len(names))
+    classes = zip(names, class_colors(len(names)).tolist(), (counts / class_ids.size).tolist(), strict=False)
+    return {
+        "version": str(model.version),
+        "height": class_ids.shape[0],
+        "width": class_ids.shape[1],
+        "classes": [
+            {"id": class_id, "name": name, "color": color, "share": share}
+            for class_id, (name, color, share) in enumerate(classes)
+        ],
+        features.MASK_PNG: {"b64": base64.b64encode(mask).decode()},
+    }
+
+
+def _class_ids(mask: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(mask)) as image:
+        return np.asarray(image)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _seconds(answer: Answer) -> dict[str, float]:
+    return {"waited": answer.waited_seconds, "model": answer.model_seconds}
+
+
+def _headers(model: LoadedModel, answer: Answer) -> dict[str, str]:
+    timing = ", ".join(f"{name};dur={1000 * seconds:.1f}" for name, seconds in _seconds(answer).items())
+    return {"Petseg-Model-Version": str(model.version), "Server-Timing": timing}
