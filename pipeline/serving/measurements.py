@@ -20,7 +20,7 @@ class Measurements:
     """Counters, gauges and histograms of one server; beside them the process's own, as its resident memory."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a series more for each, of no use here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, of no use here
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self.requests = Counter("petseg_requests", "Requests answered.", ["route", "status"], registry=self._registry)
