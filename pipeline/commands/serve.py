@@ -10,9 +10,11 @@ import click
 
 from pipeline.commands.options import config_options, resolve_config
 from pipeline.output_capture import captured_output
+from pipeline.serving.limits import Limits
 from trainer_module.errors import ConfigError
 
 _EXTRA: Final = ("fastapi", "orjson", "prometheus_client", "uvicorn")
+_DEFAULTS: Final = Limits()
 _LOCAL_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -27,14 +29,26 @@ _LOCAL_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
-@click.option("--max-batch", default=16, show_default=True, type=click.IntRange(min=1), help="Images a batch.")
-@click.option("--max-queue", default=64, show_default=True, type=click.IntRange(min=1), help="Requests at hand.")
 @click.option(
-    "--max-request-mib", default=16, show_default=True, type=click.IntRange(1, 1024), help="Length of a request."
+    "--max-batch", default=_DEFAULTS.max_batch, show_default=True, type=click.IntRange(min=1), help="Images a batch."
+)
+@click.option(
+    "--max-queue",
+    default=_DEFAULTS.max_queue,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Requests at hand; more are told to come again.",
+)
+@click.option(
+    "--max-request-mib",
+    default=_DEFAULTS.max_request_bytes >> 20,
+    show_default=True,
+    type=click.IntRange(1, 1024),
+    help="Length of a request.",
 )
 @click.option(
     "--max-pixels",
-    default=32_000_000,
+    default=_DEFAULTS.max_pixels,
     show_default=True,
     type=click.IntRange(min=1),
     help="Pixels of the images of a request together.",
@@ -53,7 +67,13 @@ def serve(
     """
     _check_extra()
     if model_dir is None:
-        model_dir = Path(resolve_config(preset, config_file, overrides).serving_model_dir)
+        destination = resolve_config(preset, config_file, overrides).serving_model_dir
+        if "://" in destination:
+            raise ConfigError(
+                f"petseg serve needs a directory of this machine, not {destination!r}: copy a version of it, and name "
+                "the copy as MODEL_DIR."
+            )
+        model_dir = Path(destination)
     elif preset or config_file or overrides:
         raise ConfigError("MODEL_DIR and --preset, --config or --set both say what to serve; give one of them.")
     with captured_output(Path(os.devnull)) as (stdout, stderr):
@@ -83,9 +103,8 @@ def _serve(
     max_request_mib: int,
     **limits: int,
 ) -> None:
-    from pipeline.serving.limits import Limits
     from pipeline.serving.measurements import Measurements
-    from pipeline.serving.model_versions import ModelVersions
+    from pipeline.serving.model_versions import ModelVersions, model_name
     from pipeline.serving.server import bound_socket, serve
     from pipeline.serving.service import Service
 
@@ -95,15 +114,13 @@ def _serve(
     measurements = Measurements()
     with bound_socket(host, port) as own:
         versions = ModelVersions.open(directory, version, bounds, measurements)
-        is_version = directory.name.isdecimal() and (directory / "saved_model.pb").is_file()
-        name = name or (directory.parent if is_version else directory).name
-        service = Service(name, labels, versions, bounds, measurements)
+        service = Service(name or model_name(directory), labels, versions, bounds, measurements)
         url = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
 
         def announce() -> None:
-            click.echo(f"serving {name}, version {versions.current.version}: {url}/", file=stdout)
+            click.echo(f"serving {service.name}, version {versions.current.version}: {url}/", file=stdout)
             click.echo(
-                f"curl --data-binary @photo.jpg '{url}/v1/models/{name}:segment?output=overlay' -o overlay.png",
+                f"curl --data-binary @photo.jpg '{url}/v1/models/{service.name}:segment?output=overlay' -o overlay.png",
                 file=stdout,
             )
             if host not in _LOCAL_HOSTS:

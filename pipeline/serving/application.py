@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -47,7 +48,8 @@ def create_application(service: Service) -> FastAPI:
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RefusedError):
         raise error
-    await discard_body(request)
+    if error.status != HTTPStatus.REQUEST_TIMEOUT:
+        await discard_body(request)
     return JSONResponse({"error": error.message}, error.status, error.headers)
 
 

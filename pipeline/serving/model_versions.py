@@ -151,5 +151,11 @@ class ModelVersions:
         self._measurements.model_loads.labels("failed").inc()
 
 
+def model_name(directory: Path) -> str:
+    """Returns the name that a directory of versions, or a version in one, gives a model."""
+    is_version = directory.name.isdecimal() and (directory / SAVED_MODEL_FILE).is_file()
+    return (directory.parent if is_version else directory).name
+
+
 def _status(version: int, state: str, code: str = "OK", message: str = "") -> dict[str, Any]:
     return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": message}}

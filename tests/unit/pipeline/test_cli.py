@@ -47,6 +47,7 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
         "models rollback --help",
         "models remove --help",
         "models verify --help",
+        "serve --help",
         "show-config --preset pets",
         "runs",
     ],
@@ -56,6 +57,7 @@ def test_light_commands_import_no_tensorflow(arguments, tmp_path):
         "import sys\nfrom pipeline.cli import exit_code\n"
         "assert exit_code(sys.argv[1:]) == 0\n"
         "heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib'}\n"
+        "heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
