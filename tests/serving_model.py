@@ -10,6 +10,7 @@ from PIL import Image
 
 SIZE = 16
 CLASS_NAMES = ["pet", "background", "border"]
+CARD = {"class_names": CLASS_NAMES, "mask_values": [1, 2, 3], "image_size": SIZE}
 
 
 class ColorModel(tf.Module):
@@ -57,9 +58,8 @@ def write_model(base: Path, version: int, *, shift: int = 0, size: int = SIZE) -
     making = base / f".{version}"
     tensor = model.tensor.get_concrete_function(tf.TensorSpec([None, size, size, 3], tf.float32, name="image"))
     tf.saved_model.save(model, str(making), signatures={"serving_default": model.serving_default, "tensor": tensor})
-    card = {"class_names": CLASS_NAMES, "mask_values": [1, 2, 3], "image_size": size}
     (making / "assets.extra").mkdir()
-    (making / "assets.extra" / "petseg_model.json").write_text(json.dumps(card))
+    (making / "assets.extra" / "petseg_model.json").write_text(json.dumps(CARD | {"image_size": size}))
     return making.rename(base / str(version))
 
 

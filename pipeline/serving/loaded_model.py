@@ -19,7 +19,7 @@ from trainer_module.errors import ModelError
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_BAD_IMAGE: Final = re.compile(r"image (\d+) of the batch")
+_BAD_IMAGE: Final = re.compile(r"image (\d+) of the batch ([^\]\n]+)")
 _MAX_MESSAGE: Final = 300
 
 
@@ -138,7 +138,7 @@ def _reason(message: str) -> str:
     """Returns what TensorFlow's message says of the input, without the names of nodes."""
     bad_image = _BAD_IMAGE.search(message)
     if bad_image:
-        return f"image {bad_image[1]} of the request is no readable JPEG or PNG"
+        return f"image {bad_image[1]} of the request {bad_image[2]}"
     said = (line.strip() for line in message.splitlines())
     boilerplate = ("Graph execution error", "Detected at node", "File ", "<stack traces", "[[")
     lines = [line for line in said if line and not line.startswith(boilerplate)]

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.mask_images import overlay_image, resize_to_class_ids
+from pipeline.mask_images import overlay_image
 from pipeline.serving.batching import Answer
 from pipeline.serving.image_headers import check_images
 from pipeline.serving.loaded_model import LoadedModel
@@ -43,12 +43,13 @@ def segment_router(service: Service) -> APIRouter:
         run = asyncio.get_running_loop().run_in_executor
         with service.admitted():
             model = service.model(name, version, label)
+            _check_answers_masks(model)
             image = await service.body(request)
             await asyncio.to_thread(check_images, [image], service.limits.max_pixels)
             image = await run(pictures, _upright, image)
             inputs = {features.IMAGE: np.array([image], object)}
             answer = await service.answer(request, model, features.SERVING_SIGNATURE, inputs, [image])
-            mask = await run(pictures, _mask_png, answer, image)
+            mask = bytes(answer.outputs[features.MASK_PNG][0])
             headers = _headers(model, answer)
             if output == "mask":
                 return Response(mask, media_type="image/png", headers=headers)
@@ -62,6 +63,16 @@ def segment_router(service: Service) -> APIRouter:
     for url in MODEL_URLS:
         router.add_api_route(f"{url}:segment", segment, methods=["POST"])
     return router
+
+
+def _check_answers_masks(model: LoadedModel) -> None:
+    """Refuses requests of a model that was exported before it could give masks at the size of the image."""
+    if features.MASK_PNG not in model.signatures[features.SERVING_SIGNATURE].outputs:
+        raise RefusedError(
+            501,
+            f"version {model.version} was exported by an earlier version of petseg, and has no {features.MASK_PNG}: "
+            "export it again. It answers :predict.",
+        )
 
 
 def _upright(encoded: bytes) -> bytes:
@@ -80,15 +91,6 @@ def _upright(encoded: bytes) -> bytes:
             return file.getvalue()
     except (OSError, ValueError, SyntaxError) as error:
         raise RefusedError(400, "image 0 of the request is no readable JPEG or PNG.") from error
-
-
-def _mask_png(answer: Answer, encoded: bytes) -> bytes:
-    """Returns the class ids at the image's size, as the model gives them or, of an older export, from probabilities."""
-    if features.MASK_PNG in answer.outputs:
-        return bytes(answer.outputs[features.MASK_PNG][0])
-    with Image.open(io.BytesIO(encoded)) as image:
-        class_ids = resize_to_class_ids(answer.outputs[features.PROBABILITIES][0], image.size)
-    return _png(Image.fromarray(class_ids))
 
 
 def _overlay_png(model: LoadedModel, encoded: bytes, mask: bytes) -> bytes:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
+from components.model_pusher.checksums import CHECKSUMS_FILE, differences
 from pipeline.serving.loaded_model import InvalidInputError, LoadedModel
 from pipeline.serving.sample_pictures import sample_picture
 from trainer_module import features
@@ -19,8 +20,10 @@ def load_and_warm_up(directory: str, version: int) -> LoadedModel:
     """Returns a version that has answered its warm-up requests, or a drawn picture where it brings none.
 
     Raises:
-      ModelError: It cannot be loaded, or does not answer.
+      ModelError: Its files are not those that were pushed, it cannot be loaded, or it does not answer.
     """
+    if Path(directory, CHECKSUMS_FILE).is_file() and (changes := differences(directory)):
+        raise ModelError(f"{directory!r} is not as it was pushed: {'; '.join(changes)}. Push it again.")
     model = LoadedModel(directory, version)
     try:
         for signature, inputs in _warm_up_requests(model):

@@ -1,6 +1,7 @@
 """Which version is served, and the change to another while requests run."""
 
 import gc
+import json
 import shutil
 import threading
 import time
@@ -8,9 +9,10 @@ import weakref
 
 import pytest
 import tensorflow as tf
-from serving_model import picture
+from serving_model import CARD, picture
 from tensorflow_serving.apis import prediction_log_pb2
 
+from components.model_pusher.checksums import CHECKSUMS_FILE, checksums
 from pipeline.serving import warm_up
 from pipeline.serving.limits import Limits
 from pipeline.serving.measurements import Measurements
@@ -122,7 +124,7 @@ def test_a_removed_version_gives_the_one_before_back(make_service, pets, written
         assert client.post(SEGMENT, content=picture("red")).status_code == 200
 
 
-@pytest.mark.parametrize("harm", ["saved_model.pb", "variables/variables.data-00000-of-00001", "warm_up"])
+@pytest.mark.parametrize("harm", ["saved_model.pb", "variables/variables.data-00000-of-00001", "card", "warm_up"])
 def test_a_version_that_does_not_load_is_reported_and_the_old_one_goes_on(
     client, pets, written_models, harm, monkeypatch, caplog
 ):
@@ -133,7 +135,10 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_goes_on(
 
         monkeypatch.setattr(warm_up, "_warm_up_requests", no_requests)
     shutil.copytree(written_models / "2", pets / ".2")
-    if harm != "warm_up":
+    if harm == "card":
+        (pets / ".2" / CHECKSUMS_FILE).write_bytes(checksums(str(pets / ".2"), {}))
+        (pets / ".2" / "assets.extra" / "petseg_model.json").write_text(json.dumps(CARD | {"image_size": 17}))
+    elif harm != "warm_up":
         (pets / ".2" / harm).write_bytes(b"x")
     (pets / ".2").rename(pets / "2")
     url = "/v1/models/pets/versions/2"

@@ -1,6 +1,7 @@
 """Images in, masks out; and the limits of a request's size."""
 
 import base64
+import dataclasses
 import io
 
 import numpy as np
@@ -63,15 +64,14 @@ def test_a_camera_may_have_been_turned(client, kind):
     assert (mask[22:38] == 2).all()
 
 
-def test_a_model_without_mask_png_answers_from_its_probabilities(client, service):
-    definition = service.versions.current._functions["serving_default"]
-    names = ("probabilities", "mask")
-    service.versions.current._functions["serving_default"] = lambda **inputs: {
-        name: tensor for name, tensor in definition(**inputs).items() if name in names
-    }
-    mask = pixels(client.post(SEGMENT, content=picture("red", "blue", size=(64, 8))).content)
-    assert mask.shape == (8, 64)
-    assert (mask[:, [0, 63]] == [0, 2]).all()
+def test_a_model_without_masks_says_so(client, service):
+    signatures = service.versions.current.signatures
+    signature = signatures["serving_default"]
+    outputs = {name: tensor for name, tensor in signature.outputs.items() if name != "mask_png_bytes"}
+    signatures["serving_default"] = dataclasses.replace(signature, outputs=outputs)
+    answer = client.post(SEGMENT, content=picture("red"))
+    assert answer.status_code == 501
+    assert "version 1 was exported by an earlier version of petseg" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", picture("red")[:-9]])
