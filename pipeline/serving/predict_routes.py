@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from pipeline.serving.batching import Work
+from pipeline.serving.loaded_model import LoadedModel
 from pipeline.serving.refusal import RefusedError
-from pipeline.serving.service import Service, images_of
+from pipeline.serving.service import Service
 from pipeline.serving.tensor_json import PredictRequest, response
 
 MODEL_URLS: Final = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
@@ -19,9 +21,8 @@ def predict_router(service: Service) -> APIRouter:
     async def predict(request: Request, name: str, version: int | None = None, label: str | None = None) -> Response:
         with service.admitted():
             model = service.model(name, version, label)
-            asked = await asyncio.to_thread(PredictRequest.parse, await service.body(request))
-            inputs = await asyncio.to_thread(asked.arrays, service.signature(model, asked.signature))
-            answer = await service.answer(request, model, asked.signature, inputs, images_of(asked.signature, inputs))
+            asked, work = await asyncio.to_thread(_work, service, model, await service.body(request))
+            answer = await service.answer(request, work)
             body = await asyncio.to_thread(response, answer.outputs, asked.by_rows)
         return Response(body, media_type="application/json")
 
@@ -48,3 +49,8 @@ def predict_router(service: Service) -> APIRouter:
         router.add_api_route(f"{url}/metadata", metadata)
         router.add_api_route(url, status)
     return router
+
+
+def _work(service: Service, model: LoadedModel, body: bytes) -> tuple[PredictRequest, Work]:
+    asked = PredictRequest.parse(body)
+    return asked, service.work(model, asked.signature, asked.arrays(service.signature(model, asked.signature)))

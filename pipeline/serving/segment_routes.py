@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.mask_images import overlay_image
-from pipeline.serving.batching import Answer
+from pipeline.serving.batching import Answer, Work
 from pipeline.serving.image_headers import check_images
 from pipeline.serving.loaded_model import LoadedModel
 from pipeline.serving.predict_routes import MODEL_URLS
@@ -44,17 +44,14 @@ def segment_router(service: Service) -> APIRouter:
         with service.admitted():
             model = service.model(name, version, label)
             _check_answers_masks(model)
-            image = await service.body(request)
-            await asyncio.to_thread(check_images, [image], service.limits.max_pixels)
-            image = await run(pictures, _upright, image)
-            inputs = {features.IMAGE: np.array([image], object)}
-            answer = await service.answer(request, model, features.SERVING_SIGNATURE, inputs, [image])
+            work = await run(pictures, _work, service, model, await service.body(request))
+            answer = await service.answer(request, work)
             mask = bytes(answer.outputs[features.MASK_PNG][0])
             headers = _headers(model, answer)
             if output == "mask":
                 return Response(mask, media_type="image/png", headers=headers)
             if output == "overlay":
-                overlay = await run(pictures, _overlay_png, model, image, mask)
+                overlay = await run(pictures, _overlay_png, work, mask)
                 return Response(overlay, media_type="image/png", headers=headers)
             content = await run(pictures, _described, model, mask)
         total = {"total": time.perf_counter() - started}
@@ -75,6 +72,11 @@ def _check_answers_masks(model: LoadedModel) -> None:
         )
 
 
+def _work(service: Service, model: LoadedModel, encoded: bytes) -> Work:
+    check_images([encoded], service.limits.max_pixels)  # before `_upright` decodes it
+    return service.work(model, features.SERVING_SIGNATURE, {features.IMAGE: np.array([_upright(encoded)], object)})
+
+
 def _upright(encoded: bytes) -> bytes:
     """Returns the image as viewers show it: a camera's EXIF tag may say to turn it, which the model does not read.
 
@@ -83,7 +85,9 @@ def _upright(encoded: bytes) -> bytes:
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            if image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
+            # Without this, Pillow decodes a PNG to look for the tag behind its pixels.
+            has_tags = image.format != "PNG" or "exif" in image.info
+            if not has_tags or image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
                 return encoded
             file = io.BytesIO()
             upright = ImageOps.exif_transpose(image).convert("RGB")
@@ -93,9 +97,12 @@ def _upright(encoded: bytes) -> bytes:
         raise RefusedError(400, "image 0 of the request is no readable JPEG or PNG.") from error
 
 
-def _overlay_png(model: LoadedModel, encoded: bytes, mask: bytes) -> bytes:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return _png(overlay_image(image, _class_ids(mask), model.card.class_names))
+def _overlay_png(work: Work, mask: bytes) -> bytes:
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(work.inputs[features.IMAGE][0])) as image:
+        overlay = overlay_image(image, _class_ids(mask), work.model.card.class_names)
+    overlay.save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def _described(model: LoadedModel, mask: bytes) -> dict[str, Any]:
@@ -119,12 +126,6 @@ def _described(model: LoadedModel, mask: bytes) -> dict[str, Any]:
 def _class_ids(mask: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(mask)) as image:
         return np.asarray(image)
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def _seconds(answer: Answer) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -138,37 +138,30 @@ class Service:
             ) from error
         return bytes(body)
 
-    async def answer(
-        self, request: Request, model: LoadedModel, signature: str, inputs: Arrays, images: Sequence[bytes]
-    ) -> Answer:
-        """Asks the model; gives up when the client is gone.
-
-        Args:
-          request: Whose client waits.
-          model: The version to ask.
-          signature: Its signature.
-          inputs: Arrays as the signature takes them.
-          images: The encoded images among them, for their sizes.
+    def work(self, model: LoadedModel, signature: str, inputs: Arrays) -> Work:
+        """Returns what a request asks of a model; reads the headers of its images.
 
         Raises:
-          RefusedError: The request is too large, or the model refuses it.
-          ClientDisconnect: The client is gone.
+          RefusedError: It has too many rows or pixels, or something that is no image by its header.
         """
         rows = len(next(iter(inputs.values()))) if model.signatures[signature].is_batched else 1
         if rows > self.limits.max_rows:
             raise RefusedError(413, f"the request has {rows} rows; {self.limits.max_rows} are the most.")
-        pixels = await asyncio.to_thread(check_images, images, self.limits.max_pixels)
-        work = Work(model, signature, inputs, rows, pixels)
+        takes_images = signature == features.SERVING_SIGNATURE and inputs[features.IMAGE].dtype == object
+        images = inputs[features.IMAGE].tolist() if takes_images else []
+        return Work(model, signature, inputs, rows, check_images(images, self.limits.max_pixels))
+
+    async def answer(self, request: Request, work: Work) -> Answer:
+        """Asks the model; gives up when the client is gone.
+
+        Raises:
+          RefusedError: The model refuses the request.
+          ClientDisconnect: The client is gone.
+        """
         try:
             return await _while_connected(request, self._batcher.run(work))
         except InvalidInputError as error:
             raise RefusedError(400, str(error)) from error
-
-
-def images_of(signature: str, inputs: Arrays) -> list[bytes]:
-    """Returns the encoded images among the inputs of a signature."""
-    images = inputs.get(features.IMAGE) if signature == features.SERVING_SIGNATURE else None
-    return [] if images is None or images.dtype != object else images.reshape(-1).tolist()
 
 
 async def discard_body(request: Request) -> None:
