@@ -4,7 +4,8 @@
     .venv/bin/python benchmarks/serving.py MODEL_DIR --memory 10000
 
 The server is a process of its own, and so are its clients, which send one drawn picture each time, as soon as they have
-the answer to the last one. Server and plain calls take turns, so that a busy machine slows both.
+the answer to the last one. Server and plain calls take turns, so that a busy machine slows both; there, the time of
+the cores says more. In process, batches of 8 are what throughput is compared with.
 """
 
 import argparse
@@ -24,8 +25,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 _CLIENTS = (1, 8, 32)
-_ROUNDS = 5
+_ROUNDS = 3
 _MEMORY_LOOKS = 10
+_CPU_SECONDS = "process_cpu_seconds_total"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,38 +123,59 @@ class Plain:
 def compare(model_dir: Path, requests: int) -> None:
     """Prints the tables of speed."""
     image = sample()
-    with server(model_dir) as url:
-        # The clients fork before TensorFlow is in this process; its threads do not survive a fork.
-        plain = multiprocessing.get_context("spawn").Pool(1, initializer=_load_plain, initargs=(model_dir,))
-        with plain:
-            one, batch = _take_turns(plain, f"{url}:segment", image, requests)
-            print(f"in process: one image {1000 * one:.1f} ms, batches of 8 {8 / batch:.1f} images/s")
-            print("| clients | requests/s | to batches of 8 in process | p50 ms | p99 ms |")
-            print("| ---: | ---: | ---: | ---: | ---: |")
-            for clients in _CLIENTS:
-                seen = load(f"{url}:segment", image, clients, requests)
-                ratio = seen.requests_per_second * batch / 8
-                print(
-                    f"| {clients} | {seen.requests_per_second:.1f} | {ratio:.2f} | {seen.quantile(0.5):.0f} | "
-                    f"{seen.quantile(0.99):.0f} |",
-                    flush=True,
-                )
+    # The model in process has a process of its own, too: clients are forked, which TensorFlow's threads do not survive.
+    plain = multiprocessing.get_context("spawn").Pool(1, initializer=_load_plain, initargs=(model_dir,))
+    with server(model_dir) as url, plain:
+        one = statistics.median(plain.apply(_plain_seconds, (image, 1, _ROUNDS)))
+        print(f"one image in process: {1000 * one:.1f} ms")
+        lone = [overhead(plain, f"{url}:segment", image, max(2, requests // _ROUNDS)) for _ in range(_ROUNDS)]
+        print(f"a lone client waits {100 * statistics.median(lone):.1f} % longer")
+        print("| clients | requests/s | to in process | cores to in process | images a batch | p50 ms | p99 ms |")
+        print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for clients in _CLIENTS:
+            print(throughput(plain, url, image, clients, requests), flush=True)
 
 
-def _take_turns(plain: multiprocessing.pool.Pool, url: str, image: bytes, requests: int) -> tuple[float, float]:
-    """Prints the overhead of the server for a lone client; returns the median seconds of one image and of 8."""
-    ones, eights, served = [], [], []
-    each = max(2, requests // _ROUNDS)
+def overhead(plain: multiprocessing.pool.Pool, url: str, image: bytes, requests: int) -> float:
+    """Returns how much longer an answer of the server takes than the model in process, as a share, by medians."""
+    half = max(1, requests // 2)
+    in_process = plain.apply(_plain_seconds, (image, 1, half))
+    served = ask(url, image, requests)
+    in_process += plain.apply(_plain_seconds, (image, 1, half))
+    return statistics.median(served) / statistics.median(in_process) - 1
+
+
+def throughput(plain: multiprocessing.pool.Pool, url: str, image: bytes, clients: int, requests: int) -> str:
+    """Returns the row of so many clients, of several rounds with the model in process between them."""
+    loads, ratios, cpu_ratios, before = [], [], [], _batches(url)
     for _ in range(_ROUNDS):
-        ones += plain.apply(_plain_seconds, (image, 1, each))
-        served += ask(url, image, each)
-        eights += plain.apply(_plain_seconds, (image, 8, max(2, each // 8)))
-    one, eight, answer = (statistics.median(seconds) for seconds in (ones, eights, served))
-    print(
-        f"a lone client: {1000 * answer:.1f} ms an answer, {1000 * one:.1f} ms of it the model's as in process: "
-        f"{100 * (answer / one - 1):.1f} % more"
+        started = [plain.apply(_plain_cost, (image, 8, 2))]
+        cpu_before = _metric(url, _CPU_SECONDS)
+        loads.append(load(f"{url}:segment", image, clients, requests))
+        cpu_seconds = (_metric(url, _CPU_SECONDS) - cpu_before) / (len(loads[-1].seconds) + clients)
+        started.append(plain.apply(_plain_cost, (image, 8, 2)))
+        plain_seconds, plain_cpu_seconds = (statistics.mean(costs) / 8 for costs in zip(*started, strict=True))
+        ratios.append(loads[-1].requests_per_second * plain_seconds)
+        cpu_ratios.append(cpu_seconds / plain_cpu_seconds)
+    rows, batches = (after - old for after, old in zip(_batches(url), before, strict=True))
+    rate = statistics.median(one.requests_per_second for one in loads)
+    seen = Load(clients, rate, [seconds for one in loads for seconds in one.seconds])
+    return (
+        f"| {clients} | {rate:.1f} | {statistics.median(ratios):.2f} | {statistics.median(cpu_ratios):.2f} | "
+        f"{rows / batches:.1f} | {seen.quantile(0.5):.0f} | {seen.quantile(0.99):.0f} |"
     )
-    return one, eight
+
+
+def _metric(url: str, name: str) -> float:
+    with urllib.request.urlopen(url.partition("/v1/")[0] + "/metrics") as answer:
+        found = re.search(rf"^{name} (\S+)", answer.read().decode(), re.MULTILINE)
+    if found is None:
+        raise SystemExit(f"the server does not say {name}")
+    return float(found[1])
+
+
+def _batches(url: str) -> tuple[float, float]:
+    return _metric(url, "petseg_batch_rows_sum"), _metric(url, "petseg_batch_rows_count")
 
 
 _plain: Plain | None = None
@@ -161,6 +184,13 @@ _plain: Plain | None = None
 def _load_plain(model_dir: Path) -> None:
     global _plain
     _plain = Plain(model_dir)
+
+
+def _plain_cost(image: bytes, batch: int, calls: int) -> tuple[float, float]:
+    """Returns the mean seconds of a call, by the clock and of all cores."""
+    cpu_before = time.process_time()
+    seconds = _plain_seconds(image, batch, calls)
+    return statistics.mean(seconds), (time.process_time() - cpu_before) / calls
 
 
 def _plain_seconds(image: bytes, batch: int, calls: int) -> list[float]:
@@ -173,14 +203,11 @@ def memory(model_dir: Path, requests: int) -> None:
     """Prints the server's resident memory over so many requests of 8 clients."""
     image = sample()
     with server(model_dir) as url:
-        metrics = url.partition("/v1/")[0] + "/metrics"
         print("| requests | resident MiB |\n| ---: | ---: |")
         for look in range(_MEMORY_LOOKS + 1):
             if look:
                 load(f"{url}:segment", image, 8, requests // _MEMORY_LOOKS)
-            with urllib.request.urlopen(metrics) as answer:
-                text = answer.read().decode()
-            resident = float(re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)[1])  # type: ignore[index]
+            resident = _metric(url, "process_resident_memory_bytes")
             print(f"| {look * requests // _MEMORY_LOOKS:,} | {resident / 2**20:,.0f} |", flush=True)
 
 

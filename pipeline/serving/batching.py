@@ -71,7 +71,7 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._crowd = 1  # requests that were served or waiting when the last batch ended
-        self._idle_since = 0.0
+        self._window_end = 0.0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -102,9 +102,11 @@ class Batcher:
             await self._gather()
             batch = self._next_batch()
             if batch:
+                started = time.perf_counter()
                 await self._serve(batch, thread)
+                ended = time.perf_counter()
                 self._crowd = len(batch) + len(self._queue)
-                self._idle_since = time.perf_counter()
+                self._window_end = ended + self._limits.batch_window_share * (ended - started)
 
     async def _gather(self) -> None:
         """Waits for a request, and right after a batch of several for those clients' next ones: a lone one never waits.
@@ -114,8 +116,7 @@ class Batcher:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        deadline = self._idle_since + self._limits.batch_window_seconds
-        while len(self._queue) < self._crowd and (left := deadline - time.perf_counter()) > 0:
+        while len(self._queue) < self._crowd and (left := self._window_end - time.perf_counter()) > 0:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), left)

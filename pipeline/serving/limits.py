@@ -22,8 +22,8 @@ class Limits:
     max_pixels: int = 32_000_000
     """Pixels of all images of a request together, and of a batch. Decoded and resized, one takes about 16 bytes."""
 
-    batch_window_seconds: float = 0.01
-    """How long a batch may wait for the clients of the batch before it to come back."""
+    batch_window_share: float = 0.1
+    """How long a batch may wait for the clients of the batch before it to come back, as a share of that one's time."""
 
     read_seconds: float = 30
     """Within which a request has to arrive: its headers, and then its body."""

@@ -188,4 +188,4 @@ def test_a_lone_client_never_waits_and_a_crowd_is_waited_for():
             await asyncio.gather(*(batcher.run(work(model, number)) for number in range(4)))
         assert [len(values) for _, values in model.calls] == [4, 4, 4]
 
-    run(test, batch_window_seconds=1000)
+    run(test, batch_window_share=1e9)
