@@ -8,7 +8,8 @@ from typing import Any, Final, TextIO
 
 import click
 
-from pipeline.commands.options import config_options, resolve_config
+from pipeline.commands.options import config_options, pipeline_root_option, resolve_config
+from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.output_capture import captured_output
 from pipeline.serving.limits import Limits
 from trainer_module.errors import ConfigError
@@ -21,6 +22,7 @@ _LOCAL_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 @click.command()
 @click.argument("model_dir", required=False, type=click.Path(path_type=Path))
 @config_options
+@pipeline_root_option(f"Directory that the runs are under; {DEFAULT_PIPELINE_ROOT} when not given.")
 @click.option(
     "--version", type=click.IntRange(min=0), metavar="N", help="Serve this version, and look for no newer one."
 )
@@ -58,6 +60,7 @@ def serve(
     preset: str | None,
     config_file: Path | None,
     overrides: tuple[str, ...],
+    pipeline_root: str | None,
     **options: Any,
 ) -> None:
     """Serve a pushed model on this machine: a page to try it, masks by HTTP, TensorFlow Serving's REST.
@@ -67,15 +70,17 @@ def serve(
     """
     _check_extra()
     if model_dir is None:
-        destination = resolve_config(preset, config_file, overrides).serving_model_dir
+        destination = resolve_config(preset, config_file, overrides, pipeline_root).serving_model_dir
         if "://" in destination:
             raise ConfigError(
                 f"petseg serve needs a directory of this machine, not {destination!r}: copy a version of it, and name "
                 "the copy as MODEL_DIR."
             )
         model_dir = Path(destination)
-    elif preset or config_file or overrides:
-        raise ConfigError("MODEL_DIR and --preset, --config or --set both say what to serve; give one of them.")
+    elif preset or config_file or overrides or pipeline_root:
+        raise ConfigError(
+            "MODEL_DIR and --preset, --config, --set or --pipeline-root both say what to serve; give one of them."
+        )
     with captured_output(Path(os.devnull)) as (stdout, stderr):
         _serve(model_dir.resolve(), stdout, stderr, **options)
 
