@@ -9,7 +9,6 @@ from typing import Any, Final, TextIO
 import click
 
 from pipeline.commands.options import config_options, pipeline_root_option, resolve_config
-from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.output_capture import captured_output
 from pipeline.serving.limits import Limits
 from trainer_module.errors import ConfigError
@@ -22,7 +21,7 @@ _LOCAL_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 @click.command()
 @click.argument("model_dir", required=False, type=click.Path(path_type=Path))
 @config_options
-@pipeline_root_option(f"Directory that the runs are under; {DEFAULT_PIPELINE_ROOT} when not given.")
+@pipeline_root_option("Directory that runs leave everything in; overrides pipeline.root.")
 @click.option(
     "--version", type=click.IntRange(min=0), metavar="N", help="Serve this version, and look for no newer one."
 )

@@ -94,16 +94,22 @@ class ModelVersions:
 
     async def watch(self) -> None:
         """Looks for a new version again and again; returns at once when the version was given."""
+        trouble = None
         while self._base is not None:
             await asyncio.sleep(self._limits.poll_seconds)
             try:
                 await self._look(self._base)
-            except Exception:  # noqa: BLE001 (a file system may be away for a while; the served version goes on)
-                _LOG.exception("cannot look for versions in %s", self._base)
+                trouble = None
+            except Exception as error:  # noqa: BLE001 (a file system may be away for a while; the served one goes on)
+                if str(error) != trouble:
+                    trouble = str(error)
+                    _LOG.warning("cannot look for versions in %s: %s", self._base, error, exc_info=True)
 
     async def _look(self, base: Path) -> None:
         await self._free_the_old()
-        newest = max(await asyncio.to_thread(complete_versions, str(base)), default=None)
+        found = await asyncio.to_thread(complete_versions, str(base))
+        self._failures = {version: failure for version, failure in self._failures.items() if version in found}
+        newest = max(found, default=None)
         if newest is None or newest == self.current.version:
             return
         failure = self._failures.get(newest)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,6 @@ from PIL import Image, ImageOps
 
 from pipeline.mask_images import overlay_image
 from pipeline.serving.batching import Answer, Work
-from pipeline.serving.image_headers import check_images
 from pipeline.serving.loaded_model import LoadedModel
 from pipeline.serving.predict_routes import MODEL_URLS
 from pipeline.serving.refusal import RefusedError
@@ -44,7 +44,9 @@ def segment_router(service: Service) -> APIRouter:
         with service.admitted():
             model = service.model(name, version, label)
             _check_answers_masks(model)
-            work = await run(pictures, _work, service, model, await service.body(request))
+            work, is_upright = await asyncio.to_thread(_work, service, model, await service.body(request))
+            if not is_upright:
+                work = await run(pictures, _upright, work)
             answer = await service.answer(request, work)
             mask = bytes(answer.outputs[features.MASK_PNG][0])
             headers = _headers(model, answer)
@@ -72,29 +74,29 @@ def _check_answers_masks(model: LoadedModel) -> None:
         )
 
 
-def _work(service: Service, model: LoadedModel, encoded: bytes) -> Work:
-    check_images([encoded], service.limits.max_pixels)  # before `_upright` decodes it
-    return service.work(model, features.SERVING_SIGNATURE, {features.IMAGE: np.array([_upright(encoded)], object)})
+def _work(service: Service, model: LoadedModel, encoded: bytes) -> tuple[Work, bool]:
+    """Returns what to ask the model, and whether the image is stored as viewers show it."""
+    work = service.work(model, features.SERVING_SIGNATURE, {features.IMAGE: np.array([encoded], object)})
+    with Image.open(io.BytesIO(encoded)) as image:
+        # Without this, Pillow decodes a PNG to look for tags behind its pixels.
+        has_tags = image.format != "PNG" or "exif" in image.info
+        return work, not has_tags or image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
 
 
-def _upright(encoded: bytes) -> bytes:
-    """Returns the image as viewers show it: a camera's EXIF tag may say to turn it, which the model does not read.
+def _upright(work: Work) -> Work:
+    """Turns the image as its camera's EXIF tag says, which viewers do, and models do not.
 
     Raises:
-      RefusedError: It has to be turned, and cannot be decoded.
+      RefusedError: It cannot be decoded.
     """
+    file = io.BytesIO()
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            # Without this, Pillow decodes a PNG to look for the tag behind its pixels.
-            has_tags = image.format != "PNG" or "exif" in image.info
-            if not has_tags or image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
-                return encoded
-            file = io.BytesIO()
+        with Image.open(io.BytesIO(work.inputs[features.IMAGE][0])) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
-            upright.save(file, "JPEG", quality=_UPRIGHT_QUALITY, subsampling=0)
-            return file.getvalue()
     except (OSError, ValueError, SyntaxError) as error:
         raise RefusedError(400, "image 0 of the request is no readable JPEG or PNG.") from error
+    upright.save(file, "JPEG", quality=_UPRIGHT_QUALITY, subsampling=0)
+    return dataclasses.replace(work, inputs={features.IMAGE: np.array([file.getvalue()], object)})
 
 
 def _overlay_png(work: Work, mask: bytes) -> bytes:

@@ -154,6 +154,32 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_goes_on(
         wait_for(lambda: served_version(client) == "3")
 
 
+def test_what_is_said_of_a_version_goes_with_it(client, pets, written_models):
+    push(written_models, pets, 2)
+    wait_for(lambda: served_version(client) == "2")
+    shutil.copytree(written_models / "2", pets / ".3")
+    (pets / ".3" / "saved_model.pb").write_bytes(b"x")
+    (pets / ".3").rename(pets / "3")
+    wait_for(lambda: "END" in client.get("/v1/models/pets").text)
+    shutil.rmtree(pets / "3")
+    wait_for(lambda: "END" not in client.get("/v1/models/pets").text)
+
+
+def test_a_directory_that_cannot_be_looked_at_is_told_once(client, monkeypatch, caplog):
+    from pipeline.serving import model_versions
+
+    looks = []
+
+    def fail(base):
+        looks.append(base)
+        raise PermissionError("no right to look")
+
+    monkeypatch.setattr(model_versions, "complete_versions", fail)
+    wait_for(lambda: len(looks) > 3)
+    assert caplog.text.count("cannot look for versions") == 1
+    assert client.post(SEGMENT, content=picture("red")).status_code == 200
+
+
 def test_a_version_that_did_not_load_is_tried_again(make_service, pets, written_models):
     from starlette.testclient import TestClient
 

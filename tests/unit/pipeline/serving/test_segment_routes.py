@@ -64,6 +64,25 @@ def test_a_camera_may_have_been_turned(client, kind):
     assert (mask[22:38] == 2).all()
 
 
+def test_a_turned_image_that_is_cut_off_is_refused(client):
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.open(io.BytesIO(picture("red", size=(400, 200)))).save(file, "JPEG", exif=exif)
+    answer = client.post(SEGMENT, content=file.getvalue()[:-200])
+    assert (answer.status_code, answer.json()["error"][:37]) == (400, "image 0 of the request is no readable")
+
+
+def test_a_failure_of_the_model_is_the_servers(client, service, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("secret path")
+
+    monkeypatch.setattr(service.versions.current, "run", fail)
+    answer = client.post(SEGMENT, content=picture("red"))
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "the server failed: RuntimeError; its log says more."}
+    assert client.get("/readyz").status_code == 200
+
+
 def test_a_model_without_masks_says_so(client, service):
     signatures = service.versions.current.signatures
     signature = signatures["serving_default"]
