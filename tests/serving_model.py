@@ -63,11 +63,13 @@ def write_model(base: Path, version: int, *, shift: int = 0, size: int = SIZE) -
     return making.rename(base / str(version))
 
 
-def picture(*colors: str, size: tuple[int, int] = (40, 30), kind: str = "PNG") -> bytes:
-    """Encodes a picture of vertical stripes of equal width."""
+def picture(*colors: str, size: tuple[int, int] = (40, 30), kind: str = "PNG", orientation: int | None = None) -> bytes:
+    """Encodes a picture of vertical stripes of equal width; a camera's tag may say how to turn it."""
     image = Image.new("RGB", (len(colors), 1))
     for column, color in enumerate(colors):
         image.putpixel((column, 0), {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}[color])
-    file = io.BytesIO()
-    image.resize(size, Image.Resampling.NEAREST).save(file, kind)
+    file, exif = io.BytesIO(), Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    image.resize(size, Image.Resampling.NEAREST).save(file, kind, exif=exif)
     return file.getvalue()

@@ -14,7 +14,11 @@ from pipeline.serving.application import create_application
 PREDICT, SEGMENT = "/v1/models/pets:predict", "/v1/models/pets:segment"
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-IMAGES = [picture("red", "blue", size=(9, 5)), picture("green", size=(8, 8), kind="JPEG")]
+IMAGES = [
+    picture("red", "blue", size=(9, 5)),
+    picture("green", size=(8, 8), kind="JPEG"),
+    picture("red", size=(9, 4), kind="JPEG", orientation=6),
+]
 
 
 @st.composite

@@ -55,20 +55,16 @@ def test_json_says_shares_and_colors(client):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_camera_may_have_been_turned(client, kind):
     """Orientation 6: the first column of the stored pixels is the top of the picture."""
-    file, exif = io.BytesIO(), Image.Exif()
-    exif[0x0112] = 6
-    Image.open(io.BytesIO(picture("red", "blue", size=(40, 20)))).save(file, kind, exif=exif)
-    mask = pixels(client.post(SEGMENT, content=file.getvalue()).content)
+    image = picture("red", "blue", size=(40, 20), kind=kind, orientation=6)
+    mask = pixels(client.post(SEGMENT, content=image).content)
     assert mask.shape == (40, 20)
     assert (mask[2:18] == 0).all()
     assert (mask[22:38] == 2).all()
 
 
 def test_a_turned_image_that_is_cut_off_is_refused(client):
-    file, exif = io.BytesIO(), Image.Exif()
-    exif[0x0112] = 6
-    Image.open(io.BytesIO(picture("red", size=(400, 200)))).save(file, "JPEG", exif=exif)
-    answer = client.post(SEGMENT, content=file.getvalue()[:-200])
+    image = picture("red", size=(400, 200), kind="JPEG", orientation=6)
+    answer = client.post(SEGMENT, content=image[:-200])
     assert (answer.status_code, answer.json()["error"][:37]) == (400, "image 0 of the request is no readable")
 
 
