@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -19,7 +18,7 @@ from pipeline.serving.page_routes import page_router
 from pipeline.serving.predict_routes import predict_router
 from pipeline.serving.refusal import RefusedError
 from pipeline.serving.segment_routes import segment_router
-from pipeline.serving.service import Service, discard_body
+from pipeline.serving.service import Service
 
 _CLIENT_GONE: Final = 499  # what nginx and TensorFlow Serving log for it; nobody receives it
 _NO_ROUTE: Final = "none"
@@ -45,11 +44,9 @@ def create_application(service: Service) -> FastAPI:
     return application
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RefusedError):
         raise error
-    if error.status != HTTPStatus.REQUEST_TIMEOUT:
-        await discard_body(request)
     return JSONResponse({"error": error.message}, error.status, error.headers)
 
 

@@ -21,7 +21,6 @@ from pipeline.suggestions import nearest
 from trainer_module import features
 
 _RETRY_AFTER_SECONDS: Final = 1
-_DISCARD_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -162,16 +161,6 @@ class Service:
             return await _while_connected(request, self._batcher.run(work))
         except InvalidInputError as error:
             raise RefusedError(400, str(error)) from error
-
-
-async def discard_body(request: Request) -> None:
-    """Reads on for a moment what a refused client still sends: cut off while sending, it would not see the answer."""
-    if request.headers.get("expect", "").lower() == "100-continue":
-        return
-    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(_DISCARD_SECONDS):
-            async for _ in request.stream():
-                pass
 
 
 async def _while_connected(request: Request, answer: Awaitable[Answer]) -> Answer:

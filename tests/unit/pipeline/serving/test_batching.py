@@ -180,12 +180,16 @@ def test_a_lone_client_never_waits_and_a_crowd_is_waited_for():
     model = HeldModel()
     model.go.release(99)
 
+    async def client(batcher, number):
+        for _ in range(3):
+            await batcher.run(work(model, number))
+            await asyncio.sleep(0.01 * number)  # the first is back at once, the others later
+
     async def test(batcher):
         for number in range(5):
             await batcher.run(work(model, number))
         model.calls.clear()
-        for _ in range(3):
-            await asyncio.gather(*(batcher.run(work(model, number)) for number in range(4)))
+        await asyncio.gather(*(client(batcher, number) for number in range(4)))
         assert [len(values) for _, values in model.calls] == [4, 4, 4]
 
     run(test, batch_window_share=1e9)

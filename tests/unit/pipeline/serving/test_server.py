@@ -145,7 +145,7 @@ def test_a_full_server_says_when_to_come_again(start):
 
 def test_a_large_body_that_is_refused_is_read_so_that_the_answer_arrives(start):
     running = start(max_request_bytes=1000)
-    status, content = running.get("/v1/models/pets:segment", b"x" * 5_000_000)
+    status, content = running.get("/v1/models/pets:segment", b"x" * 30_000_000)
     assert status == 413
     assert b"longer than 1,000 bytes" in content
 
@@ -157,6 +157,7 @@ def test_clients_may_go_away(start, sent):
         running.send(sent).close()
     wait_until(lambda: running.service._admitted == 0)
     assert running.get("/v1/models/pets:segment", PNG)[0] == 200
+    assert b'status="500"' not in running.get("/metrics")[1]
 
 
 def test_what_waits_is_dropped_when_its_client_goes(start, monkeypatch):
@@ -180,6 +181,9 @@ def test_what_waits_is_dropped_when_its_client_goes(start, monkeypatch):
     with first:
         assert first.recv(15) == b"HTTP/1.1 200 OK"
     assert calls == [1]
+    metrics = running.get("/metrics")[1]
+    assert b'status="499"' in metrics
+    assert b'status="500"' not in metrics
 
 
 def test_no_http_is_refused(start):
