@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -72,7 +73,9 @@ def _in_words(tensors: Mapping[str, tuple[Any, list[int]]]) -> str:
 
 
 def check_warmup(model: SessionModel, file: str) -> Iterator[str]:
-    """The requests that the model brings along can be answered: TensorFlow Serving refuses it otherwise."""
+    """The requests that the model brings along, if any, can be answered: TensorFlow Serving refuses it otherwise."""
+    if not Path(file).is_file():
+        return
     for index, record in enumerate(tf.data.TFRecordDataset(file).as_numpy_iterator()):
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         try:

@@ -18,9 +18,11 @@ class Measurements(BaseModel):
     """From the files to the first answer being possible."""
 
     latency_p50_ms: float | None = None
-    """Of a request with one image, as are the 99 % that are not slower."""
+    """Half of the requests with one image were answered in no more than this."""
 
     latency_p99_ms: float | None = None
+    """99 of 100 were."""
+
     memory_mb: float | None = None
     """What loading and answering added to the process at most, in 10⁶ bytes."""
 

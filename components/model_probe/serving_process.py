@@ -50,7 +50,11 @@ def probe(directory: str, work: WorkDirectory) -> Findings:
         refusal = f"it cannot be loaded as TensorFlow Serving loads it: {first_line(error)}"
         return Findings(refusals=(refusal,), measurements=Measurements(), examples=len(images))
     measured = Measurements(load_seconds=time.monotonic() - start)
-    card = Card.model_validate_json((assets / features.MODEL_CARD_ASSET).read_bytes())
+    try:
+        card = Card.model_validate_json((assets / features.MODEL_CARD_ASSET).read_bytes())
+    except (OSError, ValueError) as error:
+        refusal = f"its {features.MODEL_CARD_ASSET}, which names its classes, cannot be read: {first_line(error)}"
+        return Findings(refusals=(refusal,), measurements=measured, examples=len(images))
     refusals = list(check_signatures(model, card))
     if not refusals:
         refusals += check_warmup(model, str(assets / features.WARMUP_ASSET))

@@ -107,6 +107,17 @@ def test_a_broken_model_is_refused(artifacts, tmp_path, file, content):
     assert refusal.startswith("it cannot be loaded as TensorFlow Serving loads it: ")
 
 
+def test_a_model_that_does_not_name_its_classes_is_refused(artifacts, tmp_path):
+    (tmp_path / "model" / "Format-Serving" / "assets.extra" / "petseg_model.json").write_bytes(b"{}")
+    [refusal] = execute(artifacts).refusals
+    assert refusal.startswith("its petseg_model.json, which names its classes, cannot be read: ValidationError")
+
+
+def test_a_model_without_warmup_requests_can_be_served(artifacts, tmp_path):
+    (tmp_path / "model" / "Format-Serving" / "assets.extra" / "tf_serving_warmup_requests").unlink()
+    assert execute(artifacts).refusals == ()
+
+
 def test_what_keras_saves_by_itself_is_refused(artifacts, tmp_path):
     served = tmp_path / "model" / "Format-Serving"
     assets = shutil.copytree(served / "assets.extra", tmp_path / "assets")
