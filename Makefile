@@ -16,7 +16,7 @@ run: setup ## Run the pipeline's demo, from data to pushed model
 	@$(BIN)/petseg run --preset demo
 
 test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed on)
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-fast: setup ## Run the unit tests only (PYTEST_ARGS="..." is passed on)
 	$(BIN)/pytest tests/unit -n 2 $(PYTEST_ARGS)

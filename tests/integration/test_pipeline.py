@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 import shutil
 from pathlib import Path
 
@@ -24,8 +25,12 @@ from pipeline.local_runner import RunRequest, run_pipeline
 from pipeline.report.score_file import SCORES_FILE, read_scores
 from pipeline.run_record import RunRecord, RunState
 from pipeline.served_model import ServedModel
+from trainer_module import unet
 from trainer_module.dataset import eval_dataset
 from trainer_module.segmentation_metrics import difference_names, segmentation_metrics
+
+sys.path.append(str(Path(__file__).parents[1]))
+from tiny_training import tiny_network
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
@@ -56,7 +61,9 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    return Workplace(tmp_path_factory.mktemp("pipeline_root"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(unet.MODELS, "unet", tiny_network)
+        yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +79,7 @@ def test_first_run_executes_every_component_and_pushes(first_run):
     assert {node.id for node in first_run.nodes} == set(NODES)
     assert _executed(first_run) == set(NODES)
     assert first_run.blessed is True
-    assert first_run.parameters == 5_120_211
+    assert first_run.parameters == tiny_network(48, 3).count_params()
     assert first_run.dataset.splits == {"train": 22, "eval": 2, "test": 12}
     assert {"accuracy", "mean_iou", "iou_pet", "iou_background", "iou_border", "loss"} <= set(first_run.metrics)
     assert first_run.metrics["accuracy_low"] <= first_run.metrics["accuracy"] <= first_run.metrics["accuracy_high"]
