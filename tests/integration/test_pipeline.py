@@ -2,8 +2,8 @@
 
 import dataclasses
 import re
-import sys
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
