@@ -174,10 +174,9 @@ def test_data_of_other_classes_are_refused(export, exported, data, tmp_path):
 
 def test_what_is_no_model_or_an_earlier_one_is_refused(export, exported, tmp_path):
     assert "there is no model in" in export(*optimize("int8"), model=tmp_path)[2]
-    signatures = tf.saved_model.load(exported).signatures
     holder = tf.Module()
     holder.earlier = tf.saved_model.load(exported)
-    tf.saved_model.save(holder, str(tmp_path / "1"), signatures=dict(signatures))
+    tf.saved_model.save(holder, str(tmp_path / "1"), signatures=dict(holder.earlier.signatures))
     shutil.copytree(Path(exported, "assets.extra"), tmp_path / "1" / "assets.extra")
     code, _, err = export(*optimize("int8"), model=tmp_path)
     assert (code, "was exported by another version of petseg: it has no network, prepare" in err) == (1, True), err
