@@ -23,8 +23,8 @@ def write_frozen(original: Original, directory: Path) -> None:
       directory: Where to write; must not exist.
     """
     whole = tf.compat.v1.wrap_function(_call_each(original.signatures), _inputs(original.signatures))
-    # Loops stay functions: TensorFlow 2 cannot call a graph with the loops of TensorFlow 1.
-    frozen = convert_variables_to_constants_v2(whole, lower_control_flow=False)
+    # Loops become those of TensorFlow 1, into whose bodies TensorFlow propagates the constants, to fold them there.
+    frozen = convert_variables_to_constants_v2(whole)
     outputs = tf.nest.pack_sequence_as(whole.structured_outputs, [tensor.name for tensor in frozen.outputs])
     inputs = {tensor.op.name: tensor.name for tensor in frozen.inputs}
     builder = tf.compat.v1.saved_model.Builder(str(directory))
@@ -34,7 +34,11 @@ def write_frozen(original: Original, directory: Path) -> None:
         signatures = {
             name: tf.compat.v1.saved_model.predict_signature_def(
                 {_argument(signature): tensor(inputs[name])},
-                {output: tensor(found) for output, found in outputs[name].items()},
+                # Such a loop does not tell the shape of what it returns.
+                {
+                    output: tf.ensure_shape(tensor(found), signature.structured_outputs[output].shape)
+                    for output, found in outputs[name].items()
+                },
             )
             for name, signature in original.signatures.items()
         }
