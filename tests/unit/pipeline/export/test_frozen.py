@@ -11,6 +11,7 @@ from components.model_probe.session_model import SessionModel
 from pipeline.export.frozen import write_frozen
 from pipeline.export.original import Original
 from pipeline.served_model import ServedModel
+from pipeline.serving.loaded_model import LoadedModel
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +65,11 @@ def test_tensorflow_2_loads_it(exported, frozen, raw_examples):
         ServedModel.load(directory).predict(raw_examples[0].encoded_image, "x") for directory in (exported, str(frozen))
     ]
     assert (masks[0] == masks[1]).mean() > 0.99
+
+
+def test_the_local_server_sees_the_same_signatures(exported, frozen, raw_examples):
+    original, found = LoadedModel(exported, 7), LoadedModel(str(frozen), 1)
+    assert found.signatures == original.signatures
+    images = np.array([raw.encoded_image for raw in raw_examples], object)
+    answers = [model.run("serving_default", {"image": images})["probabilities"] for model in (original, found)]
+    np.testing.assert_allclose(*answers, atol=1e-5)
