@@ -1,7 +1,7 @@
 """The console command `petseg`; every subcommand is imported only when it is called.
 
-Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a run is done but its model was not blessed, 130
-interrupted.
+Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a run is done but its model was not blessed, or an export
+would cost too much accuracy, 130 interrupted.
 """
 
 import os
@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "serve": ("pipeline.commands.serve:serve", "Serve a pushed model on this machine, with a page to try it."),
     "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
+    "export": ("pipeline.commands.export:export", "Make a model smaller or quicker, and measure the cost."),
     "models": ("pipeline.commands.models.group:models", "Look after the versions that were pushed."),
     "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve.group:kserve", "See, promote and roll back what KServe serves."),

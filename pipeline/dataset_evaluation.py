@@ -1,7 +1,7 @@
 """Evaluates an exported model on any TFDS data set, outside the pipeline, with the pipeline's own pieces."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def evaluate_model(
     total = builder.info.splits[split].num_examples
     groups: dict[tuple[str, str] | None, EvaluationSums] = {}
     done = 0
-    examples = _examples(builder, source, split)
+    examples = raw_examples(builder, source, split)
     for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
         results = model.evaluate([example.SerializeToString() for example in batch])
         for example, outputs in zip(batch, results, strict=True):
@@ -68,9 +68,24 @@ def _defined(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
-def _examples(builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str) -> Iterator[tf.train.Example]:
+def raw_examples(
+    builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str, positions: Container[int] | None = None
+) -> Iterator[tf.train.Example]:
+    """Yields the examples of a TFDS slice as the pipeline would, in order.
+
+    Args:
+      builder: The data set, prepared.
+      source: How to read it.
+      split: TFDS slice.
+      positions: Of the examples to yield, counted from 0; None: all.
+
+    Raises:
+      DataError: An image or mask cannot be used, or the mask has values that the model knows no class for.
+    """
     convert = ExampleConverter(source, builder.info.features)
-    yield from map(convert, tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source))))
+    for position, record in enumerate(tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source)))):
+        if positions is None or position in positions:
+            yield convert(record)
 
 
 def _slice_keys(example: tf.train.Example, source: TfdsSource) -> list[tuple[str, str]]:

@@ -41,7 +41,7 @@ class ServedModel:
         Raises:
           ModelError: There is no model, or none of petseg's.
         """
-        version = Path(_version_directory(directory))
+        version = Path(model_directory(directory))
         try:
             card = ModelCard.model_validate_json(
                 (version / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
@@ -91,7 +91,12 @@ class ServedModel:
             yield {name: array[index] for name, array in arrays.items()}
 
 
-def _version_directory(directory: str) -> str:
+def model_directory(directory: str) -> str:
+    """Returns where the model is that a directory names: there, or in the newest of the versions below.
+
+    Raises:
+      ModelError: There is none.
+    """
     if (Path(directory) / SAVED_MODEL_FILE).is_file():
         return directory
     version = newest_version(directory)

@@ -91,6 +91,11 @@ def read_weights(directory: str) -> ExportedWeights:
                 f"the model in {path!r} was exported by an earlier version of petseg, which did not name its weights; "
                 "start from a model that this version trained"
             )
+        if tf.io.gfile.exists(f"{path}/{features.ASSETS_DIRECTORY}/{features.EXPORT_ASSET}"):
+            raise ModelError(
+                f"the model in {path!r} is an optimized one (`petseg export`) and has its weights as constants of the "
+                "graph; start from the model that it was made of"
+            )
         reader = tf.train.load_checkpoint(f"{path}/variables/variables")
         arrays = {
             name: reader.get_tensor(f"{_LIST}/{index}/.ATTRIBUTES/VARIABLE_VALUE")

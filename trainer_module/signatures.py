@@ -38,12 +38,18 @@ class SegmentationModel(tf.Module):
         `features.EVALUATION_OUTPUTS`: confusion matrix, loss, boundary and calibration counts, and an id.
 
     An image that cannot be decoded, or is too large, fails the batch with a message that has its index.
+
+    Beside the signatures, the SavedModel has two functions, which other forms of the model are made of:
+      network: prepared images, float32 [batch, image_size, image_size, 3] → logits, float32
+        [batch, image_size, image_size, num_classes].
+      prepare: raw examples → prepared images and class ids.
     """
 
     def __init__(self, model: keras.Model, transform_output: tft.TFTransformOutput, data: DataConfig) -> None:
         super().__init__(name="petseg")
+        prepared = tf.TensorSpec([None, data.image_size, data.image_size, 3], tf.float32, name=features.IMAGE)
         # Behind a function, the Keras model is not tracked: only its weights are saved.
-        self._network: Callable[[tf.Tensor], tf.Tensor] = lambda image: model(image, training=False)
+        self.network = tf.function(lambda image: model(image, training=False), input_signature=[prepared])
         self._data = data
         self._weights = [weight.value for weight in model.weights]
         self._transform = transform_output.transform_features_layer()
@@ -64,18 +70,30 @@ class SegmentationModel(tf.Module):
         """Answers raw examples with the numbers that all metrics are sums of."""
         return _in_batches(self._evaluate, examples)
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def prepare(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns what the network is trained on, of raw examples.
+
+        Args:
+          examples: string [batch], serialized.
+
+        Returns:
+          `image`, float32 [batch, image_size, image_size, 3]; `segmentation_mask`, the class ids, uint8
+          [batch, image_size, image_size]; and what the pixels were normalized with, by the names in `features`.
+        """
+        return self._prepare(tf.io.parse_example(examples, self._raw_feature_spec))
+
     def tensor_function(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns the function that answers prepared images; its input has the size of the network's."""
-        shape = [None, self._data.image_size, self._data.image_size, 3]
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
+        @tf.function(input_signature=self.network.input_signature)
         def tensor(image: tf.Tensor) -> dict[str, tf.Tensor]:
-            return _in_batches(lambda piece: _answers(self._network(piece)), image)
+            return _in_batches(lambda piece: _answers(self.network(piece)), image)
 
         return tensor
 
     def _serve(self, image: tf.Tensor, sizes: tf.Tensor) -> dict[str, tf.Tensor]:
-        answers = _answers(self._logits(self._transform({features.IMAGE: image[:, tf.newaxis]})))
+        answers = _answers(self.network(self._image(self._transform({features.IMAGE: image[:, tf.newaxis]}))))
         pngs = tf.map_fn(
             lambda one: mask_png(*one),
             (answers[features.PROBABILITIES], sizes),
@@ -87,13 +105,8 @@ class SegmentationModel(tf.Module):
     def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, self._raw_feature_spec)
         example_id = tf.strings.to_hash_bucket_fast(raw.pop(features.FILE_NAME)[:, 0], tf.int64.max)
-        transformed = self._transform(raw)
-        class_ids = tf.map_fn(
-            lambda serialized: decode_mask_xf(serialized, self._data.image_size),
-            transformed[features.SEGMENTATION_MASK_XF],
-            fn_output_signature=tf.uint8,
-        )
-        logits = self._logits(transformed)
+        prepared = self._prepare(raw)
+        class_ids, logits = prepared[features.SEGMENTATION_MASK], self.network(prepared[features.IMAGE])
         predicted = tf.argmax(logits, -1, output_type=tf.int32)
         num_classes = self._data.num_classes
         return {
@@ -104,14 +117,23 @@ class SegmentationModel(tf.Module):
             **calibration_counts(class_ids, logits),
         }
 
-    def _logits(self, transformed: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _prepare(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        transformed = self._transform({name: raw[name] for name in (features.IMAGE, features.SEGMENTATION_MASK)})
+        class_ids = tf.map_fn(
+            lambda serialized: decode_mask_xf(serialized, self._data.image_size),
+            transformed[features.SEGMENTATION_MASK_XF],
+            fn_output_signature=tf.uint8,
+        )
+        normalization = {name: transformed[name] for name in (features.IMAGE_OFFSET_XF, features.IMAGE_SCALE_XF)}
+        return {features.IMAGE: self._image(transformed), features.SEGMENTATION_MASK: class_ids, **normalization}
+
+    def _image(self, transformed: Mapping[str, tf.Tensor]) -> tf.Tensor:
         image = tf.map_fn(
             lambda serialized: decode_image_xf(serialized, self._data.image_size),
             transformed[features.IMAGE_XF],
             fn_output_signature=tf.uint8,
         )
-        offset, scale = transformed[features.IMAGE_OFFSET_XF], transformed[features.IMAGE_SCALE_XF]
-        return self._network(normalize(image, offset, scale))
+        return normalize(image, transformed[features.IMAGE_OFFSET_XF], transformed[features.IMAGE_SCALE_XF])
 
 
 def _answers(logits: tf.Tensor) -> dict[str, tf.Tensor]:

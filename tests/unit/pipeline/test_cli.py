@@ -42,6 +42,7 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
         "evaluate --help",
         "predict --help",
         "kserve --help",
+        "export --help",
         "models --help",
         "models list --help",
         "models rollback --help",

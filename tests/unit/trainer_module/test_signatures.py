@@ -113,6 +113,16 @@ def test_prepared_images_get_the_answers_of_encoded_ones(served, raw_examples, e
         np.testing.assert_array_equal(array, of_encoded[name])
 
 
+def test_what_other_forms_are_made_of_is_saved_too(identity_export, raw_examples, expected, transformed):
+    loaded = tf.saved_model.load(identity_export)
+    prepared = loaded.prepare(tf.constant([raw.serialized() for raw in raw_examples]))
+    np.testing.assert_array_equal(prepared["image"], expected[0])
+    np.testing.assert_array_equal(prepared["segmentation_mask"], expected[1])
+    for name in (features.IMAGE_OFFSET_XF, features.IMAGE_SCALE_XF):
+        np.testing.assert_array_equal(prepared[name], transformed.features[name])
+    np.testing.assert_array_equal(loaded.network(tf.constant(expected[0])), expected[0], "logits")
+
+
 def test_the_png_is_the_mask_at_the_size_of_each_image(served, raw_examples):
     """Against Pillow, which resizes the probabilities as `mask_png` says."""
     outputs = served("serving_default", [raw.encoded_image for raw in raw_examples])

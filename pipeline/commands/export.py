@@ -1,0 +1,142 @@
+"""`petseg export`: forms of a model that are smaller or quicker, with what each costs."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
+from pipeline.commands.run_outcome import NOT_BLESSED
+from pipeline.export.optimization import Optimization
+from pipeline.export.request import ExportData, ExportRequest
+from pipeline.json_text import json_text
+from pipeline.output_capture import captured_output
+from trainer_module.errors import PetsegError
+
+if TYPE_CHECKING:
+    from pipeline.export.exporting import ExportOutcome
+
+_CALIBRATION_EXAMPLES: Final = 100
+
+
+@click.command("export")
+@click.option(
+    "--optimize",
+    "optimizations",
+    multiple=True,
+    required=True,
+    type=click.Choice([one.value for one in Optimization]),
+    help="frozen: a SavedModel for servers. float16, int8, int8_full: files for TensorFlow Lite. Repeatable.",
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Gets frozen as a version, DIR/<number>, and the others as DIR/<form>; made if absent.",
+)
+@click.option(
+    "--model",
+    "model_dir",
+    metavar="DIR",
+    help="A model version, or the directory of versions; without it, the push destination of the configuration.",
+)
+@click.option("--dataset", metavar="NAME", help="TFDS data set to measure on; overrides data.dataset.")
+@click.option("--data-dir", metavar="DIR", help="TFDS data directory that holds it, prepared; overrides data.data_dir.")
+@click.option("--split", metavar="S", help="TFDS slice to measure on; without it, that of evaluation.split.")
+@click.option("--calibration-split", metavar="S", help="TFDS slice for int8_full; without it, data.splits.train.")
+@click.option(
+    "--calibration-examples",
+    type=click.IntRange(min=1),
+    default=_CALIBRATION_EXAMPLES,
+    show_default=True,
+    help="How many of its examples are drawn.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws them.")
+@click.option(
+    "--max-accuracy-loss",
+    type=click.FloatRange(min=0, max=1),
+    help="Write nothing, and exit with 3, when a form's accuracy is lower than the original's by more.",
+)
+@click.option("--force", "replace", is_flag=True, help="Replace earlier files for TensorFlow Lite in DIR.")
+@json_option("Print what was measured and written as JSON.")
+@config_options
+@pipeline_root_option("Directory that runs leave everything in; overrides pipeline.root.")
+@click.pass_context
+def export(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
+    """Make optimized forms of an exported model, and measure what each gains and costs.
+
+    They are measured where data are named, by the configuration or the options of the data set, or where the model is
+    that of the configuration. Exit codes: 0 written, 1 failure, 2 bad usage or configuration, 3 a form loses more than
+    --max-accuracy-loss.
+    """
+    request = _request(**options)
+    request.check()
+    outcome = _export(request)
+    if as_json:
+        click.echo(json_text(outcome))
+    else:
+        _print(outcome)
+    for refusal in outcome.refusals:
+        click.secho(f"nothing is written: {refusal}", fg="red", err=True)
+    ctx.exit(NOT_BLESSED if outcome.refusals else 0)
+
+
+def _request(
+    optimizations: tuple[str, ...],
+    model_dir: str | None,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    pipeline_root: str | None,
+    dataset: str | None,
+    data_dir: str | None,
+    split: str | None,
+    calibration_split: str | None,
+    **options: Any,
+) -> ExportRequest:
+    """Returns what the options describe."""
+    config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
+    data = ExportData(
+        dataset=dataset or config.data.dataset,
+        data_dir=data_dir or config.data_dir,
+        split=split or config.data.splits[config.evaluation.split],
+        calibration_split=calibration_split or config.data.splits["train"],
+        config=config,
+    )
+    named = any([dataset, data_dir, split, calibration_split, preset, config_file, overrides, model_dir is None])
+    return ExportRequest(
+        model=model_dir or config.serving_model_dir,
+        optimizations=tuple(map(Optimization, dict.fromkeys(optimizations))),
+        data=data if named else None,
+        **options,
+    )
+
+
+def _export(request: ExportRequest) -> "ExportOutcome":
+    with captured_output(Path(os.devnull)) as (_, stderr):
+        from pipeline.export.exporting import export
+
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        with Progress(*columns, console=Console(file=stderr), transient=True) as progress:
+            task = progress.add_task("loading", total=None)
+
+            def show(what: str, done: int, total: int | None) -> None:
+                progress.update(task, description=what, completed=done, total=total)
+
+            try:
+                return export(request, show)
+            except OSError as error:
+                raise PetsegError(f"cannot write to {str(request.output)!r}: {error}") from error
+
+
+def _print(outcome: "ExportOutcome") -> None:
+    from pipeline.export.result_tables import result_tables
+    from pipeline.run_tables import print_table
+
+    print_table(result_tables(outcome))
+    for directory in outcome.written.values():
+        click.echo(f"wrote {directory}")

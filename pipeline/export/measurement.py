@@ -1,0 +1,147 @@
+"""What an optimized form is worth, and what it costs: measured against the original on the same images, in one pass."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.export.original import Prepared
+from trainer_module.segmentation_metrics import segmentation_metrics
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From one prepared image to its probabilities, both with a batch dimension."""
+
+_WARM_UP_CALLS: Final = 3
+_METRICS: Final = ("accuracy", "mean_iou")
+
+
+class FormMeasured(BaseModel):
+    """One form on all images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metrics: dict[str, float]
+    """`accuracy`, `mean_iou` and `iou_<class>` of all pixels; a class that nowhere occurs has none."""
+
+    differences: dict[str, float] = {}
+    """The same, minus the original's."""
+
+    changed_pixels: float = 0.0
+    """Share of the pixels that have another class than with the original."""
+
+    latency_p50_ms: float
+    """Of one image, prepared already; the other half took longer."""
+
+    cpu_ms: float
+    """Median time of all cores for one image."""
+
+    latency_ratio: float = 1.0
+    """To the original's, as the next."""
+
+    cpu_ratio: float = 1.0
+
+
+class Measured(BaseModel):
+    """All forms on the same images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    examples: int
+    threads: int
+    """Processors of the machine, all of which the networks may use."""
+
+    original: FormMeasured
+    forms: dict[str, FormMeasured]
+
+
+@dataclass
+class _Tally:
+    """What is counted of one network."""
+
+    confusion_matrix: NDArray[np.int64]
+    changed: int = 0
+    seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+
+
+def measure(
+    original: Network, forms: Mapping[str, Network], batches: Iterable[Prepared], class_names: Sequence[str]
+) -> Measured:
+    """Compares forms with the original, one image at a time; they take turns, so that a busy machine slows all.
+
+    Args:
+      original: The network as it was exported.
+      forms: Networks by name.
+      batches: Prepared images with their class ids; at least one image.
+      class_names: Names of the classes in the order of their ids.
+    """
+    networks = [original, *forms.values()]
+    tallies = [_Tally(np.zeros((len(class_names),) * 2, np.int64)) for _ in networks]
+    examples = 0
+    for batch in batches:
+        for image, class_ids in zip(batch.images, batch.class_ids, strict=True):
+            if not examples:
+                _warm_up(networks, image[np.newaxis])
+            predicted = _take_turns(networks, tallies, image[np.newaxis], first=examples % len(networks))
+            for tally, found in zip(tallies, predicted, strict=True):
+                tally.confusion_matrix += _confusion_matrix(class_ids, found, len(class_names))
+                tally.changed += int((found != predicted[0]).sum())
+            examples += 1
+    baseline, *others = (_summary(tally, tallies[0], class_names) for tally in tallies)
+    return Measured(
+        examples=examples,
+        threads=os.cpu_count() or 1,
+        original=baseline.model_copy(update={"differences": {}}),
+        forms=dict(zip(forms, others, strict=True)),
+    )
+
+
+def _warm_up(networks: Sequence[Network], image: NDArray[np.float32]) -> None:
+    for network, _ in itertools.product(networks, range(_WARM_UP_CALLS)):
+        network(image)
+
+
+def _take_turns(
+    networks: Sequence[Network], tallies: Sequence[_Tally], image: NDArray[np.float32], first: int
+) -> list[NDArray[np.int64]]:
+    """Returns the class ids that each network finds in an image; `first` is the one that begins."""
+    predicted: dict[int, NDArray[np.int64]] = {}
+    for index in (*range(first, len(networks)), *range(first)):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        probabilities = networks[index](image)
+        tallies[index].cpu_seconds.append(time.process_time() - cpu_start)
+        tallies[index].seconds.append(time.perf_counter() - start)
+        predicted[index] = probabilities[0].argmax(-1)
+    return [predicted[index] for index in range(len(networks))]
+
+
+def _confusion_matrix(true: NDArray[np.uint8], predicted: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    pairs = true.astype(np.int64) * num_classes + predicted
+    counts: NDArray[np.int64] = np.bincount(pairs.reshape(-1), minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def _summary(tally: _Tally, original: _Tally, class_names: Sequence[str]) -> FormMeasured:
+    metrics, expected = _metrics(tally, class_names), _metrics(original, class_names)
+    latency, cpu = float(np.median(tally.seconds)), float(np.median(tally.cpu_seconds))
+    return FormMeasured(
+        metrics=metrics,
+        differences={name: value - expected[name] for name, value in metrics.items() if name in expected},
+        changed_pixels=tally.changed / int(tally.confusion_matrix.sum()),
+        latency_p50_ms=1000 * latency,
+        cpu_ms=1000 * cpu,
+        latency_ratio=latency / float(np.median(original.seconds)),
+        cpu_ratio=cpu / float(np.median(original.cpu_seconds)),
+    )
+
+
+def _metrics(tally: _Tally, class_names: Sequence[str]) -> dict[str, float]:
+    every = segmentation_metrics(tally.confusion_matrix, np.nan, class_names)
+    names = (*_METRICS, *(f"iou_{name}" for name in class_names))
+    return {name: every[name] for name in names if not np.isnan(every[name])}

@@ -1,0 +1,80 @@
+"""What an export is to do. Importing this module is cheap."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.export.optimization import CALIBRATED, Optimization
+from trainer_module.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ExportData:
+    """The examples to measure and to calibrate on."""
+
+    dataset: str
+    """TFDS name, as `data.dataset`."""
+
+    data_dir: str
+    split: str
+    """TFDS slice to measure on."""
+
+    calibration_split: str
+    """TFDS slice to calibrate on."""
+
+    config: Config
+    """Says the names of the features, and the modules that register builders."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """One call of `petseg export`."""
+
+    model: str
+    """A version directory, or a directory of versions, whose newest is taken."""
+
+    optimizations: tuple[Optimization, ...]
+    output: Path
+    data: ExportData | None
+    """None: nothing is measured."""
+
+    calibration_examples: int
+    seed: int
+    """Draws the examples to calibrate on."""
+
+    max_accuracy_loss: float | None
+    """How much lower than the original's an accuracy may be; None: by whatever."""
+
+    replace: bool
+    """Whether forms for TensorFlow Lite may take the place of earlier ones."""
+
+    def check(self) -> None:
+        """Refuses what cannot be done, before anything is loaded.
+
+        Raises:
+          ConfigError: There is a file in the way, or an earlier export; or examples are needed and none are named.
+        """
+        if "://" in str(self.output) or (self.output.exists() and not self.output.is_dir()):
+            raise ConfigError(f"--output must be a directory of this machine; {str(self.output)!r} is none.")
+        taken = [self.place(one) for one in self.optimizations if one is not Optimization.FROZEN]
+        taken = [path for path in taken if path.exists()]
+        if taken and not self.replace:
+            raise ConfigError(
+                f"there is an earlier export: {', '.join(map(str, taken))}. Name another --output, or replace it with "
+                "--force."
+            )
+        if self.data is None:
+            self._check_without_data()
+
+    def place(self, optimization: Optimization) -> Path:
+        """Returns the directory of a form for TensorFlow Lite."""
+        return self.output / optimization
+
+    def _check_without_data(self) -> None:
+        calibrated = [one for one in self.optimizations if one in CALIBRATED]
+        if calibrated:
+            raise ConfigError(
+                f"--optimize {calibrated[0]} needs examples to calibrate on: name --data-dir or --config."
+            )
+        if self.max_accuracy_loss is not None:
+            raise ConfigError("--max-accuracy-loss needs examples to measure on: name --data-dir or --config.")
