@@ -17,21 +17,11 @@ from trainer_module.errors import ConfigError
 from trainer_module.precision import dtype_policy
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network, write_data
+from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network
 
 
 class Killed(BaseException):
     """Stands for a kill."""
-
-
-@pytest.fixture
-def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +58,14 @@ def train_killed_and_resumed(args, executions, monkeypatch, tmp_path):
     return left
 
 
-@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.usefixtures("tiny_unet")
 @pytest.mark.parametrize("steps", [2, STEPS, STEPS + 2])
 def test_any_number_of_steps_per_execution_gives_the_same_training(steps, data, plain, tmp_path):
     trainer.run_fn(fn_args(data, tmp_path, steps_per_execution=steps))
     assert result(tmp_path) == plain
 
 
-@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.usefixtures("tiny_unet")
 @pytest.mark.parametrize("executions", [3, 4])
 def test_executions_of_several_steps_are_resumed_between_them(executions, data, plain, tmp_path, monkeypatch):
     args = fn_args(data, tmp_path / "run", steps_per_execution=2)
@@ -114,7 +104,7 @@ def test_xla_on_several_replicas_is_refused():
         TrainerConfig(xla=True, gpus=2)
 
 
-@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.usefixtures("tiny_unet")
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_the_same_and_exports_float32(precision, data, plain, tmp_path, caplog):
     before = keras.config.dtype_policy().name
@@ -138,7 +128,7 @@ def _nodes(function):
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
 
 
-@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.usefixtures("tiny_unet")
 def test_the_scale_of_the_loss_is_resumed(data, tmp_path, monkeypatch):
     settings = {"precision": "mixed_float16"}
     trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
@@ -157,7 +147,7 @@ def test_logits_and_weights_of_every_variant_stay_float32(name):
     assert len(network.weights) > EPOCHS
 
 
-@pytest.mark.usefixtures("_tiny_network")
+@pytest.mark.usefixtures("tiny_unet")
 def test_learning_rate_and_images_per_second_are_in_the_history(data, tmp_path):
     trainer.run_fn(fn_args(data, tmp_path))
     epochs = json.loads((tmp_path / "history.json").read_text())["epochs"]

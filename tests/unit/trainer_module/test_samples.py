@@ -14,21 +14,13 @@ from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import DATA, EPOCHS, STEPS, fn_args, tiny_network, write_data
+from tiny_training import DATA, EPOCHS, STEPS, fn_args, tiny_network
+
+pytestmark = pytest.mark.usefixtures("tiny_unet")
 
 
 class Killed(BaseException):
     """Stands for a kill."""
-
-
-@pytest.fixture(autouse=True)
-def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -12,23 +12,15 @@ from trainer_module.errors import DataError, TrainingInterrupted
 from trainer_module.segmentation_metrics import segmentation_metrics
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network, write_data
+from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network
+
+pytestmark = pytest.mark.usefixtures("tiny_unet")
 
 END_OF_BATCH = (resumption.Resumption, "on_train_batch_end")
 
 
 class Killed(BaseException):
     """Stands for a kill: nothing after it is run."""
-
-
-@pytest.fixture(autouse=True)
-def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

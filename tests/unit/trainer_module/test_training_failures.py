@@ -8,26 +8,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module import checkpoints, resumption, trainer
 from trainer_module.checkpoints import Checkpoint
 from trainer_module.config import TrainerConfig
 from trainer_module.errors import TrainingError
 from trainer_module.training_failures import explained_memory_errors
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import STEPS, fn_args, tiny_network, write_data
+from tiny_training import STEPS, fn_args
 
 
 @pytest.fixture(autouse=True)
-def _tiny_network(monkeypatch, tmp_path):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
+def _checkpoints(tiny_unet, monkeypatch, tmp_path):
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
     monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def break_weights(monkeypatch, at_step, index=-1):

@@ -15,19 +15,11 @@ from trainer_module.features import BASELINE_FILE, MODEL_CARD_ASSET
 from trainer_module.warm_start import find_weights, start_from
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import fn_args, plain_network, tiny_network, write_data
+from tiny_training import fn_args, plain_network, tiny_network
+
+pytestmark = pytest.mark.usefixtures("tiny_unet")
 
 BUILDERS = dict(unet.MODELS)
-
-
-@pytest.fixture(autouse=True)
-def _tiny_network(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
