@@ -183,7 +183,10 @@ def main() -> None:
     for name in commands:
         ratio = statistics.median(each["trainer"] / each[name] for each in rounds)
         median = statistics.median(each[name] for each in rounds)
-        print(f"{name:16} {median:8.1f} images/s" + (f", trainer / {name}: {ratio:.2f}" if "input" not in name else ""))
+        print(
+            f"{name:16} {median:8.1f} images/s"
+            + (f", trainer / {name}: {ratio:.2f}" if name in ("plain", "pytorch") else "")
+        )
 
 
 if __name__ == "__main__":
