@@ -77,7 +77,7 @@ def unet(image_size: int, num_classes: int, synchronized: bool = False) -> keras
     The U works at half the resolution, where an equal convolution costs a quarter; residual blocks (He et al. 2016,
     https://arxiv.org/abs/1512.03385) with batch normalization (Ioffe and Szegedy 2015) train in few epochs; bilinear
     upsampling has no checkerboard. A thin convolution of the image itself joins again before the logits, for the edges.
-    What each of these is worth stands in docs/training.md.
+    benchmarks/ablations.py measures what each of these is worth.
 
     Args:
       image_size: Side of the square input, in pixels: a multiple of 16 from 32 on.
