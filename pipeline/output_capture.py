@@ -27,14 +27,13 @@ def captured_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def _redirect(stack: ExitStack, descriptor: int, target: int) -> TextIO:
+    """Returns a stream to where the descriptor led; who writes to it too late meets an error, not another file."""
     _flush()
     original = os.dup(descriptor)
-    stack.callback(os.close, original)
+    stream = stack.enter_context(os.fdopen(original, "w", encoding="utf-8", errors="replace", buffering=1))
     os.dup2(target, descriptor)
     stack.callback(os.dup2, original, descriptor)
     stack.callback(_flush)
-    stream = open(original, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
-    stack.callback(stream.flush)
     return stream
 
 

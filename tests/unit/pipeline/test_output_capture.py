@@ -33,3 +33,14 @@ def test_the_terminal_comes_back_after_an_error(tmp_path, capfd):
         with captured_output(tmp_path / "log"):
             pass
     assert len(os.listdir("/proc/self/fd")) == open_descriptors  # noqa: PTH208
+
+
+def test_a_stream_that_someone_kept_never_writes_into_a_file_opened_later(tmp_path):
+    with captured_output(tmp_path / "log") as (stdout, _):
+        kept = stdout
+    later = [(tmp_path / f"{number}").open("wb") for number in range(4)]  # one of them gets the number that is free now
+    with pytest.raises(ValueError, match="closed file"):
+        print("late", file=kept)
+    for file in later:
+        file.close()
+    assert {file.read_bytes() for file in tmp_path.iterdir()} == {b""}
