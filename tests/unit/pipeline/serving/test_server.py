@@ -7,9 +7,12 @@ import socket
 import threading
 import time
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+import uvicorn
 from serving_model import picture
+from uvicorn.server import ServerState
 
 from pipeline.serving import server
 from pipeline.serving.connection import timed_protocol
@@ -231,12 +234,11 @@ def test_an_address_in_use_is_told():
 )
 def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(sizes, is_cut_off, monkeypatch):
     """At each look the transport holds so many bytes that the client did not take."""
-    protocol = object.__new__(timed_protocol(Limits()))
     left, timers, aborted = list(sizes), [], []
-    protocol._until_taken = None
-    protocol.flow = SimpleNamespace(pause_writing=lambda: None)
+    loop = SimpleNamespace(call_later=lambda _, callback: timers.append(callback) or Mock())
+    protocol = timed_protocol(Limits())(uvicorn.Config(Mock()), ServerState(), {}, loop)
+    protocol.flow = Mock()
     protocol.transport = SimpleNamespace(get_write_buffer_size=lambda: left[0], abort=lambda: aborted.append(1))
-    protocol.loop = SimpleNamespace(call_later=lambda _, callback: timers.append(callback))
     protocol.pause_writing()
     while len(left) > 1:
         left.pop(0)
