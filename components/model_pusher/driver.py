@@ -3,11 +3,7 @@
 import uuid
 from typing import Final
 
-from tfx.dsl.components.base import base_driver
-from tfx.orchestration import data_types_utils, metadata
-from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
-from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
@@ -15,24 +11,16 @@ from components.model_pusher.checksums import content_digest
 from components.model_pusher.executor import refused_by
 from components.model_pusher.push_settings import push_directory
 from components.model_pusher.versions import newest_version
+from components.property_driver import PropertyDriver
 
 SITUATION_KEY: Final = "situation"
 
 
-class PushDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Adds to the execution properties what the push depends on beside its inputs.
+class PushDriver(PropertyDriver):
+    """Adds what the push depends on beside its inputs."""
 
-    TFX accepts only the first of the two classes, and runs only the second.
-    """
-
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        result = driver_output_pb2.DriverOutput()
-        data_types_utils.set_metadata_value(result.exec_properties[SITUATION_KEY], situation(execution_info))
-        return result
+    def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
+        return {SITUATION_KEY: situation(execution_info)}
 
 
 def situation(execution_info: data_types.ExecutionInfo) -> str:
