@@ -1,6 +1,9 @@
-"""Fixtures that unit and integration tests share."""
+"""What unit and integration tests share: the environment that they run in."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# A shell starts its background jobs with SIGINT ignored, and so would be what tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
