@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
-import chromium
+from chromium import needs_chromium, opened_page
+from selenium.webdriver import Keys
 from serving_model import CLASS_NAMES, picture, write_model
 
 PETSEG = Path(sys.executable).with_name("petseg")
@@ -91,9 +92,7 @@ def test_it_warns_where_others_can_reach_it_and_ends_at_ctrl_c(pets):
 
 @pytest.fixture
 def page(server, tmp_path):
-    if chromium.CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with chromium.opened_page(tmp_path / "profile") as page:
+    with opened_page(tmp_path / "profile") as page:
         yield page
         assert page.errors == []
 
@@ -111,13 +110,14 @@ def drawn(page, canvas: str, x: float) -> list[int]:
     )
 
 
+@needs_chromium
 def test_a_sample_is_chosen_by_keyboard(server, page):
     page.open(server.url)
     for _ in range(20):
-        page.press("Tab", 9)
+        page.press(Keys.TAB)
         if page.evaluate("document.activeElement.dataset.sample ?? ''") == "samples/1.png":
             break
-    page.press("Enter", 13)
+    page.press(Keys.ENTER)
     page.wait_for(DONE)
     rows = page.evaluate(TEXT.format("classes")).splitlines()
     shares = [float(re.search(r"([\d.]+) %", row)[1]) for row in rows]
@@ -131,6 +131,7 @@ def test_a_sample_is_chosen_by_keyboard(server, page):
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
 
 
+@needs_chromium
 def test_a_file_is_shown_with_mask_and_overlay_and_the_slider_moves_it(server, page, tmp_path):
     file = tmp_path / "stripes.png"
     file.write_bytes(picture("red", "green", size=(60, 40)))
@@ -152,6 +153,7 @@ def test_a_file_is_shown_with_mask_and_overlay_and_the_slider_moves_it(server, p
         assert drawn(page, "overlay", 0.1) == pytest.approx(expected, abs=1)
 
 
+@needs_chromium
 def test_a_pasted_picture_of_another_kind_is_encoded_anew(server, page):
     page.open(server.url)
     page.evaluate(
@@ -166,6 +168,7 @@ def test_a_pasted_picture_of_another_kind_is_encoded_anew(server, page):
     assert "50 × 30" in page.evaluate(TEXT.format("facts"))
 
 
+@needs_chromium
 def test_errors_are_told_in_words(server, page, tmp_path):
     file = tmp_path / "notes.txt"
     file.write_text("no picture")
@@ -184,6 +187,7 @@ def test_errors_are_told_in_words(server, page, tmp_path):
     assert page.evaluate("document.getElementById('result').hidden")
 
 
+@needs_chromium
 @pytest.mark.parametrize("width", [320, 390, 1200])
 def test_the_page_fits_and_follows_the_scheme_of_the_reader(server, page, width):
     for dark, background in ((False, "rgb(246, 247, 249)"), (True, "rgb(14, 17, 22)")):
