@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +13,7 @@ from trainer_module import checkpoints, resumption, trainer
 from trainer_module.checkpoints import Checkpoint
 from trainer_module.config import TrainerConfig
 from trainer_module.errors import TrainingError
-from trainer_module.training_failures import explained_memory_errors
+from trainer_module.training_failures import FiniteTraining, explained_memory_errors
 
 sys.path.append(str(Path(__file__).parents[2]))
 from tiny_training import STEPS, fn_args
@@ -53,15 +54,24 @@ def saved_checkpoint(tmp_path) -> Checkpoint:
 )
 def test_numbers_that_are_not_finite_stop_the_training(at_step, index, said, kept, data, tmp_path, monkeypatch):
     break_weights(monkeypatch, at_step, index)
-    settings = {"class_weights": [1.0, 1.0, 5.0], "precision": "mixed_float16"}
     with pytest.raises(TrainingError, match=said) as raised:
-        trainer.run_fn(fn_args(data, tmp_path / "run", {}, **settings))
-    for cause in ("learning rate 0.01", "try 0.001", "gradient_clip_norm", "float16", "class weights", "corrupt"):
+        trainer.run_fn(fn_args(data, tmp_path / "run", {}, class_weights=[1.0, 1.0, 5.0]))
+    for cause in ("learning rate 0.01", "try 0.001", "gradient_clip_norm", "class weights", "corrupt"):
         assert cause in str(raised.value)
     assert not (tmp_path / "run" / "model").exists()
     left = saved_checkpoint(tmp_path)
     assert left.is_finite
     assert (left.position.epoch, left.position.step) == kept
+
+
+def test_an_overflow_of_float16_is_named_where_it_is_used():
+    training = FiniteTraining(TrainerConfig(precision="mixed_float16"))
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd")
+    training.set_model(model)
+    training.set_params({"steps": STEPS})
+    with pytest.raises(TrainingError, match=r"float16 overflowed \(set trainer.precision = "):
+        training.on_train_batch_end(0, {"loss": float("inf")})
 
 
 def test_causes_that_the_settings_exclude_are_not_named(data, tmp_path, monkeypatch):
