@@ -20,7 +20,7 @@ from pipeline.graph import create_pipeline
 from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.compatibility import code_arguments
 from pipeline.kubeflow.config import POD_SCRATCH
-from pipeline.kubeflow.entrypoint import DRIVER_FLAG
+from pipeline.kubeflow.entrypoint import DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
@@ -157,7 +157,9 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
-        _container(pipeline_spec, task_id)["command"] += code_arguments(task_id)
+        outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
+        declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
+        _container(pipeline_spec, task_id)["command"] += [*code_arguments(task_id), *declared]
         if retry.max_count:
             task["retryPolicy"] = {
                 "maxRetryCount": retry.max_count,
