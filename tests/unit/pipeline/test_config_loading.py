@@ -57,6 +57,15 @@ def test_what_show_config_prints_loads_to_the_same(preset, write):
     assert load_config(file=write(config_toml(config))) == config
 
 
+@pytest.mark.parametrize(("name", "is_taken"), [("pets", True), ("p" * 63, True), ("pets-", False), ("p" * 64, False)])
+def test_a_pipelines_name_is_a_label_of_dns(name, is_taken):
+    overrides = [f"pipeline.name={name}"]
+    if is_taken:
+        assert load_config(overrides=overrides).pipeline.name == name
+    else:
+        assert f"pipeline.name = '{name}' (--set pipeline.name={name}): it should match" in refused(overrides=overrides)
+
+
 def test_what_is_unset_inside_a_list_comes_back_as_toml(write):
     config = load_config(overrides=['kubeflow.trainer.tolerations=[{key = "nvidia.com/gpu", effect = "NoSchedule"}]'])
     assert config.kubeflow.trainer.tolerations[0].value is None
