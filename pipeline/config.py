@@ -14,7 +14,7 @@ from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.scheduling.config import ScheduleConfig
 from pipeline.split_overlap import surely_overlap
 from pipeline.suggestions import nearest
-from trainer_module.config import IMAGE_SIZES, DataConfig, Section, TrainerConfig
+from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, Section, TrainerConfig
 from trainer_module.segmentation_metrics import metric_names
 
 DEFAULT_PIPELINE_ROOT = "pipeline_root"
@@ -23,7 +23,7 @@ DEFAULT_PIPELINE_ROOT = "pipeline_root"
 class PushConfig(Section):
     """Where blessed models go."""
 
-    destination: str | None = None
+    destination: OptionalLocation = None
     """Directory in TensorFlow Serving's layout (`<destination>/<version>/saved_model.pb`). None:
     `serving_model/<pipeline name>` under the pipeline root."""
 
@@ -62,7 +62,7 @@ class PipelineConfig(Section):
     """Names the pipeline in metadata; caches, runs and served models belong to it. A label of DNS, since schedules, and
     the objects of Kubernetes that are named after it, must have one (RFC 1035)."""
 
-    root: str = DEFAULT_PIPELINE_ROOT
+    root: Location = DEFAULT_PIPELINE_ROOT
     """Directory that holds everything a run leaves: metadata, artifacts, logs, data, pushed models."""
 
     beam_args: tuple[str, ...] = ()

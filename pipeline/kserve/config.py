@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from components.kserve_deployer.request import IN_CLUSTER
 from pipeline.kubeflow.config import Memory, ObjectName
-from trainer_module.config import Section
+from trainer_module.config import OptionalLocation, Section
 
 TENSORFLOW_SERVING: Final = "2.19.1"
 """The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,
@@ -37,7 +37,7 @@ class KServeConfig(Section):
     namespace: ObjectName | None = None
     """Of the InferenceService, and of the claim in `storage_uri`. None: that of the runs, `kubeflow.namespace`."""
 
-    storage_uri: str | None = Field(None, pattern=_STORAGE)
+    storage_uri: OptionalLocation = Field(None, pattern=_STORAGE)
     """Where the cluster sees the push destination: `pvc://claim/path`, or a bucket. None: under the push destination's
     own `gs://` URI."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pipeline.config import Config
+from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
 DRIVER_TASK: Final = "TfdsExampleGenDriver"
@@ -164,7 +165,7 @@ def _put_push_destination(push_destination: str, directory: str) -> str:
 
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(push_destination, destination)
-    destination.filesystem.base_directory = directory
+    destination.filesystem.base_directory = tidy_location(directory)
     return str(proto_utils.proto_to_json(destination))
 
 

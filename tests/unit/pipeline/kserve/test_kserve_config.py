@@ -18,7 +18,7 @@ from trainer_module.errors import ConfigError
         (["name=pets-"], "it should match pattern"),
         (["namespace=my_models"], "it should match pattern"),
         (["storage_uri=/serving/pets"], "it should match pattern"),
-        (["storage_uri=pvc://claim/pets/"], "it should match pattern"),
+        (["storage_uri=pvc:///pets"], "it should match pattern"),
         (["runtime_version=2.19 gpu"], "it should match pattern"),
         (["gpus=1", "runtime_version=2.19.1"], "an image without CUDA, .* did you mean '2.19.1-gpu'?"),
         (["gpus=-1"], "greater than or equal to 0"),
@@ -81,7 +81,7 @@ def test_the_pipeline_names_the_service(tmp_path):
 def test_a_destination_that_no_cluster_sees_needs_a_storage_uri():
     with pytest.raises(ConfigError, match="'pipeline_root/serving_model/petseg', which no cluster sees by that name"):
         deploy_request(load_config(overrides=["push.kserve.enabled=true"]))
-    request = deploy_request(load_config(overrides=["push.kserve.enabled=true", "push.destination=gs://b/pets"]))
+    request = deploy_request(load_config(overrides=["push.kserve.enabled=true", "push.destination=gs://b/pets/"]))
     assert (request.push_destination, request.storage_uri) == ("gs://b/pets", None)
 
 

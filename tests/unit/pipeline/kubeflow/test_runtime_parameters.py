@@ -89,7 +89,7 @@ def test_a_bound_is_set_changed_or_taken_away(before, bound, after):
 
 
 def test_the_push_destination_is_replaced():
-    given = {"push_destination": proto_utils.proto_to_json(PUSH), "runtime_push_destination": "gs://b/pets"}
+    given = {"push_destination": proto_utils.proto_to_json(PUSH), "runtime_push_destination": "gs://b//pets/"}
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(apply_runtime_parameters(given)["push_destination"], destination)
     assert destination.filesystem.base_directory == "gs://b/pets"
