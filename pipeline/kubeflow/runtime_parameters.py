@@ -3,8 +3,9 @@
 TFX packs the settings of a component into one JSON text, which the server cannot look into. So a component that a
 parameter concerns gets it as one more input, and the entrypoint in the pod puts the value where it belongs.
 
-A parameter stands for a setting, and takes what that setting takes: where a value comes from a person it is checked at
-once, and once more in the pod, since the server's own pages check nothing but a part of the types.
+A parameter stands for a setting, and takes what that setting takes. petseg's commands check a value at once. The
+server's own pages check nothing but a part of the types, so the first component to run checks all of them again, and
+no training is in vain.
 """
 
 import json
@@ -85,6 +86,11 @@ class RuntimeParameter:
         """The component's input that carries the value; no execution property of TFX has such a name."""
         return f"runtime_{self.name}"
 
+    @property
+    def checked_input(self) -> str:
+        """The input of a component that only checks the value."""
+        return f"checked_{self.name}"
+
 
 def check_value(name: str, value: Any) -> None:
     """Checks the value of a parameter that petseg knows; what another package's parameters take is not known here.
@@ -111,6 +117,8 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
     """
     changed = dict(exec_properties)
     for parameter in RUNTIME_PARAMETERS:
+        if parameter.checked_input in changed:
+            parameter.check(changed.pop(parameter.checked_input))
         if parameter.component_input in changed:
             value = changed.pop(parameter.component_input)
             parameter.check(value)

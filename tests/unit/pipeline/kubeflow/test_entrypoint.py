@@ -127,6 +127,24 @@ def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, cap
     assert log.read_text() == "so far"
 
 
+@pytest.mark.parametrize("name", ["epochs", "min_accuracy", "push_destination"])
+def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_root, monkeypatch, capfd):
+    monkeypatch.setattr("components.tfds_example_gen.driver.fingerprint", lambda properties: pytest.fail("went on"))
+    message, _ = from_launcher("TfdsExampleGenDriver", launcher_root)
+    message["inputs"]["parameterValues"] = {
+        "custom_config": "abc",
+        f"checked_{name}": 0.5 if name == "epochs" else 50.0,
+    }
+    argv = [
+        *code_arguments("TfdsExampleGenDriver"), "--outputs", "", "--example_gen_driver",
+        "--json_serialized_invocation_args", json.dumps(message),
+    ]  # fmt: skip
+    assert entrypoint.main(argv) == 2
+    captured = capfd.readouterr()
+    assert f"{name.replace('_', ' ')} is" in captured.out.replace("_", " ")
+    assert "Traceback" not in captured.err
+
+
 @pytest.mark.parametrize(("error", "code"), [(ConfigError("no such version"), 2), (DataError("bad image"), 1)])
 def test_what_is_the_users_to_mend_has_its_own_code(error, code, launcher_root, monkeypatch, capfd):
     def fail(*_):
