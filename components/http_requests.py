@@ -1,13 +1,17 @@
-"""What every client of an HTTP API needs: bounded retries, what the server said, and why there was no answer."""
+"""What every client of an HTTP API needs: bounded retries, the proxy, what the server said, why there is no answer."""
 
+import ipaddress
 import json
 import re
 import socket
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
 
 from urllib3 import exceptions
-from urllib3.util import Retry
+from urllib3.util import Retry, Url, make_headers, parse_url
+
+from trainer_module.errors import ConfigError
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 60
@@ -53,8 +57,57 @@ def patient_retry(backoff_seconds: float, *more_methods: str) -> PatientRetry:
     )
 
 
+def use_proxy(configuration: Any) -> None:
+    """Lets a generated client reach its host by the proxy that the environment names for it.
+
+    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are read as requests reads them: small letters first, and
+    networks such as 10.0.0.0/8 in `NO_PROXY`. As for kubectl, no proxy is between this machine and itself: a forwarded
+    port (https://pkg.go.dev/net/http#ProxyFromEnvironment).
+
+    Args:
+      configuration: Has `host`, and gets `proxy` and `proxy_headers`.
+
+    Raises:
+      ConfigError: The proxy's address cannot be used.
+    """
+    from requests import utils
+
+    if _is_this_machine(parse_url(configuration.host).host or ""):
+        return
+    named = utils.select_proxy(configuration.host, utils.get_environ_proxies(configuration.host))
+    if named is None:
+        return
+    proxy = _proxy_url(named)
+    configuration.proxy = proxy.url
+    if proxy.auth is not None:
+        user, password = utils.get_auth_from_url(proxy.url)
+        configuration.proxy_headers = make_headers(proxy_basic_auth=f"{user}:{password}")
+
+
+def _is_this_machine(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"
+
+
+def _proxy_url(text: str) -> Url:
+    """Returns a proxy's address; an error never shows what else is in it, as a password."""
+    from requests import utils
+
+    with suppress(exceptions.LocationParseError):
+        url = parse_url(utils.prepend_scheme_if_needed(text, "http"))
+        if url.scheme in ("http", "https") and url.host:
+            return url
+    raise ConfigError(
+        f"the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) names the proxy {text.rpartition('@')[2]!r}, which is "
+        "none that can be used; expected http://HOST:PORT or https://HOST:PORT"
+    )
+
+
 class NoAnswer(Enum):
     """Why no server answered."""
+
+    PROXY = "the proxy"
 
     UNKNOWN_NAME = "unknown name"
     UNTRUSTED = "no trusted TLS connection"
@@ -66,6 +119,8 @@ class NoAnswer(Enum):
 def cause_of(error: BaseException) -> tuple[NoAnswer, BaseException]:
     """Returns why a request of urllib3 had no answer, and the error that says it, out of those it is wrapped in."""
     cause = getattr(error, "reason", None) or error
+    if isinstance(cause, exceptions.ProxyError):
+        return NoAnswer.PROXY, cause
     if isinstance(cause, exceptions.NameResolutionError | socket.gaierror):
         return NoAnswer.UNKNOWN_NAME, cause
     if isinstance(cause, exceptions.SSLError):
@@ -81,6 +136,14 @@ def innermost(error: Any) -> str:
     """Returns what an error that wraps another one is about."""
     last = error.args[-1] if error.args else error
     return str(last) or type(error).__name__
+
+
+def no_way(host: str, error: Any) -> str:
+    """Returns what became of a request at the proxy."""
+    return (
+        f"the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) gave no way to {host}: {innermost(error)}; "
+        "a host that is reached without it belongs into NO_PROXY"
+    )
 
 
 def server_message(body: str | None) -> str:

@@ -14,7 +14,7 @@ from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.scheduling.config import ScheduleConfig
 from pipeline.split_overlap import surely_overlap
 from pipeline.suggestions import nearest
-from trainer_module.config import IMAGE_SIZES, DataConfig, Section, TrainerConfig
+from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, Section, TrainerConfig
 from trainer_module.segmentation_metrics import metric_names
 
 DEFAULT_PIPELINE_ROOT = "pipeline_root"
@@ -23,7 +23,7 @@ DEFAULT_PIPELINE_ROOT = "pipeline_root"
 class PushConfig(Section):
     """Where blessed models go."""
 
-    destination: str | None = None
+    destination: OptionalLocation = None
     """Directory in TensorFlow Serving's layout (`<destination>/<version>/saved_model.pb`). None:
     `serving_model/<pipeline name>` under the pipeline root."""
 
@@ -58,10 +58,11 @@ class ProbeConfig(Section):
 class PipelineConfig(Section):
     """The run as a whole."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "petseg"
-    """Names the pipeline in metadata; caches, runs and served models belong to it."""
+    name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")] = "petseg"
+    """Names the pipeline in metadata; caches, runs and served models belong to it. A label of DNS, since schedules, and
+    the objects of Kubernetes that are named after it, must have one (RFC 1035)."""
 
-    root: str = DEFAULT_PIPELINE_ROOT
+    root: Location = DEFAULT_PIPELINE_ROOT
     """Directory that holds everything a run leaves: metadata, artifacts, logs, data, pushed models."""
 
     beam_args: tuple[str, ...] = ()
@@ -122,4 +123,8 @@ class Config(Section):
                 f"{', '.join(data.class_names)}; give one for each class, in that order"
             )
         evaluation.check_metrics(metric_names(data.class_names))
+        kserve = self.push.kserve
+        if kserve.enabled:
+            by = "push.kserve.name" if kserve.name else "pipeline.name"
+            kserve.check_names(by, kserve.name or self.pipeline.name, kserve.namespace or self.kubeflow.namespace)
         return self

@@ -1,14 +1,36 @@
 """Settings of the data contract, preprocessing and training. `pipeline.config` composes them with the rest."""
 
-from typing import Annotated, Final, Literal, Self
+import re
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
 SERVED: Final = "served"
 """Stands for the newest pushed model in `trainer.warm_start`."""
+
+
+def tidy_location(location: Any) -> Any:
+    """Returns a path or URI without slashes at its end or in a row; what is no text, as it is.
+
+    Paths are made of it by adding names, and to an object store `models//1` is another object than `models/1`. The
+    query of a URI stays.
+    """
+    if not isinstance(location, str):
+        return location
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return re.sub("/+", "/", location).rstrip("/") or location[:1]
+    path, mark, query = rest.partition("?")
+    return scheme + separator + re.sub("/+", "/", path).rstrip("/") + mark + query
+
+
+Location = Annotated[str, BeforeValidator(tidy_location)]
+"""Directory, or URI of an object store, that others are in."""
+
+OptionalLocation = Annotated[str | None, BeforeValidator(tidy_location)]
 
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -25,7 +47,7 @@ class DataConfig(Section):
     dataset: str = Field("synthetic_pets", pattern=r"^[\w/]+(:[\d.*]+)?$")
     """TFDS name with optional configuration and version: `oxford_iiit_pet:4.*.*`, `my_data/large:1.0.0`."""
 
-    data_dir: str | None = None
+    data_dir: OptionalLocation = None
     """TFDS data directory, local or `gs://`. None: `data` under the pipeline root."""
 
     download: bool = True
@@ -126,7 +148,7 @@ class TrainerConfig(Section):
     model: Literal["unet", "blog", "blog_bn", "paper"] = "unet"
     """Variant of the U-Net: ours, the blog's as published or with batch normalization, or that of the 2015 paper."""
 
-    warm_start: str | None = None
+    warm_start: OptionalLocation = None
     """Weights to start from: `served`, the newest pushed model, or a directory that holds a model of petseg."""
 
     epochs: int = Field(10, ge=1)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry
+from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry, use_proxy
 from components.kserve_deployer.cluster_errors import ClusterError, NotJsonError, details_of, translated_errors
 from components.kserve_deployer.request import IN_CLUSTER, ClusterAccess
 from trainer_module.errors import ConfigError
@@ -36,12 +36,13 @@ class Cluster:
           backoff_seconds: Pause before the second retry of a request; it doubles with each further one.
 
         Raises:
-          ConfigError: There are no credentials, or the context does not exist.
+          ConfigError: There are no credentials, the context does not exist, or the proxy cannot be used.
         """
         from kubernetes import client
 
         configuration = _configuration(access)
         configuration.retries = patient_retry(backoff_seconds, "PATCH")
+        use_proxy(configuration)
         self.access = access
         self._host = configuration.host
         self._client = client.ApiClient(configuration)

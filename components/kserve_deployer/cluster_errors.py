@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, server_message
+from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, no_way, server_message
 from trainer_module.errors import PetsegError
 
 _CONFLICT: Final = re.compile(r'conflicts? with "?([^":]+)"?')
@@ -106,6 +106,7 @@ def _conflict(said: str) -> str:
 def _no_answer(what: str, host: str, error: BaseException) -> ClusterError:
     why, cause = cause_of(error)
     reason = {
+        NoAnswer.PROXY: no_way(host, cause),
         NoAnswer.UNKNOWN_NAME: f"the name in {host} cannot be resolved",
         NoAnswer.UNTRUSTED: f"no trusted TLS connection to {host}: {cause}",
         NoAnswer.UNREACHABLE: f"{host} cannot be reached",

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from components.kserve_deployer.request import IN_CLUSTER
 from pipeline.kubeflow.config import Memory, ObjectName
-from trainer_module.config import Section
+from trainer_module.config import OptionalLocation, Section
 
 TENSORFLOW_SERVING: Final = "2.19.1"
 """The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,
@@ -15,8 +15,14 @@ is too old for it."""
 _GPU_SUFFIX: Final = "-gpu"
 _STORAGE: Final = r"^(pvc|gs|s3)://[a-z0-9][\w.-]*(/[^/\s]+)*$"
 
-ServiceName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=40)]
-"""Of an InferenceService: KServe makes names of hosts of it, which have at most 63 characters."""
+_LONGEST_LABEL: Final = 63
+"""Of DNS, and of the labels of Kubernetes' objects."""
+
+_A_VERSION: Final = "v1234567890"
+"""A canary's predictor, as the Pusher's versions are: seconds since 1970."""
+
+ServiceName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""Of an InferenceService; `KServeConfig.check_names` says how long."""
 
 
 class KServeConfig(Section):
@@ -31,7 +37,7 @@ class KServeConfig(Section):
     namespace: ObjectName | None = None
     """Of the InferenceService, and of the claim in `storage_uri`. None: that of the runs, `kubeflow.namespace`."""
 
-    storage_uri: str | None = Field(None, pattern=_STORAGE)
+    storage_uri: OptionalLocation = Field(None, pattern=_STORAGE)
     """Where the cluster sees the push destination: `pvc://claim/path`, or a bucket. None: under the push destination's
     own `gs://` URI."""
 
@@ -84,6 +90,34 @@ class KServeConfig(Section):
     def tensorflow_serving(self) -> str:
         """The tag of the image."""
         return self.runtime_version or TENSORFLOW_SERVING + (_GPU_SUFFIX if self.gpus else "")
+
+    def check_names(self, setting: str, name: str, namespace: str) -> None:
+        """Checks that what KServe and Knative name after an InferenceService is no longer than Kubernetes allows.
+
+        KServe takes a longer name, and then cannot serve under it. In the mode `Standard` it makes a Deployment and a
+        Service `PredictorServiceName`, a label `GetRawServiceLabel`
+        (https://github.com/kserve/kserve/blob/v0.20.0/pkg/constants/constants.go) and a host by its `domainTemplate`,
+        here the default one; a promoted canary's predictor has a name of its own. Knative numbers its revisions.
+
+        Args:
+          setting: What the name is set by.
+          name: Of the InferenceService.
+          namespace: Where it is.
+
+        Raises:
+          ValueError: Something of it is too long.
+        """
+        predictor = f"{name}-predictor" if self.canary_percent is None else f"{name}-{_A_VERSION}-predictor"
+        of_knative = [f"{name}-{namespace}", f"{name}-predictor-00001"]
+        of_standard = [f"{predictor}-{namespace}", f"isvc.{predictor}"]
+        by_mode = {"Knative": of_knative, "Serverless": of_knative, None: of_knative + of_standard}
+        longest = max(by_mode.get(self.deployment_mode, of_standard), key=len)
+        if len(longest) > _LONGEST_LABEL:
+            raise ValueError(
+                f"{setting} is {name!r}, of which KServe makes {longest!r}: {len(longest)} characters, and Kubernetes "
+                f"allows {_LONGEST_LABEL}; set push.kserve.name to at most "
+                f"{len(name) - len(longest) + _LONGEST_LABEL} characters"
+            )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, server_message
+from components.http_requests import TEMPORARY, NoAnswer, cause_of, innermost, no_way, server_message
 from trainer_module.errors import PetsegError
 
 PORT_FORWARD: Final = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
@@ -91,6 +91,7 @@ def _no_answer(what: str, access: Access, error: BaseException) -> KubeflowApiEr
     outcome = "; what was asked for may have happened all the same" if cause is error else ""
     given = f"is {access.ca_certificate!r}" if access.ca_certificate else "is not set"
     reason = {
+        NoAnswer.PROXY: no_way(access.host, cause),
         NoAnswer.UNKNOWN_NAME: f"the name in {access.host} cannot be resolved; check kubeflow.host, or forward a port: "
         f"{PORT_FORWARD}",
         NoAnswer.UNTRUSTED: f"no trusted TLS connection to {access.host}: {cause}; kubeflow.ca_certificate, the file "

@@ -11,7 +11,7 @@ from typing import Any
 import kfp_server_api
 import urllib3
 
-from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry
+from components.http_requests import CONNECT_SECONDS, READ_SECONDS, patient_retry, use_proxy
 
 ApiException = kfp_server_api.ApiException
 TransportError = urllib3.exceptions.HTTPError
@@ -48,10 +48,14 @@ def open_api_client(
       token: Returns the bearer token, asked before each request since it may be renewed. None: no token.
       ca_certificate: File with the certificate authority of the server. None: the well-known ones.
       backoff_seconds: Pause before the second retry; it doubles with each further one.
+
+    Raises:
+      ConfigError: The environment names a proxy that cannot be used.
     """
     configuration = kfp_server_api.Configuration(host=host.rstrip("/"))
     configuration.ssl_ca_cert = ca_certificate
     configuration.retries = patient_retry(backoff_seconds)
+    use_proxy(configuration)
     if token is not None:
         current = token
 

@@ -58,7 +58,7 @@ def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) ->
       backoff_seconds: Pause before a request is sent for the third time; it doubles from there.
 
     Raises:
-      ConfigError: The certificate file or the token cannot be used.
+      ConfigError: The certificate file, the token or the proxy cannot be used.
       KubeflowApiError: The server does not answer, or not as Kubeflow Pipelines does.
     """
     from pipeline.kubeflow.api_transport import open_api_client

@@ -20,7 +20,7 @@ from pipeline.graph import create_pipeline
 from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.compatibility import code_arguments
 from pipeline.kubeflow.config import POD_SCRATCH
-from pipeline.kubeflow.entrypoint import DRIVER_FLAG
+from pipeline.kubeflow.entrypoint import DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
@@ -157,7 +157,9 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
-        _container(pipeline_spec, task_id)["command"] += code_arguments(task_id)
+        outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
+        declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
+        _container(pipeline_spec, task_id)["command"] += [*code_arguments(task_id), *declared]
         if retry.max_count:
             task["retryPolicy"] = {
                 "maxRetryCount": retry.max_count,
@@ -208,15 +210,19 @@ def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
 
 
 def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
-    """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns."""
+    """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns.
+
+    TfdsExampleGenDriver runs before all that takes long, so it checks what does not concern it, too.
+    """
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
-    for task_id in filter(pipeline_spec["components"].__contains__, parameter.tasks):
-        definitions = pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"]
-        definitions[parameter.component_input] = dict(definition)
-        inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
-        inputs[parameter.component_input] = {"componentInputParameter": parameter.name}
+    inputs_by_task = {DRIVER_TASK: parameter.checked_input} | dict.fromkeys(parameter.tasks, parameter.component_input)
+    for task_id, name in inputs_by_task.items():
+        if task_id in pipeline_spec["components"]:
+            pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)
+            inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
+            inputs[name] = {"componentInputParameter": parameter.name}
 
 
 def _check_component_names(configured: Mapping[str, Any], component_ids: list[str]) -> None:

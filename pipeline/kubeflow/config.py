@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trainer_module.config import Section
+from trainer_module.config import Location, Section
 
 DEFAULT_PIPELINE_ROOT: Final = "minio://mlpipeline/v2/artifacts"
 """Where Kubeflow Pipelines keeps artifacts when nobody says otherwise."""
@@ -87,7 +87,7 @@ class Volume(Section):
     """A PersistentVolumeClaim, and where the components that need it mount it."""
 
     claim: ObjectName
-    mount_path: str = Field(pattern=r"^/[^:]+$")
+    mount_path: Location = Field(pattern=r"^/[^:]+$")
 
 
 class Retry(Section):
@@ -153,7 +153,7 @@ class KubeflowConfig(Section):
     token_variable: str = Field("KFP_TOKEN", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Environment variable that holds the bearer token, when the API wants one; the token itself is no setting."""
 
-    pipeline_root: str = Field(DEFAULT_PIPELINE_ROOT, pattern=rf"^({'|'.join(REMOTE_SCHEMES)})://[^/\s]+(/\S*)?$")
+    pipeline_root: Location = Field(DEFAULT_PIPELINE_ROOT, pattern=rf"^({'|'.join(REMOTE_SCHEMES)})://[^/\s]+(/\S*)?$")
     """URI that the artifacts of all runs are stored under."""
 
     image: str = Field("petseg:latest", pattern=r"^\S+$")

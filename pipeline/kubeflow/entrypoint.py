@@ -1,10 +1,12 @@
 """What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
 
-    python -m pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST
+    python -m pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST --outputs KEYS
         --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
         --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
-With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies the data.
+KEYS are the artifacts that the component declares; what the server lists beside them, as the log that it publishes, is
+left alone. With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies
+the data.
 
 Exit codes: 0 done, 1 failure, 2 what the package says cannot be used, 143 terminated, as when the node goes away.
 """
@@ -28,6 +30,7 @@ from trainer_module.errors import ConfigError, PetsegError
 FAILURE: Final = 1
 UNUSABLE: Final = 2
 DRIVER_FLAG: Final = "--example_gen_driver"
+OUTPUTS_FLAG: Final = "--outputs"
 
 _DRIVER: Final = "TfdsExampleGenDriver"
 
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument(MODULES_FLAG, required=True)
     parser.add_argument(DIGEST_FLAG, required=True)
+    parser.add_argument(OUTPUTS_FLAG, required=True, help="artifacts that the component declares, with commas")
     work = parser.add_mutually_exclusive_group(required=True)
     work.add_argument("--executor_class_path")
     work.add_argument(DRIVER_FLAG, action="store_true")
@@ -72,7 +76,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 def _run_driver(arguments: argparse.Namespace) -> None:
     from components.tfds_example_gen.driver import fingerprint
 
-    message = executor_messages.to_tfx(json.loads(arguments.json_serialized_invocation_args), {})
+    message = executor_messages.to_tfx(_executor_input(arguments), {})
     found = fingerprint(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
 
@@ -81,7 +85,7 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
-    executor_input = json.loads(arguments.json_serialized_invocation_args)
+    executor_input = _executor_input(arguments)
     inputs_spec = json.loads(arguments.json_serialized_inputs_spec_args)
     _check_inputs(executor_input)
     on_workers = _runs_on_workers(arguments.executor_class_path, beam_args)
@@ -99,6 +103,11 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
     _write(output_file, executor_messages.from_tfx(executor_output, executor_input))
+
+
+def _executor_input(arguments: argparse.Namespace) -> dict[str, Any]:
+    message = json.loads(arguments.json_serialized_invocation_args)
+    return executor_messages.with_declared_outputs(message, arguments.outputs.split(","))
 
 
 def _runs_on_workers(executor_class_path: str, beam_args: list[str]) -> bool:

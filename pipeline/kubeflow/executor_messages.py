@@ -7,11 +7,13 @@ Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
 - lists and structs in the metadata of an artifact, which come back wrapped in `{"list": …}` and `{"struct": …}`;
 - nulls in the metadata, on which the launcher fails;
 - URIs, which TFX opens as they are: see `pipeline.kubeflow.launcher_paths`;
-- runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.runtime_parameters`.
+- runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.runtime_parameters`;
+- outputs that the component does not declare: servers from 2.5 on add `executor-logs`, which they write themselves, and
+  TFX would take it for the component's.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.kubeflow.launcher_paths import local_path, remote_uri
@@ -25,11 +27,18 @@ _PUSHED: Final = "pushed"
 """Property of the Pusher's model: whether it was pushed."""
 
 
+def with_declared_outputs(executor_input: Message, declared: Collection[str]) -> Message:
+    """Returns the launcher's `ExecutorInput` without the output artifacts that are none of the component's."""
+    outputs = executor_input.get("outputs", {})
+    artifacts = {key: channel for key, channel in outputs.get("artifacts", {}).items() if key in declared}
+    return executor_input | {"outputs": outputs | {"artifacts": artifacts}}
+
+
 def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], str] = local_path) -> Message:
     """Returns the launcher's `ExecutorInput` as TFX's executor runner wants it.
 
     Args:
-      executor_input: From the launcher.
+      executor_input: From the launcher, with declared outputs only.
       inputs_spec: The `ComponentInputsSpec` that the package gives each component.
       path: Returns where TFX is to look for a URI.
 
@@ -57,7 +66,7 @@ def from_tfx(executor_output: Message, executor_input: Message) -> Message:
 
     Args:
       executor_output: From TFX's executor runner.
-      executor_input: From the launcher, for the URIs where it will look for the outputs.
+      executor_input: What `to_tfx` was given, for the URIs where it will look for the outputs.
 
     Raises:
       PetsegError: An output is elsewhere than the launcher will look.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.kubeflow.package import Package, ParameterSpec
+from pipeline.kubeflow.runtime_parameters import check_value, expected_value
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
 
@@ -19,7 +20,8 @@ def parse_arguments(package: Package, assignments: Sequence[str]) -> dict[str, A
       assignments: Each `NAME=VALUE`.
 
     Raises:
-      ConfigError: An assignment is malformed, names no parameter, names one twice, or its value is of another type.
+      ConfigError: An assignment is malformed, names no parameter, names one twice, or its value is of another type or
+        out of range.
     """
     specs = package.parameters
     values: dict[str, Any] = {}
@@ -32,6 +34,7 @@ def parse_arguments(package: Package, assignments: Sequence[str]) -> dict[str, A
         if name in values:
             raise ConfigError(f"--parameter sets {name} more than once")
         values[name] = _value(name, text, specs[name])
+        check_value(name, values[name])
     return values
 
 
@@ -47,9 +50,9 @@ def _value(name: str, text: str, spec: ParameterSpec) -> Any:
             case _:
                 return text
     except (ValueError, KeyError):
-        expected = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number", "BOOLEAN": "true or false"}
         raise ConfigError(
-            f"the parameter {name} takes {expected[spec.type]} ({spec.type}), such as {spec.default!r}; got {text!r}"
+            f"the parameter {name} is {text!r}; expected: {expected_value(name, spec.type)} ({spec.type}), such as "
+            f"{spec.default!r}"
         ) from None
 
 

@@ -2,15 +2,21 @@
 
 TFX packs the settings of a component into one JSON text, which the server cannot look into. So a component that a
 parameter concerns gets it as one more input, and the entrypoint in the pod puts the value where it belongs.
+
+A parameter stands for a setting, and takes what that setting takes. petseg's commands check a value at once. The
+server's own pages check nothing but a part of the types, so the first component to run checks all of them again, and
+no training is in vain.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from pipeline.config import Config
+from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
 DRIVER_TASK: Final = "TfdsExampleGenDriver"
@@ -23,7 +29,7 @@ PUSHER_TASK: Final = "Pusher"
 DEPLOYER_TASK: Final = "KServeDeployer"
 """Only in pipelines whose models go to KServe."""
 
-_VERSION: Final = re.compile(r"[\d.*]*")
+_NUMBERS: Final = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number"}
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,62 @@ class RuntimeParameter:
     put: Callable[[str, Any], str]
     """Returns the execution property with the value in its place."""
 
+    setting: str
+    """The setting that it stands for, as `trainer.epochs`, whose bounds are its own."""
+
+    as_setting: Callable[[Any], Any] = lambda value: value
+    """Returns the setting's value; raises ConfigError where no pod could use it."""
+
+    @property
+    def expected(self) -> str:
+        """What it takes, with the range of its setting."""
+        if self.type not in _NUMBERS:
+            return self.description.rstrip(".")
+        section, key = self.setting.split(".")
+        rules = type(getattr(Config(), section)).model_fields[key].metadata
+        bounds = {kind: getattr(rule, kind) for rule in rules for kind in ("ge", "le") if hasattr(rule, kind)}
+        return f"{_NUMBERS[self.type]} from {bounds['ge']} " + (f"to {bounds['le']}" if "le" in bounds else "on")
+
+    def check(self, value: Any) -> None:
+        """Checks a value by putting it into a configuration.
+
+        Raises:
+          ConfigError: The configuration does not take it.
+        """
+        section, key = self.setting.split(".")
+        try:
+            Config.model_validate({section: {key: self.as_setting(value)}})
+        except ValidationError:
+            raise ConfigError(
+                f"the parameter {self.name} is {value!r}; expected: {self.expected} (setting {self.setting})"
+            ) from None
+
     @property
     def component_input(self) -> str:
         """The component's input that carries the value; no execution property of TFX has such a name."""
         return f"runtime_{self.name}"
+
+    @property
+    def checked_input(self) -> str:
+        """The input of a component that only checks the value."""
+        return f"checked_{self.name}"
+
+
+def check_value(name: str, value: Any) -> None:
+    """Checks the value of a parameter that petseg knows; what another package's parameters take is not known here.
+
+    Raises:
+      ConfigError: No component could use it.
+    """
+    for parameter in RUNTIME_PARAMETERS:
+        if parameter.name == name:
+            parameter.check(value)
+
+
+def expected_value(name: str, value_type: str) -> str:
+    """Returns what a parameter takes, in words, by its type where petseg does not know it."""
+    known = {parameter.name: parameter.expected for parameter in RUNTIME_PARAMETERS}
+    return known.get(name) or _NUMBERS.get(value_type) or {"BOOLEAN": "true or false"}.get(value_type, "a text")
 
 
 def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +117,11 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
     """
     changed = dict(exec_properties)
     for parameter in RUNTIME_PARAMETERS:
+        if parameter.checked_input in changed:
+            parameter.check(changed.pop(parameter.checked_input))
         if parameter.component_input in changed:
             value = changed.pop(parameter.component_input)
+            parameter.check(value)
             changed[parameter.exec_property] = parameter.put(changed[parameter.exec_property], value)
     return changed
 
@@ -74,17 +135,17 @@ def _put_version(custom_config: str, version: str) -> str:
 
     from components.tfds_example_gen.executor import source_from_message, source_message
 
-    if not _VERSION.fullmatch(version):
-        raise ConfigError(f"dataset_version is {version!r}; expected a TFDS version such as 4.*.*, or nothing for any")
     source = source_from_message(custom_config)
-    name = source.dataset.partition(":")[0]
-    dataset = f"{name}:{version}" if version else name
+    dataset = _with_version(source.dataset, version)
     return str(proto_utils.proto_to_json(source_message(source.model_copy(update={"dataset": dataset}))))
 
 
+def _with_version(dataset: str, version: str) -> str:
+    name = dataset.partition(":")[0]
+    return f"{name}:{version}" if version else name
+
+
 def _put_epochs(custom_config: str, epochs: float) -> str:
-    if epochs != int(epochs) or epochs < 1:
-        raise ConfigError(f"epochs is {epochs!r}; expected a whole number from 1 on")
     settings = json.loads(custom_config)
     settings["trainer"]["epochs"] = int(epochs)
     return json.dumps(settings)
@@ -101,22 +162,24 @@ def _put_min_accuracy(eval_config: str, bound: float) -> str:
 
     from components.segmentation_evaluation.bounds import with_lower_bound
 
-    if not 0 <= bound <= 1:
-        raise ConfigError(f"min_accuracy is {bound!r}; expected a share from 0 (no bound) to 1")
     config = config_pb2.EvalConfig()
     proto_utils.json_to_proto(eval_config, config)
-    return str(proto_utils.proto_to_json(with_lower_bound(config, "accuracy", bound)))
+    return str(proto_utils.proto_to_json(with_lower_bound(config, "accuracy", float(bound))))
 
 
 def _put_push_destination(push_destination: str, directory: str) -> str:
     from tfx.proto import pusher_pb2
     from tfx.utils import proto_utils
 
-    check_push_destination(directory)
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(push_destination, destination)
-    destination.filesystem.base_directory = directory
+    destination.filesystem.base_directory = tidy_location(directory)
     return str(proto_utils.proto_to_json(destination))
+
+
+def _destination_of_pods(directory: Any) -> str:
+    check_push_destination(str(directory))
+    return str(directory)
 
 
 def check_push_destination(directory: str) -> None:
@@ -141,6 +204,8 @@ RUNTIME_PARAMETERS: Final = (
         exec_property="custom_config",
         default=_default_version,
         put=_put_version,
+        setting="data.dataset",
+        as_setting=lambda version: _with_version(Config().data.dataset, version),
     ),
     RuntimeParameter(
         name="epochs",
@@ -150,6 +215,7 @@ RUNTIME_PARAMETERS: Final = (
         exec_property="custom_config",
         default=lambda config: config.trainer.epochs,
         put=_put_epochs,
+        setting="trainer.epochs",
     ),
     RuntimeParameter(
         name="min_accuracy",
@@ -159,6 +225,7 @@ RUNTIME_PARAMETERS: Final = (
         exec_property="eval_config",
         default=_default_min_accuracy,
         put=_put_min_accuracy,
+        setting="evaluation.min_accuracy",
     ),
     RuntimeParameter(
         name="push_destination",
@@ -168,5 +235,7 @@ RUNTIME_PARAMETERS: Final = (
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,
+        setting="push.destination",
+        as_setting=_destination_of_pods,
     ),
 )

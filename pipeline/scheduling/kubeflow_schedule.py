@@ -10,7 +10,7 @@ from pipeline.kubeflow.package import Package
 from pipeline.scheduling.config import LATEST
 from pipeline.scheduling.cron import Cron
 from pipeline.scheduling.firing_times import in_words
-from pipeline.scheduling.parameters import check_parameters, parameter_settings
+from pipeline.scheduling.parameters import check_parameters, check_ranges, parameter_settings
 from pipeline.scheduling.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
 from pipeline.scheduling.replacement import existing_run, replace, settle, wait_for_quiet
 from pipeline.scheduling.schedule import Action, Difference, Plan, Schedule, declared_cron, declared_name, differences
@@ -134,7 +134,9 @@ class KubeflowSchedules:
                 self._server.newest(pipeline_id) if is_latest else self._server.version(pipeline_id, schedule.version)
             )
             package = self._server.package(version)
-        if package is not None:
+        if package is None:
+            check_ranges(schedule.parameters)
+        else:
             check_parameters(schedule.parameters, package)
         return notes
 

@@ -5,15 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.runtime_parameters import RUNTIME_PARAMETERS, check_value
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
 
-_SETTINGS: Final = {
-    "dataset_version": "data.dataset",
-    "epochs": "trainer.epochs",
-    "min_accuracy": "evaluation.min_accuracy",
-    "push_destination": "push.destination",
-}
+_SETTINGS: Final = {parameter.name: parameter.setting for parameter in RUNTIME_PARAMETERS}
 """Runtime parameter to the setting of a local run that it is."""
 
 
@@ -21,7 +17,7 @@ def check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
     """Checks the parameters of a schedule against those of the package that it runs.
 
     Raises:
-      ConfigError: One is unknown or of the wrong type, or one that has no default is absent.
+      ConfigError: One is unknown, of the wrong type or out of range, or one that has no default is absent.
     """
     declared = package.parameters
     for name, value in parameters.items():
@@ -36,11 +32,25 @@ def check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
                 else ""
             )
             raise ConfigError(f"schedule.parameters.{name} is {value!r}, but the pipeline wants a {wanted}{hint}")
+    check_ranges(parameters)
     missing = sorted(name for name, spec in declared.items() if spec.default is None and name not in parameters)
     if missing:
         raise ConfigError(
             f"schedule.parameters lacks {', '.join(missing)}: the pipeline {package.name} has no default for it"
         )
+
+
+def check_ranges(parameters: Mapping[str, Any]) -> None:
+    """Checks the parameters that petseg knows, whatever the package.
+
+    Raises:
+      ConfigError: No component could use a value.
+    """
+    for name, value in parameters.items():
+        try:
+            check_value(name, value)
+        except ConfigError as error:
+            raise ConfigError(f"schedule.parameters: {error}") from None
 
 
 def parameter_settings(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -122,9 +122,17 @@ def _stacked(values: list[Any]) -> np.ndarray:
     return np.array(values, object) if isinstance(values[0], bytes) else np.array(values)
 
 
+@pytest.fixture
+def without_proxy(monkeypatch) -> None:
+    """An environment that names no proxy, whatever this machine's does."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody but itself has signed, and its key."""
+    """A certificate for 127.0.0.1 and server.test that nobody but itself has signed, and its key."""
     import datetime
     import ipaddress
 
@@ -135,7 +143,9 @@ def certificate(tmp_path_factory) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fake")])
     now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("server.test")]
+    )
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))

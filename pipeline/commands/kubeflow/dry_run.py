@@ -45,16 +45,16 @@ def dry_run(
     Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, or cannot be
     served, so nothing was pushed, 130 interrupted.
     """
-    from pipeline.kubeflow.dry_run.arguments import parse_parameters
     from pipeline.kubeflow.dry_run.request import DryRunRequest
     from pipeline.kubeflow.package import Package
+    from pipeline.kubeflow.run_arguments import parse_arguments
 
     if docker and (no_cache or keep_pods):
         raise ConfigError("--docker has neither cache nor pods to keep: kfp.local runs every component, in containers")
     compiled = Package.load(package)
     request = DryRunRequest(
         root=pipeline_root or DEFAULT_ROOT,
-        parameters=parse_parameters(assignments, compiled.parameters),
+        parameters=parse_arguments(compiled, assignments),
         use_cache=not no_cache,
         keep_pods=keep_pods,
         show_on_stderr=as_json,

@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -17,9 +17,6 @@ from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.remote_run import RemoteRun
 from pipeline.kubeflow.run_arguments import parse_arguments
-from pipeline.kubeflow.runtime_parameters import check_push_destination
-
-_PUSH_DESTINATION: Final = "push_destination"
 
 
 @click.command("submit")
@@ -56,8 +53,6 @@ def submit(
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
     package = Package.load(package_file)
     parameters = parse_arguments(package, assignments)
-    if _PUSH_DESTINATION in parameters:
-        check_push_destination(parameters[_PUSH_DESTINATION])
     check_compiled_by_this_code(package.pipeline_spec)
     client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
     version = _upload(client, package)

@@ -1,5 +1,9 @@
 """Executes a compiled package on this machine, as the driver and the launcher of Kubeflow Pipelines would in a cluster.
 
+It plays release 2.16.1 as it is installed by default (https://github.com/kubeflow/pipelines/tree/2.16.1/backend/src/v2).
+What a component is given is the same in 2.17.0, which differs in two things: a download takes no artifact whose name
+only begins alike, and its own installation starts a task again that lost its pod, but not one that failed.
+
 request         what is asked of it, and the record it starts with
 package_run     what every run of a package has: its checks, its record
 runner          one run: the tasks in order, the record, retries

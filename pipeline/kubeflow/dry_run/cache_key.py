@@ -1,9 +1,9 @@
 """What makes two executions of a task the same to the server, which then takes the outputs of the earlier one.
 
 The key covers: the ids in ML Metadata of the input artifacts; the values of the input parameters; type and metadata of
-the output artifacts, and the type of the output parameters; image, command, arguments and environment variables of the
-container; the claims of its volumes. It does not cover what is on the volumes, and neither what is under a URI. (Older
-servers leave the environment variables or the claims out.)
+the output artifacts, and the type of the output parameters; image, command and arguments of the container; the claims
+of its volumes. It covers neither its environment variables, nor what is on the volumes or under a URI
+(`GenerateCacheKey` of https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/cacheutils/cache.go).
 
 It is taken before any path is replaced by one of this machine, so that it is the same wherever the dry-run is.
 """
@@ -37,7 +37,6 @@ def cache_key(task: Task, executor_input: pipeline_spec_pb2.ExecutorInput) -> st
         },
         "image": task.container.image,
         "cmdArgs": [*task.container.command, *task.container.args],
-        "env": [[variable.name, variable.value] for variable in task.container.env],
         "pvcNames": sorted(set(task.volumes.values())),
     }
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,10 @@
 """What a task gets: its `ExecutorInput`, put together as the driver of Kubeflow Pipelines does.
 
 Input artifacts come as the server knows them: their name is their id in ML Metadata, their type is empty, and their
-metadata has been through ML Metadata. Outputs come without a name, as servers before 2.16 give them.
+metadata has been through ML Metadata. To the outputs that the component declares, the driver adds the artifact
+`executor-logs` for what the component writes to its standard output: `provisionOutputs` of
+https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/driver/driver.go, for servers whose `PUBLISH_LOGS` is
+not switched off.
 """
 
 import json
@@ -15,10 +18,15 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.dry_run.metadata import Metadata
 from pipeline.kubeflow.dry_run.specification import Task
+from pipeline.kubeflow.launcher_paths import local_path
 from trainer_module.errors import ConfigError, PetsegError
 
 OUTPUT_FILE: Final = "output_metadata.json"
+EXECUTOR_LOGS: Final = "executor-logs"
+"""The output that every task has, whatever its component declares."""
 
+_LOGS_TYPE: Final = pipeline_spec_pb2.ArtifactTypeSchema(schema_title="system.Artifact")
+_OUTPUT_PARAMETERS: Final = "/tmp/kfp/outputs"
 _Type = pipeline_spec_pb2.ParameterType
 _KIND_OF_VALUE: Final = {
     "null_value": "null",
@@ -71,14 +79,18 @@ def executor_input(
         artifact = _input_artifact(task, name, spec, upstream, metadata)
         message.inputs.artifacts[name].artifacts.append(artifact)
     execution_root = f"{task_root}/{uuid.uuid4()}"
-    for name, definition in task.component.output_definitions.artifacts.items():
+    definitions = dict(task.component.output_definitions.artifacts)
+    definitions[EXECUTOR_LOGS] = pipeline_spec_pb2.ComponentOutputsSpec.ArtifactSpec(artifact_type=_LOGS_TYPE)
+    for name, definition in definitions.items():
         artifact = message.outputs.artifacts[name].artifacts.add()
+        artifact.name = name
         artifact.uri = f"{execution_root}/{name}"
         artifact.type.CopyFrom(definition.artifact_type)
-        artifact.metadata.CopyFrom(definition.metadata)
+        if definition.HasField("metadata"):
+            artifact.metadata.CopyFrom(definition.metadata)
     for name in task.component.output_definitions.parameters:
-        message.outputs.parameters[name].output_file = f"{execution_root}/{name}"
-    message.outputs.output_file = f"{execution_root}/{OUTPUT_FILE}"
+        message.outputs.parameters[name].output_file = f"{_OUTPUT_PARAMETERS}/{name}"
+    message.outputs.output_file = local_path(f"{execution_root}/{OUTPUT_FILE}")
     return message
 
 

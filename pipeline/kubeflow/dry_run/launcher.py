@@ -1,19 +1,29 @@
-"""One execution of a task: inputs are downloaded, its process runs, its output is checked, and files are uploaded."""
+"""One execution of a task: inputs are downloaded, its process runs, its output is checked, and files are uploaded.
+
+What the process writes goes into the output `executor-logs`, one for each attempt, that the driver has added: as in
+https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/component/launcher_v2.go, it is a file, made before the
+process starts; it gets the attempt's number, it is uploaded and recorded even when the task fails, and what the
+component says of it does not count. Only its content comes later than there: when the process has ended.
+"""
 
 import json
 import logging
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.kubeflow.config import POD_SCRATCH
+from pipeline.kubeflow.dry_run.driver import EXECUTOR_LOGS
+from pipeline.kubeflow.dry_run.metadata import Metadata
 from pipeline.kubeflow.dry_run.mounts import Mounts
 from pipeline.kubeflow.dry_run.object_store import ObjectStore
-from pipeline.kubeflow.dry_run.pod import PodProcess, check_arguments, pod_environment
+from pipeline.kubeflow.dry_run.pod import DeadlineExceededError, PodProcess, check_arguments, pod_environment
+from pipeline.kubeflow.dry_run.pod_end import PodFailedError
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.launcher_paths import local_path
 from trainer_module.errors import PetsegError
@@ -22,36 +32,42 @@ _EXECUTOR_INPUT: Final = "{{$}}"
 _LOGGER: Final = logging.getLogger(__name__)
 _PLACEHOLDER: Final = re.compile(r"\{\{\$(?:\.(?:inputs|outputs)\.[^}]*)?\}\}")
 
-Output = dict[str, pipeline_spec_pb2.RuntimeArtifact]
+Artifacts = dict[str, pipeline_spec_pb2.RuntimeArtifact]
 
 
 class Launcher:
     """Executes the tasks of one run, each in a directory of its own."""
 
-    def __init__(self, store: ObjectStore, volumes: Path, process: PodProcess) -> None:
+    def __init__(self, store: ObjectStore, metadata: Metadata, volumes: Path, process: PodProcess) -> None:
         """Constructs the launcher.
 
         Args:
           store: Where artifacts are.
+          metadata: Where executions and artifacts are recorded.
           volumes: Directory with one directory a claim.
           process: What runs the commands.
         """
         self._store = store
+        self._metadata = metadata
         self._volumes = volumes
         self._process = process
 
     def launch(
-        self, task: Task, executor_input: pipeline_spec_pb2.ExecutorInput, pod: Path
-    ) -> tuple[Output, dict[str, Any]]:
-        """Runs a task once.
+        self,
+        task: Task,
+        execution: mlmd.Execution,
+        executor_input: pipeline_spec_pb2.ExecutorInput,
+        pod: Path,
+        attempt: int,
+    ) -> None:
+        """Runs a task once, and records how it ended and what it left.
 
         Args:
           task: The task.
+          execution: Its execution in ML Metadata.
           executor_input: From the driver.
           pod: Its directory, which is made anew; it stands for the root of the pod's files.
-
-        Returns:
-          The output artifacts and the output parameters, by name.
+          attempt: How often the task was started before.
 
         Raises:
           PetsegError: The task cannot be started, took too long, or its output is not what the launcher takes.
@@ -62,16 +78,26 @@ class Launcher:
         for directory in (home, scratch):
             directory.mkdir(parents=True)
         mounts = self._mounts(task, scratch)
+        executor_input = _of_attempt(executor_input, attempt)
         message = _in_pod(executor_input, pod, mounts)
         self._download(message, pod)
         _make_parents(message, pod)
         command = _command(task, message, mounts, pod)
         check_arguments(command)
         deadline = task.kubernetes.active_deadline_seconds or None
-        self._process.run(command, pod_environment(task, home, pod, mounts), home, deadline)
-        output = _read_output(task, Path(message.outputs.output_file))
+        try:
+            with _executor_log(message, pod) as log:
+                self._process.run(command, pod_environment(task, home, pod, mounts), home, deadline, log)
+            output = _read_output(task, Path(message.outputs.output_file))
+        except DeadlineExceededError:
+            raise
+        except (PodFailedError, PetsegError):
+            self._publish_failure(execution, executor_input, pod)
+            raise
         parameters = _output_parameters(task, message, output)
-        return self._upload(task, executor_input, output, pod), parameters
+        artifacts = self._upload(task, executor_input, output, pod)
+        recorded = {name: self._metadata.artifact(name, artifact) for name, artifact in artifacts.items()}
+        self._metadata.complete(execution, recorded, parameters)
 
     def _mounts(self, task: Task, scratch: Path) -> Mounts:
         directories = {path: self._volumes / claim for path, claim in task.volumes.items()}
@@ -85,25 +111,40 @@ class Launcher:
             if not self._store.download(uri, _pod_path(uri, pod)):
                 _LOGGER.warning(f"input {name!r}: nothing is at {uri}")
 
+    def _publish_failure(
+        self, execution: mlmd.Execution, executor_input: pipeline_spec_pb2.ExecutorInput, pod: Path
+    ) -> None:
+        [logs] = executor_input.outputs.artifacts[EXECUTOR_LOGS].artifacts
+        self._store.upload(_pod_path(logs.uri, pod), logs.uri)
+        self._metadata.fail(execution, {EXECUTOR_LOGS: self._metadata.artifact(EXECUTOR_LOGS, logs)})
+
     def _upload(
         self,
         task: Task,
         executor_input: pipeline_spec_pb2.ExecutorInput,
         output: pipeline_spec_pb2.ExecutorOutput,
         pod: Path,
-    ) -> Output:
+    ) -> Artifacts:
         """Uploads the files of every output, and adds to it what the output file says of it."""
         artifacts = {}
         for name, channel in executor_input.outputs.artifacts.items():
             artifact = pipeline_spec_pb2.RuntimeArtifact()
             artifact.CopyFrom(channel.artifacts[0])
-            for said in output.artifacts[name].artifacts[:1]:
+            for said in output.artifacts[name].artifacts[:1] if name != EXECUTOR_LOGS else ():
                 artifact.uri = said.uri or artifact.uri
                 artifact.metadata.MergeFrom(said.metadata)
             if not self._store.upload(_pod_path(artifact.uri, pod), artifact.uri):
                 _LOGGER.warning(f"task {task.id!r} wrote nothing to its output {name!r}")
             artifacts[name] = artifact
         return artifacts
+
+
+def _of_attempt(executor_input: pipeline_spec_pb2.ExecutorInput, attempt: int) -> pipeline_spec_pb2.ExecutorInput:
+    """Returns the message with a log of this attempt's own."""
+    message = pipeline_spec_pb2.ExecutorInput()
+    message.CopyFrom(executor_input)
+    message.outputs.artifacts[EXECUTOR_LOGS].artifacts[0].uri += f"-{attempt}"
+    return message
 
 
 def _in_pod(
@@ -132,6 +173,11 @@ def _make_parents(message: pipeline_spec_pb2.ExecutorInput, pod: Path) -> None:
     paths += [Path(parameter.output_file) for parameter in outputs.parameters.values()]
     for path in [*paths, Path(outputs.output_file)]:
         path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _executor_log(message: pipeline_spec_pb2.ExecutorInput, pod: Path) -> BinaryIO:
+    """Makes the file for what the process writes."""
+    return _pod_path(message.outputs.artifacts[EXECUTOR_LOGS].artifacts[0].uri, pod).open("wb")
 
 
 def _command(task: Task, message: pipeline_spec_pb2.ExecutorInput, mounts: Mounts, pod: Path) -> list[str]:

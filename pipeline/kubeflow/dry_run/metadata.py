@@ -82,16 +82,18 @@ class Metadata:
         pairs = [(artifact, _event(mlmd.Event.OUTPUT, name)) for name, artifact in outputs.items()]
         self._put(execution, pairs, [])
 
-    def fail(self, execution: mlmd.Execution) -> None:
-        """Records that a task did not finish."""
+    def fail(self, execution: mlmd.Execution, outputs: Mapping[str, mlmd.Artifact] | None = None) -> None:
+        """Records that a task did not finish, and what it left nevertheless."""
         execution.last_known_state = mlmd.Execution.FAILED
-        self._store.put_executions([execution])
+        pairs = [(artifact, _event(mlmd.Event.OUTPUT, name)) for name, artifact in (outputs or {}).items()]
+        self._put(execution, pairs, [])
 
     def fail_abandoned(self) -> None:
         """Records as failed what no process runs any more; the caller holds the store's directory."""
         for execution in self._store.get_executions():
             if execution.last_known_state == mlmd.Execution.RUNNING:
-                self.fail(execution)
+                execution.last_known_state = mlmd.Execution.FAILED
+                self._store.put_executions([execution])
 
     def reuse(self, execution: mlmd.Execution, earlier: mlmd.Execution) -> None:
         """Records that a task has the outputs of an earlier execution."""
@@ -120,10 +122,14 @@ class Metadata:
         return dict(json_format.MessageToDict(struct))
 
     def output_artifacts(self, execution_id: int) -> dict[str, pipeline_spec_pb2.RuntimeArtifact]:
-        """Returns the outputs of an execution by name, as the server hands them on: without a type."""
+        """Returns the outputs of an execution by name, as the server hands them on: without a type.
+
+        Of a task that was started again there are several logs by one name; the last is returned.
+        """
         events = self._store.get_events_by_execution_ids([execution_id])
         names = {event.artifact_id: event.path.steps[0].key for event in events if event.type == mlmd.Event.OUTPUT}
-        return {names[artifact.id]: _to_runtime(artifact) for artifact in self._store.get_artifacts_by_id(list(names))}
+        artifacts = sorted(self._store.get_artifacts_by_id(list(names)), key=lambda artifact: artifact.id)
+        return {names[artifact.id]: _to_runtime(artifact) for artifact in artifacts}
 
     def artifact(self, name: str, artifact: pipeline_spec_pb2.RuntimeArtifact) -> mlmd.Artifact:
         """Returns an output as it is recorded.
@@ -196,6 +202,7 @@ def _to_recorded(value: struct_pb2.Value) -> mlmd.Value:
 
 def _to_runtime(artifact: mlmd.Artifact) -> pipeline_spec_pb2.RuntimeArtifact:
     runtime = pipeline_spec_pb2.RuntimeArtifact(name=str(artifact.id), uri=artifact.uri)
+    runtime.type.instance_schema = ""
     for key, value in artifact.custom_properties.items():
         match value.WhichOneof("value"):
             case "string_value":

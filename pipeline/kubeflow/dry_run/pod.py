@@ -7,6 +7,7 @@ would in a cluster. Secrets come from variables of the same name; their values a
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pipeline.kubeflow.dry_run.mounts import Mounts
 from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
@@ -80,7 +81,14 @@ class PodProcess:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, command: list[str], environment: dict[str, str], directory: Path, deadline: float | None) -> None:
+    def run(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        directory: Path,
+        deadline: float | None,
+        executor_log: BinaryIO,
+    ) -> None:
         """Runs the command to its end; what it writes goes to the end of the log.
 
         Args:
@@ -88,6 +96,7 @@ class PodProcess:
           environment: All of it.
           directory: Where it runs.
           deadline: Seconds it may take; None for no limit.
+          executor_log: Gets what the command wrote, when it has ended, however it did.
 
         Raises:
           DeadlineExceededError: It took longer, and was ended.
@@ -116,6 +125,9 @@ class PodProcess:
             raise DeadlineExceededError(f"the pod was ended after its deadline of {deadline:g} s") from error
         finally:
             self._end()
+            with self._log.open("rb") as log:
+                log.seek(start)
+                shutil.copyfileobj(log, executor_log)
         if code:
             raise end_of_pod(code, written_since(self._log, start))
 

@@ -12,6 +12,7 @@ Everything is under one root, laid out as `petseg run` does it, so that `petseg 
     .lock                           held by the dry-run that is going on
 """
 
+import itertools
 import logging
 import shutil
 from pathlib import Path
@@ -22,7 +23,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline.kubeflow.config import DEFAULT_PIPELINE_ROOT
 from pipeline.kubeflow.dry_run.cache_key import cache_key
 from pipeline.kubeflow.dry_run.driver import Upstream, executor_input
-from pipeline.kubeflow.dry_run.launcher import Launcher, Output
+from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Metadata
 from pipeline.kubeflow.dry_run.mounts import check_directory
 from pipeline.kubeflow.dry_run.object_store import ObjectStore
@@ -72,7 +73,7 @@ class _DryRun(PackageRun):
         self._metadata.fail_abandoned()
         for variable in missing_secrets(self._tasks):
             self._warn(f"{variable} is not set: in a cluster it comes from a secret, here the components go without it")
-        launcher = Launcher(self._objects, self._store.root / "volumes", self._process)
+        launcher = Launcher(self._objects, self._metadata, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
         from pipeline.run_environment import run_environment
@@ -108,38 +109,35 @@ class _DryRun(PackageRun):
         if earlier is not None:
             self._metadata.reuse(execution, earlier)
         else:
-            artifacts, parameters = self._launch_with_retries(task, launcher, message)
-            recorded = {name: self._metadata.artifact(name, artifact) for name, artifact in artifacts.items()}
-            self._metadata.complete(execution, recorded, parameters)
+            self._launch_with_retries(task, launcher, execution, message)
         self._execution = None
         self._upstream.executions[task.id] = execution.id
         self._upstream.parameters[task.id] = self._metadata.output_parameters(execution)
         self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task))
 
-    def _launch_with_retries(self, task: Task, launcher: Launcher, message: Any) -> tuple[Output, dict[str, Any]]:
+    def _launch_with_retries(self, task: Task, launcher: Launcher, execution: mlmd.Execution, message: Any) -> None:
         """Starts a task again as often as its retry policy says."""
         pod = self._pods / task.id
-        attempt = 1
-        while True:
+        for attempt in itertools.count():
             try:
-                result = launcher.launch(task, message, pod)
+                launcher.launch(task, execution, message, pod, attempt)
             except (PodFailedError, PetsegError) as error:
                 self._interruption.check()
-                if attempt > task.spec.retry_policy.max_retry_count:
+                if attempt >= task.spec.retry_policy.max_retry_count:
                     self._warn(f"{task.id}: the files of its pod are in {pod}")
                     raise
                 self._log(error)
-                sleep_before_retry(task, attempt, self._warn)
-                attempt += 1
+                sleep_before_retry(task, attempt + 1, self._warn)
             else:
-                if not self._request.keep_pods:
-                    shutil.rmtree(pod)
-                return result
+                break
+        if not self._request.keep_pods:
+            shutil.rmtree(pod)
 
     def _outputs(self, task: Task) -> dict[str, list[StoredArtifact]]:
-        """Returns what a task left, for the record: its artifacts, and its parameters as if they were some."""
+        """Returns what a component left, for the record: its artifacts, and its parameters as if they were some."""
         artifacts = self._metadata.output_artifacts(self._upstream.executions[task.id])
-        outputs = {name: [StoredArtifact.of(artifact, self._objects)] for name, artifact in artifacts.items()}
+        declared = task.component.output_definitions.artifacts
+        outputs = {name: [StoredArtifact.of(artifacts[name], self._objects)] for name in declared if name in artifacts}
         parameters = self._upstream.parameters[task.id]
         return outputs | {name: [StoredArtifact.of_parameter(value)] for name, value in parameters.items()}
 

@@ -57,6 +57,55 @@ def test_what_show_config_prints_loads_to_the_same(preset, write):
     assert load_config(file=write(config_toml(config))) == config
 
 
+@pytest.mark.parametrize(("name", "is_taken"), [("pets", True), ("p" * 63, True), ("pets-", False), ("p" * 64, False)])
+def test_a_pipelines_name_is_a_label_of_dns(name, is_taken):
+    overrides = [f"pipeline.name={name}"]
+    if is_taken:
+        assert load_config(overrides=overrides).pipeline.name == name
+    else:
+        assert f"pipeline.name = '{name}' (--set pipeline.name={name}): it should match" in refused(overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("given", "tidy"),
+    [
+        ("gs://bucket/models/", "gs://bucket/models"),
+        ("gs://bucket//models///a//", "gs://bucket/models/a"),
+        ("gs://bucket/", "gs://bucket"),
+        ("gs://bucket", "gs://bucket"),
+        ("models/", "models"),
+        ("/a//b/", "/a/b"),
+        ("/", "/"),
+        ("2024", "2024"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["push.destination", "pipeline.root", "data.data_dir", "trainer.warm_start"])
+def test_a_location_has_no_needless_slashes(setting, given, tidy):
+    section, key = setting.split(".")
+    assert getattr(getattr(load_config(overrides=[f"{setting}={given}"]), section), key) == tidy
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "tidy"),
+    [
+        ("kubeflow.pipeline_root", "s3://bucket//v2/", "s3://bucket/v2"),
+        ("kubeflow.pipeline_root", "minio://b/v2/?endpoint=http://h:9000/", "minio://b/v2?endpoint=http://h:9000/"),
+        ("kubeflow.serving_volume.mount_path", "/serving/", "/serving"),
+        ("kubeflow.data_cache.mount_path", "//cache", "/cache"),
+        ("push.kserve.storage_uri", "pvc://claim//pets/", "pvc://claim/pets"),
+    ],
+)
+def test_neither_has_one_with_a_form_of_its_own(setting, given, tidy):
+    value = load_config(overrides=[f"{setting}={given}"])
+    for key in setting.split("."):
+        value = getattr(value, key)
+    assert value == tidy
+
+
+def test_a_root_of_the_command_line_is_tidy_too():
+    assert load_config(pipeline_root="gs://bucket/runs/").pipeline.root == "gs://bucket/runs"
+
+
 def test_what_is_unset_inside_a_list_comes_back_as_toml(write):
     config = load_config(overrides=['kubeflow.trainer.tolerations=[{key = "nvidia.com/gpu", effect = "NoSchedule"}]'])
     assert config.kubeflow.trainer.tolerations[0].value is None

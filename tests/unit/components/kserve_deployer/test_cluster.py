@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from fake_kubernetes_api import FakeKubernetesApi
+from fake_proxy import FakeProxy
 from kserve_deployments import template_for, uri
 
 from components import http_requests
@@ -146,3 +147,18 @@ def test_only_a_trusted_cluster_is_talked_to(certificate, tmp_path):
                 Cluster(access, backoff_seconds=0).read()
             assert not raised.value.is_temporary
             assert not api.requests
+
+
+@pytest.mark.usefixtures("without_proxy")
+def test_a_cluster_is_reached_by_the_proxy_of_the_environment(api, kubeconfig, make_cluster, monkeypatch):
+    kubeconfig.write_text(kubeconfig.read_text().replace(api.host, "http://server.test"))
+    with FakeProxy(api.host) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.address)
+        assert make_cluster().read() is None
+        assert len(proxy.asked) == 1
+        assert proxy.asked[0].startswith("GET http://server.test/apis/serving.kserve.io/")
+    with FakeProxy(None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        kubeconfig.write_text(kubeconfig.read_text().replace("http://server.test", "https://server.test"))
+        with pytest.raises(ClusterError, match=r"gave no way to https://server.test: .*502.* NO_PROXY"):
+            make_cluster().read()

@@ -15,10 +15,10 @@ from trainer_module.errors import ConfigError
     ("overrides", "message"),
     [
         (["name=Pets"], "it should match pattern"),
-        (["name=" + "p" * 41], "at most 40 characters"),
+        (["name=pets-"], "it should match pattern"),
         (["namespace=my_models"], "it should match pattern"),
         (["storage_uri=/serving/pets"], "it should match pattern"),
-        (["storage_uri=pvc://claim/pets/"], "it should match pattern"),
+        (["storage_uri=pvc:///pets"], "it should match pattern"),
         (["runtime_version=2.19 gpu"], "it should match pattern"),
         (["gpus=1", "runtime_version=2.19.1"], "an image without CUDA, .* did you mean '2.19.1-gpu'?"),
         (["gpus=-1"], "greater than or equal to 0"),
@@ -41,6 +41,29 @@ def test_what_kserve_could_not_use_is_refused(overrides, message):
         load_config(overrides=[f"push.kserve.{override}" for override in overrides])
 
 
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        (["deployment_mode=Knative"], 47),
+        (["deployment_mode=Knative", "namespace=" + "n" * 30], 32),
+        (["deployment_mode=Knative", "canary_percent=10"], 47),
+        (["deployment_mode=Standard"], 44),
+        (["deployment_mode=Standard", "namespace=ns"], 48),
+        (["deployment_mode=Standard", "canary_percent=10"], 32),
+        ([], 44),
+    ],
+)
+def test_a_name_that_kserve_cannot_serve_under_is_refused_where_it_is_to(settings, most):
+    kserve = [f"push.kserve.{setting}" for setting in ("enabled=true", *settings)]
+    load_config(overrides=[*kserve, f"pipeline.name={'p' * most}"])
+    load_config(overrides=[*kserve, f"pipeline.name={'p' * 63}", "push.kserve.name=pets"])
+    load_config(overrides=[*kserve, f"pipeline.name={'p' * 63}", "push.kserve.enabled=false"])
+    with pytest.raises(ConfigError, match=f"pipeline.name is 'p{{{most + 1}}}'.* push.kserve.name to at most {most} "):
+        load_config(overrides=[*kserve, f"pipeline.name={'p' * (most + 1)}"])
+    with pytest.raises(ConfigError, match=rf"push.kserve.name is 'p{{{most + 1}}}'"):
+        load_config(overrides=[*kserve, f"push.kserve.name={'p' * (most + 1)}"])
+
+
 def test_it_is_off_and_comes_back_from_toml(tmp_path):
     config = load_config(overrides=[])
     assert not config.push.kserve.enabled
@@ -58,7 +81,7 @@ def test_the_pipeline_names_the_service(tmp_path):
 def test_a_destination_that_no_cluster_sees_needs_a_storage_uri():
     with pytest.raises(ConfigError, match="'pipeline_root/serving_model/petseg', which no cluster sees by that name"):
         deploy_request(load_config(overrides=["push.kserve.enabled=true"]))
-    request = deploy_request(load_config(overrides=["push.kserve.enabled=true", "push.destination=gs://b/pets"]))
+    request = deploy_request(load_config(overrides=["push.kserve.enabled=true", "push.destination=gs://b/pets/"]))
     assert (request.push_destination, request.storage_uri) == ("gs://b/pets", None)
 
 

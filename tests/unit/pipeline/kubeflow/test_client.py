@@ -6,6 +6,7 @@ import time
 
 import pytest
 from fake_kubeflow_api import V2, FakeKubeflowApi
+from fake_proxy import FakeProxy
 
 from components import http_requests
 from pipeline.kubeflow import api_transport
@@ -350,3 +351,36 @@ def test_a_client_is_safe_to_share_between_threads(api, client):
     for thread in threads:
         thread.join()
     assert len(api.store.experiments) == 1
+
+
+@pytest.mark.usefixtures("without_proxy")
+class TestProxy:
+    def test_a_server_that_only_the_proxy_reaches(self, api, monkeypatch):
+        with FakeProxy(api.host) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://me:s3cret@{proxy.address}")
+            client = connect(KubeflowConfig(host="http://server.test"), backoff_seconds=0)
+            assert proxy.asked == [f"GET http://server.test{V2}/healthz"]
+            assert client.experiment_id("pets", create=True)
+            assert proxy.users == {"me:s3cret"}
+
+    def test_tls_goes_through_it(self, certificate, monkeypatch):
+        with FakeKubeflowApi(certificate=certificate) as api, FakeProxy(api.host) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+            config = KubeflowConfig(host="https://server.test", ca_certificate=str(certificate[0]))
+            assert connect(config, backoff_seconds=0).experiment_id("pets", create=True)
+            assert set(proxy.asked) == {"CONNECT server.test:443"}
+
+    def test_one_that_gives_no_way_is_told(self, monkeypatch):
+        with FakeProxy(None) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:s3cret@{proxy.address}")
+            with pytest.raises(
+                KubeflowApiError, match=r"gave no way to https://server.test: .*502.* NO_PROXY"
+            ) as raised:
+                connect(KubeflowConfig(host="https://server.test"), backoff_seconds=0)
+        assert "s3cret" not in str(raised.value)
+
+    def test_a_forwarded_port_is_not_asked_of_it(self, api, monkeypatch):
+        with FakeProxy(None) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+            connect(KubeflowConfig(host=api.host), backoff_seconds=0)
+            assert proxy.asked == []

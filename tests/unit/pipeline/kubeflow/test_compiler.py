@@ -158,6 +158,11 @@ def test_runtime_parameters_have_types_and_defaults(package):
         "min_accuracy": ("NUMBER_DOUBLE", 0.85),
         "push_destination": ("STRING", "/serving/petseg-demo"),
     }
+    driver = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGenDriver"]["inputs"]["parameters"]
+    of_runtime = {
+        source["componentInputParameter"] for source in driver.values() if "componentInputParameter" in source
+    }
+    assert of_runtime == set(found)
 
 
 def test_no_value_of_a_secret_can_appear(monkeypatch, package):

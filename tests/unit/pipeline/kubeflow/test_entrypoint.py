@@ -1,5 +1,6 @@
 """The container's process: what it writes for the launcher, and how it ends."""
 
+import copy
 import json
 import os
 import signal
@@ -12,11 +13,13 @@ import pytest
 
 from pipeline.kubeflow import entrypoint
 from pipeline.kubeflow.compatibility import check_compiled_by_this_code, code_arguments
+from pipeline.kubeflow.launcher_paths import local_path
 from trainer_module.errors import ConfigError, DataError
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
 IMPORT_SCHEMA = "components.import_schema.executor.Executor"
 _, MODULES, _, DIGEST = code_arguments("ImportSchema")
+RECORDED = json.loads((Path(__file__).parent / "recorded" / "driver_2.17.0.json").read_text())["tasks"]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +44,7 @@ def executor_input(root, schema_text="feature { name: 'image' }", **inputs) -> d
 def arguments(message: dict, executor: str = IMPORT_SCHEMA, digest: str = DIGEST, modules: str = MODULES) -> list[str]:
     spec = {"parameters": {"schema_text": {"parameterType": "STRING"}}}
     return [
-        "--code_modules", modules, "--code_digest", digest, "--executor_class_path", executor,
+        "--code_modules", modules, "--code_digest", digest, "--outputs", "schema", "--executor_class_path", executor,
         "--json_serialized_invocation_args", json.dumps(message),
         "--json_serialized_inputs_spec_args", json.dumps(spec), "--direct_num_workers=1",
     ]  # fmt: skip
@@ -58,6 +61,34 @@ def test_a_component_writes_where_the_launcher_looks(launcher_root, capfd):
     out = capfd.readouterr().out
     assert "starting" in out
     assert out.rstrip().endswith("done")
+
+
+def from_launcher(task: str, root: Path) -> tuple[dict, Path]:
+    """Returns what a real launcher gives a component, and the log that it has made before."""
+    message = copy.deepcopy(RECORDED[task]["executor_input"])
+    [logs] = message["outputs"]["artifacts"]["executor-logs"]["artifacts"]
+    logs["uri"] += "-0"
+    message["outputs"]["outputFile"] = f"{root}{message['outputs']['outputFile']}"
+    log = Path(local_path(logs["uri"]))
+    log.parent.mkdir(parents=True)
+    log.write_text("so far")
+    return message, log
+
+
+def test_the_log_of_a_real_server_is_none_of_the_components_outputs(launcher_root):
+    message, log = from_launcher("ImportSchema", launcher_root)
+    assert entrypoint.main(arguments(message)) == 0
+    assert log.read_text() == "so far"
+    assert list(json.loads(Path(message["outputs"]["outputFile"]).read_text())["artifacts"]) == ["schema"]
+    assert (log.with_name("schema") / "schema.pbtxt").is_file()
+
+
+def test_an_output_that_nobody_declares_is_left_alone_whatever_its_name(launcher_root):
+    message = executor_input(launcher_root)
+    other = {"name": "a", "uri": "s3://models/run/ImportSchema/a", "type": {"schemaTitle": "system.Metrics"}}
+    message["outputs"]["artifacts"] = {"a": {"artifacts": [other]}} | message["outputs"]["artifacts"]
+    assert entrypoint.main(arguments(message)) == 0
+    assert [path.name for path in (launcher_root / "s3" / "models" / "run" / "ImportSchema").iterdir()] == ["schema"]
 
 
 def test_an_image_of_other_code_is_refused_before_it_does_anything(launcher_root, capfd):
@@ -84,17 +115,34 @@ def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, cap
     from components.tfds_example_gen import driver
 
     monkeypatch.setattr(driver, "fingerprint", lambda properties: {"input_fingerprint": properties["custom_config"]})
-    output = launcher_root / "out" / "executor_output.json"
-    message = {
-        "inputs": {"parameterValues": {"custom_config": "abc"}},
-        "outputs": {"parameters": {"input_fingerprint": {"outputFile": "/x"}}, "outputFile": str(output)},
-    }
+    message, log = from_launcher("TfdsExampleGenDriver", launcher_root)
+    message["inputs"]["parameterValues"] = {"custom_config": "abc"}
     argv = [
-        *code_arguments("TfdsExampleGenDriver"), "--example_gen_driver",
+        *code_arguments("TfdsExampleGenDriver"), "--outputs", "", "--example_gen_driver",
         "--json_serialized_invocation_args", json.dumps(message),
     ]  # fmt: skip
     assert entrypoint.main(argv) == 0
-    assert json.loads(output.read_text()) == {"parameterValues": {"input_fingerprint": "abc"}}
+    output = json.loads(Path(message["outputs"]["outputFile"]).read_text())
+    assert output == {"parameterValues": {"input_fingerprint": "abc"}}
+    assert log.read_text() == "so far"
+
+
+@pytest.mark.parametrize("name", ["epochs", "min_accuracy", "push_destination"])
+def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_root, monkeypatch, capfd):
+    monkeypatch.setattr("components.tfds_example_gen.driver.fingerprint", lambda properties: pytest.fail("went on"))
+    message, _ = from_launcher("TfdsExampleGenDriver", launcher_root)
+    message["inputs"]["parameterValues"] = {
+        "custom_config": "abc",
+        f"checked_{name}": 0.5 if name == "epochs" else 50.0,
+    }
+    argv = [
+        *code_arguments("TfdsExampleGenDriver"), "--outputs", "", "--example_gen_driver",
+        "--json_serialized_invocation_args", json.dumps(message),
+    ]  # fmt: skip
+    assert entrypoint.main(argv) == 2
+    captured = capfd.readouterr()
+    assert f"{name.replace('_', ' ')} is" in captured.out.replace("_", " ")
+    assert "Traceback" not in captured.err
 
 
 @pytest.mark.parametrize(("error", "code"), [(ConfigError("no such version"), 2), (DataError("bad image"), 1)])
@@ -210,8 +258,9 @@ def test_workers_find_temporary_files_beside_the_outputs(launcher_root, monkeypa
         "    open(outputs['schema'][0].uri + '/tmp', 'w').write(self._get_tmp_dir())\n"
     )
     monkeypatch.syspath_prepend(launcher_root)
-    argv = arguments(executor_input(launcher_root), executor="beam_work.Executor")
+    message, log = from_launcher("ImportSchema", launcher_root)
+    argv = arguments(message, executor="beam_work.Executor")
     assert entrypoint.main([*argv[:-1], "--runner=FlinkRunner"]) == 0
-    schema = launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema"
+    schema = log.with_name("schema")
     assert (schema / "tmp").read_text().startswith(f"{schema}.executor/")
-    assert (launcher_root / "kfp_outputs" / "out.json").exists()
+    assert Path(message["outputs"]["outputFile"]).exists()

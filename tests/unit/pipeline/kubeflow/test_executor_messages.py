@@ -1,8 +1,11 @@
 """What the launcher says and what TFX hears, and the way back."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from pipeline.kubeflow.executor_messages import from_tfx, input_paths, output_uris, to_tfx
+from pipeline.kubeflow.executor_messages import from_tfx, input_paths, output_uris, to_tfx, with_declared_outputs
 from pipeline.kubeflow.launcher_paths import local_path, remote_uri, workers_path
 from trainer_module.errors import PetsegError
 
@@ -33,6 +36,22 @@ def test_an_input_gets_its_type_plain_metadata_and_a_path():
     assert examples["type"] == {"instanceSchema": "title: tfx.Examples\n"}
     assert examples["uri"] == "/minio/mlpipeline/v2/artifacts/petseg/run/Trainer/examples"
     assert examples["metadata"] == {"split_names": ["train", "eval"], "counts": {"train": 3.0}, "version": "1"}
+
+
+def test_what_a_real_server_gives_becomes_what_tfx_knows():
+    """Recorded from Kubeflow Pipelines 2.17.0; the file says when."""
+    file = Path(__file__).parent / "recorded" / "driver_2.17.0.json"
+    recorded = json.loads(file.read_text())["tasks"]["StatisticsGen"]
+    inputs_spec = recorded["component_spec"]["inputDefinitions"]
+    message = with_declared_outputs(recorded["executor_input"], ["statistics"])
+    told = to_tfx(message, inputs_spec)
+    assert list(recorded["executor_input"]["outputs"]["artifacts"]) == ["executor-logs", "statistics"]
+    assert list(told["outputs"]["artifacts"]) == ["statistics"]
+    [statistics] = told["outputs"]["artifacts"]["statistics"]["artifacts"]
+    assert statistics["uri"].startswith("/minio/mlpipeline/v2/artifacts/petseg-demo/")
+    [examples] = told["inputs"]["artifacts"]["examples"]["artifacts"]
+    assert examples["type"] == inputs_spec["artifacts"]["examples"]["artifactType"]
+    assert output_uris(message) == [statistics["uri"].replace("/minio/", "minio://")]
 
 
 @pytest.mark.parametrize(("pushed", "paths"), [(1.0, ["pushed_model"]), (0.0, [])])

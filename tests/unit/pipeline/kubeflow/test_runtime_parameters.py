@@ -11,7 +11,7 @@ from components.segmentation_evaluation.bounds import Bound, get_bounds, with_lo
 from components.segmentation_evaluation.metric import eval_config
 from components.tfds_example_gen.executor import source_from_message, source_message
 from components.tfds_example_gen.source import TfdsSource
-from pipeline.config_loading import load_config
+from pipeline.config_loading import load_config, setting_keys
 from pipeline.kubeflow.runtime_parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
 from trainer_module.errors import ConfigError
 
@@ -89,7 +89,7 @@ def test_a_bound_is_set_changed_or_taken_away(before, bound, after):
 
 
 def test_the_push_destination_is_replaced():
-    given = {"push_destination": proto_utils.proto_to_json(PUSH), "runtime_push_destination": "gs://b/pets"}
+    given = {"push_destination": proto_utils.proto_to_json(PUSH), "runtime_push_destination": "gs://b//pets/"}
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(apply_runtime_parameters(given)["push_destination"], destination)
     assert destination.filesystem.base_directory == "gs://b/pets"
@@ -98,10 +98,15 @@ def test_the_push_destination_is_replaced():
 @pytest.mark.parametrize(
     ("name", "exec_property", "value", "message"),
     [
-        ("dataset_version", "custom_config", "latest", "expected a TFDS version"),
-        ("epochs", "custom_config", 0, "a whole number from 1 on"),
+        ("dataset_version", "custom_config", "latest", "is 'latest'; expected: TFDS version of the data set, such as"),
+        ("epochs", "custom_config", 0, "is 0; expected: a whole number from 1 on"),
         ("epochs", "custom_config", 2.5, "a whole number from 1 on"),
-        ("min_accuracy", "eval_config", 85, "a share from 0"),
+        ("epochs", "custom_config", float("nan"), "a whole number from 1 on"),
+        ("epochs", "custom_config", None, "a whole number from 1 on"),
+        ("epochs", "custom_config", "many", "a whole number from 1 on"),
+        ("min_accuracy", "eval_config", 85, "is 85; expected: a number from 0 to 1 .setting evaluation.min_accuracy"),
+        ("min_accuracy", "eval_config", float("nan"), "a number from 0 to 1"),
+        ("push_destination", "push_destination", 1.0, "which no pod can write to"),
         ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
         ("push_destination", "push_destination", "serving", "which no pod can write to"),
     ],
@@ -109,6 +114,14 @@ def test_the_push_destination_is_replaced():
 def test_a_value_that_cannot_be_used_is_refused(name, exec_property, value, message):
     with pytest.raises(ConfigError, match=message):
         apply_runtime_parameters({exec_property: "{}", f"runtime_{name}": value})
+
+
+@pytest.mark.parametrize("parameter", RUNTIME_PARAMETERS, ids=lambda parameter: parameter.name)
+def test_a_parameter_takes_what_its_setting_takes(parameter):
+    config = load_config(preset="blog", overrides=["push.destination=/serving/x", "evaluation.min_accuracy=0.7"])
+    parameter.check(parameter.default(config))
+    assert parameter.setting in setting_keys()
+    assert parameter.expected
 
 
 @pytest.mark.parametrize("bound", [None, 0.7])

@@ -179,12 +179,23 @@ def test_a_pinned_version_is_kept_and_an_unknown_one_is_refused_with_the_nearest
         ({"schedule__parameters__epochs": 1.5}, "schedule.parameters.epochs is 1.5"),
         ({"schedule__parameters__dataset_version": 4}, "dataset_version is 4, but the pipeline wants a STRING"),
         ({"schedule__parameters__epoch": 3}, "no such parameter; did you mean 'epochs'?"),
+        (
+            {"schedule__parameters__epochs": 0},
+            "schedule.parameters: the parameter epochs is 0; expected: a whole number",
+        ),
     ],
 )
 def test_parameters_are_checked_against_the_newest_version(api, uploaded, petseg, settings, message):
     outcome = petseg("apply", **settings)
     assert outcome.code == 2
     assert message in outcome.err
+    assert not api.store.recurring_runs
+
+
+def test_ranges_are_checked_where_the_server_does_not_show_the_package(api, uploaded, petseg, monkeypatch):
+    monkeypatch.setattr("pipeline.scheduling.server_pipelines.ServerPipelines.package", lambda _self, _version: None)
+    outcome = petseg("apply", schedule__parameters__epochs=0)
+    assert (outcome.code, "the parameter epochs is 0; expected: a whole number from 1 on" in outcome.err) == (2, True)
     assert not api.store.recurring_runs
 
 

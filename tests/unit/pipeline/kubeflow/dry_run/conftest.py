@@ -44,8 +44,8 @@ def component(task_id: str, parameters=None, artifacts=None, outputs=None, outpu
     }
 
 
-def container(task_id: str, env=None) -> dict[str, Any]:
-    command = ["python", "-S", COMPONENT, *code_arguments(task_id)]
+def container(task_id: str, env=None, outputs=()) -> dict[str, Any]:
+    command = ["python", "-S", COMPONENT, *code_arguments(task_id), "--outputs", ",".join(outputs)]
     container = {"image": "petseg:1", "command": command, "args": [task_id, "{{$}}"]}
     return {"container": container | {"env": [{"name": name, "value": value} for name, value in (env or {}).items()]}}
 
@@ -77,8 +77,11 @@ def make_documents() -> tuple[dict[str, Any], dict[str, Any]]:
         ),
     }
     epochs = {"parameterType": "NUMBER_INTEGER", "defaultValue": 3}
-    executors = {f"{name}_executor": container(name) for name in ("Driver", "ExampleGen")}
-    executors["Trainer_executor"] = container("Trainer", {"CHECKPOINTS": "/cache/checkpoints"})
+    executors = {
+        "Driver_executor": container("Driver"),
+        "ExampleGen_executor": container("ExampleGen", outputs=["examples"]),
+        "Trainer_executor": container("Trainer", {"CHECKPOINTS": "/cache/checkpoints"}, ["model", "model_run"]),
+    }
     mount = {"pvcMount": [{"constant": "petseg-data", "mountPath": "/cache"}]}
     secret = {"secretAsEnv": [{"secretName": "wandb", "keyToEnv": [{"secretKey": "key", "envVar": "API_KEY"}]}]}
     platform = {"Driver_executor": mount, "Trainer_executor": mount | secret}

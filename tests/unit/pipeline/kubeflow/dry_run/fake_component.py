@@ -17,11 +17,12 @@ def local(uri: str) -> Path:
     return Path(os.environ["PETSEG_LAUNCHER_ROOT"]) / {"gs": "gcs"}.get(scheme, scheme) / key
 
 
-def main(task: str, argument: str) -> int:
+def main(declared: list[str], task: str, argument: str) -> int:
     message = json.loads(argument)
     behaviour = json.loads(Path(os.environ["TF_FAKE_BEHAVIOUR"]).read_text())
     asked = behaviour.get(task, {})
     outputs = message["outputs"]
+    given = {name: channel["artifacts"][0]["uri"] for name, channel in outputs.get("artifacts", {}).items()}
     inputs = message.get("inputs", {})
     paths = {name: local(channel["artifacts"][0]["uri"]) for name, channel in inputs.get("artifacts", {}).items()}
     seen = {
@@ -29,10 +30,11 @@ def main(task: str, argument: str) -> int:
         "input": message,
         "environment": dict(os.environ),
         "beside_inputs": {name: sorted(file.name for file in path.parent.iterdir()) for name, path in paths.items()},
-        "parents": [
-            (local(channel["artifacts"][0]["uri"]).parent.is_dir(), local(channel["artifacts"][0]["uri"]).exists())
-            for channel in outputs.get("artifacts", {}).values()
-        ],
+        "found": {
+            name: "a file" if local(uri).is_file() else "a parent" if local(uri).parent.is_dir() else "nothing"
+            for name, uri in given.items()
+            if not local(uri).is_dir()
+        },
     }
     if "journal" in behaviour:
         with Path(behaviour["journal"]).open("a") as journal:
@@ -46,8 +48,8 @@ def main(task: str, argument: str) -> int:
         print(asked.get("say", "petseg 07:00:00 fake: failed: the split is empty"), flush=True)
         return 1
     artifacts = {}
-    for name, channel in outputs.get("artifacts", {}).items():
-        uri = channel["artifacts"][0]["uri"]
+    for name in sorted(set(given) & set(declared)):
+        uri = given[name]
         if name != asked.get("no_output"):
             (local(uri) / "empty").mkdir(parents=True)
             (local(uri) / "data").write_text(f"{name} of {task}")
@@ -61,4 +63,4 @@ def main(task: str, argument: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[-2:]))
+    sys.exit(main(sys.argv[sys.argv.index("--outputs") + 1].split(","), *sys.argv[-2:]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kubeflow.dry_run.arguments import parse_parameters, runtime_values
+from pipeline.kubeflow.dry_run.arguments import runtime_values
 from trainer_module.errors import ConfigError
 
 
@@ -17,28 +17,6 @@ def package(make_package):
     return make_package(add)
 
 
-def test_values_are_read_by_their_type(package):
-    given = parse_parameters(["epochs=4", "bound=0", "version=4.*=x", "strict=True"], package.parameters)
-    assert given == {"epochs": 4, "bound": 0.0, "version": "4.*=x", "strict": True}
-    assert isinstance(given["bound"], float)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("epochs=2.5", "epochs is a NUMBER_INTEGER; '2.5' is none"),
-        ("bound=high", "bound is a NUMBER_DOUBLE; 'high' is none"),
-        ("strict=1", "strict is a BOOLEAN; '1' is none"),
-        ("epoch=3", "no parameter 'epoch'; did you mean 'epochs'?"),
-        ("epochs", "expected NAME=VALUE"),
-    ],
-)
-def test_what_cannot_be_a_value_is_refused(package, assignment, message):
-    with pytest.raises(ConfigError) as error:
-        parse_parameters([assignment], package.parameters)
-    assert message in str(error.value)
-
-
 def test_defaults_stand_in_for_what_is_not_given(package):
     assert runtime_values(package, {"epochs": 9}) == {"epochs": 9, "bound": 0.5, "version": "", "strict": False}
 
@@ -49,9 +27,10 @@ def test_defaults_stand_in_for_what_is_not_given(package):
         ({"epochs": 2.5}, "epochs is a NUMBER_INTEGER; 2.5 is none"),
         ({"bound": "0.5"}, "bound is a NUMBER_DOUBLE; '0.5' is none"),
         ({"bond": 1}, "did you mean 'bound'?"),
+        ({"epochs": 0}, "epochs is 0; expected: a whole number from 1 on (setting trainer.epochs)"),
     ],
 )
-def test_values_of_another_type_are_refused(package, given, message):
+def test_values_of_another_type_or_out_of_range_are_refused(package, given, message):
     with pytest.raises(ConfigError) as error:
         runtime_values(package, given)
     assert message in str(error.value)

@@ -38,6 +38,7 @@ def test_a_failure_is_1_and_said(file, behave, tmp_path, capfd):
     ("arguments", "message"),
     [
         (["--parameter", "epoch=3"], "did you mean 'epochs'?"),
+        (["--parameter", "epochs=0"], "the parameter epochs is 0; expected: a whole number from 1 on"),
         (["--docker", "--no-cache"], "--docker has neither cache nor pods to keep"),
         (["--pipeline-root", "gs://bucket"], "needs a directory of this machine"),
     ],

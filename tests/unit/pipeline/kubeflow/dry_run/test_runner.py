@@ -37,10 +37,14 @@ def states(record: RunRecord) -> list[str]:
     return [node.state.value for node in record.nodes]
 
 
-def executions(root: Path) -> list[mlmd.Execution]:
+def store(root: Path) -> metadata_store.MetadataStore:
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = str(root / "metadata.sqlite")
-    return metadata_store.MetadataStore(config).get_executions()
+    return metadata_store.MetadataStore(config)
+
+
+def executions(root: Path) -> list[mlmd.Execution]:
+    return store(root).get_executions()
 
 
 def objects(root: Path) -> list[str]:
@@ -75,15 +79,15 @@ def test_inputs_arrive_as_the_server_gives_them(make_package, pods, root):
     run(make_package(), root)
     driver, _, trainer = pods()
     examples = trainer["input"]["inputs"]["artifacts"]["examples"]["artifacts"][0]
-    assert "type" not in examples
+    assert examples["type"] == {"instanceSchema": ""}
     assert int(examples["name"]) > 0
     assert examples["metadata"]["splits"] == {"list": ["train", "eval"]}
     assert examples["metadata"]["counts"] == {"struct": {"train": 2}}
     assert (examples["metadata"]["is_new"], examples["metadata"]["display_name"]) == (1, "examples")
     model = trainer["input"]["outputs"]["artifacts"]["model"]["artifacts"][0]
-    assert "name" not in model
+    assert model["name"] == "model"
     assert "tfx.Model" in model["type"]["instanceSchema"]
-    assert trainer["parents"] == [[True, False]] * 2
+    assert trainer["found"] == {"executor-logs": "a file", "model": "a parent", "model_run": "a parent"}
     assert driver["input"]["outputs"]["outputFile"].startswith(driver["environment"]["PETSEG_LAUNCHER_ROOT"])
 
 
@@ -121,7 +125,7 @@ def test_only_files_are_uploaded_and_a_download_takes_what_begins_alike(make_pac
         spec["deploymentSpec"]["executors"]["X_executor"] = {"container": trainer | {"args": ["Xvaluator", "{{$}}"]}}
 
     run(make_package(evaluate), root)
-    assert objects(root) == [
+    assert [key for key in objects(root) if "executor-logs" not in key] == [
         "ExampleGen/examples", "ExampleGen/examples/data", "Trainer/model", "Trainer/model/data", "Trainer/model_run",
         "Trainer/model_run/data",
     ]  # fmt: skip
@@ -195,7 +199,7 @@ def test_other_data_or_another_parameter_runs_what_depends_on_it(make_package, b
         (lambda spec, _: _container(spec, "Trainer").update(image="petseg:2"), ["complete", "cached", "complete"]),
         (
             lambda spec, _: _container(spec, "Trainer")["env"][0].update(value="/cache/other"),
-            ["complete", "cached", "complete"],
+            ["complete", "cached", "cached"],
         ),
         (
             lambda _, platform: _executor(platform, "Trainer")["pvcMount"][0].update(constant="other-claim"),
@@ -211,7 +215,7 @@ def test_other_data_or_another_parameter_runs_what_depends_on_it(make_package, b
             ["complete", "cached", "cached"],
         ),
     ],
-    ids=["image", "environment", "claim", "caching off: new artifacts", "pipeline", "retries"],
+    ids=["image", "not the environment", "claim", "caching off: new artifacts", "pipeline", "retries"],
 )
 def test_what_enters_the_cache_key(make_package, root, change, after):
     run(make_package(), root)
@@ -231,9 +235,37 @@ def test_a_failed_task_is_started_again_as_its_policy_says(make_package, behave,
     record = run(make_package(), root)
     assert states(record) == ["complete"] * 3
     assert [pod["task"] for pod in pods()] == [*TASKS, "Trainer"]
-    first, second = pods()[2:]
-    assert first["input"] == second["input"]
+    first, second = (pod["input"] for pod in pods()[2:])
+    logs = [message["outputs"]["artifacts"].pop("executor-logs") for message in (first, second)]
+    assert first == second
+    assert [log["artifacts"][0]["uri"].rpartition("/")[2] for log in logs] == ["executor-logs-0", "executor-logs-1"]
     assert "Trainer: attempt 1 of 2 failed, the next starts in 0.01 s" in capfd.readouterr().out
+
+
+def test_what_each_attempt_writes_is_an_artifact(make_package, behave, root):
+    behave(Trainer={"fail": 1, "say": "no memory"})
+    run(make_package(), root)
+    *_, trainer = executions(root)
+    assert trainer.last_known_state == mlmd.Execution.COMPLETE
+    metadata = store(root)
+    [logs_type] = [found for found in metadata.get_artifact_types() if found.name == "system.Artifact"]
+    logs = [a for a in metadata.get_artifacts_by_type(logs_type.name) if "/Trainer/" in a.uri]
+    assert [log.uri.rpartition("/")[2] for log in logs] == ["executor-logs-0", "executor-logs-1"]
+    events = metadata.get_events_by_artifact_ids([log.id for log in logs])
+    assert {(event.execution_id, event.path.steps[0].key) for event in events} == {(trainer.id, "executor-logs")}
+    files = [root / "object_store" / log.uri.replace("://", "/") for log in logs]
+    assert [file.read_text() for file in files] == [
+        "Trainer writes to its log\nno memory\n", "Trainer writes to its log\n",
+    ]  # fmt: skip
+
+
+def test_what_a_component_says_of_the_log_does_not_count(make_package, behave, root):
+    echo = {"executor-logs": {"artifacts": [{"uri": "minio://elsewhere/log", "metadata": {"said": "x"}}]}}
+    behave(Driver={"output": {"artifacts": echo}})
+    assert run(make_package(), root).state is RunState.COMPLETE
+    [log] = [a for a in store(root).get_artifacts_by_type("system.Artifact") if "/Driver/" in a.uri]
+    assert sorted(log.custom_properties) == ["display_name", "store_session_info"]
+    assert log.custom_properties["display_name"].string_value == "executor-logs"
 
 
 def test_a_task_that_fails_too_often_ends_the_run_and_the_next_goes_on_from_it(make_package, behave, root):
