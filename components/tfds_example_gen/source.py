@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import importlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic import BaseModel, ConfigDict
 
+from components.tfds_example_gen.builder_modules import import_builder_modules
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -68,11 +68,7 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
 
 
 def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
-    for module in source.builder_modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}") from error
+    import_builder_modules(source.builder_modules)
     try:
         return tfds.builder(source.dataset, data_dir=source.data_dir)
     except tfds.core.DatasetNotFoundError as error:

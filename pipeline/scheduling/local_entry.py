@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from petseg.processes import OPTIONS
 from pipeline.scheduling.cron import Cron
 from trainer_module.errors import PetsegError
 
@@ -42,7 +43,7 @@ class LocalEntry(BaseModel):
     def command(self) -> list[str]:
         """What the scheduler starts."""
         options = ["--name", self.name, "--directory", self.directory, "--root", self.root]
-        return [self.python, "-m", "pipeline.scheduling.scheduled_run", *options, "--", *self.run_arguments]
+        return [self.python, *OPTIONS, "pipeline.scheduling.scheduled_run", *options, "--", *self.run_arguments]
 
     def settings(self, scheduler: str) -> dict[str, str]:
         """Returns the entry's settings for people and for comparison."""

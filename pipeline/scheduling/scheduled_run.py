@@ -1,6 +1,7 @@
 """What the scheduler of this machine starts: `petseg run`, unless a run goes on, with its output in a log file.
 
-    python -m pipeline.scheduling.scheduled_run --name NAME --directory DIR --root DIR -- ARGUMENTS OF petseg run
+    python -P -m petseg.run_module pipeline.scheduling.scheduled_run --name NAME --directory DIR --root DIR
+        -- ARGUMENTS OF petseg run
 
 A firing that finds a run of the pipeline root going on is skipped: a line in the log says so, and the exit code is 0.
 """
@@ -21,7 +22,7 @@ LOG_NAME: Final = "schedule.log"
 """Log of the scheduled runs, in the pipeline root."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Runs the pipeline once and returns the exit code of `petseg run`."""
     parser = argparse.ArgumentParser(prog="scheduled_run", description="Starts a scheduled run of petseg.")
     parser.add_argument("--name", required=True, help="name of the schedule")
@@ -70,5 +71,5 @@ def _say(name: str, what: str) -> None:
     print(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} schedule {name}: {what}", flush=True)
 
 
-if __name__ == "__main__":
-    leave(main())
+if __name__ == "__main__":  # as the schedules of an earlier petseg start it
+    leave(main(sys.argv[1:]))

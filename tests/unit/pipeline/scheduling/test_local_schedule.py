@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from schedule_commands import Commands
 
+from petseg.processes import command as petseg_process
 from pipeline.run_store import RunStore
 from pipeline.scheduling import time_zones
 
@@ -126,7 +127,8 @@ def test_systemd_units(machine, petseg, tmp_path):
     assert "OnCalendar=Mon *-*-* 3:30:00 Europe/Berlin\n" in timer
     assert "Persistent=true\n" in timer
     assert "WantedBy=timers.target" in timer
-    assert f'ExecStart="{sys.executable}" "-m" "pipeline.scheduling.scheduled_run" "--name" "petseg-demo"' in service
+    assert f'ExecStart="{sys.executable}" "-P" "-m" "petseg.run_module" "pipeline.scheduling.scheduled_run"' in service
+    assert '"--name" "petseg-demo"' in service
     assert '"--set=data.data_dir=/a b/100%%$$HOME"' in service
     assert f'"--pipeline-root={tmp_path / "root"}"' in service
     assert "SuccessExitStatus=3\n" in service
@@ -141,7 +143,10 @@ def test_a_crontab_block_leaves_the_other_lines_alone(machine, petseg, tmp_path)
     table = machine.table.read_text()
     assert table.startswith(OTHER_LINES)
     (line,) = [line for line in table.splitlines() if line.startswith("30 3 * * 1 ")]
-    assert f"30 3 * * 1 {sys.executable} -m pipeline.scheduling.scheduled_run --name petseg-demo" in line
+    assert (
+        f"30 3 * * 1 {sys.executable} -P -m petseg.run_module pipeline.scheduling.scheduled_run --name petseg-demo"
+        in line
+    )
     assert "'--set=data.data_dir=/a b/100\\%'" in line
     machine.table.write_text(table + "0 0 * * * echo after\n")
     petseg("pause")
@@ -267,7 +272,7 @@ def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
 
 def scheduled_run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
-    command = [sys.executable, "-m", "pipeline.scheduling.scheduled_run", *options, *arguments]
+    command = petseg_process("pipeline.scheduling.scheduled_run", *options, *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
