@@ -15,6 +15,10 @@ from components.tfds_example_gen.builder_modules import import_builder_modules
 from trainer_module.errors import ConfigError, DataError
 
 
+class NotPreparedError(DataError):
+    """The data set is known, but not in `data_dir`, and may not be prepared there."""
+
+
 class TfdsSource(BaseModel):
     """Which data set to read, and which of its features.
 
@@ -89,7 +93,7 @@ def _suggestion(source: TfdsSource) -> str:
 
 def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
     if not source.download:
-        raise DataError(
+        raise NotPreparedError(
             f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
             "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
         )
