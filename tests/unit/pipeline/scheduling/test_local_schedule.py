@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from schedule_commands import Commands
@@ -423,3 +424,16 @@ def test_systemd_reads_the_units(machine, petseg, tmp_path, monkeypatch):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         assert unit.name not in result.stderr
+
+
+def test_trigger_starts_what_cron_would_start_as_it_would(machine, petseg, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setenv("STRAY", "here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    petseg("apply")
+    fake = SimpleNamespace(Popen=lambda *a, **options: started.append((a, options)), DEVNULL=subprocess.DEVNULL)
+    monkeypatch.setattr("pipeline.scheduling.crontab.subprocess", fake)
+    assert "schedule.log" in petseg("trigger").out
+    [((command,), options)] = started
+    assert command[:4] == ["/usr/bin/env", f"PYTHONPATH={tmp_path}", sys.executable, "-P"]
+    assert (options["cwd"], sorted(options["env"])) == (str(tmp_path), ["HOME", "LOGNAME", "PATH", "SHELL"])
