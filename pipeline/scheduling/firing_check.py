@@ -15,7 +15,6 @@ from typing import Final
 from pydantic import BaseModel
 
 from pipeline.config import Config
-from pipeline.run_store import RunStore
 from pipeline.scheduling.asked_variables import asked_variables
 from pipeline.scheduling.local_entry import LocalEntry
 from trainer_module.errors import ConfigError, PetsegError
@@ -90,7 +89,7 @@ def check_firing(file: Path, directory: Path, root: str, run_arguments: Sequence
     """Looks at what a firing needs, in the process that stands for it, and leaves the verdict in a file."""
     with asked_variables() as asked:
         try:
-            RunStore(root).prepare()
+            _require_writable("pipeline.root", root)
             os.chdir(directory)
             _check_needs(_config(run_arguments))
             error = ""

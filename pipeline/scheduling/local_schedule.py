@@ -82,7 +82,6 @@ class LocalSchedules:
     def plan(self) -> Plan:
         entry, scheduler = self._entry(), self._schedulers[0]
         scheduler.check(entry)
-        RunStore(entry.root).prepare()
         self._notice("trying what a firing needs, in the environment that it will have")
         try_firing(entry, scheduler.environment(entry.name), scheduler.title)
         notes = [*self._notes(entry), *scheduler.notes()]

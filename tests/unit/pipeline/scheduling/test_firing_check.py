@@ -57,8 +57,7 @@ def entry_of(root: Path, *arguments: str, **environment: str) -> LocalEntry:
 
 def test_what_is_there_is_enough_and_nothing_is_run(verdict, tmp_path):
     assert verdict() == Verdict()
-    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["runs"]
-    assert not [*(tmp_path / "root" / "runs").iterdir()]
+    assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize(
