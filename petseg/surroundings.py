@@ -27,7 +27,7 @@ def prepare() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["LOGNAME"] = str(os.getuid())
-    if not all(_can_be_made(directory) for directory in _matplotlib_directories()):
+    if not all(can_be_made(directory) for directory in _matplotlib_directories()):
         try:
             os.environ[_MATPLOTLIB] = tempfile.mkdtemp(prefix="petseg-matplotlib-")
         except OSError:
@@ -50,7 +50,7 @@ def _matplotlib_directories() -> list[Path]:
     return [Path(os.environ.get(variable) or Path.home() / name, "matplotlib") for variable, name in bases.items()]
 
 
-def _can_be_made(directory: Path) -> bool:
+def can_be_made(directory: Path) -> bool:
     """Returns whether a directory is there, or could be made, for this user to write to."""
     there = next(path for path in (directory, *directory.absolute().parents) if os.access(path, os.F_OK))
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

@@ -14,8 +14,10 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from petseg.surroundings import can_be_made
 from pipeline.config import Config
 from pipeline.scheduling.asked_variables import asked_variables
+from pipeline.scheduling.carried_variables import holds_secret
 from pipeline.scheduling.local_entry import LocalEntry
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -48,12 +50,22 @@ def try_firing(entry: LocalEntry, environment: Mapping[str, str], scheduler: str
     where = f"Tried in the environment that the {scheduler} gives, with {', '.join(sorted(names))}"
     wanted = sorted(name for name in verdict.asked if name in os.environ)
     if wanted:
-        setting = ", ".join(f'"{name}"' for name in wanted)
+        secrets = [name for name in wanted if holds_secret(name, os.environ[name])]
+        others = ", ".join(f'"{name}"' for name in wanted if name not in secrets)
+        advice = [
+            *([f"To carry the present value along: schedule.environment = [{others}]"] if others else ()),
+            *(
+                [f"{', '.join(secrets)}: secrets are not carried along, have the builder read a file"]
+                if secrets
+                else ()
+            ),
+            "What is not needed, unset here",
+            *([f"As it is, a firing would fail: {verdict.error}"] if verdict.error else ()),
+            where,
+        ]
         raise ConfigError(
-            f"the builder asks for {', '.join(wanted)}, set in this shell, but not where the schedule runs. To carry "
-            f"the present value along: schedule.environment = [{setting}]; otherwise unset it here. "
-            + (f"As it is, a firing would fail: {verdict.error}. " if verdict.error else "")
-            + where
+            f"the builder asks for {', '.join(wanted)}, set in this shell, but not where the schedule runs. "
+            + ". ".join(advice)
         )
     if verdict.error:
         raise ConfigError(f"a firing of the schedule would fail: {verdict.error}. {where}")
@@ -93,8 +105,6 @@ def check_firing(file: Path, directory: Path, root: str, run_arguments: Sequence
             os.chdir(directory)
             _check_needs(_config(run_arguments))
             error = ""
-        except OSError as failure:
-            error = f"{failure.strerror}: {failure.filename!r}"
         except Exception as failure:  # noqa: BLE001 (whatever the user's own modules raise)
             error = str(failure) if isinstance(failure, PetsegError) else f"{type(failure).__name__}: {failure}"
     missing = sorted(name for name in asked if name not in os.environ)
@@ -124,9 +134,5 @@ def _check_needs(config: Config) -> None:
 
 
 def _require_writable(setting: str, place: str) -> None:
-    if "://" in place:
-        return
-    path = Path(place).absolute()
-    there = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    if "://" not in place and not can_be_made(Path(place)):
         raise ConfigError(f"{setting}: cannot write to {place!r}")
