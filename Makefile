@@ -50,5 +50,5 @@ image-gpu: ## Build the container image petseg:latest-gpu, with CUDA libraries (
 
 clean: ## Remove the caches and dist (not .venv, .tools, pipeline_root)
 	rm -rf $(CACHES)
-	find pipeline components trainer_module tests -name __pycache__ -prune -exec rm -rf {} +
+	find petseg pipeline components trainer_module tests -name __pycache__ -prune -exec rm -rf {} +
 	@echo 'Kept: .venv and .tools (make setup made them), pipeline_root (your runs and models).'

@@ -18,7 +18,7 @@ _IN_PROCESS: Final = (
     "bundlebaseddirectrunner",
     "switchingdirectrunner",
 )
-_FN_API_RUNNER: Final = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_FN_API_RUNNER: Final = "pipeline.in_process_runner.FnApiRunner"
 _NO_PACKING: Final = "--sdk_container_image=none"
 """Keeps TFX from packing itself for workers elsewhere, 52 MB in the temporary directory for every component. Beam looks
 at the name of the image for such workers alone."""
@@ -46,8 +46,8 @@ def arguments_for_tfx(arguments: Sequence[str]) -> list[str]:
     """Returns the arguments that components are to be given; those for workers elsewhere as they are."""
     if runs_elsewhere(arguments):
         return list(arguments)
-    is_direct = _short_name(arguments) in _DIRECT
-    return [_NO_PACKING, *arguments, *([f"--runner={_FN_API_RUNNER}"] if is_direct else [])]
+    is_ours = _short_name(arguments) in (*_DIRECT, "fnapirunner")
+    return [_NO_PACKING, *arguments, *([f"--runner={_FN_API_RUNNER}"] if is_ours else [])]
 
 
 def check_pods(arguments: Sequence[str], places: Mapping[str, str]) -> None:

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import petseg
 from pipeline.installed_versions import installed_version
 
-_ROOT = Path(__file__).parent.parent
-_PACKAGES = ("pipeline", "components", "trainer_module")
+_ROOT = petseg.ROOT
+_PACKAGES = ("petseg", *petseg.PACKAGES)
 _DISTRIBUTIONS = ("tensorflow", "keras", "tfx", "tensorflow-transform")
 
 

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Final
 
+from petseg.surroundings import tidy_up
+
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
@@ -15,6 +17,7 @@ def leave(code: int) -> None:
         sys.exit(code)
     if code not in (INTERRUPTED, TERMINATED):
         atexit._run_exitfuncs()
+    tidy_up()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

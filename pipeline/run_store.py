@@ -11,6 +11,7 @@
     checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets
+    schedule.log, schedule-<name>.json      what scheduled runs print, and what became of the last one
     tmp/                                    temporary files of the run that is going on
     .lock                                   held by the run that is going on
 

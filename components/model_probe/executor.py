@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from tfx.utils import io_utils, path_utils
 from components.model_probe.findings import Findings, Measurements
 from components.model_probe.probe_settings import ProbeSettings
 from components.model_probe.work_directory import WorkDirectory
+from petseg.processes import command
 from trainer_module import features
 from trainer_module.errors import DataError
 
@@ -96,11 +96,10 @@ def prepare(images: list[bytes], transform_graph_uri: str) -> NDArray[np.float32
 
 def run_probe(model: str, work: WorkDirectory, timeout_seconds: float) -> Findings:
     """Returns what a process of its own found of a model; that it died is a finding, too."""
-    command = [sys.executable, "-m", "components.model_probe.serving_process", model, str(work.directory)]
     with work.log.open("wb") as log:
         try:
             ended = subprocess.run(
-                command,
+                command("components.model_probe.serving_process", model, str(work.directory)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,13 +1,13 @@
 """The process that probes a model, started anew for each: what kills it does not kill the run.
 
-    python -m components.model_probe.serving_process MODEL WORK_DIRECTORY
+    python -P -m petseg.run_module components.model_probe.serving_process MODEL WORK_DIRECTORY
 
 The work directory has what the executor prepared: `images/<number>`, encoded, and `prepared.npy`; the process leaves
 `observations.json` there.
 """
 
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -38,6 +38,14 @@ class _Probe(NamedTuple):
     card: Card
     images: list[bytes]
     prepared: NDArray[np.float32]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Probes a model and leaves what was found."""
+    model, directory = arguments
+    work = WorkDirectory(Path(directory))
+    work.write_findings(probe(model, work))
+    return 0
 
 
 def probe(directory: str, work: WorkDirectory) -> Findings:
@@ -85,8 +93,3 @@ def _memory_mb(field: str) -> float:
     """Returns what Linux says of this process: `VmRSS` now, `VmHWM` at most so far."""
     line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) * 1024 / 1e6
-
-
-if __name__ == "__main__":
-    work = WorkDirectory(Path(sys.argv[2]))
-    work.write_findings(probe(sys.argv[1], work))

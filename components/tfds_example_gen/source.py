@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import importlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic import BaseModel, ConfigDict
 
+from components.tfds_example_gen.builder_modules import import_builder_modules
 from trainer_module.errors import ConfigError, DataError
+
+
+class NotPreparedError(DataError):
+    """The data set is known, but not in `data_dir`, and may not be prepared there."""
 
 
 class TfdsSource(BaseModel):
@@ -68,11 +72,7 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
 
 
 def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
-    for module in source.builder_modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}") from error
+    import_builder_modules(source.builder_modules)
     try:
         return tfds.builder(source.dataset, data_dir=source.data_dir)
     except tfds.core.DatasetNotFoundError as error:
@@ -93,7 +93,7 @@ def _suggestion(source: TfdsSource) -> str:
 
 def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
     if not source.download:
-        raise DataError(
+        raise NotPreparedError(
             f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
             "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
         )

@@ -14,7 +14,12 @@ MODULES_FLAG: Final = "--code_modules"
 DIGEST_FLAG: Final = "--code_digest"
 
 _ENTRYPOINT: Final = (
+    "petseg",
+    "petseg.processes",
+    "petseg.run_module",
+    "petseg.surroundings",
     "pipeline.beam_runners",
+    "pipeline.in_process_runner",
     "pipeline.kubeflow.entrypoint",
     "pipeline.kubeflow.executor_messages",
     "pipeline.kubeflow.launcher_paths",

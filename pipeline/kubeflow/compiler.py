@@ -14,6 +14,7 @@ from tfx.components.example_gen import utils as example_gen_utils
 from tfx.types import standard_component_specs
 
 from components.kserve_deployer.request import IN_CLUSTER
+from petseg.processes import OPTIONS
 from pipeline.beam_runners import check_pods
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
@@ -40,7 +41,7 @@ from trainer_module.errors import ConfigError
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
-_COMMAND: Final = ("python", "-m", "pipeline.kubeflow.entrypoint")
+_COMMAND: Final = ("python", *OPTIONS, "pipeline.kubeflow.entrypoint")
 _NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK)
 """They look at what the server cannot see: the data set, and what is served."""
 

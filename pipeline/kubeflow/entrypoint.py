@@ -1,6 +1,6 @@
 """What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
 
-    python -m pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST --outputs KEYS
+    python -P -m petseg.run_module pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST --outputs KEYS
         --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
         --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.entrypoint", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="pipeline.kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument(MODULES_FLAG, required=True)
     parser.add_argument(DIGEST_FLAG, required=True)
     parser.add_argument(OUTPUTS_FLAG, required=True, help="artifacts that the component declares, with commas")
@@ -148,5 +148,5 @@ def _explain(component: str, error: BaseException) -> int:
     return UNUSABLE if isinstance(error, ConfigError) else FAILURE
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # as packages of an earlier petseg start it, which are refused
     leave(main(sys.argv[1:]))

@@ -1,4 +1,6 @@
-"""Whether an installation can do what the components need: `python -m pipeline.kubeflow.self_test`, a line a check.
+"""Whether an installation can do what the components need, a line a check.
+
+    python -P -m petseg.run_module pipeline.kubeflow.self_test
 
 The build of the image runs it, and anybody may run it in a pod. It needs no network and leaves nothing behind.
 
@@ -241,7 +243,7 @@ def _version_or_none(name: str) -> str | None:
 @click.command()
 @click.option("--gpu", is_flag=True, help="Check the GPUs, too.")
 @click.pass_context
-def main(ctx: click.Context, gpu: bool) -> None:
+def command(ctx: click.Context, gpu: bool) -> None:
     """Check that this installation can do what the pipeline's components need."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     failed = run_checks([*CHECKS, GPU_CHECK] if gpu else CHECKS)
@@ -250,9 +252,14 @@ def main(ctx: click.Context, gpu: bool) -> None:
     ctx.exit(1 if failed else 0)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command and returns its exit code."""
     try:
-        main()
+        command(arguments, prog_name="self_test")
     except SystemExit as end:
-        sys.stdout.flush()
-        leave(int(end.code or 0))
+        return int(end.code or 0)
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main(sys.argv[1:]))

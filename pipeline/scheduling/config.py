@@ -47,5 +47,9 @@ class ScheduleConfig(Section):
     version: str = Field(LATEST, min_length=1)
     """`latest`: always the newest uploaded package. Otherwise the name of the version to stay with."""
 
+    environment: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    """On one machine: names of environment variables whose present values the runs get, beside PYTHONPATH and what else
+    petseg knows. Never secrets. On Kubeflow Pipelines the image and kubeflow.secrets say what pods have."""
+
     parameters: dict[str, str | int | float] = Field(default_factory=dict)
     """Runtime parameters of each run, on top of the package's defaults: `parameters.epochs = 20`."""

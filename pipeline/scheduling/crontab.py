@@ -5,6 +5,8 @@ import shlex
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
 from typing import Final
 
 from pipeline.scheduling.local_entry import InstalledEntry, LocalEntry, answer, called
@@ -20,6 +22,7 @@ _BLOCK: Final = re.compile(
     re.MULTILINE,
 )
 _MARKER: Final = re.compile(r"^# petseg schedule \S+: (begin|end)", re.MULTILINE)
+_VARIABLE: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.*?)[ \t]*$", re.MULTILINE)
 _LONGEST_COMMAND: Final = 998
 _NO_CRONTAB: Final = re.compile(r"no crontab for", re.IGNORECASE)
 
@@ -55,14 +58,23 @@ class Crontab:
         if length > _LONGEST_COMMAND:
             raise ConfigError(
                 f"the command of the schedule has {length} bytes, and cron cuts commands after {_LONGEST_COMMAND}; "
-                "keep the settings in a file and give that: --config FILE"
+                "keep the settings in a file and give that: --config FILE; it also carries the variables "
+                f"{', '.join(entry.environment) or 'none'}"
             )
 
+    def environment(self, name: str) -> dict[str, str]:
+        """Returns what cron sets, and what the user's own lines set above the block of the schedule."""
+        text = _read()
+        own = next((match.start() for match in _BLOCK.finditer(text) if match["name"] == name), len(text))
+        chosen = {match["name"]: match["value"].strip("\"'") for match in _VARIABLE.finditer(text[:own])}
+        return {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())} | chosen | {"LOGNAME": getuser()}
+
     def entries(self) -> list[InstalledEntry]:
-        return [
-            InstalledEntry(LocalEntry.read(match["entry"], "the crontab"), not match["line"].startswith(_PAUSED))
-            for match in _BLOCK.finditer(_read())
-        ]
+        entries = []
+        for match in _BLOCK.finditer(_read()):
+            entry, enabled = LocalEntry.read(match["entry"], "the crontab"), not match["line"].startswith(_PAUSED)
+            entries.append(InstalledEntry(entry, enabled, match[0].rstrip("\n") == _block(entry, enabled).rstrip("\n")))
+        return entries
 
     def install(self, entry: LocalEntry, *, enabled: bool) -> None:
         self._replace(entry.name, _block(entry, enabled))
@@ -71,8 +83,11 @@ class Crontab:
         self._replace(entry.name, _block(entry, enabled))
 
     def start(self, entry: LocalEntry) -> None:
+        environment = self.environment(entry.name)
         subprocess.Popen(
             entry.command,
+            env=environment,
+            cwd=environment["HOME"],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -83,7 +98,7 @@ class Crontab:
         self._replace(entry.name, "")
 
     def notes(self) -> list[str]:
-        return ["cron tells nobody of a run that it could not start; look at the log now and then"]
+        return ["cron tells nobody of a run that it could not start; `petseg schedule show --local` does"]
 
     def _replace(self, name: str, block: str) -> None:
         """Puts a block in the place of the one of that name, or at the end."""

@@ -48,6 +48,19 @@ def next_firings(cron: Cron, time_zone: str, now: datetime, count: int, *, repea
     return [moment.astimezone(zone) for moment in islice(sorted(later), count)]
 
 
+def previous_firing(cron: Cron, time_zone: str, now: datetime) -> datetime:
+    """Returns the last time before `now` that a schedule was to fire, in its zone; skipped wall times never fire."""
+    from croniter import croniter
+
+    zone = ZoneInfo(time_zone)
+    iterator = croniter(cron.text, now.astimezone(zone).replace(tzinfo=None))
+    while True:
+        wall: datetime = iterator.get_prev(datetime)
+        moment = wall.replace(tzinfo=zone).astimezone(UTC)
+        if moment < now and moment.astimezone(zone).replace(tzinfo=None) == wall:
+            return moment.astimezone(zone)
+
+
 def clock_change_cautions(cron: Cron, time_zone: str, now: datetime, skipped: str, repeated: str) -> list[str]:
     """Returns one sentence for each coming change of the clocks that meets a firing time, at most one a kind.
 

@@ -123,6 +123,8 @@ class KubeflowSchedules:
         """Checks pipeline, version and parameters, and returns what is to be uploaded, as a note."""
         schedule, name = self._config.schedule, self._config.pipeline.name
         notes: list[str] = []
+        if self._config.schedule.environment:
+            notes.append("schedule.environment means nothing there: pods have what the image and kubeflow.secrets give")
         package = self._package
         if package is not None:
             own_version = f"{name}-{package.digest}"

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from petseg.processes import OPTIONS
 from pipeline.scheduling.cron import Cron
 from trainer_module.errors import PetsegError
 
 _COMMAND_SECONDS: Final = 30
+_ENV: Final = "/usr/bin/env"
 
 
 class LocalEntry(BaseModel):
@@ -38,11 +40,22 @@ class LocalEntry(BaseModel):
     python: str
     """The interpreter that petseg is installed for."""
 
+    environment: dict[str, str] = Field(default_factory=dict)
+    """What is carried along of the environment that the schedule was applied in, by name."""
+
     @property
     def command(self) -> list[str]:
         """What the scheduler starts."""
-        options = ["--name", self.name, "--directory", self.directory, "--root", self.root]
-        return [self.python, "-m", "pipeline.scheduling.scheduled_run", *options, "--", *self.run_arguments]
+        return self.command_with()
+
+    def command_with(self, *further: str) -> list[str]:
+        """Returns the command with further options of `scheduled_run`."""
+        carried = [f"{name}={value}" for name, value in self.environment.items()]
+        options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *further]
+        return [
+            *([_ENV, *carried] if carried else ()),
+            *(self.python, *OPTIONS, "pipeline.scheduling.scheduled_run", *options, "--", *self.run_arguments),
+        ]
 
     def settings(self, scheduler: str) -> dict[str, str]:
         """Returns the entry's settings for people and for comparison."""
@@ -54,6 +67,9 @@ class LocalEntry(BaseModel):
             "directory": self.directory,
             "pipeline root": self.root,
             "interpreter": self.python,
+            **(
+                {"environment": shlex.join(f"{k}={v}" for k, v in self.environment.items())} if self.environment else {}
+            ),
             "scheduler": scheduler,
         }
 
@@ -86,6 +102,8 @@ class InstalledEntry:
 
     entry: LocalEntry
     enabled: bool
+    is_current: bool
+    """Whether it is written there as this version of petseg writes it."""
 
 
 class LocalScheduler(Protocol):
@@ -99,6 +117,9 @@ class LocalScheduler(Protocol):
 
     def check(self, entry: LocalEntry) -> None:
         """Raises ConfigError when the scheduler cannot do what the entry says."""
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Returns the environment that the schedule of that name is started in."""
 
     def entries(self) -> list[InstalledEntry]: ...
 

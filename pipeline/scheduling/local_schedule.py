@@ -1,16 +1,21 @@
 """Schedules of this machine: by timers of the user's systemd where there is one, else by the user's crontab."""
 
+import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config_loading import load_config
 from pipeline.run_store import RunStore
+from pipeline.scheduling.carried_variables import carried_variables
 from pipeline.scheduling.config import LATEST
 from pipeline.scheduling.crontab import Crontab
+from pipeline.scheduling.firing_check import try_firing
+from pipeline.scheduling.firing_record import FiringRecord, last_firing
 from pipeline.scheduling.local_entry import InstalledEntry, LocalEntry, LocalScheduler
 from pipeline.scheduling.parameters import run_overrides
 from pipeline.scheduling.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
@@ -28,8 +33,13 @@ class RunOptions:
     overrides: tuple[str, ...]
 
 
-def open_local_schedules(config: Config, options: RunOptions) -> "LocalSchedules":
+def open_local_schedules(config: Config, options: RunOptions, notice: Callable[[str], None]) -> "LocalSchedules":
     """Returns the schedules of this machine.
+
+    Args:
+      config: Declares the schedule.
+      options: What it was resolved from.
+      notice: Called with what takes a while.
 
     Raises:
       PetsegError: It has no scheduler that petseg can use.
@@ -41,7 +51,7 @@ def open_local_schedules(config: Config, options: RunOptions) -> "LocalSchedules
             "this machine has no scheduler for you: systemctl --user does not answer, and there is no crontab; install "
             "cron, log in with a systemd session, or let Kubeflow Pipelines schedule (without --local)"
         )
-    return LocalSchedules(config, options, available)
+    return LocalSchedules(config, options, available, notice)
 
 
 class LocalSchedules:
@@ -49,16 +59,19 @@ class LocalSchedules:
 
     repeats = False
 
-    def __init__(self, config: Config, options: RunOptions, schedulers: Sequence[LocalScheduler]) -> None:
+    def __init__(
+        self, config: Config, options: RunOptions, schedulers: Sequence[LocalScheduler], notice: Callable[[str], None]
+    ) -> None:
         """Constructs the place.
 
         Args:
           config: Declares the schedule.
           options: What it was resolved from.
           schedulers: Those of this machine, the preferred one first.
+          notice: Called with what takes a while.
         """
         self.place = f"this machine ({socket.gethostname()})"
-        self._config, self._options, self._schedulers = config, options, schedulers
+        self._config, self._options, self._schedulers, self._notice = config, options, schedulers, notice
 
     @property
     def clock_changes(self) -> tuple[str, str]:
@@ -69,6 +82,8 @@ class LocalSchedules:
     def plan(self) -> Plan:
         entry, scheduler = self._entry(), self._schedulers[0]
         scheduler.check(entry)
+        self._notice("trying what a firing needs, in the environment that it will have")
+        try_firing(entry, scheduler.environment(entry.name), scheduler.title)
         notes = [*self._notes(entry), *scheduler.notes()]
         wanted = entry.settings(scheduler.title)
         holders = self._holders(entry.name)
@@ -80,7 +95,9 @@ class LocalSchedules:
         present = installed.entry.settings(holder.title)
         if len(holders) > 1:
             notes.append(f"a former one is removed from the {holders[1][0].title}")
-        unchanged = present == wanted and len(holders) == 1
+        if present == wanted and not installed.is_current:
+            notes.append("what is installed was written by another petseg, or changed by hand; it is written anew")
+        unchanged = present == wanted and installed.is_current and len(holders) == 1
         return self._plan(entry, Action.NONE if unchanged else Action.UPDATE, present, wanted, notes)
 
     def carry_out(self, plan: Plan) -> None:
@@ -93,6 +110,7 @@ class LocalSchedules:
         for holder, installed in holders:
             if holder is not scheduler:
                 holder.remove(installed.entry)
+        FiringRecord.begin(Path(entry.root), entry.name)
 
     def schedules(self) -> list[Schedule]:
         return [
@@ -104,6 +122,7 @@ class LocalSchedules:
                 cron=installed.entry.cron,
                 time_zone=installed.entry.time_zone,
                 settings=installed.entry.settings(scheduler.title),
+                last_firing=last_firing(installed.entry, enabled=installed.enabled, now=datetime.now(UTC)),
             )
             for scheduler in self._schedulers
             for installed in scheduler.entries()
@@ -116,6 +135,7 @@ class LocalSchedules:
     def resume(self, schedule: Schedule) -> None:
         scheduler, installed = self._holder(schedule)
         scheduler.switch(installed.entry, enabled=True)
+        FiringRecord.begin(Path(installed.entry.root), installed.entry.name)
 
     def trigger(self, schedule: Schedule) -> str:
         scheduler, installed = self._holder(schedule)
@@ -135,6 +155,7 @@ class LocalSchedules:
     def delete(self, schedule: Schedule) -> None:
         scheduler, installed = self._holder(schedule)
         scheduler.remove(installed.entry)
+        FiringRecord.remove(Path(installed.entry.root), installed.entry.name)
 
     def _entry(self) -> LocalEntry:
         """Returns what the configuration declares.
@@ -163,6 +184,7 @@ class LocalSchedules:
             directory=str(Path.cwd()),
             root=str(root),
             python=sys.executable,
+            environment=carried_variables(schedule.environment, os.environ),
         )
 
     def _notes(self, entry: LocalEntry) -> list[str]:

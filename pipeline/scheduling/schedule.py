@@ -4,6 +4,7 @@ A place is a Kubeflow Pipelines server (`kubeflow_schedule`) or this machine (`l
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -27,6 +28,30 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FiringOutcome(StrEnum):
+    """What became of a firing on this machine."""
+
+    DONE = "done"
+    NOT_BLESSED = "done, not blessed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    SKIPPED = "skipped"
+    RUNNING = "running"
+    MISSING = "missing"
+    """The schedule should have fired, and nothing is recorded."""
+
+
+class LastFiring(_Model):
+    """The last firing of a schedule of this machine."""
+
+    time: datetime
+    """When it started, or should have."""
+
+    outcome: FiringOutcome
+    reason: str
+    """Of a failure; empty when there is none to give."""
+
+
 class Schedule(_Model):
     """A schedule as it is."""
 
@@ -46,6 +71,9 @@ class Schedule(_Model):
 
     settings: dict[str, str]
     """What it runs and how, by setting; the values are for people and for comparison."""
+
+    last_firing: LastFiring | None = None
+    """On this machine; None where there was none, or none is known. The server knows its runs by itself."""
 
 
 class Difference(_Model):

@@ -8,9 +8,16 @@ from rich.text import Text
 
 from pipeline.scheduling.cron import Cron
 from pipeline.scheduling.firing_times import clock_change_cautions, in_words, next_firings
-from pipeline.scheduling.schedule import Action, Plan, Schedule, SchedulePlace
+from pipeline.scheduling.schedule import Action, FiringOutcome, LastFiring, Plan, Schedule, SchedulePlace
 
 _NEXT_FIRINGS = 5
+_LAST_FIRING = "last firing"
+_FIRING_STYLES = {
+    FiringOutcome.DONE: "green",
+    FiringOutcome.FAILED: "red",
+    FiringOutcome.INTERRUPTED: "yellow",
+    FiringOutcome.MISSING: "red",
+}
 _HEADLINES = {
     Action.CREATE: "create the schedule {name} on {place}",
     Action.UPDATE: "change the schedule {name} on {place}",
@@ -46,11 +53,13 @@ def firing_lines(cron: Cron, time_zone: str, place: SchedulePlace) -> Iterator[T
 def schedules_table(schedules: Sequence[Schedule]) -> Table:
     """Returns one row a schedule."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("schedule", "state", "cron", "time zone", "id"):
+    with_firings = any(schedule.last_firing for schedule in schedules)
+    for column in ("schedule", "state", "cron", "time zone", "last firing" if with_firings else "id"):
         table.add_column(column, no_wrap=True, overflow="ellipsis")
     for schedule in schedules:
         cron = schedule.cron or schedule.settings.get("cron", "")
-        table.add_row(schedule.name, _state(schedule), cron, schedule.time_zone, schedule.id or "")
+        last = _firing(schedule.last_firing) if with_firings else schedule.id or ""
+        table.add_row(schedule.name, _state(schedule), cron, schedule.time_zone, last)
     return table
 
 
@@ -58,9 +67,19 @@ def schedule_lines(schedule: Schedule) -> Iterator[Text]:
     """Yields everything that is known of a schedule but its firing times."""
     yield Text(f"schedule {schedule.name} on {schedule.place}: ", "bold").append(_state(schedule))
     settings = {**schedule.settings, **({"id": schedule.id} if schedule.id else {})}
-    width = max(map(len, settings))
+    width = max(map(len, (*settings, _LAST_FIRING)))
     for name, value in settings.items():
         yield Text(f"  {name:{width}}  {value}")
+    if schedule.last_firing is not None:
+        yield Text(f"  {_LAST_FIRING:{width}}  ").append(_firing(schedule.last_firing))
+
+
+def _firing(firing: LastFiring | None) -> Text:
+    """Returns when a firing was and what became of it, in one line."""
+    if firing is None:
+        return Text("")
+    reason = f": {' '.join(firing.reason.split())}" if firing.reason else ""
+    return Text(f"{firing.time:%a %Y-%m-%d %H:%M} {firing.outcome}{reason}", _FIRING_STYLES.get(firing.outcome, ""))
 
 
 def _state(schedule: Schedule) -> Text:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from getpass import getuser
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +29,21 @@ class SystemdTimers:
     def check(self, entry: LocalEntry) -> None:
         """Takes every entry."""
 
+    def environment(self, name: str) -> dict[str, str]:
+        """Returns the environment of the user's systemd, which its units inherit."""
+        return _read_environment(called([*_SYSTEMCTL, "show-environment"]))
+
     def entries(self) -> list[InstalledEntry]:
         entries = []
         for file in sorted(_directory().glob(f"{_PREFIX}*.timer")):
-            first = file.read_text(encoding="utf-8").splitlines()[:1]
-            entry = LocalEntry.read("".join(first).removeprefix(_MARK), str(file))
+            text = file.read_text(encoding="utf-8")
+            entry = LocalEntry.read("".join(text.splitlines()[:1]).removeprefix(_MARK), str(file))
+            service = _files(entry)[0]
+            is_current = (
+                text == _timer_unit(entry) and service.is_file() and service.read_text() == _service_unit(entry)
+            )
             enabled = answer([*_SYSTEMCTL, "is-enabled", file.name]).stdout.strip() == "enabled"
-            entries.append(InstalledEntry(entry, enabled))
+            entries.append(InstalledEntry(entry, enabled, is_current))
         return entries
 
     def install(self, entry: LocalEntry, *, enabled: bool) -> None:
@@ -72,6 +81,17 @@ class SystemdTimers:
         return [
             "timers of a user rest while the user is not logged in, unless you allow it once: loginctl enable-linger"
         ]
+
+
+def _read_environment(text: str) -> dict[str, str]:
+    """Reads lines NAME=value; a value with characters that a shell would take is quoted as `$'…'`."""
+    variables = {"HOME": str(Path.home()), "LOGNAME": getuser(), "PATH": os.defpath.lstrip(":")}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if value.startswith("$'") and value.endswith("'"):
+            value = value[2:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+        variables[name] = value
+    return variables
 
 
 def _directory() -> Path:

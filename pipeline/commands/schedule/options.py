@@ -42,17 +42,21 @@ def resolve_place(
       PetsegError: The configuration or the package cannot be used, or the place cannot be reached.
     """
     config = resolve_config(preset, config_file, overrides)
+
+    def notice(said: str) -> None:
+        click.echo(said, err=True)
+
     if local:
         from pipeline.scheduling.local_schedule import RunOptions, open_local_schedules
 
         started_from = preset if preset or config_file else DEFAULT_PRESET
-        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides))
+        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides), notice)
     from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.package import Package
     from pipeline.scheduling.kubeflow_schedule import KubeflowSchedules
 
     package = None if package_file is None else Package.load(package_file)
-    return config, KubeflowSchedules(connect(config.kubeflow), config, package, lambda said: click.echo(said, err=True))
+    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notice)
 
 
 def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> Schedule:

@@ -22,14 +22,13 @@ from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.launcher_paths import LAUNCHER_ROOT_VARIABLE
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
+from pipeline.machine_variables import CERTIFICATES, PROXIES
 from pipeline.run_display import TRAINER
 from pipeline.training_progress import PROGRESS_FILE_VARIABLE
 from trainer_module.errors import PetsegError
 
-_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
-_OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *_CERTIFICATES, *_PROXIES))
+_OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *CERTIFICATES, *PROXIES))
 _OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "XLA_", "OMP_")
 _MAX_BACKOFF_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 30.0

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
-from components.model_probe import executor as probe_executor
 from components.model_probe.checks import (
     Card,
     check_odd_images,
@@ -142,7 +141,7 @@ def test_the_death_of_the_process_is_a_refusal(code, refusal, tmp_path, monkeypa
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}\n{code}\n")
     script.chmod(0o755)
-    monkeypatch.setattr(probe_executor.sys, "executable", str(script))
+    monkeypatch.setattr(sys, "executable", str(script))
     work = WorkDirectory(tmp_path)
     work.write_examples([b"image"], np.zeros((1, 1)))
     found = run_probe("model", work, 3)

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import tomllib
@@ -6,6 +7,8 @@ from pathlib import Path
 import pytest
 from docker.utils.build import exclude_paths
 from dockerfile_parse import DockerfileParser
+
+from petseg.processes import OPTIONS
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "kubeflow" / "Dockerfile"
@@ -65,7 +68,7 @@ def test_images_run_as_a_numbered_user_that_is_not_root(stages, target):
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
 def test_images_start_the_entrypoint_with_a_home_for_any_user(stages, target):
     steps = inherited(stages, target)
-    assert values(steps, "ENTRYPOINT") == ['["python", "-m", "pipeline.kubeflow.entrypoint"]']
+    assert values(steps, "ENTRYPOINT") == [json.dumps(["python", *OPTIONS, "pipeline.kubeflow.entrypoint"])]
     assert "install --directory --mode=1777 /home/petseg" in values(steps, "RUN")
     assert any("HOME=/home/petseg" in env for env in values(steps, "ENV"))
 
@@ -74,7 +77,9 @@ def test_images_start_the_entrypoint_with_a_home_for_any_user(stages, target):
 def test_images_test_themselves_as_the_user_they_run_as(stages, target):
     names = [name for name, _ in stages[target][1]]
     assert names.index("USER") < names.index("RUN")
-    assert values(stages[target][1], "RUN") == ["--mount=type=tmpfs,target=/tmp python -m pipeline.kubeflow.self_test"]
+    assert values(stages[target][1], "RUN") == [
+        f"--mount=type=tmpfs,target=/tmp python {' '.join(OPTIONS)} pipeline.kubeflow.self_test"
+    ]
 
 
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
@@ -110,8 +115,8 @@ def test_only_what_the_image_needs_is_sent_to_the_builder():
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     sent = {path.split("/")[0] for path in exclude_paths(str(ROOT), patterns)}
     assert sent <= {
-        "LICENSE", "README.md", "components", "pipeline", "pyproject.toml", "scripts", "trainer_module", "uv.lock",
-        ".dockerignore",
+        "LICENSE", "README.md", "components", "petseg", "pipeline", "pyproject.toml", "scripts", "trainer_module",
+        "uv.lock", ".dockerignore",
     }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def test_a_runner_of_this_machine_is_the_one_in_the_process_and_tfx_packs_nothin
     ours = arguments_for_tfx(arguments)
     assert dependency_utils.make_beam_dependency_flags(ours) == ours
     options = PipelineOptions(ours)
-    assert type(create_runner(options.view_as(StandardOptions).runner)) is FnApiRunner
+    assert isinstance(create_runner(options.view_as(StandardOptions).runner), FnApiRunner)
     assert options.get_all_options()["direct_num_workers"] == (2 if "--direct_num_workers=2" in arguments else 1)
     assert not runs_elsewhere(ours)
 

@@ -5,12 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from petseg.processes import command as petseg_process
 from pipeline.kubeflow import entrypoint
 from pipeline.kubeflow.compatibility import check_compiled_by_this_code, code_arguments
 from pipeline.kubeflow.launcher_paths import local_path
@@ -163,7 +163,7 @@ def test_sigterm_ends_with_its_own_code(launcher_root, tmp_path):
         "class Executor(base_executor.BaseExecutor):\n"
         "  def Do(self, inputs, outputs, properties):\n    print('working', flush=True)\n    time.sleep(600)\n"
     )
-    command = [sys.executable, "-m", "pipeline.kubeflow.entrypoint"]
+    command = petseg_process("pipeline.kubeflow.entrypoint")
     process = subprocess.Popen(
         command + arguments(executor_input(launcher_root), executor="slow.Executor"),
         env=os.environ | {"PYTHONPATH": str(tmp_path)},

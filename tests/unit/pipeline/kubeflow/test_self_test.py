@@ -40,7 +40,7 @@ def test_every_check_has_a_line_and_those_that_failed_are_named(capsys):
 )
 def test_the_exit_code_tells_whether_all_is_well(monkeypatch, checks, code):
     monkeypatch.setattr(self_test, "CHECKS", checks)
-    result = CliRunner().invoke(self_test.main)
+    result = CliRunner().invoke(self_test.command)
     assert result.exit_code == code
     assert ("the self-test failed: bad" in result.output) == bool(code)
 
@@ -48,8 +48,8 @@ def test_the_exit_code_tells_whether_all_is_well(monkeypatch, checks, code):
 def test_gpus_are_checked_only_when_asked_for(monkeypatch):
     monkeypatch.setattr(self_test, "CHECKS", ())
     monkeypatch.setattr(self_test, "GPU_CHECK", Check("GPU", fail))
-    assert CliRunner().invoke(self_test.main).exit_code == 0
-    assert CliRunner().invoke(self_test.main, ["--gpu"]).exit_code == 1
+    assert CliRunner().invoke(self_test.command).exit_code == 0
+    assert CliRunner().invoke(self_test.command, ["--gpu"]).exit_code == 1
 
 
 def test_a_machine_without_a_gpu_is_told_what_to_look_at():

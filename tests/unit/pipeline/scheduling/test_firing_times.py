@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.config_loading import load_config
 from pipeline.scheduling.cron import Cron
-from pipeline.scheduling.firing_times import clock_change_cautions, in_words, next_firings
+from pipeline.scheduling.firing_times import clock_change_cautions, in_words, next_firings, previous_firing
 from pipeline.scheduling.time_zones import clock_changes, cron_in_zone
 from trainer_module.errors import ConfigError
 
@@ -131,3 +131,15 @@ def test_every_minute_is_listed_quickly_over_a_change():
     now = datetime(2027, 3, 28, 0, 58, tzinfo=UTC)
     firings = next_firings(Cron.parse("* * * * *"), "Europe/Berlin", now, 3)
     assert [later - now for later in firings] == [timedelta(minutes=minutes) for minutes in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("now", "previous"),
+    [
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), "2026-03-28T02:30:00+01:00"),  # on the 29th 02:30 was skipped
+        (datetime(2026, 10, 25, 12, tzinfo=UTC), "2026-10-25T02:30:00+02:00"),  # the first of two
+        (datetime(2026, 7, 1, 0, 30, tzinfo=UTC), "2026-06-30T02:30:00+02:00"),  # earlier than now
+    ],
+)
+def test_the_previous_firing_is_one_that_came(now, previous):
+    assert previous_firing(Cron.parse("30 2 * * *"), "Europe/Berlin", now).isoformat() == previous

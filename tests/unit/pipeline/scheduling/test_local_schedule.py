@@ -5,15 +5,26 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from schedule_commands import Commands
 
+from petseg.processes import command as petseg_process
+from pipeline.machine_variables import PROXIES
 from pipeline.run_store import RunStore
-from pipeline.scheduling import time_zones
+from pipeline.scheduling import local_schedule, time_zones
+from pipeline.scheduling.carried_variables import PATHS
+from pipeline.scheduling.crontab import Crontab
+from pipeline.scheduling.firing_record import Firing, FiringRecord
+from pipeline.scheduling.systemd_timer import SystemdTimers
+from trainer_module.errors import ConfigError
 
 FAKES = Path(__file__).parents[3] / "fake_schedulers"
+CARRIED = (*PATHS, *PROXIES)
 OTHER_LINES = "MAILTO=me\n# mine\n5 4 * * * echo 100\\%\n"
 
 
@@ -48,6 +59,10 @@ def machine(tmp_path, monkeypatch) -> Machine:
     monkeypatch.setenv("PATH", str(FAKES))
     monkeypatch.setenv("FAKE_SCHEDULERS", str(state))
     monkeypatch.setattr(time_zones, "MACHINE_TIME_ZONE", tmp_path / "absent")
+    # It starts TensorFlow; test_firing_check.py tries it.
+    monkeypatch.setattr(local_schedule, "try_firing", lambda *_: None)
+    for name in [*CARRIED, "FIELD_TILES"]:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return Machine(state, tmp_path)
 
@@ -126,7 +141,8 @@ def test_systemd_units(machine, petseg, tmp_path):
     assert "OnCalendar=Mon *-*-* 3:30:00 Europe/Berlin\n" in timer
     assert "Persistent=true\n" in timer
     assert "WantedBy=timers.target" in timer
-    assert f'ExecStart="{sys.executable}" "-m" "pipeline.scheduling.scheduled_run" "--name" "petseg-demo"' in service
+    assert f'ExecStart="{sys.executable}" "-P" "-m" "petseg.run_module" "pipeline.scheduling.scheduled_run"' in service
+    assert '"--name" "petseg-demo"' in service
     assert '"--set=data.data_dir=/a b/100%%$$HOME"' in service
     assert f'"--pipeline-root={tmp_path / "root"}"' in service
     assert "SuccessExitStatus=3\n" in service
@@ -141,7 +157,10 @@ def test_a_crontab_block_leaves_the_other_lines_alone(machine, petseg, tmp_path)
     table = machine.table.read_text()
     assert table.startswith(OTHER_LINES)
     (line,) = [line for line in table.splitlines() if line.startswith("30 3 * * 1 ")]
-    assert f"30 3 * * 1 {sys.executable} -m pipeline.scheduling.scheduled_run --name petseg-demo" in line
+    assert (
+        f"30 3 * * 1 {sys.executable} -P -m petseg.run_module pipeline.scheduling.scheduled_run --name petseg-demo"
+        in line
+    )
     assert "'--set=data.data_dir=/a b/100\\%'" in line
     machine.table.write_text(table + "0 0 * * * echo after\n")
     petseg("pause")
@@ -256,7 +275,8 @@ def test_trigger_is_refused_while_a_run_goes_on(either, petseg, tmp_path):
 
 def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
     code = (
-        "import sys\nfrom pipeline.cli import exit_code\n"
+        "import sys\nfrom pipeline.cli import exit_code\nfrom pipeline.scheduling import local_schedule\n"
+        "local_schedule.try_firing = lambda *_: None\n"
         "assert exit_code(['schedule', 'apply', '--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']) == 0\n"
         "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -267,7 +287,7 @@ def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
 
 def scheduled_run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
-    command = [sys.executable, "-m", "pipeline.scheduling.scheduled_run", *options, *arguments]
+    command = petseg_process("pipeline.scheduling.scheduled_run", *options, *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -279,16 +299,116 @@ def test_a_firing_that_finds_a_run_is_skipped_with_a_line_in_the_log(tmp_path):
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     (line,) = (root / "schedule.log").read_text().splitlines()
     assert line.endswith("schedule nightly: skipped, since the run 20270101-000000-000000 goes on")
+    record = FiringRecord.load(root, "nightly")
+    assert record.skipped is not None
+    assert record.last is None
 
 
 def test_a_scheduled_run_writes_to_the_log_and_hands_its_exit_code_on(tmp_path):
     root = tmp_path / "root"
     result = scheduled_run(root, "--set=trainer.epoch=3", "--preset=demo")
     assert (result.returncode, result.stdout, result.stderr) == (2, "", "")
+    firing = FiringRecord.load(root, "nightly").last
+    assert firing.exit_code == 2
+    assert firing.started <= firing.ended
+    assert "did you mean 'trainer.epochs'?" in firing.reason
     log = (root / "schedule.log").read_text()
     assert "schedule nightly: started\n" in log
     assert "did you mean 'trainer.epochs'?" in log
     assert log.endswith("schedule nightly: ended with exit code 2\n")
+
+
+def test_variables_are_carried_along(either, petseg, monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", "modules:/else where")
+    monkeypatch.setenv("FIELD_TILES", "/100%/$TILES")
+    outcome = petseg("apply", "--json", schedule__environment='["FIELD_TILES"]')
+    changes = {change["setting"]: change["new"] for change in outcome.json["differences"]}
+    path = f"{tmp_path}/modules:/else where"
+    assert changes["environment"] == f"'FIELD_TILES=/100%/$TILES' 'PYTHONPATH={path}'"
+    written = "\n".join(snapshot(either).values())
+    if either.table.exists():
+        assert f" /usr/bin/env 'FIELD_TILES=/100\\%/$TILES' 'PYTHONPATH={path}' {sys.executable} -P" in written
+    else:
+        assert f'ExecStart="/usr/bin/env" "FIELD_TILES=/100%%/$$TILES" "PYTHONPATH={path}"' in written
+    assert "is as declared" in petseg("apply", schedule__environment='["FIELD_TILES"]').out
+    monkeypatch.delenv("FIELD_TILES")
+    assert "not set here" in petseg("apply", schedule__environment='["FIELD_TILES"]').err
+
+
+def test_what_would_fail_is_refused_and_nothing_is_installed(either, petseg, monkeypatch):
+    tried = []
+
+    def refuse(entry, environment, scheduler):
+        tried.append((entry.name, environment, scheduler))
+        raise ConfigError("a firing of the schedule would fail: why")
+
+    monkeypatch.setattr(local_schedule, "try_firing", refuse)
+    outcome = petseg("apply")
+    assert (outcome.code, snapshot(either)) == (2, {})
+    assert "would fail: why" in outcome.err
+    [(name, environment, scheduler)] = tried
+    assert (name, scheduler) == (
+        "petseg-demo",
+        "crontab" if not (either.state / "session").exists() else "systemd user timer",
+    )
+    assert {"HOME", "LOGNAME", "PATH"} <= set(environment)
+
+
+def test_the_environment_is_the_one_that_the_scheduler_gives(machine, monkeypatch):
+    monkeypatch.setenv("SECRET", "x")
+    machine.table.write_text('MAILTO=me\nTILES = "/my tiles"\nPATH=/mine\n# NOT=this\n5 4 * * * A=b echo\n')
+    assert Crontab().environment("new") == {
+        "SHELL": "/bin/sh", "PATH": "/mine", "HOME": str(Path.home()), "LOGNAME": getuser(), "MAILTO": "me",
+        "TILES": "/my tiles",
+    }  # fmt: skip
+    machine.log_in()
+    (machine.state / "environment").write_text("PATH=/usr/bin\nA=b=c\nTWO=$'one\\ntwo \\'three\\''\n")
+    found = SystemdTimers().environment("new")
+    assert (found["PATH"], found["A"], found["TWO"]) == ("/usr/bin", "b=c", "one\ntwo 'three'")
+    assert "SECRET" not in found
+
+
+def test_what_another_petseg_wrote_is_written_anew(either, petseg):
+    petseg("apply")
+    [file] = [file for file in snapshot(either) if file.endswith((".service", ".table"))]
+    text = Path(file).read_text()
+    Path(file).write_text(text.replace("petseg.run_module", "pipeline.of.old"))
+    plan = petseg("apply", "--json").json
+    assert (plan["action"], plan["differences"]) == ("update", [])
+    assert "is written anew" in " ".join(plan["notes"])
+    assert Path(file).read_text() == text
+
+
+def test_list_and_show_tell_of_the_last_firing(either, petseg, tmp_path):
+    root = tmp_path / "root"
+    petseg("apply")
+    assert petseg("list", "--json").json[0]["last_firing"] is None
+    record = FiringRecord.load(root, "petseg-demo")
+    started = record.since + timedelta(seconds=1)
+    failed = Firing(started=started).ending(1, "the disk is full")
+    record.model_copy(update={"last": failed}).save(root, "petseg-demo")
+    for command in ("list", "show"):
+        outcome = petseg(command)
+        assert outcome.code == 0
+        assert "failed: the disk is full" in outcome.out
+        found = petseg(command, "--json").json
+        last = (found[0] if command == "list" else found)["last_firing"]
+        assert (last["outcome"], last["reason"]) == ("failed", "the disk is full")
+    petseg("delete", "--yes")
+    assert not (root / "schedule-petseg-demo.json").exists()
+
+
+def test_a_schedule_that_is_resumed_is_not_told_of_firings_while_it_was_paused(either, petseg, tmp_path):
+    petseg("apply")
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    FiringRecord(since=long_ago).save(tmp_path / "root", "petseg-demo")
+    last = petseg("show", "--json").json["last_firing"]
+    assert last["outcome"] == "missing"
+    assert "no firing is recorded since 2020-01-01 00:00" in last["reason"]
+    petseg("pause")
+    assert petseg("show", "--json").json["last_firing"] is None
+    petseg("resume")
+    assert petseg("show", "--json").json["last_firing"] is None
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
@@ -304,3 +424,16 @@ def test_systemd_reads_the_units(machine, petseg, tmp_path, monkeypatch):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         assert unit.name not in result.stderr
+
+
+def test_trigger_starts_what_cron_would_start_as_it_would(machine, petseg, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setenv("STRAY", "here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    petseg("apply")
+    fake = SimpleNamespace(Popen=lambda *a, **options: started.append((a, options)), DEVNULL=subprocess.DEVNULL)
+    monkeypatch.setattr("pipeline.scheduling.crontab.subprocess", fake)
+    assert "schedule.log" in petseg("trigger").out
+    [((command,), options)] = started
+    assert command[:4] == ["/usr/bin/env", f"PYTHONPATH={tmp_path}", sys.executable, "-P"]
+    assert (options["cwd"], sorted(options["env"])) == (str(tmp_path), ["HOME", "LOGNAME", "PATH", "SHELL"])

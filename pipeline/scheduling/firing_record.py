@@ -1,0 +1,119 @@
+"""What became of the firings of a schedule of this machine: one small file a schedule, in the pipeline root.
+
+A firing writes when it starts and when it ends. One that the scheduler could not start writes nothing; that is told
+from the times at which the schedule should have fired since the file has been kept.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from pipeline.run_store import RunStore
+from pipeline.scheduling.cron import Cron
+from pipeline.scheduling.firing_times import previous_firing
+from pipeline.scheduling.local_entry import LocalEntry
+from pipeline.scheduling.schedule import FiringOutcome, LastFiring
+
+_OUTCOMES: Final = {0: FiringOutcome.DONE, 3: FiringOutcome.NOT_BLESSED, 130: FiringOutcome.INTERRUPTED}
+_STARTING: Final = timedelta(minutes=5)
+"""How long a firing may take until it is recorded, or until its run holds the pipeline root."""
+
+
+class Firing(BaseModel):
+    """One firing that started a run."""
+
+    started: AwareDatetime
+    ended: AwareDatetime | None = None
+    exit_code: int | None = None
+    """Of `petseg run`; None when it has not ended, or ended with an exception."""
+
+    reason: str = ""
+    """What it said of a failure."""
+
+    def ending(self, exit_code: int | None, reason: str) -> Self:
+        """Returns the firing as it ended just now."""
+        return self.model_copy(update={"ended": datetime.now(UTC), "exit_code": exit_code, "reason": reason})
+
+
+class FiringRecord(BaseModel):
+    """The firings of one schedule."""
+
+    since: AwareDatetime
+    """From when on the schedule, as it is, should have fired."""
+
+    last: Firing | None = None
+    """The last one that started a run."""
+
+    skipped: AwareDatetime | None = None
+    """When a firing last found a run going on."""
+
+    @classmethod
+    def load(cls, root: Path, name: str) -> Self | None:
+        """Returns the record; None when there is none that can be read."""
+        try:
+            return cls.model_validate_json(_file(root, name).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    @classmethod
+    def begin(cls, root: Path, name: str) -> None:
+        """Notes that the schedule fires from now on."""
+        now = datetime.now(UTC)
+        record = cls.load(root, name)
+        (record.model_copy(update={"since": now}) if record else cls(since=now)).save(root, name)
+
+    def save(self, root: Path, name: str) -> None:
+        file = _file(root, name)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.replace(file)
+
+    @staticmethod
+    def remove(root: Path, name: str) -> None:
+        _file(root, name).unlink(missing_ok=True)
+
+
+def last_firing(entry: LocalEntry, *, enabled: bool, now: datetime) -> LastFiring | None:
+    """Returns what became of the last firing, also of one that left nothing; None when there was none to be.
+
+    Args:
+      entry: The schedule.
+      enabled: Whether it fires.
+      now: Time zone aware.
+    """
+    store = RunStore(entry.root)
+    record = FiringRecord.load(store.root, entry.name)
+    if record is None:
+        return None
+    heard = max(time for time in (record.since, record.skipped, record.last and record.last.started) if time)
+    due = previous_firing(Cron.parse(entry.cron), entry.time_zone, now - _STARTING)
+    if enabled and due > heard:
+        return LastFiring(
+            time=due,
+            outcome=FiringOutcome.MISSING,
+            reason=f"no firing is recorded since {heard.astimezone(due.tzinfo):%Y-%m-%d %H:%M %z}; was the machine "
+            "off, or can its scheduler not start the command?",
+        )
+    if record.last is not None:
+        return _as_it_ended(record.last, store, now)
+    if record.skipped is not None:
+        return LastFiring(time=record.skipped, outcome=FiringOutcome.SKIPPED, reason="another run went on")
+    return None
+
+
+def _as_it_ended(firing: Firing, store: RunStore, now: datetime) -> LastFiring:
+    if firing.ended is not None:
+        code = firing.exit_code
+        outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
+        return LastFiring(time=firing.started, outcome=outcome, reason=firing.reason)
+    if store.active_run() is not None or now - firing.started < _STARTING:
+        return LastFiring(time=firing.started, outcome=FiringOutcome.RUNNING, reason="")
+    died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"
+    return LastFiring(time=firing.started, outcome=FiringOutcome.FAILED, reason=died)
+
+
+def _file(root: Path, name: str) -> Path:
+    return root / f"schedule-{name}.json"
