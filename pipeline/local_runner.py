@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.beam_runners import check_machine
 from pipeline.config import Config
+from pipeline.metadata_file import MAX_RETRIES, metadata_failure
 from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
-from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
     from tfx import v1 as tfx
@@ -79,6 +79,7 @@ class _LocalRun(RecordedRun):
         self._record.environment = run_environment()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
+        self._connection_config.retry_options.max_num_retries = MAX_RETRIES
         self._reap()
         pipeline = (request.create_pipeline or _graph())(
             self._config,
@@ -109,10 +110,7 @@ class _LocalRun(RecordedRun):
         try:
             reap_abandoned_executions(self._connection_config, self._store.artifacts_dir)
         except Exception as error:
-            raise PetsegError(
-                f"{str(self._store.metadata)!r} cannot be used as a database of ML Metadata: {error}; move it away to "
-                "start with an empty cache, or choose another root with --pipeline-root DIR"
-            ) from error
+            raise metadata_failure(error, self._store.metadata) from error
 
 
 def _graph() -> "Callable[..., tfx.dsl.Pipeline]":

@@ -73,7 +73,7 @@ def submit(
     elif not as_json:
         click.echo(remote.record.run_id)
     if as_json:
-        click.echo(remote.record.model_dump_json(indent=2))
+        click.echo(json_text(remote.record))
     ctx.exit(code)
 
 

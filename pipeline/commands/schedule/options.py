@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from pipeline.commands.options import config_options, resolve_config
 from pipeline.config import Config
 from pipeline.config_loading import DEFAULT_PRESET
 from pipeline.scheduling.schedule import Schedule, SchedulePlace, declared_name, find_schedule
+from pipeline.tables import console
 
 _Command = Callable[..., Any]
-_WIDTH_OF_FILES = 240
 
 
 def place_options(command: _Command) -> _Command:
@@ -65,9 +65,7 @@ def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> S
 
 
 def print_lines(lines: Iterable[RenderableType]) -> None:
-    """Prints to the width of the terminal; to a file or pipe, without cutting lines."""
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
+    """Prints on standard output, each on a line, which is never wrapped."""
+    out = console()
     for line in lines:
-        console.print(line)
+        out.print(line, soft_wrap=True)
