@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.beam_runners import check_machine
 from pipeline.config import Config
 from pipeline.metadata_file import MAX_RETRIES, metadata_failure
+from pipeline.path_names import check_no_pattern
 from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
@@ -55,6 +56,7 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
     store = RunStore(config.pipeline.root)
     check_machine(config.pipeline.beam_args, str(store.root))
     config = _with_absolute_paths(config, store.root)
+    check_no_pattern("push.destination", config.push.destination or "")
     return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
 
 
