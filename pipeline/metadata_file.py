@@ -13,7 +13,7 @@ from pipeline.output_streams import complain
 from trainer_module.errors import PetsegError
 
 MAX_RETRIES: Final = 15
-"""How often ML Metadata tries again when the file is locked, every few seconds: for about a minute."""
+"""How often ML Metadata tries again what somebody's lock keeps it from, every few seconds: for about a minute."""
 
 _PATIENCE_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 15.0

@@ -108,10 +108,11 @@ def decoded(text: str) -> bytes:
     """
     written = text.encode("ascii").translate(None, _WHITE_SPACE)
     digits = written.rstrip(_PADDING)
-    missing = -len(digits) % 4
-    if len(written) - len(digits) not in (0, missing):
-        raise ValueError(f"it ends in {len(written) - len(digits)} characters of padding, and {missing} are missing")
-    return base64.b64decode(digits + b"=" * missing, validate=True)
+    padding, missing = len(written) - len(digits), -len(digits) % 4
+    data = base64.b64decode(digits + b"=" * missing, validate=True)
+    if padding not in (0, missing):
+        raise ValueError(f"Its padding is {padding} long, and not {missing}")
+    return data
 
 
 def _is_encoded(value: Any) -> bool:
