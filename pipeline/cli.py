@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from pipeline.commands.lazy_group import LazyGroup
-from pipeline.output_streams import complain, discard, prepare_standard_streams, unread_is_no_failure
+from pipeline.output_streams import discard, notify, prepare_standard_streams, unread_is_no_failure
 from pipeline.process_exit import INTERRUPTED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -58,10 +58,10 @@ def exit_code(args: Sequence[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        complain("interrupted")
+        notify("interrupted")
         return INTERRUPTED
     except PetsegError as error:
-        complain(f"error: {error}", "red")
+        notify(f"error: {error}", "red")
         return BAD_USAGE if isinstance(error, ConfigError) else FAILURE
     except BrokenPipeError:
         discard(sys.stdout)

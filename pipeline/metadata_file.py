@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from pipeline.output_streams import complain
+from pipeline.output_streams import notify
 from trainer_module.errors import PetsegError
 
 MAX_RETRIES: Final = 15
@@ -40,7 +40,7 @@ def check_metadata_file(file: Path, *, wait_seconds: float = _WAIT_SECONDS) -> N
     except sqlite3.Error as error:
         if not _is_busy(error) or wait_seconds <= _PATIENCE_SECONDS:
             raise _failure(file, error) from error
-        complain(f"waiting for {str(file)!r}, which another process has locked{_holders(file)}")
+        notify(f"waiting for {str(file)!r}, which another process has locked{_holders(file)}")
         try:
             _write_nothing(file, wait_seconds - _PATIENCE_SECONDS)
         except sqlite3.Error as late_error:

@@ -139,7 +139,7 @@ def say(line: str, stream: TextIO | None = None) -> None:
     click.echo(printable(line), file=stream or sys.stdout)
 
 
-def complain(message: str, color: str | None = None) -> None:
+def notify(message: str, color: str | None = None) -> None:
     """Writes a message on standard error; a command does not fail for want of somebody who reads it."""
     with unread_is_no_failure(sys.stderr):
         click.secho(printable(message, keep_lines=True), fg=color, file=sys.stderr)

@@ -12,7 +12,7 @@ from pipeline.export.optimization import Optimization
 from pipeline.export.request import ExportData, ExportRequest
 from pipeline.json_text import json_text
 from pipeline.output_capture import captured_output
-from pipeline.output_streams import complain, say
+from pipeline.output_streams import notify, say
 from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def export(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     else:
         _print(outcome)
     for refusal in outcome.refusals:
-        complain(f"nothing is written: {refusal}", "red")
+        notify(f"nothing is written: {refusal}", "red")
     ctx.exit(NOT_BLESSED if outcome.refusals else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Final, NoReturn
 import click
 
 from pipeline.json_text import json_text
-from pipeline.output_streams import complain, unread_is_no_failure
+from pipeline.output_streams import notify, unread_is_no_failure
 from pipeline.process_exit import INTERRUPTED
 from pipeline.run_record import NodeState, RunRecord, RunState
 
@@ -26,9 +26,9 @@ def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoRetur
 def _explain_end(record: RunRecord) -> None:
     """Says on standard error what went wrong, and where, and when the gate was overruled."""
     if record.force_blessed is not None:
-        complain(f"notice: the model did not pass the gate and is blessed by force: {record.force_blessed}", "yellow")
+        notify(f"notice: the model did not pass the gate and is blessed by force: {record.force_blessed}", "yellow")
     if record.state is RunState.FAILED:
         failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
-        complain(f"error: {failed} failed: {record.error}", "red")
+        notify(f"error: {failed} failed: {record.error}", "red")
     if record.state is RunState.INTERRUPTED:
-        complain(f"{record.error}; run again to go on after the last component that finished", "yellow")
+        notify(f"{record.error}; run again to go on after the last component that finished", "yellow")

@@ -5,7 +5,7 @@ import click
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.json_text import json_text
-from pipeline.output_streams import complain
+from pipeline.output_streams import notify
 from pipeline.run_record import RunRecord
 from pipeline.run_store import LATEST, RunStore
 from pipeline.run_tables import run_details, runs_table
@@ -45,7 +45,7 @@ def _list(store: RunStore, as_json: bool) -> None:
         try:
             records.append(store.record(run_id))
         except PetsegError as error:
-            complain(f"warning: {error}")
+            notify(f"warning: {error}")
     if as_json:
         click.echo(json_text([record.model_dump(mode="json") for record in records]))
     elif records:

@@ -18,6 +18,7 @@ from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.remote_run import RemoteRun
 from pipeline.kubeflow.run_arguments import parse_arguments
 from pipeline.kubeflow.runtime_parameters import check_push_destination
+from pipeline.output_streams import notify
 
 _PUSH_DESTINATION: Final = "push_destination"
 
@@ -80,7 +81,7 @@ def submit(
 def _upload(client: KubeflowClient, package: Package) -> UploadedVersion:
     version = client.upload(package)
     what = "uploaded" if version.is_new else "the server has it already:"
-    click.echo(f"{what} {version.name} of the pipeline {package.name}", err=True)
+    notify(f"{what} {version.name} of the pipeline {package.name}")
     return version
 
 
@@ -90,5 +91,5 @@ def _start(
     experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
     run_name = name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     run = client.create_run(version, name=run_name, experiment_id=experiment_id, parameters=parameters)
-    click.echo(f"started {run_name!r} on {client.access.host}: run {run.run_id}", err=True)
+    notify(f"started {run_name!r} on {client.access.host}: run {run.run_id}")
     return run

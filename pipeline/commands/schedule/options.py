@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from pipeline.commands.options import config_options, resolve_config
 from pipeline.config import Config
 from pipeline.config_loading import DEFAULT_PRESET
+from pipeline.output_streams import notify
 from pipeline.scheduling.schedule import Schedule, SchedulePlace, declared_name, find_schedule
 from pipeline.tables import console
 
@@ -52,7 +53,7 @@ def resolve_place(
     from pipeline.scheduling.kubeflow_schedule import KubeflowSchedules
 
     package = None if package_file is None else Package.load(package_file)
-    return config, KubeflowSchedules(connect(config.kubeflow), config, package, lambda said: click.echo(said, err=True))
+    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notify)
 
 
 def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> Schedule:

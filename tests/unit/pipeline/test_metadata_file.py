@@ -65,7 +65,7 @@ def test_a_locked_file_is_named_with_who_holds_it_and_stays_where_it_is(file, ho
 
 def test_a_lock_that_is_let_go_of_is_waited_for(file, holder, monkeypatch):
     monkeypatch.setattr(metadata_file, "_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(metadata_file, "complain", lambda _: holder.communicate())
+    monkeypatch.setattr(metadata_file, "notify", lambda _: holder.communicate())
     check_metadata_file(file)
     check_metadata_file(file, wait_seconds=0)
 
