@@ -1,10 +1,10 @@
 """The console command `petseg`; every subcommand is imported only when it is called.
 
-Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a run is done but its model was not blessed, or an export
-would cost too much accuracy, 130 interrupted.
+Exit codes: 0 done, 1 failure, or nobody read to the end what the command is there to print (`petseg runs | head -1`),
+2 bad usage or configuration, 3 a run is done but its model was not blessed, or an export would cost too much accuracy,
+130 interrupted. A run is done whether or not somebody reads what it shows.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from pipeline.commands.lazy_group import LazyGroup
+from pipeline.output_streams import discard, notify, prepare_standard_streams, unread_is_no_failure
 from pipeline.process_exit import INTERRUPTED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -49,18 +50,20 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def exit_code(args: Sequence[str] | None = None) -> int:
     """Runs the command line; errors that are the user's to mend become a message and an exit code."""
+    prepare_standard_streams()
     try:
         code = cli.main(args=args, prog_name="petseg", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with unread_is_no_failure(sys.stderr):
+            error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        notify("interrupted")
         return INTERRUPTED
     except PetsegError as error:
-        click.secho(f"error: {error}", fg="red", err=True)
+        notify(f"error: {error}", "red")
         return BAD_USAGE if isinstance(error, ConfigError) else FAILURE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on, as in `petseg runs | head -1`
+        discard(sys.stdout)
         return FAILURE
     return code if isinstance(code, int) else 0

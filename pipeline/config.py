@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 from pipeline.evaluation_config import EvaluationConfig
 from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.config import KubeflowConfig
+from pipeline.path_names import check_name, check_no_pattern
 from pipeline.scheduling.config import ScheduleConfig
 from pipeline.split_overlap import surely_overlap
 from pipeline.suggestions import nearest
 from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, Section, TrainerConfig
+from trainer_module.errors import ConfigError
 from trainer_module.segmentation_metrics import metric_names
 
 DEFAULT_PIPELINE_ROOT = "pipeline_root"
@@ -93,9 +95,19 @@ class Config(Section):
     def serving_model_dir(self) -> str:
         return self.push.destination or str(Path(self.pipeline.root) / "serving_model" / self.pipeline.name)
 
+    def _check_paths(self) -> None:
+        try:
+            check_no_pattern("pipeline.root", self.pipeline.root)
+            check_no_pattern("kubeflow.pipeline_root", self.kubeflow.pipeline_root)
+            check_name("data.data_dir", self.data.data_dir or "")
+            check_no_pattern("push.destination", self.push.destination or "")
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         evaluation, data = self.evaluation, self.data
+        self._check_paths()
         if evaluation.split not in data.splits:
             raise ValueError(f"evaluation.split is {evaluation.split!r}, but data.splits has {sorted(data.splits)}")
         for feature in evaluation.slices:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pipeline.metadata_file import is_locked, locked_message
 from trainer_module.errors import PetsegError
 
 _TRACEBACK: Final = "Traceback (most recent call last)"
@@ -25,12 +26,13 @@ class Failure(NamedTuple):
     """Whether the message says it all; else the log's last lines may help."""
 
 
-def explain_failure(error: BaseException, root: Path) -> Failure:
+def explain_failure(error: BaseException, root: Path, metadata: Path | None = None) -> Failure:
     """Returns what went wrong, for the user.
 
     Args:
       error: What a component or TFX raised.
       root: The pipeline root, named where its disk is full.
+      metadata: The file of ML Metadata, named where it is locked; None where there is none.
     """
     chain = list(_chain(error))
     if any(_is_disk_full(link) for link in chain):
@@ -40,6 +42,8 @@ def explain_failure(error: BaseException, root: Path) -> Failure:
             "again: finished components are kept"
         )
         return Failure(message, is_foreseen=True)
+    if metadata is not None and any(is_locked(link) for link in chain):
+        return Failure(locked_message(metadata), is_foreseen=True)
     for link in chain:
         own = _own_message(link)
         if own:

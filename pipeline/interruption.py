@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-EXIT_CODE: Final = 130
+from pipeline.process_exit import INTERRUPTED
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ECHO_SECONDS: Final = 0.3  # `timeout` signals a process and its group: the same request arrives twice
@@ -44,7 +44,8 @@ def interruptible(on_request: Callable[[], None], on_abort: Callable[[], None]) 
     Args:
       on_request: Called from another thread as soon as the first signal arrives; KeyboardInterrupt is raised in the
         main thread as soon as it runs Python code.
-      on_abort: Called from another thread when a second signal arrives; then the process exits with 130.
+      on_abort: Called from another thread when a second signal arrives; then the process exits with 130. A hang-up is
+        no second signal: shells pass it on to their children, who have it from the kernel already.
     """
     interruption = Interruption()
     reader, writer = os.pipe()
@@ -75,6 +76,6 @@ def _listen(wakeup: int, on_request: Callable[[], None], on_abort: Callable[[], 
         if first is None:
             first = time.monotonic()
             on_request()
-        elif time.monotonic() - first > _ECHO_SECONDS:
+        elif number != signal.SIGHUP and time.monotonic() - first > _ECHO_SECONDS:
             on_abort()
-            os._exit(EXIT_CODE)
+            os._exit(INTERRUPTED)

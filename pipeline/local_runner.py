@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.beam_runners import check_machine
 from pipeline.config import Config
+from pipeline.metadata_file import MAX_RETRIES, metadata_failure
+from pipeline.path_names import check_no_pattern
 from pipeline.recorded_run import RecordedRun, record_run
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_store import RunFiles, RunStore
-from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
     from tfx import v1 as tfx
@@ -55,6 +56,7 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
     store = RunStore(config.pipeline.root)
     check_machine(config.pipeline.beam_args, str(store.root))
     config = _with_absolute_paths(config, store.root)
+    check_no_pattern("push.destination", config.push.destination or "")
     return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
 
 
@@ -79,6 +81,7 @@ class _LocalRun(RecordedRun):
         self._record.environment = run_environment()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
+        self._connection_config.retry_options.max_num_retries = MAX_RETRIES
         self._reap()
         pipeline = (request.create_pipeline or _graph())(
             self._config,
@@ -109,10 +112,7 @@ class _LocalRun(RecordedRun):
         try:
             reap_abandoned_executions(self._connection_config, self._store.artifacts_dir)
         except Exception as error:
-            raise PetsegError(
-                f"{str(self._store.metadata)!r} cannot be used as a database of ML Metadata: {error}; move it away to "
-                "start with an empty cache, or choose another root with --pipeline-root DIR"
-            ) from error
+            raise metadata_failure(error, self._store.metadata) from error
 
 
 def _graph() -> "Callable[..., tfx.dsl.Pipeline]":

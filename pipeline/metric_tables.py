@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rich.table import Table
-
+from pipeline.tables import PlainTable, numbers_table
 from trainer_module.segmentation_metrics import CLASS_METRICS
 
 _HEADLINE: Final = ("accuracy", "mean_iou", "loss")
@@ -22,16 +21,16 @@ def headline(metrics: Metrics) -> str:
     return ", ".join(f"{readable_metric(name)} {metric_value(metrics[name])}" for name in names)
 
 
-def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[Table]:
+def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTable]:
     """Returns all metrics: those of the whole with their intervals, then one row a class."""
     of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in class_names}
     ends = {f"{name}{end}" for name in metrics for end in (_LOW, _HIGH)}
-    overall = _table("metric", "value", "95 % interval")
+    overall = numbers_table("metric", "value", "95 % interval")
     for name in metrics:
         if name not in of_classes | ends:
             overall.add_row(readable_metric(name), metric_value(metrics[name]), _interval(metrics, name))
     kinds = [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in class_names)]
-    by_class = _table("class", *map(readable_metric, kinds))
+    by_class = numbers_table("class", *map(readable_metric, kinds))
     for name in class_names:
         by_class.add_row(name, *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds))
     return [overall, by_class] if kinds else [overall]
@@ -50,11 +49,3 @@ def metric_value(value: float | None) -> str:
 def _interval(metrics: Metrics, name: str) -> str:
     low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)
     return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(first)
-    for other in others:
-        table.add_column(other, justify="right")
-    return table

@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 from petseg.surroundings import tidy_up
@@ -18,6 +19,7 @@ def leave(code: int) -> None:
     if code not in (INTERRUPTED, TERMINATED):
         atexit._run_exitfuncs()
     tidy_up()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # its reader has left, which does not change how the work ended
+            stream.flush()
     os._exit(code)

@@ -5,7 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
-from rich.table import Table
 from rich.text import Text
 
 from components.model_pusher.checksums import differences
@@ -13,6 +12,7 @@ from components.model_pusher.push import roll_back as push_again
 from components.model_pusher.push_record import PushRecord
 from components.model_pusher.versions import complete_versions, numbered_versions, version_directory
 from pipeline.metric_tables import metric_value, readable_metric
+from pipeline.tables import PlainTable
 from trainer_module.errors import ModelError
 
 _SHOWN_METRICS = ("accuracy", "mean_iou")
@@ -98,9 +98,9 @@ def roll_back(base_directory: str, version: int | None) -> tuple[int, PushRecord
     return new, record
 
 
-def versions_table(versions: Sequence[PushedVersion]) -> Table:
+def versions_table(versions: Sequence[PushedVersion]) -> PlainTable:
     """Returns one row a version."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     for column in ("version", "", "state", "pushed", "run", "data", *map(readable_metric, _SHOWN_METRICS)):
         table.add_column(column, no_wrap=column != "data")
     for version in versions:

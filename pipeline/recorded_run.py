@@ -12,10 +12,12 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from pipeline.failure_messages import explain_failure, log_tail
 from pipeline.interruption import Interruption, interruptible
+from pipeline.metadata_file import check_metadata_file
 from pipeline.node_outputs import Outputs, node_facts
 from pipeline.output_capture import captured_output
 from pipeline.run_display import RunDisplay, open_display
@@ -28,6 +30,7 @@ from trainer_module.errors import ConfigError, PetsegError
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 """Environment variable of the Trainer that names where checkpoints go; a run keeps one that is set."""
 
+_LOGGER: Final = logging.getLogger(__name__)
 _GPU_MEMORY_GROWTH_VARIABLE: Final = "TF_FORCE_GPU_ALLOW_GROWTH"
 _REPORTING: Final = "writing the report"
 _STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
@@ -79,6 +82,8 @@ class RecordedRun(ABC):
             self._trainer_environment(),
         ):
             stream = stderr if self._show_on_stderr else stdout
+            for output, name in ((stdout, "standard output"), (stderr, "standard error")):
+                output.watch(partial(_log_loss, name))
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (
                 interruptible(lambda: self._display.notice(_STOPPING), self._abort) as self._interruption,
@@ -144,7 +149,7 @@ class RecordedRun(ABC):
             where = f"in {running.id}" if running else idle
             state, message = RunState.INTERRUPTED, f"interrupted {where}"
         else:
-            failure = explain_failure(error, self._store.root)
+            failure = explain_failure(error, self._store.root, self._store.metadata)
             state, message = RunState.FAILED, failure.message
             if not failure.is_foreseen:
                 self._display.explain(log_tail(self._files.log))
@@ -214,6 +219,10 @@ class RecordedRun(ABC):
                     os.environ[name] = value
 
 
+def _log_loss(name: str, reason: str) -> None:
+    _LOGGER.warning("Nothing can be shown on %s: %s. The run goes on without it.", name, reason)
+
+
 def record_run(store: RunStore, make_run: Callable[[str, RunFiles], RecordedRun]) -> RunRecord:
     """Makes a run under a pipeline root and executes it; one that could not start leaves nothing.
 
@@ -223,11 +232,13 @@ def record_run(store: RunStore, make_run: Callable[[str, RunFiles], RecordedRun]
 
     Raises:
       ConfigError: The run could not start.
-      PetsegError: The pipeline root cannot be written to, is full, or is used by another run.
+      PetsegError: The pipeline root cannot be written to, is full, or is used by another run; its metadata is locked
+        or damaged.
     """
     store.prepare()
     run_id = store.new_run_id()
     with store.lock(run_id):
+        check_metadata_file(store.metadata)
         files = store.create_run(run_id)
         try:
             return make_run(run_id, files).execute()

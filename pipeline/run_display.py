@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
+from pipeline.output_streams import printable
 from pipeline.run_record import NodeRecord, NodeState, RunRecord
 from pipeline.run_tables import duration, nodes_table, opening_lines, result_lines
+from pipeline.tables import PlainTable, console
 from pipeline.training_progress import ProgressFollower, TrainingProgress
 
 TRAINER: Final = "Trainer"
@@ -107,7 +108,7 @@ class PlainDisplay(RunDisplay):
             self._print(f"{TRAINER}: epoch {progress.epoch}/{progress.epochs}, {progress.describe()}")
 
     def _print(self, *lines: str) -> None:
-        print(*lines, sep="\n", file=self._stream, flush=True)
+        print(*map(printable, lines), sep="\n", file=self._stream, flush=True)
 
 
 class LiveDisplay(RunDisplay):
@@ -115,11 +116,11 @@ class LiveDisplay(RunDisplay):
 
     def __init__(self, stream: TextIO, record: RunRecord, follower: ProgressFollower) -> None:
         super().__init__(stream, record, follower)
-        self._console = Console(file=stream, highlight=False)
+        self._console = console(stream)
         self._notice = ""
         self._notice_started = time.monotonic()
         self._node_started: dict[str, float] = {}
-        self._spinner = Spinner("dots")
+        self._spinner = Spinner("line" if self._console.options.ascii_only else "dots")
         self._live = Live(
             console=self._console,
             get_renderable=self._render,
@@ -131,14 +132,14 @@ class LiveDisplay(RunDisplay):
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        self._console.print(*opening_lines(self._record), "", sep="\n", markup=False, soft_wrap=True)
+        self._show(*opening_lines(self._record), "")
         with self._live, self._ticking():
             yield
         for line in self._log_lines:
-            self._console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+            self._console.print(f"  {printable(line)}", style="dim", soft_wrap=True)
         if self._record.nodes:
             self._console.print(nodes_table(self._record.nodes), Text())
-        self._console.print(*result_lines(self._record), sep="\n", markup=False, soft_wrap=True)
+        self._show(*result_lines(self._record))
 
     def notice(self, text: str) -> None:
         self._notice = text
@@ -153,6 +154,9 @@ class LiveDisplay(RunDisplay):
     def abort(self) -> None:
         self._stream.write(_SHOW_CURSOR)
         self._stream.flush()
+
+    def _show(self, *lines: str) -> None:
+        self._console.print(*map(printable, lines), sep="\n", soft_wrap=True)
 
     def _tick(self) -> None:
         self._follower.poll()
@@ -184,7 +188,7 @@ class LiveDisplay(RunDisplay):
 
     def _training_bar(self, progress: TrainingProgress) -> RenderableType:
         left = self._follower.seconds_left
-        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid = PlainTable(show_header=False)
         grid.add_row(
             ProgressBar(total=1.0, completed=progress.done, width=40),
             f"step {progress.step}/{progress.steps}",
@@ -195,5 +199,5 @@ class LiveDisplay(RunDisplay):
 
 def open_display(stream: TextIO, record: RunRecord, follower: ProgressFollower) -> RunDisplay:
     """Returns the display that suits the stream."""
-    live = stream.isatty() and not Console(file=stream).is_dumb_terminal
+    live = stream.isatty() and not console(stream).is_dumb_terminal
     return (LiveDisplay if live else PlainDisplay)(stream, record, follower)

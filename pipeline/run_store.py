@@ -30,6 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from pipeline.path_names import check_no_pattern
 from pipeline.run_record import RunRecord, RunState
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -100,8 +101,10 @@ class RunStore:
         """Makes the root.
 
         Raises:
+          ConfigError: Its name is one that TFX cannot use.
           PetsegError: It cannot be made or written to, or too little disk is free.
         """
+        check_no_pattern("the pipeline root", str(self.root))
         probe = self.root / f".writable.{os.getpid()}"
         try:
             self.runs_dir.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.gate_lines import gate_lines
 from pipeline.metric_tables import headline, metric_tables, metric_value, readable_metric
+from pipeline.output_streams import printable
 from pipeline.run_record import NodeRecord, NodeState, RunRecord, RunState
+from pipeline.tables import PlainTable
 
 _NODE_STYLES: Final = {
     NodeState.PENDING: "dim",
@@ -28,7 +29,6 @@ _RUN_STYLES: Final = {
     RunState.FAILED: "bold red",
     RunState.INTERRUPTED: "yellow",
 }
-_WIDTH_OF_FILES: Final = 240
 _HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
 
@@ -44,14 +44,14 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} m"
 
 
-def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> Table:
+def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> PlainTable:
     """Returns one row a component: name, state, time, what it produced.
 
     Args:
       nodes: The components in the order of the graph.
       one_line: Whether to cut what it produced to the width of the terminal, so that no row wraps.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     table.add_column("component", no_wrap=True, min_width=max((len(node.id) for node in nodes), default=0))
     table.add_column("state", no_wrap=True, min_width=max(map(len, NodeState)))
     table.add_column("time", no_wrap=True, min_width=len("59 m 59 s"), justify="right")
@@ -60,7 +60,7 @@ def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> Table
         style = _NODE_STYLES[node.state]
         idle = node.state in (NodeState.PENDING, NodeState.SKIPPED)
         table.add_row(
-            Text(node.id, "dim" if idle else ""), Text(node.state, style), duration(node.seconds), Text(node.summary)
+            Text(node.id, "dim" if idle else ""), Text(node.state, style), duration(node.seconds), node.summary
         )
     return table
 
@@ -98,9 +98,9 @@ def _tensorboard_directory(record: RunRecord) -> Path | None:
 
 def run_details(record: RunRecord) -> RenderableType:
     """Returns everything that one run is remembered for."""
-    opening = [Text(line, overflow="fold") for line in opening_lines(record)]
+    opening = [Text(printable(line), overflow="fold") for line in opening_lines(record)]
     parts: list[RenderableType] = [*opening, Text(), nodes_table(record.nodes), Text()]
-    parts += map(Text, result_lines(record))
+    parts += [Text(printable(line)) for line in result_lines(record)]
     if record.dataset is not None:
         counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
         parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
@@ -112,9 +112,9 @@ def run_details(record: RunRecord) -> RenderableType:
     return Group(*parts)
 
 
-def runs_table(records: Sequence[RunRecord]) -> Table:
+def runs_table(records: Sequence[RunRecord]) -> PlainTable:
     """Returns one row a run; in 80 columns only the pipeline's name is cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table = PlainTable(space=1)
     widths = {
         "run": 22,
         "state": 11,
@@ -135,9 +135,9 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     return table
 
 
-def remote_runs_table(records: Sequence[RunRecord]) -> Table:
+def remote_runs_table(records: Sequence[RunRecord]) -> PlainTable:
     """Returns one row a run on a server, of which no metrics are known; in 80 columns only the run's name is cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table = PlainTable(space=1)
     for column, width in {"run": 36, "state": 11, "time": 11}.items():
         table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
     table.add_column("name", no_wrap=True, overflow="ellipsis")
@@ -146,14 +146,6 @@ def remote_runs_table(records: Sequence[RunRecord]) -> Table:
             record.run_id,
             Text(record.state, _RUN_STYLES[record.state]),
             duration(record.seconds),
-            Text(record.pipeline),
+            record.pipeline,
         )
     return table
-
-
-def print_table(renderable: RenderableType) -> None:
-    """Prints to the width of the terminal; to a file or pipe, without cutting lines."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    console.print(renderable)

@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from components.model_pusher.versions import SAVED_MODEL_FILE, newest_version
+from pipeline.path_names import check_no_pattern
 from trainer_module import features
 from trainer_module.errors import DataError, ModelError
 
@@ -95,8 +96,10 @@ def model_directory(directory: str) -> str:
     """Returns where the model is that a directory names: there, or in the newest of the versions below.
 
     Raises:
+      ConfigError: TensorFlow cannot load from a directory of that name.
       ModelError: There is none.
     """
+    check_no_pattern("the model directory", directory)
     if (Path(directory) / SAVED_MODEL_FILE).is_file():
         return directory
     version = newest_version(directory)

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from components.permissions import make_readable_directory
 from trainer_module.errors import ModelError
 
 _FOLDERS: Final = ".kserve"
@@ -51,6 +52,7 @@ def _link_files(source: Path, folder: Path, version: str) -> None:
         return
     part = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
+        make_readable_directory(part)
         shutil.copytree(source, part / version, copy_function=_link)
         part.rename(folder)
     finally:
@@ -61,7 +63,7 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)
 
 
 def _copy_objects(source: str, target: str) -> None:

@@ -20,6 +20,7 @@ from absl import logging
 
 from components.model_pusher.checksums import model_files
 from components.model_pusher.versions import SAVED_MODEL_FILE, next_version, version_directory
+from components.permissions import closed_to_others, let_everybody_read, make_readable_directory
 
 LOCK_FILE: Final = ".petseg_push.lock"
 _PUSHING: Final = ".pushing-"
@@ -56,7 +57,10 @@ def open_store(base_directory: str) -> VersionStore:
 
 
 class LocalStore:
-    """A directory: versions are made under a name that starts with a dot, and renamed when they are on the disk."""
+    """A directory: versions are made under a name that starts with a dot, and renamed when they are on the disk.
+
+    Everybody may read them, whatever the umask of who pushes: servers run as users of their own.
+    """
 
     def __init__(self, base_directory: Path) -> None:
         self._base = base_directory
@@ -64,7 +68,7 @@ class LocalStore:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Holds the directory's lock: whatever is in the making while nobody else holds it was left by the dead."""
-        self._base.mkdir(parents=True, exist_ok=True)
+        make_readable_directory(self._base)
         with (self._base / LOCK_FILE).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -84,8 +88,14 @@ class LocalStore:
         for file, content in assets.items():
             _write(staging / file, io.BytesIO(content))
         for parent, _, _ in os.walk(staging, topdown=False):
+            let_everybody_read(Path(parent))
             _sync(Path(parent))
-        return self._rename_to_number(staging)
+        version = self._rename_to_number(staging)
+        for closed in closed_to_others(self._base.absolute()):
+            logging.warning(
+                "A server that runs as another user cannot enter %s, which leads to %s.", closed, self._base
+            )
+        return version
 
     def remove(self, version: int) -> None:
         doomed = self._base / f"{_REMOVING}{uuid.uuid4().hex}"
@@ -152,6 +162,7 @@ def _write(path: Path, source: BinaryIO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as target:
         shutil.copyfileobj(source, target)
+        let_everybody_read(path)
         target.flush()
         os.fsync(target.fileno())
 

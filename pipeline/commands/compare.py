@@ -1,20 +1,21 @@
 """`petseg compare`: two runs side by side."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.json_text import json_text
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import say
 from pipeline.run_store import RunStore
-from pipeline.run_tables import print_table
+from pipeline.tables import PlainTable, numbers_table, print_table
 
 if TYPE_CHECKING:
     from pipeline.report.blocks import Note
@@ -59,7 +60,7 @@ def compare(first: str, second: str, pipeline_root: str | None, as_json: bool, p
     else:
         _print(comparison)
     if page is not None:
-        click.echo(f"page: {page}", err=as_json)
+        say(f"page: {page}", sys.stderr if as_json else sys.stdout)
 
 
 def _print(comparison: "Comparison") -> None:
@@ -68,22 +69,19 @@ def _print(comparison: "Comparison") -> None:
     parts = [Text(headline(comparison))]
     if not comparison.same_data:
         parts.append(Text("They evaluated different data.", "yellow"))
-    images = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    images.add_column("images that changed most")
-    for column in ("first", "second", "difference"):
-        images.add_column(column, justify="right")
+    images = numbers_table("images that changed most", "first", "second", "difference")
     for image in comparison.images[:_MOST_IMAGES]:
         images.add_row(image.file_name, f"{image.first:.3f}", f"{image.second:.3f}", signed(image.difference))
     tables = [_for_terminal(settings_block(comparison)), _for_terminal(metrics_block(comparison))]
     print_table(Group(*parts, *(part for table in (*tables, images) for part in (Text(), table))))
 
 
-def _for_terminal(block: "Note | TableBlock") -> Table | Text:
+def _for_terminal(block: "Note | TableBlock") -> PlainTable | Text:
     from pipeline.report.blocks import Note
 
     if isinstance(block, Note):
         return Text(block.text)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     for heading, is_number in block.headings:
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     for row in block.cells:

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
-from rich.table import Table
 
 from pipeline.json_text import json_text
 from pipeline.metric_tables import metric_tables, metric_value, readable_metric
 from pipeline.output_capture import captured_output
+from pipeline.tables import console, numbers_table, progress_bar
 from trainer_module.config import DataConfig
 
 _DEFAULTS = DataConfig()
@@ -59,8 +57,7 @@ def _evaluate(
 
     model = ServedModel.load(model_dir)
     source = TfdsSource(download=False, slice_features=slices, mask_values=model.card.mask_values, **source_options)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(file=stderr), transient=True) as progress:
+    with progress_bar(stderr) as progress:
         task = progress.add_task("evaluating", total=None)
 
         def show(done: int, total: int) -> None:
@@ -72,16 +69,16 @@ def _evaluate(
 
 def _print_tables(result: dict[str, Any], stdout: TextIO) -> None:
     dataset = result["dataset"]
-    console = Console(file=stdout)
-    console.print(f"{dataset['name']} {dataset['version']}, {dataset['split']}: {dataset['examples']} examples")
+    out = console(stdout)
+    out.print(f"{dataset['name']} {dataset['version']}, {dataset['split']}: {dataset['examples']} examples")
     for table in metric_tables(result["metrics"], result["class_names"]):
-        console.print()
-        console.print(table)
+        out.print()
+        out.print(table)
     if result["slices"]:
         columns = ("accuracy", "mean_iou")
-        by_slice = Table("slice", "examples", *map(readable_metric, columns), title="By slice", title_justify="left")
+        by_slice = numbers_table("slice", "examples", *map(readable_metric, columns))
         for row in result["slices"]:
             label = ", ".join(f"{feature} = {value}" for feature, value in row["slice"].items())
             by_slice.add_row(label, str(row["examples"]), *(metric_value(row["metrics"][name]) for name in columns))
-        console.print()
-        console.print(by_slice)
+        out.print()
+        out.print(by_slice)

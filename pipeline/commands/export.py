@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.commands.run_outcome import NOT_BLESSED
@@ -14,6 +12,7 @@ from pipeline.export.optimization import Optimization
 from pipeline.export.request import ExportData, ExportRequest
 from pipeline.json_text import json_text
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import notify, say
 from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def export(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     else:
         _print(outcome)
     for refusal in outcome.refusals:
-        click.secho(f"nothing is written: {refusal}", fg="red", err=True)
+        notify(f"nothing is written: {refusal}", "red")
     ctx.exit(NOT_BLESSED if outcome.refusals else 0)
 
 
@@ -119,9 +118,9 @@ def _request(
 def _export(request: ExportRequest) -> "ExportOutcome":
     with captured_output(Path(os.devnull)) as (_, stderr):
         from pipeline.export.exporting import export
+        from pipeline.tables import progress_bar
 
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        with Progress(*columns, console=Console(file=stderr), transient=True) as progress:
+        with progress_bar(stderr) as progress:
             task = progress.add_task("loading", total=None)
 
             def show(what: str, done: int, total: int | None) -> None:
@@ -135,8 +134,8 @@ def _export(request: ExportRequest) -> "ExportOutcome":
 
 def _print(outcome: "ExportOutcome") -> None:
     from pipeline.export.result_tables import result_tables
-    from pipeline.run_tables import print_table
+    from pipeline.tables import print_table
 
     print_table(result_tables(outcome))
     for directory in outcome.written.values():
-        click.echo(f"wrote {directory}")
+        say(f"wrote {directory}")

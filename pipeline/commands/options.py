@@ -8,6 +8,7 @@ import click
 
 from pipeline.config import Config
 from pipeline.config_loading import DEFAULT_PRESET, load_config, preset_names
+from pipeline.output_streams import notify
 
 _Command = Callable[..., Any]
 
@@ -62,5 +63,5 @@ def resolve_config(
     if preset is None and config_file is None:
         preset = DEFAULT_PRESET
         if announce_default:
-            click.echo(f"no --preset or --config given: using the preset {preset}", err=True)
+            notify(f"no --preset or --config given: using the preset {preset}")
     return load_config(preset=preset, file=config_file, overrides=overrides, pipeline_root=pipeline_root)

@@ -8,6 +8,7 @@ import click
 from pipeline.commands.options import pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import say
 from pipeline.run_store import LATEST, RunStore
 
 
@@ -36,6 +37,6 @@ def pictures(run: str, pipeline_root: str | None, output: Path | None) -> None:
 
         written = write_pictures(record, directory, output or directory / "pictures")
         for file in written.files:
-            click.echo(file, file=stdout)
+            say(str(file), stdout)
         for reason in written.missing:
-            click.echo(f"left out: {reason}", file=stderr)
+            say(f"left out: {reason}", stderr)

@@ -8,6 +8,7 @@ import click
 from PIL import Image
 
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import say
 from trainer_module.errors import DataError
 
 
@@ -27,8 +28,8 @@ def predict(images: tuple[Path, ...], model_dir: str, out: Path) -> None:
     _check_names(images)
     with captured_output(Path(os.devnull)) as (stdout, _):
         for path, shares in _predict(images, model_dir, out):
-            click.echo(f"{path}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()), file=stdout)
-        click.echo(f"wrote {2 * len(images)} pictures to {out}", file=stdout)
+            say(f"{path}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()), stdout)
+        say(f"wrote {2 * len(images)} pictures to {out}", stdout)
 
 
 def _check_names(images: tuple[Path, ...]) -> None:

@@ -8,6 +8,7 @@ import click
 from pipeline.commands.options import pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import say
 from pipeline.run_store import LATEST, RunStore
 
 
@@ -32,6 +33,7 @@ def report(run: str, pipeline_root: str | None, open_page: bool, output: Path | 
         from pipeline.report.writing import write_report
 
         written = write_report(record, store.runs_dir / record.run_id, output)
-        click.echo(f"{written.page}\n{written.model_card}", file=stdout)
+        say(str(written.page), stdout)
+        say(str(written.model_card), stdout)
     if open_page:
         click.launch(str(written.page.resolve()))

@@ -5,9 +5,11 @@ import click
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config import DEFAULT_PIPELINE_ROOT
 from pipeline.json_text import json_text
+from pipeline.output_streams import notify
 from pipeline.run_record import RunRecord
 from pipeline.run_store import LATEST, RunStore
-from pipeline.run_tables import print_table, run_details, runs_table
+from pipeline.run_tables import run_details, runs_table
+from pipeline.tables import print_table
 from trainer_module.errors import PetsegError
 
 
@@ -32,7 +34,7 @@ def runs(action: str, run: str | None, pipeline_root: str | None, as_json: bool)
 
 def _show(record: RunRecord, as_json: bool) -> None:
     if as_json:
-        click.echo(record.model_dump_json(indent=2))
+        click.echo(json_text(record))
     else:
         print_table(run_details(record))
 
@@ -43,7 +45,7 @@ def _list(store: RunStore, as_json: bool) -> None:
         try:
             records.append(store.record(run_id))
         except PetsegError as error:
-            click.echo(f"warning: {error}", err=True)
+            notify(f"warning: {error}")
     if as_json:
         click.echo(json_text([record.model_dump(mode="json") for record in records]))
     elif records:

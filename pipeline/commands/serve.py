@@ -10,6 +10,7 @@ import click
 
 from pipeline.commands.options import config_options, pipeline_root_option, resolve_config
 from pipeline.output_capture import captured_output
+from pipeline.output_streams import say
 from pipeline.serving.limits import Limits
 from trainer_module.errors import ConfigError
 
@@ -122,17 +123,15 @@ def _serve(
         url = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
 
         def announce() -> None:
-            click.echo(f"serving {service.name}, version {versions.current.version}: {url}/", file=stdout)
-            click.echo(
+            say(f"serving {service.name}, version {versions.current.version}: {url}/", stdout)
+            say(
                 f"curl --data-binary @photo.jpg '{url}/v1/models/{service.name}:segment?output=overlay' -o overlay.png",
-                file=stdout,
+                stdout,
             )
             if host not in _LOCAL_HOSTS:
-                click.echo(
-                    f"warning: {host} can be reached from elsewhere, and there is no authentication", file=stderr
-                )
+                say(f"warning: {host} can be reached from elsewhere, and there is no authentication", stderr)
             if open_page:
                 click.launch(url)
 
         serve(service, own, announce)
-    click.echo("stopped", file=stdout)
+    say("stopped", stdout)

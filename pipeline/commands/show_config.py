@@ -1,11 +1,13 @@
 """`petseg show-config`: prints the configuration that `petseg run` would use."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from pipeline.commands.options import config_options, json_option, resolve_config
 from pipeline.config_loading import config_toml
+from pipeline.json_text import json_text
 
 
 @click.command("show-config")
@@ -18,4 +20,4 @@ def show_config(preset: str | None, config_file: Path | None, overrides: tuple[s
     not set.
     """
     config = resolve_config(preset, config_file, overrides)
-    click.echo(config.model_dump_json(indent=2) if as_json else config_toml(config).rstrip())
+    click.echo(json_text(config) if as_json else config_toml(config).rstrip(), file=sys.stdout)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.export.optimization import CALIBRATED, Optimization
+from pipeline.path_names import check_no_pattern
 from trainer_module.errors import ConfigError
 
 
@@ -52,8 +53,10 @@ class ExportRequest:
         """Refuses what cannot be done, before anything is loaded.
 
         Raises:
-          ConfigError: There is a file in the way, or an earlier export; or examples are needed and none are named.
+          ConfigError: There is a file in the way, or an earlier export; a model in such a directory could not be
+            loaded; or examples are needed and none are named.
         """
+        check_no_pattern("--output", str(self.output))
         if "://" in str(self.output) or (self.output.exists() and not self.output.is_dir()):
             raise ConfigError(f"--output must be a directory of this machine; {str(self.output)!r} is none.")
         taken = [self.place(one) for one in self.optimizations if one is not Optimization.FROZEN]

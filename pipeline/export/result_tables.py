@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.metric_tables import metric_value, readable_metric
+from pipeline.tables import PlainTable, numbers_table
 
 if TYPE_CHECKING:
     from pipeline.export.exporting import ExportOutcome
@@ -21,7 +21,7 @@ def result_tables(outcome: "ExportOutcome") -> Group:
     """Returns the sizes, and, where it was measured, cost and gain of each form beside the original."""
     sizes = {_ORIGINAL: outcome.original_bytes, **outcome.form_bytes}
     if outcome.measured is None or outcome.dataset is None:
-        table = _table("", "MB")
+        table = numbers_table("", "MB")
         for name, size in sizes.items():
             table.add_row(name, _megabytes(size))
         return Group(table, Text("The cost in accuracy was not measured: no data were named.", "yellow"))
@@ -34,8 +34,8 @@ def result_tables(outcome: "ExportOutcome") -> Group:
     return Group(Text(heading), Text(), _overall(rows, sizes), Text(), _by_class(rows))
 
 
-def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> Table:
-    table = _table("", "MB", *_with_difference(_METRICS), "pixels changed", "p50 ms", "ratio", "CPU ms", "ratio")
+def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> PlainTable:
+    table = numbers_table("", "MB", *_with_difference(_METRICS), "pixels changed", "p50 ms", "ratio", "CPU ms", "ratio")
     for name, row in rows.items():
         table.add_row(
             name,
@@ -50,9 +50,9 @@ def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> Ta
     return table
 
 
-def _by_class(rows: Mapping[str, "FormMeasured"]) -> Table:
+def _by_class(rows: Mapping[str, "FormMeasured"]) -> PlainTable:
     names = [name for name in rows[_ORIGINAL].metrics if name not in _METRICS]
-    table = _table("", *_with_difference(names))
+    table = numbers_table("", *_with_difference(names))
     for name, row in rows.items():
         table.add_row(name, *_values(row, names))
     return table
@@ -72,11 +72,3 @@ def _values(row: "FormMeasured", names: "tuple[str, ...] | list[str]") -> Iterat
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(first)
-    for other in others:
-        table.add_column(other, justify="right")
-    return table

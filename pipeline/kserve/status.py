@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from components.kserve_deployer.cluster import Object
@@ -24,6 +23,7 @@ from components.kserve_deployer.service_status import (
     transition,
     url,
 )
+from pipeline.tables import PlainTable
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ def _pod_row(pod: Pod) -> tuple[str, ...]:
     return pod.name, pod.version, pod.phase, ready, str(pod.restarts), "; ".join(pod.troubles)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> PlainTable:
+    table = PlainTable()
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*row)
     return table

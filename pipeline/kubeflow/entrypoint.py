@@ -1,7 +1,7 @@
 """What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
 
-    python -P -m petseg.run_module pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST --outputs KEYS
-        --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
+    python -P -m petseg.run_module pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST
+        --outputs KEYS --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
         --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
 KEYS are the artifacts that the component declares; what the server lists beside them, as the log that it publishes, is

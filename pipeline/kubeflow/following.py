@@ -7,6 +7,7 @@ from typing import Final, TextIO
 
 from pipeline.kubeflow.api_errors import KubeflowApiError
 from pipeline.kubeflow.remote_run import RemoteRun
+from pipeline.output_streams import lasting
 from pipeline.run_display import RunDisplay, open_display
 from pipeline.run_record import NodeState, RunState
 from pipeline.training_progress import ProgressFollower
@@ -17,7 +18,7 @@ PATIENCE_SECONDS: Final = 600.0
 
 
 def follow(remote: RemoteRun, stream: TextIO) -> bool:
-    """Shows a run until it ends.
+    """Shows a run until it ends, whether or not somebody reads on.
 
     Returns:
       Whether it has ended; False when the user interrupted.
@@ -25,7 +26,7 @@ def follow(remote: RemoteRun, stream: TextIO) -> bool:
     Raises:
       KubeflowApiError: The server was away for too long, or refuses to go on.
     """
-    display = open_display(stream, remote.record, ProgressFollower(Path(os.devnull)))
+    display = open_display(lasting(stream), remote.record, ProgressFollower(Path(os.devnull)))
     try:
         with display.live():
             return _follow(remote, display)

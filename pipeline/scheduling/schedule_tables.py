@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.scheduling.cron import Cron
 from pipeline.scheduling.firing_times import clock_change_cautions, in_words, next_firings
 from pipeline.scheduling.schedule import Action, FiringOutcome, LastFiring, Plan, Schedule, SchedulePlace
+from pipeline.tables import PlainTable
 
 _NEXT_FIRINGS = 5
 _LAST_FIRING = "last firing"
@@ -50,9 +50,9 @@ def firing_lines(cron: Cron, time_zone: str, place: SchedulePlace) -> Iterator[T
         yield Text(f"  warning: {caution}", "yellow")
 
 
-def schedules_table(schedules: Sequence[Schedule]) -> Table:
+def schedules_table(schedules: Sequence[Schedule]) -> PlainTable:
     """Returns one row a schedule."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     with_firings = any(schedule.last_firing for schedule in schedules)
     for column in ("schedule", "state", "cron", "time zone", "last firing" if with_firings else "id"):
         table.add_column(column, no_wrap=True, overflow="ellipsis")

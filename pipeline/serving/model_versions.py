@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from components.model_pusher.versions import SAVED_MODEL_FILE, complete_versions
+from pipeline.path_names import check_no_pattern
 from pipeline.serving.limits import Limits
 from pipeline.serving.loaded_model import LoadedModel
 from pipeline.serving.measurements import Measurements
@@ -50,8 +51,10 @@ class ModelVersions:
         """Loads a version directory, the given version below a directory of versions, or the newest that loads.
 
         Raises:
+          ConfigError: TensorFlow cannot load from a directory of that name.
           ModelError: There is none.
         """
+        check_no_pattern("the model directory", str(directory))
         if (directory / SAVED_MODEL_FILE).is_file() and version is None:
             versions = cls(None, limits, measurements)
             number = int(directory.name) if directory.name.isdecimal() else 1

@@ -5,7 +5,6 @@ https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +20,8 @@ from trainer_module import features
 
 _BYTES_SUFFIX: Final = "_bytes"
 _MAX_AXES: Final = 32
+_WHITE_SPACE: Final = b" \t\n\v\f\r"
+_PADDING: Final = b"=."
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,24 @@ def response(outputs: Arrays, by_rows: bool) -> bytes:
 def encoded(value: bytes) -> dict[str, str]:
     """Returns bytes as the protocol writes them."""
     return {"b64": base64.b64encode(value).decode()}
+
+
+def decoded(text: str) -> bytes:
+    """Returns the bytes of a base64 text, of the texts that TensorFlow Serving takes.
+
+    Its decoder is `absl::Base64Unescape`: the standard alphabet; white space anywhere; at the end no padding or all of
+    it, where a dot stands for `=`, too.
+
+    Raises:
+      ValueError: It is none.
+    """
+    written = text.encode("ascii").translate(None, _WHITE_SPACE)
+    digits = written.rstrip(_PADDING)
+    padding, missing = len(written) - len(digits), -len(digits) % 4
+    data = base64.b64decode(digits + b"=" * missing, validate=True)
+    if padding not in (0, missing):
+        raise ValueError(f"Its padding is {padding} long, and not {missing}")
+    return data
 
 
 def _is_encoded(value: Any) -> bool:
@@ -177,8 +196,8 @@ def _string(value: Any, name: str) -> bytes:
     if not _is_encoded(value):
         raise RefusedError(400, f'input {name!r} takes strings, or bytes as {{"b64": "…"}}, not {_type(value)}.')
     try:
-        return base64.b64decode(value["b64"], validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decoded(value["b64"])
+    except ValueError as error:
         raise RefusedError(400, f"the b64 of input {name!r} is no base64: {error}.") from error
 
 

@@ -237,9 +237,9 @@ def test_a_partial_run_that_cannot_be_is_refused_and_not_recorded(root, request_
 def test_metadata_that_is_no_database_is_named(root):
     root.mkdir()
     (root / "metadata.sqlite").write_text("not a database" * 100)
-    record = run(root)
-    assert record.state is RunState.FAILED
-    assert "metadata.sqlite' cannot be used as a database of ML Metadata" in record.error
+    with pytest.raises(PetsegError, match=r"metadata\.sqlite' is no database of ML Metadata, or a damaged one"):
+        run(root)
+    assert RunStore(root).run_ids() == []
 
 
 def start(root: Path, trainer: str, *arguments: str) -> subprocess.Popen:

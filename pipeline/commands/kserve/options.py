@@ -9,6 +9,7 @@ from components.kserve_deployer.rollout import Outcome
 from pipeline.commands.options import resolve_config
 from pipeline.json_text import json_text
 from pipeline.kserve.inference_service import cluster_access
+from pipeline.output_streams import say
 
 
 def chosen_cluster(preset: str | None, config_file: Path | None, overrides: tuple[str, ...]) -> Cluster:
@@ -19,7 +20,7 @@ def chosen_cluster(preset: str | None, config_file: Path | None, overrides: tupl
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """Prints what came of a change."""
     if not as_json:
-        click.echo(outcome.summary)
+        say(outcome.summary)
         return
     state = outcome.state
     click.echo(

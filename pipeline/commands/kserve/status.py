@@ -9,7 +9,7 @@ from pipeline.commands.kserve.options import chosen_cluster
 from pipeline.commands.options import config_options, json_option
 from pipeline.json_text import json_text
 from pipeline.kserve.status import ServiceRecord, service_tables
-from pipeline.run_tables import print_table
+from pipeline.tables import print_table
 
 NOT_READY = 1
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.kubeflow.ending import INTERRUPTED
 from pipeline.commands.options import config_options, resolve_config
 from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.remote_log import ComponentLog
 from pipeline.kubeflow.remote_run import RemoteRun
+from pipeline.process_exit import INTERRUPTED
 
 
 @click.command("logs")

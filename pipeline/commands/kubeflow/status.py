@@ -13,7 +13,8 @@ from pipeline.kubeflow.client import connect
 from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.remote_run import RemoteRun, brief_record
 from pipeline.run_record import RunRecord, RunState
-from pipeline.run_tables import print_table, remote_runs_table, run_details
+from pipeline.run_tables import remote_runs_table, run_details
+from pipeline.tables import print_table
 
 
 @click.command("status")
@@ -62,7 +63,7 @@ def status(
 
 def _show(record: RunRecord, as_json: bool, *, was_followed: bool) -> None:
     if as_json:
-        click.echo(record.model_dump_json(indent=2))
+        click.echo(json_text(record))
     elif not was_followed:
         print_table(run_details(record))
 

@@ -17,6 +17,7 @@ from pipeline.kubeflow.following import follow
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.remote_run import RemoteRun
 from pipeline.kubeflow.run_arguments import parse_arguments
+from pipeline.output_streams import notify
 
 
 @click.command("submit")
@@ -68,14 +69,14 @@ def submit(
     elif not as_json:
         click.echo(remote.record.run_id)
     if as_json:
-        click.echo(remote.record.model_dump_json(indent=2))
+        click.echo(json_text(remote.record))
     ctx.exit(code)
 
 
 def _upload(client: KubeflowClient, package: Package) -> UploadedVersion:
     version = client.upload(package)
     what = "uploaded" if version.is_new else "the server has it already:"
-    click.echo(f"{what} {version.name} of the pipeline {package.name}", err=True)
+    notify(f"{what} {version.name} of the pipeline {package.name}")
     return version
 
 
@@ -85,5 +86,5 @@ def _start(
     experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
     run_name = name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     run = client.create_run(version, name=run_name, experiment_id=experiment_id, parameters=parameters)
-    click.echo(f"started {run_name!r} on {client.access.host}: run {run.run_id}", err=True)
+    notify(f"started {run_name!r} on {client.access.host}: run {run.run_id}")
     return run

@@ -20,7 +20,7 @@ def list_models(as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json_text([version.model_dump(mode="json") for version in versions]))
     elif versions:
-        from pipeline.run_tables import print_table
+        from pipeline.tables import print_table
 
         print_table(versions_table(versions))
     else:

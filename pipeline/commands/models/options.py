@@ -11,6 +11,7 @@ import click
 
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.output_capture import captured_output
+from pipeline.path_names import check_name
 from trainer_module.errors import PetsegError
 
 _Command = Callable[..., Any]
@@ -45,6 +46,7 @@ def resolve_directory(
 ) -> PushedModels:
     """Returns the directory that the options name."""
     config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
+    check_name("--model", model_dir or "")
     return PushedModels(model_dir or config.serving_model_dir, config.push.pinned_versions)
 
 

@@ -6,6 +6,7 @@ import click
 
 from pipeline.commands.models.options import at_work, directory_options, resolve_directory
 from pipeline.json_text import json_text
+from pipeline.output_streams import say
 
 _DAMAGED = 1
 
@@ -31,5 +32,6 @@ def verify(ctx: click.Context, /, version: int | None, every: bool, as_json: boo
         click.echo(json_text(found))
     else:
         for number, lines in found.items():
-            click.echo("\n".join(f"{number}: {line}" for line in lines or ["as it was pushed"]))
+            for line in lines or ["as it was pushed"]:
+                say(f"{number}: {line}")
     ctx.exit(_DAMAGED if any(found.values()) else 0)

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from pipeline.commands.options import config_options, resolve_config
 from pipeline.config import Config
 from pipeline.config_loading import DEFAULT_PRESET
+from pipeline.output_streams import notify
 from pipeline.scheduling.schedule import Schedule, SchedulePlace, declared_name, find_schedule
+from pipeline.tables import console
 
 _Command = Callable[..., Any]
-_WIDTH_OF_FILES = 240
 
 
 def place_options(command: _Command) -> _Command:
@@ -42,21 +43,17 @@ def resolve_place(
       PetsegError: The configuration or the package cannot be used, or the place cannot be reached.
     """
     config = resolve_config(preset, config_file, overrides)
-
-    def notice(said: str) -> None:
-        click.echo(said, err=True)
-
     if local:
         from pipeline.scheduling.local_schedule import RunOptions, open_local_schedules
 
         started_from = preset if preset or config_file else DEFAULT_PRESET
-        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides), notice)
+        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides), notify)
     from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.package import Package
     from pipeline.scheduling.kubeflow_schedule import KubeflowSchedules
 
     package = None if package_file is None else Package.load(package_file)
-    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notice)
+    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notify)
 
 
 def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> Schedule:
@@ -69,9 +66,7 @@ def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> S
 
 
 def print_lines(lines: Iterable[RenderableType]) -> None:
-    """Prints to the width of the terminal; to a file or pipe, without cutting lines."""
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
+    """Prints on standard output, each on a line, which is never wrapped."""
+    out = console()
     for line in lines:
-        console.print(line)
+        out.print(line, soft_wrap=True)

@@ -14,6 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.metadata_file import MAX_RETRIES, metadata_failure
 from trainer_module.errors import PetsegError
 
 _PIPELINE: Final = "system.Pipeline"
@@ -32,10 +33,11 @@ class Metadata:
         """Opens the store, which is made when absent.
 
         Raises:
-          PetsegError: The file is no database of ML Metadata.
+          PetsegError: The file is locked, damaged, or no database of ML Metadata.
         """
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = str(file)
+        config.retry_options.max_num_retries = MAX_RETRIES
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         try:
             self._store = metadata_store.MetadataStore(config)
@@ -45,10 +47,7 @@ class Metadata:
             if not self._store.get_parent_contexts_by_context(self._run):
                 self._store.put_parent_contexts([mlmd.ParentContext(child_id=self._run, parent_id=self._pipeline)])
         except Exception as error:
-            raise PetsegError(
-                f"{str(file)!r} cannot be used as a database of ML Metadata: {error}; move it away to start with an "
-                "empty cache, or choose another root with --pipeline-root DIR"
-            ) from error
+            raise metadata_failure(error, file) from error
 
     def start(
         self, task_id: str, executor_input: pipeline_spec_pb2.ExecutorInput, cache_key: str | None

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -409,3 +410,59 @@ def test_an_object_store_gets_the_graph_last_and_loses_it_first(tmp_path, clock,
     assert push_model(model, base, record(), keep=1).version == 101
     assert seen[2:] == [("remove", "saved_model.pb", [100, 101]), ("rmtree", "100", [101])]
     assert complete_versions(base) == [101]
+
+
+def modes(directory) -> dict[str, str]:
+    return {str(path.relative_to(directory)): oct(path.stat().st_mode & 0o777) for path in directory.rglob("*")}
+
+
+@pytest.fixture
+def private_umask():
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_everybody_may_read_a_version_whatever_the_umask(tmp_path, clock, private_umask, caplog):
+    base = tmp_path / "closed" / "serving" / "pets"
+    base.parents[1].mkdir()
+    push_model(str(write(tmp_path / "a", variables=b"a")), str(base), record())
+    clock.now += 1
+    push_model(str(write(tmp_path / "b", variables=b"b")), str(base), record())
+    roll_back(str(base))
+    found = modes(base.parent)
+    directories = ("", "/v", "/assets.extra")
+    files = ("/saved_model.pb", "/v/variables", "/assets.extra/petseg_push.json", "/assets.extra/petseg_checksums.json")
+    assert found.pop("pets") == "0o755"
+    found.pop(f"pets/{LOCK_FILE}")
+    assert found == {
+        f"pets/{version}{name}": mode
+        for version in complete_versions(str(base))
+        for names, mode in ((directories, "0o755"), (files, "0o644"))
+        for name in names
+    }
+    assert len(complete_versions(str(base))) == 3
+    assert not any(differences(f"{base}/{version}") for version in complete_versions(str(base)))
+    assert oct(base.parent.stat().st_mode & 0o777) == "0o755"
+    assert oct(base.parents[1].stat().st_mode & 0o777) == "0o700", "what petseg did not make is left as it is"
+    assert f"cannot enter {base.parents[1]}, which leads to {base}" in caplog.text
+
+
+def test_more_than_reading_is_not_taken_away(tmp_path, clock):
+    before = os.umask(0o002)
+    try:
+        push_model(str(write(tmp_path / "a")), str(tmp_path / "serving"), record())
+    finally:
+        os.umask(before)
+    assert {*modes(tmp_path / "serving" / "100").values()} == {"0o775", "0o664"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_server_of_another_user_reads_what_was_pushed_under_a_private_umask(tmp_path, clock, private_umask):
+    base = tmp_path / "serving"
+    push_model(str(write(tmp_path / "a", variables=b"a")), str(base), record())
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    for file in ("saved_model.pb", "v/variables", "assets.extra/petseg_push.json"):
+        # From there, since directories above, which pytest made, are closed.
+        read = subprocess.run(["cat", f"100/{file}"], cwd=base, capture_output=True, check=True, **nobody)
+        assert read.stdout == (base / "100" / file).read_bytes()

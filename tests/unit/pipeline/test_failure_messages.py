@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from ml_metadata.errors import AbortedError, InternalError
 
 from pipeline.failure_messages import explain_failure, log_tail
 from trainer_module.errors import DataError, ModelError
@@ -76,6 +77,21 @@ def test_another_error_is_its_type_and_message(error, message, tmp_path):
 def test_a_full_disk_is_named_wherever_it_shows(error, tmp_path):
     failure = explain_failure(error, tmp_path)
     assert failure.message.startswith(f"the disk is full (the pipeline root {str(tmp_path)!r} has ")
+    assert failure.is_foreseen
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AbortedError("Concurrent writes aborted after max number of retries."),
+        wrapped(InternalError("Error when executing query: database is locked query: BEGIN;")),
+    ],
+)
+def test_metadata_that_somebody_has_locked_are_not_to_be_moved(error, tmp_path):
+    file = tmp_path / "metadata.sqlite"
+    failure = explain_failure(error, tmp_path, file)
+    assert failure.message.startswith(f"{str(file)!r} is locked by another process: close it and run again")
+    assert "move" not in failure.message
     assert failure.is_foreseen
 
 

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from pipeline import interruption
 from pipeline.interruption import interruptible
 
 BUSY = """
@@ -52,6 +54,21 @@ def test_an_echo_of_the_signal_disturbs_nobody(monkeypatch):
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
     assert aborted == []
+
+
+@pytest.mark.parametrize(("second", "aborts"), [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGHUP, False)])
+def test_a_hang_up_that_the_shell_passes_on_is_no_second_request(second, aborts, monkeypatch):
+    monkeypatch.setattr(interruption, "_ECHO_SECONDS", -1.0)
+    heard: list[str] = []
+    ended = threading.Event()
+    monkeypatch.setattr(os, "_exit", lambda code: (heard.append(f"exit {code}"), ended.set()))
+    with interruptible(lambda: heard.append("asked"), lambda: heard.append("aborted")):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(second)
+        if aborts:
+            assert ended.wait(60)
+    assert heard == ["asked", *(["aborted", "exit 130"] if aborts else [])]
 
 
 def test_a_second_signal_ends_the_process_even_if_it_runs_no_python():

@@ -83,3 +83,12 @@ def test_objects_of_a_bucket_are_copied_the_graph_last(destination, monkeypatch)
     assert copied[-1].endswith("17/saved_model.pb")
     provide_version_folder(str(destination), "17")
     assert len(copied) == len(FILES)
+
+
+def test_everybody_may_enter_it_whatever_the_umask(destination):
+    before = os.umask(0o077)
+    try:
+        folder = Path(destination) / provide_version_folder(str(destination), "17")
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in (folder.parent, folder)} == {"0o755"}

@@ -20,7 +20,14 @@ def class_ids(encoded: dict[str, str]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded["b64"]))))
 
 
-@pytest.mark.parametrize("row", [lambda image: b64(image), lambda image: {"image": b64(image)}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda image: b64(image),
+        lambda image: {"image": b64(image)},
+        lambda image: {"b64": base64.encodebytes(image).decode().rstrip("=\n")},
+    ],
+)
 def test_rows(client, row):
     images = [picture("red", "blue"), picture("green", size=(7, 9), kind="JPEG")]
     answer = client.post(PREDICT, json={"instances": [row(image) for image in images]})

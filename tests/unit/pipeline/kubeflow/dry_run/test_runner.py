@@ -370,9 +370,9 @@ def test_pods_are_kept_when_asked(make_package, root):
 def test_metadata_that_is_no_database_is_named(make_package, root):
     root.mkdir()
     (root / "metadata.sqlite").write_text("not a database" * 100)
-    record = run(make_package(), root)
-    assert record.state is RunState.FAILED
-    assert "metadata.sqlite' cannot be used as a database of ML Metadata" in record.error
+    with pytest.raises(PetsegError, match=r"metadata\.sqlite' is no database of ML Metadata, or a damaged one"):
+        run(make_package(), root)
+    assert RunStore(root).run_ids() == []
 
 
 def test_a_root_whose_name_json_escapes_is_refused(make_package, tmp_path):
