@@ -92,6 +92,7 @@ def _examples(produced: _Produced) -> NodeFacts:
         name=artifact.get_string_custom_property("dataset_name"),
         version=artifact.get_string_custom_property("dataset_version"),
         splits=json.loads(artifact.get_string_custom_property("split_counts")),
+        digests=json.loads(artifact.get_string_custom_property("split_digests") or "{}"),
     )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
     duplicates = artifact.get_int_custom_property("duplicates")

@@ -48,6 +48,9 @@ class DatasetRecord(_Record):
     splits: dict[str, int]
     """Number of examples of each split."""
 
+    digests: dict[str, str] = {}
+    """Of what was read for each split; empty in the records of earlier versions."""
+
 
 class NodeRecord(_Record):
     """One component of the run, in the order of the graph."""

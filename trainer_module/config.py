@@ -4,11 +4,15 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from trainer_module import features
+
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
 SERVED: Final = "served"
 """Stands for the newest pushed model in `trainer.warm_start`."""
+
+_CONTRACT_FEATURES: Final = frozenset({features.IMAGE, features.SEGMENTATION_MASK, features.EXAMPLE_ID})
 
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -72,6 +76,11 @@ class DataConfig(Section):
             raise ValueError(
                 f"mask_values has {len(self.mask_values)} entries and class_names {len(self.class_names)}; "
                 "each class needs exactly one mask value"
+            )
+        for name in {*self.slice_features} & _CONTRACT_FEATURES:
+            raise ValueError(
+                f"slice_features has {name!r}, which is what petseg calls a feature of its own in every example; give "
+                "the feature of your data set another name"
             )
         for name in ("mask_values", "class_names"):
             values = getattr(self, name)

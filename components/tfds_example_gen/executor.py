@@ -16,12 +16,13 @@ from tfx.utils import proto_utils
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.duplicates import shared_images
-from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset
+from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset, split_identities
 from trainer_module.errors import DataError
 
 DATASET_NAME_PROPERTY = "dataset_name"
 DATASET_VERSION_PROPERTY = "dataset_version"
 SPLIT_COUNTS_PROPERTY = "split_counts"
+SPLIT_DIGESTS_PROPERTY = "split_digests"
 DUPLICATES_PROPERTY = "duplicates"
 
 _TRAINED_SPLIT = "train"
@@ -79,7 +80,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the splits, and records data set, version and counts on the artifact.
+        """Writes the splits, and records data set, version, counts and digests on the artifact.
 
         Raises:
           ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; or the evaluated split
@@ -102,6 +103,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
         artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
         artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
+        artifact.set_string_custom_property(SPLIT_DIGESTS_PROPERTY, json.dumps(split_identities(builder, splits)))
         artifact.set_int_custom_property(DUPLICATES_PROPERTY, check_duplicates(artifact, source))
 
 

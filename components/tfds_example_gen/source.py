@@ -153,11 +153,26 @@ def identity(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> str:
     and time of modification where it is remote.
     """
     slices = sorted(splits)
+    return _digest(builder, slices, _file_identities(builder, slices))
+
+
+def split_identities(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> dict[str, str]:
+    """Returns the `identity` of each split by itself: split name to digest.
+
+    Args:
+      builder: The data set, prepared.
+      splits: Split name to TFDS slice.
+    """
+    files = _file_identities(builder, splits.values())
+    return {name: _digest(builder, [slice_string], files) for name, slice_string in splits.items()}
+
+
+def _digest(builder: tfds.core.DatasetBuilder, slices: list[str], files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256(builder.info.full_name.encode())
     for slice_string in slices:
         digest.update(f"{slice_string}={builder.info.splits[slice_string].num_examples};".encode())
     for path in _shards(builder, slices):
-        digest.update(_file_identity(path))
+        digest.update(files[path])
     return digest.hexdigest()
 
 
@@ -181,6 +196,10 @@ def check_shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> No
 def _shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> list[str]:
     instructions = (instruction for split in splits for instruction in builder.info.splits[split].file_instructions)
     return sorted({str(instruction.filename) for instruction in instructions})
+
+
+def _file_identities(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> dict[str, bytes]:
+    return {path: _file_identity(path) for path in _shards(builder, splits)}
 
 
 def _file_identity(path: str) -> bytes:

@@ -71,11 +71,12 @@ def test_a_record_becomes_an_example_with_its_bytes_untouched(source):
     builder, records = _records(source())
     example = ExampleConverter(source(), builder.info.features)(records[1])
     values = example.features.feature
-    assert sorted(values) == ["file_name", "image", "kind", "segmentation_mask"]
+    assert sorted(values) == ["example_id", "file_name", "image", "kind", "segmentation_mask"]
     assert values["image"].bytes_list.value[0] == records[1]["photo"]
     assert values["segmentation_mask"].bytes_list.value[0] == records[1]["mask"]
     assert values["kind"].bytes_list.value[0] in (b"round", b"square")
-    assert values["file_name"].bytes_list.value[0].startswith(b"shapes-train")
+    assert values["example_id"].bytes_list.value[0] == b"shapes-train.tfrecord-00000-of-00001__1"
+    assert values["file_name"] == values["example_id"], "this data set has no file names"
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,9 @@ def test_truncated_jpeg_is_refused(source):
 def _write_split(directory, images):
     directory.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(directory / "part.gz"), "GZIP") as writer:
-        for name, image in images.items():
-            values = {"image": image, "file_name": name.encode()}
+        for position, (name, image) in enumerate(images):
+            place = f"shapes-{directory.name.removeprefix('Split-')}.tfrecord-00000-of-00001__{position}"
+            values = {"image": image, "file_name": name.encode(), "example_id": place.encode()}
             feature = {key: tf.train.Feature(bytes_list={"value": [value]}) for key, value in values.items()}
             writer.write(tf.train.Example(features={"feature": feature}).SerializeToString())
 
@@ -176,15 +178,22 @@ def examples(tmp_path):
     """Examples whose test split shares two images with the training split, under other names."""
     artifact = standard_artifacts.Examples()
     artifact.uri, artifact.split_names = str(tmp_path), '["train", "test", "other"]'
-    _write_split(tmp_path / "Split-train", {"a": b"1", "b": b"2", "c": b"3"})
-    _write_split(tmp_path / "Split-test", {"d": b"3", "e": b"4", "f": b"1"})
-    _write_split(tmp_path / "Split-other", {"g": b"", "h": b"33"})
+    _write_split(tmp_path / "Split-train", [("a", b"1"), ("b", b"2"), ("c", b"3")])
+    _write_split(tmp_path / "Split-test", [("d", b"3"), ("e", b"4"), ("f", b"1")])
+    _write_split(tmp_path / "Split-other", [("g", b""), ("h", b"33")])
     return artifact
 
 
 def test_images_that_two_splits_share_are_found_by_their_bytes(examples, tmp_path):
     assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test") == ["d", "f"]
     assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-other") == []
+
+
+def test_shared_images_are_named_apart_from_others_of_the_same_file_name(tmp_path):
+    _write_split(tmp_path / "Split-train", [("image.jpg", b"1"), ("image.jpg", b"2")])
+    _write_split(tmp_path / "Split-test", [("image.jpg", b"3"), ("image.jpg", b"1"), ("other.jpg", b"2")])
+    shared = shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test")
+    assert shared == ["image.jpg (test 00000__1)", "other.jpg"]
 
 
 def test_a_split_that_has_images_of_the_training_split_is_refused_or_counted(examples, source):
