@@ -11,6 +11,7 @@ from typing import Literal, Self
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic import BaseModel, ConfigDict
+from tensorflow_datasets.core import naming, read_only_builder
 
 from trainer_module.errors import ConfigError, DataError
 
@@ -74,7 +75,10 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
         except ImportError as error:
             raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}") from error
     try:
-        return tfds.builder(source.dataset, data_dir=source.data_dir)
+        found = [builder for builder in (_prepared_builder(source), _builder_of_code(source)) if builder is not None]
+        if not found:
+            return tfds.builder(source.dataset, data_dir=source.data_dir)  # says best what is wrong
+        return max(found, key=lambda builder: builder.version)
     except tfds.core.DatasetNotFoundError as error:
         raise ConfigError(
             f"data.dataset: TFDS knows no data set {source.dataset!r}, and none is prepared in {source.data_dir!r}. "
@@ -83,6 +87,36 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
         ) from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {_first_line(error)}") from error
+
+
+def _prepared_builder(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
+    """Returns the newest version in `data_dir` that fits; None where there is none."""
+    name, arguments = naming.parse_builder_name_kwargs(source.dataset, data_dir=source.data_dir)
+    try:
+        return read_only_builder.builder_from_files(str(name), **arguments)
+    except tfds.core.DatasetNotFoundError:
+        return None
+
+
+def _builder_of_code(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
+    """Returns the newest version that fits and that the registered builder prepares; None where there is none.
+
+    `tfds.builder` is content with any version on disk that fits, so that a raised VERSION would never be prepared.
+    Builders prepare VERSION and the greatest of SUPPORTED_VERSIONS; the others are there to be read.
+    """
+    name, arguments = naming.parse_builder_name_kwargs(source.dataset, data_dir=source.data_dir)
+    version = arguments.pop("version", None)
+    try:
+        builder_class = tfds.builder_cls(str(name))
+    except tfds.core.DatasetNotFoundError:
+        return None
+    if arguments.get("config", "") not in ("", *builder_class.builder_configs):
+        return None
+    builder = builder_class(**arguments)
+    if version is None:
+        return builder
+    fitting = [known for known in (builder.canonical_version, max(builder.versions)) if known.match(version)]
+    return builder_class(version=str(max(fitting)), **arguments) if fitting else None
 
 
 def _suggestion(source: TfdsSource) -> str:
@@ -95,17 +129,42 @@ def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
     if not source.download:
         raise DataError(
             f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
-            "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
+            f"{_ways_out(source)}"
         )
     try:
         builder.download_and_prepare(file_format="tfrecord")
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # of this machine's disk; the network's have none
-            raise
+            raise DataError(_disk_message(builder, source, error)) from error
         raise DataError(
             f"data set {builder.info.full_name} could not be downloaded and prepared in {source.data_dir!r}: "
             f"{_first_line(error)}. Check the network, or set data.data_dir to a TFDS directory that holds it."
         ) from error
+
+
+def _ways_out(source: TfdsSource) -> str:
+    """Says what to do about a version that is not prepared and may not be."""
+    older = _prepared_builder(source)
+    if older is None:
+        return "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
+    name = source.dataset.partition(":")[0]
+    return (
+        f"It is the newest version that fits data.dataset = {source.dataset!r}; the newest that is prepared there is "
+        f'{older.version}. Set data.download = true to prepare it, or data.dataset = "{name}:{older.version}" to stay '
+        "with what is there."
+    )
+
+
+def _disk_message(builder: tfds.core.DatasetBuilder, source: TfdsSource, error: OSError) -> str:
+    """Says which file or directory the preparation could not use, and what to do."""
+    data_dir, file = Path(source.data_dir).absolute(), Path(str(error.filename)).absolute()
+    message = (
+        f"data set {builder.info.full_name} could not be prepared in {source.data_dir!r}: {error.strerror}: "
+        f"{str(file)!r}. "
+    )
+    if file.is_relative_to(data_dir) or data_dir.is_relative_to(file):
+        return message + "Make data.data_dir a directory that can be written, or set it to another one."
+    return message + "The builder uses it: mend the file or the builder."
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:

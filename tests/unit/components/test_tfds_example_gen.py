@@ -1,6 +1,7 @@
 """What TfdsExampleGen finds, refuses and converts."""
 
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tfx.types import standard_artifacts
 
+from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.driver import fingerprint
 from components.tfds_example_gen.duplicates import shared_images
 from components.tfds_example_gen.executor import check_duplicates
 from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
@@ -107,6 +110,131 @@ def test_splits_that_are_missing_or_empty_are_refused(source):
 def test_absent_data_is_not_prepared_without_leave(source, tmp_path):
     with pytest.raises(DataError, match=r"not prepared in .* and data.download is false"):
         open_dataset(source(data_dir=str(tmp_path)), {"train": "train"})
+
+
+class Grown(Shapes):
+    """Its version is raised between two firings of a schedule."""
+
+    VERSION = tfds.core.Version("1.9.0")
+
+
+class Kinds(Shapes):
+    """Two configurations with versions of their own."""
+
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(name="round", version="1.0.0"),
+        tfds.core.BuilderConfig(name="square", version="1.9.0"),
+    ]
+
+
+@pytest.fixture
+def raised(source, tmp_path):
+    """Returns a function that opens `grown` after 1.9.0 was prepared and the builder's version was raised."""
+    kept = vars(Grown).copy()
+
+    def opened(dataset, version="1.10.0", supported=(), **fields):
+        Grown.VERSION, Grown.SUPPORTED_VERSIONS = tfds.core.Version("1.9.0"), []
+        if not (tmp_path / "grown").exists():
+            tfds.builder("grown", data_dir=tmp_path).download_and_prepare()
+        Grown.VERSION, Grown.SUPPORTED_VERSIONS = tfds.core.Version(version), [*map(tfds.core.Version, supported)]
+        builder = open_dataset(
+            source(**{"dataset": dataset, "data_dir": str(tmp_path), "download": True} | fields), {"train": "train"}
+        )
+        assert builder.info.splits.total_num_examples == 8
+        return builder.info.full_name
+
+    yield opened
+    Grown.VERSION = kept["VERSION"]
+    Grown.SUPPORTED_VERSIONS = []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "builder", "expected"),
+    [
+        ("grown:1.*.*", {"version": "1.10.0"}, "grown/1.10.0"),
+        ("grown:*.*.*", {"version": "2.0.0"}, "grown/2.0.0"),
+        ("grown", {"version": "1.10.0"}, "grown/1.10.0"),
+        ("grown:1.9.0", {"version": "1.10.0"}, "grown/1.9.0"),
+        ("grown:1.9.*", {"version": "1.10.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "2.0.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "1.8.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "1.9.0", "supported": ("1.10.0",)}, "grown/1.10.0"),
+        ("grown:1.*.*", {"version": "2.0.0", "supported": ("1.8.0", "1.10.0")}, "grown/1.9.0"),
+    ],
+)
+def test_the_newest_version_that_fits_is_read_prepared_or_not(raised, dataset, builder, expected):
+    assert raised(dataset, **builder) == expected
+    assert raised(dataset, **builder, download=False) == expected, "now it is prepared"
+
+
+def test_a_newer_version_that_may_not_be_prepared_names_both_ways_out(raised):
+    with pytest.raises(DataError) as refused:
+        raised("grown:1.*.*", download=False)
+    assert "grown/1.10.0 is not prepared" in str(refused.value)
+    assert "data.download = true to prepare it" in str(refused.value)
+    assert 'data.dataset = "grown:1.9.0" to stay' in str(refused.value)
+
+
+def test_the_fingerprint_of_the_driver_changes_when_the_version_is_raised(raised, source, tmp_path):
+    raised("grown:1.*.*", "1.9.0")
+    given = source(dataset="grown:1.*.*", data_dir=str(tmp_path), download=True)
+    component = TfdsExampleGen(given, {"train": "train"})
+    properties = {name: component.exec_properties[name] for name in ("input_config", "custom_config")}
+    before = fingerprint(properties)
+    assert fingerprint(properties) == before
+    Grown.VERSION = tfds.core.Version("1.10.0")
+    assert fingerprint(properties) != before
+    assert (tmp_path / "grown" / "1.10.0").is_dir()
+
+
+def test_configurations_have_versions_of_their_own(source, tmp_path):
+    def opened(dataset):
+        made = source(dataset=dataset, data_dir=str(tmp_path), download=True)
+        return open_dataset(made, {"train": "train"}).info.full_name
+
+    assert opened("kinds/round:1.*.*") == "kinds/round/1.0.0"
+    assert opened("kinds/square:1.*.*") == "kinds/square/1.9.0"
+    assert opened("kinds:1.*.*") == opened("kinds") == "kinds/round/1.0.0"
+    with pytest.raises(ConfigError, match="kinds/oval"):
+        opened("kinds/oval:1.*.*")
+
+
+def test_data_that_exists_on_disk_alone_is_read_at_its_newest_version(source, data_dir, tmp_path):
+    (prepared,) = (data_dir / "shapes").iterdir()
+    for version in ("1.9.0", "1.10.0"):
+        target = tmp_path / "no_such_code" / version
+        shutil.copytree(prepared, target)
+        for file in target.iterdir():
+            file.rename(file.with_name(file.name.replace("shapes", "no_such_code")))
+        info = target / "dataset_info.json"
+        info.write_text(info.read_text().replace('"shapes"', '"no_such_code"').replace('"1.2.0"', f'"{version}"'))
+
+    def opened(dataset):
+        made = source(dataset=dataset, data_dir=str(tmp_path))
+        return open_dataset(made, {"train": "train"}).info.full_name
+
+    assert opened("no_such_code:1.*.*") == opened("no_such_code") == "no_such_code/1.10.0"
+    assert opened("no_such_code:1.9.0") == "no_such_code/1.9.0"
+    with pytest.raises(ConfigError, match="no_such_code:2"):
+        opened("no_such_code:2.*.*")
+
+
+def test_a_data_dir_that_cannot_be_made_is_told(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"Not a directory: '.*/file/data'\. Make data.data_dir a directory"):
+        open_dataset(source(data_dir=str(tmp_path / "file" / "data"), download=True), {"train": "train"})
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"), [("data/shapes/incomplete", "Make data.data_dir"), ("tiles/a.png", "The builder uses it")]
+)
+def test_a_file_that_the_preparation_cannot_use_is_named(source, tmp_path, monkeypatch, place, hint):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path / place))
+
+    monkeypatch.setattr(Shapes, "_download_and_prepare", denied)
+    with pytest.raises(DataError, match=rf"Permission denied: '.*/{place}'\. {hint}"):
+        open_dataset(source(data_dir=str(tmp_path / "data"), download=True), {"train": "train"})
 
 
 def test_identity_changes_with_the_slice_and_with_the_bytes(source, data_dir, tmp_path):
