@@ -59,7 +59,12 @@ def create_pipeline(
     example_gen = TfdsExampleGen(_source(config), data.splits)
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
-    import_schema = ImportSchema(_schema_text(config.data.schema_file))
+    import_schema = ImportSchema(
+        _schema_text(data.schema_file),
+        example_gen.outputs["examples"],
+        data.slice_features,
+        code_digest("components.import_schema.executor"),
+    )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
     statistics_gen = tfx.components.StatisticsGen(

@@ -52,7 +52,7 @@ class DataConfig(Section):
 
     schema_file: str = "oxford_iiit_pet"
     """TFDV schema of the raw features: a file (`.pbtxt`), or a curated one by name: `oxford_iiit_pet`, or
-    `segmentation`, which fits every data set and says nothing of slice features."""
+    `segmentation`, which fits every data set. Slice features that it says nothing of are added to it."""
 
     class_names: tuple[str, ...] = Field(("pet", "background", "border"), min_length=2, max_length=255)
     """Names of the classes; the position is the class id."""

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import logging
 from pydantic import BaseModel, ConfigDict
 from tensorflow_datasets.core import naming, read_only_builder
 
@@ -75,7 +76,8 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
         except ImportError as error:
             raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}") from error
     try:
-        found = [builder for builder in (_prepared_builder(source), _builder_of_code(source)) if builder is not None]
+        prepared = _prepared_builder(source)
+        found = [builder for builder in (prepared, _builder_of_code(source, prepared)) if builder is not None]
         if not found:
             return tfds.builder(source.dataset, data_dir=source.data_dir)  # says best what is wrong
         return max(found, key=lambda builder: builder.version)
@@ -98,11 +100,12 @@ def _prepared_builder(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
         return None
 
 
-def _builder_of_code(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
+def _builder_of_code(source: TfdsSource, prepared: tfds.core.DatasetBuilder | None) -> tfds.core.DatasetBuilder | None:
     """Returns the newest version that fits and that the registered builder prepares; None where there is none.
 
     `tfds.builder` is content with any version on disk that fits, so that a raised VERSION would never be prepared.
-    Builders prepare VERSION and the greatest of SUPPORTED_VERSIONS; the others are there to be read.
+    Builders prepare VERSION and the greatest of SUPPORTED_VERSIONS; the others are there to be read. Code that cannot
+    be used, as for want of what it reads, is passed over where there is something `prepared`.
     """
     name, arguments = naming.parse_builder_name_kwargs(source.dataset, data_dir=source.data_dir)
     version = arguments.pop("version", None)
@@ -112,7 +115,13 @@ def _builder_of_code(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
         return None
     if arguments.get("config", "") not in ("", *builder_class.builder_configs):
         return None
-    builder = builder_class(**arguments)
+    try:
+        builder = builder_class(**arguments)
+    except Exception as error:
+        if prepared is None:
+            raise
+        logging.warning("The code of %s cannot be used (%s); what is prepared is read.", source.dataset, error)
+        return None
     if version is None:
         return builder
     fitting = [known for known in (builder.canonical_version, max(builder.versions)) if known.match(version)]

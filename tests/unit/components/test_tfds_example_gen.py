@@ -167,6 +167,12 @@ def test_the_newest_version_that_fits_is_read_prepared_or_not(raised, dataset, b
     assert raised(dataset, **builder, download=False) == expected, "now it is prepared"
 
 
+def test_what_is_prepared_is_read_where_the_code_cannot_be_used(raised, monkeypatch):
+    raised("grown:1.*.*", "1.9.0")
+    monkeypatch.setattr(Grown, "_info", lambda self: 1 / 0)
+    assert raised("grown:1.*.*") == "grown/1.9.0"
+
+
 def test_a_newer_version_that_may_not_be_prepared_names_both_ways_out(raised):
     with pytest.raises(DataError) as refused:
         raised("grown:1.*.*", download=False)
