@@ -42,7 +42,8 @@ class DataConfig(Section):
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
     duplicates: Literal["error", "warn"] = "error"
-    """What to do about images of the training split that are in the evaluated split too, byte by byte."""
+    """What to do about images that two of the splits `train`, `eval` and `evaluation.split` share, byte by byte or
+    because their slices overlap. That `train` and `evaluation.split` overlap is always an error."""
 
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"

@@ -14,6 +14,7 @@ from absl import logging
 from pydantic import BaseModel, ConfigDict
 from tensorflow_datasets.core import naming, read_only_builder
 
+from components.tfds_example_gen.separate_splits import SplitPair, separate_splits
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -35,7 +36,7 @@ class TfdsSource(BaseModel):
     mask_values: tuple[int, ...]
     duplicates: Literal["error", "warn"] = "error"
     evaluation_split: str = ""
-    """The split that must not share images with `train`; empty to look for none."""
+    """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
 
     code_digest: str = ""
     """Identifies the code that reads the data, so that a change to it re-runs the component."""
@@ -57,7 +58,8 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
       splits: Split name to TFDS slice string (https://www.tensorflow.org/datasets/splits).
 
     Raises:
-      ConfigError: The data set, its version, a feature or a split does not exist.
+      ConfigError: The data set, its version, a feature or a split does not exist; or slices share examples that must
+        not (`separate_splits`).
       DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
     """
     builder = _find_builder(source)
@@ -66,6 +68,9 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
         _prepare(builder, source)
     for name, slice_string in splits.items():
         _check_split(builder, name, slice_string)
+    for pair in separate_splits(source.evaluation_split):
+        if pair.first in splits and pair.second in splits and (pair.is_strict or source.duplicates == "error"):
+            _check_separate(builder, pair, splits)
     return builder
 
 
@@ -211,6 +216,21 @@ def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str
         raise DataError(
             f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
             f"the data set has {available}."
+        )
+
+
+def _check_separate(builder: tfds.core.DatasetBuilder, pair: SplitPair, splits: Mapping[str, str]) -> None:
+    one, other = (splits[name] for name in (pair.first, pair.second))
+    shared = sum(
+        max(0, min(first.skip + first.take, second.skip + second.take) - max(first.skip, second.skip))
+        for first in builder.info.splits[one].file_instructions
+        for second in builder.info.splits[other].file_instructions
+        if first.filename == second.filename
+    )
+    if shared:
+        raise ConfigError(
+            f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share {shared} of "
+            f"the examples of {builder.info.full_name}, and {pair.reason}. {pair.way_out}"
         )
 
 

@@ -40,6 +40,7 @@ MODULES: Final = (
     "tensorflow_datasets",
     "tensorflow_transform",
     "tfx.v1",
+    "components.data_validator.executor",
     "components.import_schema.executor",
     "components.model_evaluator.executor",
     "components.model_probe.executor",

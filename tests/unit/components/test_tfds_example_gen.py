@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tfx.types import standard_artifacts
 
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.driver import fingerprint
-from components.tfds_example_gen.duplicates import shared_images
-from components.tfds_example_gen.executor import check_duplicates
+from components.tfds_example_gen.executor import check_shared_images
 from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
+from components.tfds_example_gen.split_contents import read_contents
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -297,42 +296,83 @@ def test_truncated_jpeg_is_refused(source):
         ExampleConverter(source(), builder.info.features)(truncated)
 
 
-def _write_split(directory, images):
+def _write_split(directory, images, values=(0,)):
+    """Writes images, whose masks have each of `values` once."""
     directory.mkdir(parents=True)
+    mask = tf.io.encode_png(np.array(values, np.uint8).reshape(1, -1, 1)).numpy()
     with tf.io.TFRecordWriter(str(directory / "part.gz"), "GZIP") as writer:
         for position, (name, image) in enumerate(images):
             place = f"shapes-{directory.name.removeprefix('Split-')}.tfrecord-00000-of-00001__{position}"
-            values = {"image": image, "file_name": name.encode(), "example_id": place.encode()}
+            values = {
+                "image": image,
+                "segmentation_mask": mask,
+                "file_name": name.encode(),
+                "example_id": place.encode(),
+            }
             feature = {key: tf.train.Feature(bytes_list={"value": [value]}) for key, value in values.items()}
             writer.write(tf.train.Example(features={"feature": feature}).SerializeToString())
 
 
 @pytest.fixture
-def examples(tmp_path):
-    """Examples whose test split shares two images with the training split, under other names."""
-    artifact = standard_artifacts.Examples()
-    artifact.uri, artifact.split_names = str(tmp_path), '["train", "test", "other"]'
-    _write_split(tmp_path / "Split-train", [("a", b"1"), ("b", b"2"), ("c", b"3")])
-    _write_split(tmp_path / "Split-test", [("d", b"3"), ("e", b"4"), ("f", b"1")])
-    _write_split(tmp_path / "Split-other", [("g", b""), ("h", b"33")])
-    return artifact
+def contents(tmp_path):
+    """Splits: test shares two images with train, under other names, and eval one with test."""
+    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2"), ("c", b"3")])
+    _write_split(tmp_path / "eval", [("g", b""), ("h", b"4")])
+    _write_split(tmp_path / "test", [("d", b"3"), ("e", b"4"), ("f", b"1")])
+    return {split: read_contents(f"{tmp_path}/{split}", (0, 7)) for split in ("train", "eval", "test")}
 
 
-def test_images_that_two_splits_share_are_found_by_their_bytes(examples, tmp_path):
-    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test") == ["d", "f"]
-    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-other") == []
+def test_images_that_two_splits_share_are_found_by_their_bytes(contents):
+    assert contents["test"].shared_with(contents["train"]) == ["d", "f"]
+    assert contents["eval"].shared_with(contents["train"]) == []
 
 
 def test_shared_images_are_named_apart_from_others_of_the_same_file_name(tmp_path):
     _write_split(tmp_path / "Split-train", [("image.jpg", b"1"), ("image.jpg", b"2")])
     _write_split(tmp_path / "Split-test", [("image.jpg", b"3"), ("image.jpg", b"1"), ("other.jpg", b"2")])
-    shared = shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test")
-    assert shared == ["image.jpg (test 00000__1)", "other.jpg"]
+    trained, tested = (read_contents(f"{tmp_path}/Split-{split}", (0, 7)) for split in ("train", "test"))
+    assert tested.shared_with(trained) == ["image.jpg (test 00000__1)", "other.jpg"]
 
 
-def test_a_split_that_has_images_of_the_training_split_is_refused_or_counted(examples, source):
-    with pytest.raises(DataError, match=r"2 images of the split 'test' .*: 'd', 'f'\. .*data.duplicates = \"warn\""):
-        check_duplicates(examples, source(evaluation_split="test"))
-    assert check_duplicates(examples, source(evaluation_split="test", duplicates="warn")) == 2
-    assert check_duplicates(examples, source(evaluation_split="other")) == 0
-    assert check_duplicates(examples, source(evaluation_split="")) == 0
+def test_pixels_are_counted_by_class(tmp_path):
+    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2")], values=(7, 0, 7, 9))
+    assert read_contents(f"{tmp_path}/train", (0, 7, 255)).class_pixels == [2, 4, 0]
+
+
+def test_splits_that_share_images_are_refused_or_counted(contents, source):
+    with pytest.raises(DataError, match=r"2 images of the split 'test' .*: 'd', 'f'; .*data.duplicates = \"warn\""):
+        check_shared_images(contents, source(evaluation_split="test"))
+    found = check_shared_images(contents, source(evaluation_split="test", duplicates="warn"))
+    assert found == [("train", "test", 2), ("eval", "test", 1)]
+    assert check_shared_images(contents, source(evaluation_split="eval")) == []
+    assert check_shared_images(contents, source(evaluation_split="")) == []
+    of_eval = contents | {"eval": contents["test"]}
+    with pytest.raises(DataError, match=r"2 images of the split 'eval' .*must not be selected by what they were"):
+        check_shared_images(of_eval, source(evaluation_split=""))
+
+
+@pytest.mark.parametrize(
+    ("splits", "evaluation_split", "message"),
+    [
+        ({"train": "train[:3]", "eval": "train[2:]", "test": "test"}, "test", r"splits.train .* share 1 of .*selected"),
+        ({"train": "train[:80%]", "eval": "train[3:]"}, "eval", r"share 1 of the examples of shapes/1.2.0.*judged"),
+        (
+            {"train": "train[:2]", "eval": "train[2:4]", "test": "train[50%:]+test"},
+            "test",
+            r"splits.eval .* share 2 of",
+        ),
+        ({"train": "train[:2]", "eval": "train[2:4]", "test": "train[-1:]+train[:1]"}, "test", r"share 1 of .*judged"),
+    ],
+)
+def test_slices_that_share_examples_are_refused_before_anything_is_read(source, splits, evaluation_split, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(source(evaluation_split=evaluation_split), splits)
+
+
+def test_slices_that_share_examples_are_accepted_on_demand_but_for_the_judged_one(source):
+    lenient = source(evaluation_split="test", duplicates="warn")
+    open_dataset(lenient, {"train": "train[:3]", "eval": "train[2:]", "test": "test"})
+    open_dataset(lenient, {"train": "train", "eval": "test[:1]", "test": "test"})
+    with pytest.raises(ConfigError, match=r"share 2 of .*Choose slices without common examples\.$"):
+        open_dataset(lenient, {"train": "train[:3]", "eval": "test", "test": "train[1:]"})
+    open_dataset(source(evaluation_split="test"), {"train": "train[:3]", "eval": "train[3:]", "test": "test"})

@@ -41,6 +41,12 @@ def test_examples_name_the_data():
         digests={"train": "aa", "eval": "bb"},
     )
     assert found.fields == {"dataset": dataset}
+    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
+    warned = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **told))
+    assert warned.summary == (
+        f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
+        "no pixel of 'border' in eval"
+    )
     of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
     assert of_earlier_version == dataset.model_copy(update={"digests": {}})
 
