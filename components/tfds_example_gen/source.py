@@ -213,9 +213,12 @@ def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str
             f"data.splits.{name}: {builder.info.full_name} has no split {slice_string!r}; it has {available}."
         ) from error
     if not num_examples:
+        rounding = (
+            " TFDS rounds percentages to whole examples: count them, as in 'train[-1:]'." if "%" in slice_string else ""
+        )
         raise DataError(
             f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
-            f"the data set has {available}."
+            f"the data set has {available}.{rounding}"
         )
 
 

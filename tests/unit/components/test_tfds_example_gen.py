@@ -102,8 +102,12 @@ def test_settings_that_do_not_fit_the_data_set_are_refused(source, fields, messa
 def test_splits_that_are_missing_or_empty_are_refused(source):
     with pytest.raises(ConfigError, match=r"no split 'validation'.*'train': 5"):
         open_dataset(source(), {"eval": "validation"})
-    with pytest.raises(DataError, match=r"'train\[:0%\]'.*no example"):
+    with pytest.raises(DataError, match=r"'train\[:0%\]'.*no example; the data set has .*TFDS rounds percentages"):
         open_dataset(source(), {"train": "train[:0%]"})
+    with pytest.raises(
+        DataError, match=r"splits.eval: 'train\[5:\]' of shapes/1.2.0 holds no example; .*'train': 5}\.$"
+    ):
+        open_dataset(source(), {"eval": "train[5:]"})
 
 
 def test_absent_data_is_not_prepared_without_leave(source, tmp_path):
