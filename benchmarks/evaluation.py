@@ -65,7 +65,7 @@ def write_examples(
     with tf.io.TFRecordWriter(file) as writer:
         for number, record in enumerate(itertools.islice(itertools.cycle(records), images)):
             example = convert(record)
-            example.features.feature["file_name"].bytes_list.value[0] = f"{number}.jpg".encode()
+            example.features.feature["example_id"].bytes_list.value[0] = str(number).encode()
             writer.write(example.SerializeToString())
     return file
 

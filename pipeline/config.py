@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from components.tfds_example_gen.separate_splits import separate_splits
 from pipeline.evaluation_config import EvaluationConfig
 from pipeline.kserve.config import KServeConfig
 from pipeline.kubeflow.config import KubeflowConfig
@@ -116,12 +117,13 @@ class Config(Section):
                 raise ValueError(
                     f"evaluation.slices has {feature!r}, but data.slice_features has {list(data.slice_features)}{hint}"
                 )
-        trained, evaluated = data.splits["train"], data.splits[evaluation.split]
-        if surely_overlap(trained, evaluated):
-            raise ValueError(
-                f"data.splits.train is {trained!r} and data.splits.{evaluation.split}, the evaluation.split, is "
-                f"{evaluated!r}: they share examples, and a model must not be judged by what it was trained on"
-            )
+        for pair in separate_splits(evaluation.split):
+            one, other = data.splits[pair.first], data.splits[pair.second]
+            if surely_overlap(one, other) and (pair.is_strict or data.duplicates == "error"):
+                raise ValueError(
+                    f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share "
+                    f"examples, and {pair.reason}. {pair.way_out}"
+                )
         least, multiple = IMAGE_SIZES[self.trainer.model]
         if data.image_size < least or data.image_size % multiple:
             raise ValueError(

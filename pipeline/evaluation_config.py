@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pipeline.suggestions import nearest_few
 from trainer_module.config import Section
+from trainer_module.segmentation_metrics import CLASS_METRICS, RECALL
 
 _LOWER_IS_BETTER: Final = ("loss", "ece")
 _SUGGESTED: Final = 3
@@ -142,6 +143,23 @@ class EvaluationConfig(Section):
             if metric not in known:
                 suggestion = _suggestion(metric, known, "The gate, in docs/how_it_works.md, lists")
                 raise ValueError(f"{setting}: there is no metric {metric!r}: {suggestion}")
+
+
+def bounds_on_classes(evaluation: EvaluationConfig, class_names: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the bounds on all examples that no model keeps where a class has no pixel: class to settings.
+
+    The recall of a class that never is true is undefined. Its other metrics are 0 where it is predicted, and undefined
+    where it is not: a least value above 0 cannot be reached. What only slices are bounded by is not told.
+    """
+    found: dict[str, list[str]] = {}
+    for name, kind in itertools.product(class_names, CLASS_METRICS):
+        metric, settings = f"{kind}_{name}", found.setdefault(name, [])
+        bound, change = evaluation.thresholds.get(metric), evaluation.change_thresholds.get(metric)
+        if bound is not None and (kind == RECALL or (bound.min or 0) > 0):
+            settings.append(f"evaluation.thresholds.{metric}")
+        if change is not None and kind == RECALL:
+            settings.append(f"evaluation.change_thresholds.{metric}")
+    return {name: settings for name, settings in found.items() if settings}
 
 
 def _check_contradiction(index: int, one: SliceThreshold, other_index: int, other: SliceThreshold) -> None:

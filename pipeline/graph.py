@@ -8,6 +8,7 @@ from google.protobuf import message, text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
+from components.data_validator.component import DataValidator
 from components.import_schema.component import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
@@ -24,7 +25,7 @@ from components.tfds_example_gen.source import TfdsSource
 from pipeline.beam_runners import arguments_for_tfx
 from pipeline.code_digest import code_digest
 from pipeline.config import Config
-from pipeline.evaluation_config import gate_bounds
+from pipeline.evaluation_config import bounds_on_classes, gate_bounds
 from pipeline.kserve.inference_service import deploy_request
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
@@ -59,17 +60,28 @@ def create_pipeline(
     example_gen = TfdsExampleGen(_source(config), data.splits)
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
-    import_schema = ImportSchema(_schema_text(config.data.schema_file))
+    import_schema = ImportSchema(
+        _schema_text(data.schema_file),
+        example_gen.outputs["examples"],
+        data.slice_features,
+        code_digest("components.import_schema.executor"),
+    )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
     statistics_gen = tfx.components.StatisticsGen(
         examples=example_gen.outputs["examples"], schema=import_schema.outputs["schema"]
     )
 
-    # Anomalies of the statistics against the schema.
-    example_validator = tfx.components.ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=import_schema.outputs["schema"]
-    )
+    # Anomalies of the statistics against the schema; refuses bounds that no model could keep on this data.
+    example_validator = DataValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=import_schema.outputs["schema"],
+        examples=example_gen.outputs["examples"],
+        split=config.evaluation.split,
+        class_names=data.class_names,
+        bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
+        code_digest=code_digest("components.data_validator.executor"),
+    ).with_id("ExampleValidator")
 
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = tfx.components.Transform(
@@ -105,6 +117,8 @@ def create_pipeline(
             "code_digest": code_digest(_TRAINER_MODULE),
         },
     )
+
+    trainer.add_upstream_node(example_validator)
 
     # The newest model that is served, to compare the new one with. It looks when the training is over: that may take
     # hours, in which another model may have been pushed.

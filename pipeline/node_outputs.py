@@ -92,11 +92,17 @@ def _examples(produced: _Produced) -> NodeFacts:
         name=artifact.get_string_custom_property("dataset_name"),
         version=artifact.get_string_custom_property("dataset_version"),
         splits=json.loads(artifact.get_string_custom_property("split_counts")),
+        class_pixels=json.loads(artifact.get_string_custom_property("class_pixels") or "{}"),
+        digests=json.loads(artifact.get_string_custom_property("split_digests") or "{}"),
     )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-    duplicates = artifact.get_int_custom_property("duplicates")
-    warning = f"; {duplicates:,} evaluated images are trained on" if duplicates else ""
-    return NodeFacts(f"{dataset.name} {dataset.version}: {counts}{warning}", {"dataset": dataset})
+    shared = json.loads(artifact.get_string_custom_property("shared_images") or "[]")
+    warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
+    class_names = produced.settings.get("data", {}).get("class_names", ())
+    warnings += [
+        f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
+    ]
+    return NodeFacts("; ".join([f"{dataset.name} {dataset.version}: {counts}", *warnings]), {"dataset": dataset})
 
 
 def _anomalies(produced: _Produced) -> NodeFacts:

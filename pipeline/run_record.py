@@ -4,6 +4,7 @@ It is what `petseg runs` lists, what `petseg run --json` prints, and the file `r
 """
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -47,6 +48,20 @@ class DatasetRecord(_Record):
     version: str
     splits: dict[str, int]
     """Number of examples of each split."""
+
+    digests: dict[str, str] = {}
+    """Of what was read for each split; empty in the records of earlier versions."""
+
+    class_pixels: dict[str, list[int]] = {}
+    """Pixels of each class in the masks of each split, as they were read; empty in the records of earlier versions."""
+
+    def absent_classes(self, class_names: Sequence[str]) -> dict[str, list[str]]:
+        """Returns the splits that have no pixel of a class, by the class's name; only classes that a split lacks."""
+        absent = {
+            name: [split for split, pixels in self.class_pixels.items() if not pixels[class_id]]
+            for class_id, name in enumerate(class_names)
+        }
+        return {name: splits for name, splits in absent.items() if splits}
 
 
 class NodeRecord(_Record):

@@ -99,7 +99,7 @@ def write_data(directory: Path) -> Path:
         transform_fn | tft_beam.WriteTransformFn(str(directory / "graph"))
     with tf.io.TFRecordWriter(str(directory / "raw_eval")) as writer:
         for index, raw in enumerate(rows[7:]):
-            values = {**raw, "file_name": np.array([str(index).encode()], object)}
+            values = {**raw, "example_id": np.array([str(index).encode()], object)}
             feature = {
                 name: tf.train.Feature(bytes_list=tf.train.BytesList(value=value)) for name, value in values.items()
             }

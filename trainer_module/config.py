@@ -5,11 +5,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from trainer_module import features
+
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
 SERVED: Final = "served"
 """Stands for the newest pushed model in `trainer.warm_start`."""
+
+_CONTRACT_FEATURES: Final = frozenset({features.IMAGE, features.SEGMENTATION_MASK, features.EXAMPLE_ID})
 
 
 def tidy_location(location: Any) -> Any:
@@ -60,7 +64,8 @@ class DataConfig(Section):
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
     duplicates: Literal["error", "warn"] = "error"
-    """What to do about images of the training split that are in the evaluated split too, byte by byte."""
+    """What to do about images that two of the splits `train`, `eval` and `evaluation.split` share, byte by byte or
+    because their slices overlap. That `train` and `evaluation.split` overlap is always an error."""
 
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"
@@ -70,7 +75,7 @@ class DataConfig(Section):
 
     schema_file: str = "oxford_iiit_pet"
     """TFDV schema of the raw features: a file (`.pbtxt`), or a curated one by name: `oxford_iiit_pet`, or
-    `segmentation`, which fits every data set and says nothing of slice features."""
+    `segmentation`, which fits every data set. Slice features that it says nothing of are added to it."""
 
     class_names: tuple[str, ...] = Field(("pet", "background", "border"), min_length=2, max_length=255)
     """Names of the classes; the position is the class id."""
@@ -94,6 +99,11 @@ class DataConfig(Section):
             raise ValueError(
                 f"mask_values has {len(self.mask_values)} entries and class_names {len(self.class_names)}; "
                 "each class needs exactly one mask value"
+            )
+        for name in {*self.slice_features} & _CONTRACT_FEATURES:
+            raise ValueError(
+                f"slice_features has {name!r}, which is what petseg calls a feature of its own in every example; give "
+                "the feature of your data set another name"
             )
         for name in ("mask_values", "class_names"):
             values = getattr(self, name)

@@ -9,7 +9,8 @@ from typing import Final
 # Raw features, one value each.
 IMAGE: Final = "image"  # bytes: encoded JPEG or PNG, any size, 1, 3 or 4 channels
 SEGMENTATION_MASK: Final = "segmentation_mask"  # bytes: encoded PNG, the image's size, one channel of raw mask values
-FILE_NAME: Final = "file_name"  # bytes: names the example in messages and reports
+EXAMPLE_ID: Final = "example_id"  # bytes: tells the example from all others of its data set; TFDS' shard and position
+FILE_NAME: Final = "file_name"  # bytes: names the example in messages and reports; others may have the same name
 
 # Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
 IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
@@ -30,7 +31,7 @@ MASK_PNG: Final = "mask_png_bytes"  # bytes [batch]: PNG of one channel of class
 # Outputs of the evaluation signature.
 CONFUSION_MATRIX: Final = "confusion_matrix"  # int64 [batch, num_classes²]: pixels of class row predicted as column
 LOSS: Final = "loss"  # float32 [batch]: mean cross-entropy over the pixels of the example, in nats
-EXAMPLE_ID: Final = "example_id"  # int64 [batch]: fingerprint of the file name, the same in every run and process
+EXAMPLE_FINGERPRINT: Final = "example_fingerprint"  # int64 [batch]: of `EXAMPLE_ID`, the same in every process
 BOUNDARY_INTERSECTION: Final = "boundary_intersection"  # int64 [batch, num_classes]: pixels of both boundary regions
 BOUNDARY_UNION: Final = "boundary_union"  # int64 [batch, num_classes]: pixels of either boundary region
 CALIBRATION_PIXELS: Final = "calibration_pixels"  # int64 [batch, bins]: pixels by the predicted class's probability
@@ -39,7 +40,7 @@ CALIBRATION_CORRECT: Final = "calibration_correct"  # int64 [batch, bins]: pixel
 EVALUATION_OUTPUTS: Final = (
     CONFUSION_MATRIX,
     LOSS,
-    EXAMPLE_ID,
+    EXAMPLE_FINGERPRINT,
     BOUNDARY_INTERSECTION,
     BOUNDARY_UNION,
     CALIBRATION_PIXELS,

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-_CONFUSION_CLASS_METRICS: Final = ("iou", "dice", "precision", "recall")
+RECALL: Final = "recall"
+_CONFUSION_CLASS_METRICS: Final = ("iou", "dice", "precision", RECALL)
 _BOUNDARY_IOU: Final = "boundary_iou"
 
 CLASS_METRICS: Final = (*_CONFUSION_CLASS_METRICS, _BOUNDARY_IOU)

@@ -35,7 +35,7 @@ class SegmentationModel(tf.Module):
         `mask_png_bytes`, string [batch], PNGs of class ids at the size of each image.
       tensor: `image`, float32 [batch, image_size, image_size, 3], prepared already → `probabilities` and `mask`.
       evaluation: `examples`, string [batch], serialized raw examples → what the metrics are sums of, by the names in
-        `features.EVALUATION_OUTPUTS`: confusion matrix, loss, boundary and calibration counts, and an id.
+        `features.EVALUATION_OUTPUTS`: confusion matrix, loss, boundary and calibration counts, and a fingerprint.
 
     An image that cannot be decoded, or is too large, fails the batch with a message that has its index.
 
@@ -53,10 +53,6 @@ class SegmentationModel(tf.Module):
         self._data = data
         self._weights = [weight.value for weight in model.weights]
         self._transform = transform_output.transform_features_layer()
-        self._raw_feature_spec = {
-            name: tf.io.FixedLenFeature([1], tf.string)
-            for name in (features.IMAGE, features.SEGMENTATION_MASK, features.FILE_NAME)
-        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
     def serving_default(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -81,7 +77,7 @@ class SegmentationModel(tf.Module):
           `image`, float32 [batch, image_size, image_size, 3]; `segmentation_mask`, the class ids, uint8
           [batch, image_size, image_size]; and what the pixels were normalized with, by the names in `features`.
         """
-        return self._prepare(tf.io.parse_example(examples, self._raw_feature_spec))
+        return self._prepare(_parsed(examples, features.IMAGE, features.SEGMENTATION_MASK))
 
     def tensor_function(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns the function that answers prepared images; its input has the size of the network's."""
@@ -103,14 +99,14 @@ class SegmentationModel(tf.Module):
         return {**answers, features.MASK_PNG: pngs}
 
     def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        raw = tf.io.parse_example(examples, self._raw_feature_spec)
-        example_id = tf.strings.to_hash_bucket_fast(raw.pop(features.FILE_NAME)[:, 0], tf.int64.max)
+        raw = _parsed(examples, features.IMAGE, features.SEGMENTATION_MASK, features.EXAMPLE_ID)
+        fingerprint = tf.strings.to_hash_bucket_fast(raw.pop(features.EXAMPLE_ID)[:, 0], tf.int64.max)
         prepared = self._prepare(raw)
         class_ids, logits = prepared[features.SEGMENTATION_MASK], self.network(prepared[features.IMAGE])
         predicted = tf.argmax(logits, -1, output_type=tf.int32)
         num_classes = self._data.num_classes
         return {
-            features.EXAMPLE_ID: example_id,
+            features.EXAMPLE_FINGERPRINT: fingerprint,
             features.CONFUSION_MATRIX: confusion_matrices(class_ids, predicted, num_classes),
             features.LOSS: example_loss(class_ids, logits),
             **boundary_counts(class_ids, predicted, num_classes, boundary_width(self._data.image_size)),
@@ -134,6 +130,14 @@ class SegmentationModel(tf.Module):
             fn_output_signature=tf.uint8,
         )
         return normalize(image, transformed[features.IMAGE_OFFSET_XF], transformed[features.IMAGE_SCALE_XF])
+
+
+def _parsed(examples: tf.Tensor, *names: str) -> dict[str, tf.Tensor]:
+    """Returns features of serialized raw examples, string [batch, 1] each."""
+    parsed: dict[str, tf.Tensor] = tf.io.parse_example(
+        examples, {name: tf.io.FixedLenFeature([1], tf.string) for name in names}
+    )
+    return parsed
 
 
 def _answers(logits: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,7 +1,10 @@
-"""Writes the schema."""
+"""Writes the schema, with the features that the configuration adds."""
 
-from typing import Any
+import json
+from collections.abc import Iterable
+from typing import Any, Final
 
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
@@ -9,9 +12,20 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from trainer_module import features
+
 SCHEMA_KEY = "schema"
+EXAMPLES_KEY = "examples"
 SCHEMA_TEXT_KEY = "schema_text"
+SLICE_FEATURES_KEY = "slice_features"
+CODE_DIGEST_KEY = "code_digest"
 SCHEMA_FILE_NAME = "schema.pbtxt"
+
+_TYPES: Final = {
+    "bytes_list": schema_pb2.FeatureType.BYTES,
+    "int64_list": schema_pb2.FeatureType.INT,
+    "float_list": schema_pb2.FeatureType.FLOAT,
+}
 
 
 class Executor(base_executor.BaseExecutor):
@@ -25,5 +39,26 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Writes `schema.pbtxt`, formatted as the other components write it."""
         schema = text_format.Parse(exec_properties[SCHEMA_TEXT_KEY], schema_pb2.Schema())
+        if input_dict.get(EXAMPLES_KEY):
+            names = (features.EXAMPLE_ID, *json.loads(exec_properties[SLICE_FEATURES_KEY]))
+            declare(schema, names, _first_example(artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])))
         directory = artifact_utils.get_single_uri(output_dict[SCHEMA_KEY])
         io_utils.write_pbtxt_file(f"{directory}/{SCHEMA_FILE_NAME}", schema)
+
+
+def declare(schema: schema_pb2.Schema, names: Iterable[str], example: tf.train.Example) -> None:
+    """Adds features that a schema says nothing of, of the type that they have in an example, one value in each."""
+    known = {feature.name for feature in schema.feature}
+    for name in dict.fromkeys(names):
+        if name in known or name not in example.features.feature:
+            continue
+        added = schema.feature.add(name=name, type=_TYPES[example.features.feature[name].WhichOneof("kind")])
+        added.presence.min_fraction, added.presence.min_count = 1.0, 1
+        added.shape.dim.add(size=1)
+
+
+def _first_example(examples: types.Artifact) -> tf.train.Example:
+    split = artifact_utils.decode_split_names(examples.split_names)[0]
+    files = sorted(tf.io.gfile.glob(f"{artifact_utils.get_split_uri([examples], split)}/*"))
+    [record] = tf.data.TFRecordDataset(files, compression_type="GZIP").take(1).as_numpy_iterator()
+    return tf.train.Example.FromString(record)

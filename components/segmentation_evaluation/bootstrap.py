@@ -25,16 +25,16 @@ _LARGEST_COUNT: Final = 16
 
 
 @functools.lru_cache(maxsize=64)
-def replicate_counts(example_id: int) -> NDArray[np.int64]:
+def replicate_counts(fingerprint: int) -> NDArray[np.int64]:
     """Returns how often each replicate counts an image: [REPLICATES] Poisson(1) draws, read-only.
 
     The draws invert the distribution's cumulative function on the raw bits of Philox, whose stream NumPy keeps from
     release to release. An image is asked for once for each of its slices, one after the other.
 
     Args:
-      example_id: 64 bits that identify the image.
+      fingerprint: 64 bits that identify the image.
     """
-    generator = np.random.Philox(key=np.array([example_id & _MASK, _KEY], np.uint64))
+    generator = np.random.Philox(key=np.array([fingerprint & _MASK, _KEY], np.uint64))
     counts = np.searchsorted(_cumulative_poisson(), generator.random_raw(REPLICATES), side="right").astype(np.int64)
     counts.flags.writeable = False
     return counts

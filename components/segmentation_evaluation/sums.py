@@ -77,7 +77,7 @@ class EvaluationSums:
         for name, total in self._counts.items():
             total += np.asarray(outputs[name]).reshape(total.shape)
         matrix = np.asarray(outputs[features.CONFUSION_MATRIX]).reshape(self._counts[features.CONFUSION_MATRIX].shape)
-        counts = bootstrap.replicate_counts(np.asarray(outputs[features.EXAMPLE_ID]).item())
+        counts = bootstrap.replicate_counts(np.asarray(outputs[features.EXAMPLE_FINGERPRINT]).item())
         self.replicates += np.outer(counts, bootstrap.image_statistics(matrix))
         self._images_by_iou[image_iou_step(matrix)] += 1
         self._loss += np.asarray(outputs[features.LOSS]).item()

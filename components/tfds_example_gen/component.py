@@ -17,8 +17,9 @@ class TfdsExampleGen(component.QueryBasedExampleGen):
     Outputs:
       examples: `Examples` with one gzipped TFRecord directory a split, of `tf.train.Example`s with the raw features of
         `trainer_module.features` and the slice features. Custom properties: `dataset_name`, `dataset_version`, and
-        `split_counts` (JSON: split name to number of examples), and `duplicates`, the number of images in the evaluated
-        split that are in `train`, too.
+        `split_counts` (JSON: split name to number of examples), `split_digests` (JSON: split name to a digest of what
+        was read), `class_pixels` (JSON: split name to the pixels of each class, in the order of `mask_values`), and
+        `shared_images` (JSON: lists of two splits that must not share images, and how many they do).
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

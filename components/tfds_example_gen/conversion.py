@@ -45,17 +45,22 @@ class ExampleConverter:
 
         Returns:
           The example, with the features of `trainer_module.features` and the slice features. Class labels become
-          their names. A data set without file names gets the TFDS id (shard file and position) for one.
+          their names. The id is that of TFDS, shard file and position; a data set without file names gets it for one.
 
         Raises:
           DataError: Image or mask cannot be decoded, their sizes differ, or the mask has undeclared values.
         """
-        name = record.get(features.FILE_NAME, record[_TFDS_ID])
+        example_id = record[_TFDS_ID]
+        name = record.get(features.FILE_NAME, example_id)
         image, mask = record[self._source.image_feature], record[self._source.mask_feature]
-        self._check(f"record {record[_TFDS_ID].decode()!r} (file {name.decode(errors='replace')!r})", image, mask)
-        values = {features.IMAGE: image, features.SEGMENTATION_MASK: mask, features.FILE_NAME: name}
-        for slice_feature in self._source.slice_features:
-            values[slice_feature] = self._slice_value(slice_feature, record[slice_feature])
+        self._check(f"record {example_id.decode()!r} (file {name.decode(errors='replace')!r})", image, mask)
+        values = {name: self._slice_value(name, record[name]) for name in self._source.slice_features}
+        values |= {
+            features.IMAGE: image,
+            features.SEGMENTATION_MASK: mask,
+            features.EXAMPLE_ID: example_id,
+            features.FILE_NAME: name,
+        }
         return tf.train.Example(
             features=tf.train.Features(feature={name: _feature(value) for name, value in sorted(values.items())})
         )

@@ -1,6 +1,7 @@
 """Reads TFDS splits on Beam and writes them as examples of the data contract."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -15,16 +16,18 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.duplicates import shared_images
-from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset
+from components.tfds_example_gen.separate_splits import separate_splits
+from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset, split_identities
+from components.tfds_example_gen.split_contents import SplitContents, read_contents
 from trainer_module.errors import DataError
 
 DATASET_NAME_PROPERTY = "dataset_name"
 DATASET_VERSION_PROPERTY = "dataset_version"
 SPLIT_COUNTS_PROPERTY = "split_counts"
-DUPLICATES_PROPERTY = "duplicates"
+SPLIT_DIGESTS_PROPERTY = "split_digests"
+CLASS_PIXELS_PROPERTY = "class_pixels"
+SHARED_IMAGES_PROPERTY = "shared_images"
 
-_TRAINED_SPLIT = "train"
 _SHOWN_DUPLICATES = 5
 
 
@@ -79,11 +82,11 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the splits, and records data set, version and counts on the artifact.
+        """Writes the splits, and records on the artifact what they are of and what they hold.
 
         Raises:
-          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; or the evaluated split
-            has images of the training split, which is refused.
+          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; or splits share images
+            that must not, which is refused.
         """
         source, splits = source_and_splits(exec_properties)
         builder = open_dataset(source, splits)
@@ -102,33 +105,43 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
         artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
         artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
-        artifact.set_int_custom_property(DUPLICATES_PROPERTY, check_duplicates(artifact, source))
+        artifact.set_string_custom_property(SPLIT_DIGESTS_PROPERTY, json.dumps(split_identities(builder, splits)))
+        contents = {
+            split: read_contents(artifact_utils.get_split_uri([artifact], split), source.mask_values)
+            for split in splits
+        }
+        pixels = {split: found.class_pixels for split, found in contents.items()}
+        artifact.set_string_custom_property(CLASS_PIXELS_PROPERTY, json.dumps(pixels))
+        artifact.set_string_custom_property(SHARED_IMAGES_PROPERTY, json.dumps(check_shared_images(contents, source)))
 
 
-def check_duplicates(artifact: types.Artifact, source: TfdsSource) -> int:
-    """Returns how many images of the training split are in the evaluated split, too.
+def check_shared_images(contents: Mapping[str, SplitContents], source: TfdsSource) -> list[tuple[str, str, int]]:
+    """Returns which splits share images that must not: two splits, and how many images of the second are in the first.
+
+    Args:
+      contents: Split name to what was written.
+      source: What was read.
 
     Raises:
       DataError: There are some, and that is refused.
     """
-    split = source.evaluation_split
-    if split in ("", _TRAINED_SPLIT):
-        return 0
-    trained, evaluated = (artifact_utils.get_split_uri([artifact], name) for name in (_TRAINED_SPLIT, split))
-    shared = shared_images(trained, evaluated)
-    if not shared:
-        return 0
-    shown = ", ".join(map(repr, shared[:_SHOWN_DUPLICATES])) + (", …" if len(shared) > _SHOWN_DUPLICATES else "")
-    message = (
-        f"{len(shared)} images of the split {split!r} are in the split {_TRAINED_SPLIT!r} too, bytes for bytes: {shown}"
-    )
-    if source.duplicates == "error":
-        raise DataError(
-            f"{message}. A model must not be judged by what it was trained on: take them out of one split, or accept "
-            'them with data.duplicates = "warn"'
+    found = []
+    for first, second, reason, _ in separate_splits(source.evaluation_split):
+        if first not in contents or second not in contents:
+            continue
+        names = contents[second].shared_with(contents[first])
+        if not names:
+            continue
+        shown = ", ".join(map(repr, names[:_SHOWN_DUPLICATES])) + (", …" if len(names) > _SHOWN_DUPLICATES else "")
+        message = (
+            f"{len(names)} images of the split {second!r} are in the split {first!r} too, bytes for bytes: {shown}; "
+            f"{reason}"
         )
-    logging.warning("%s", message)
-    return len(shared)
+        if source.duplicates == "error":
+            raise DataError(f'{message}. Take them out of one split, or accept them with data.duplicates = "warn"')
+        logging.warning("%s", message)
+        found.append((first, second, len(names)))
+    return found
 
 
 def _name_with_config(builder: tfds.core.DatasetBuilder) -> str:

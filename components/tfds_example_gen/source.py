@@ -9,9 +9,12 @@ from typing import Literal, Self
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import logging
 from pydantic import BaseModel, ConfigDict
+from tensorflow_datasets.core import naming, read_only_builder
 
 from components.tfds_example_gen.builder_modules import import_builder_modules
+from components.tfds_example_gen.separate_splits import SplitPair, separate_splits
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -37,7 +40,7 @@ class TfdsSource(BaseModel):
     mask_values: tuple[int, ...]
     duplicates: Literal["error", "warn"] = "error"
     evaluation_split: str = ""
-    """The split that must not share images with `train`; empty to look for none."""
+    """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
 
     code_digest: str = ""
     """Identifies the code that reads the data, so that a change to it re-runs the component."""
@@ -59,7 +62,8 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
       splits: Split name to TFDS slice string (https://www.tensorflow.org/datasets/splits).
 
     Raises:
-      ConfigError: The data set, its version, a feature or a split does not exist.
+      ConfigError: The data set, its version, a feature or a split does not exist; or slices share examples that must
+        not (`separate_splits`).
       DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
     """
     builder = _find_builder(source)
@@ -68,13 +72,20 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
         _prepare(builder, source)
     for name, slice_string in splits.items():
         _check_split(builder, name, slice_string)
+    for pair in separate_splits(source.evaluation_split):
+        if pair.first in splits and pair.second in splits and (pair.is_strict or source.duplicates == "error"):
+            _check_separate(builder, pair, splits)
     return builder
 
 
 def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
     import_builder_modules(source.builder_modules)
     try:
-        return tfds.builder(source.dataset, data_dir=source.data_dir)
+        prepared = _prepared_builder(source)
+        found = [builder for builder in (prepared, _builder_of_code(source, prepared)) if builder is not None]
+        if not found:
+            return tfds.builder(source.dataset, data_dir=source.data_dir)  # says best what is wrong
+        return max(found, key=lambda builder: builder.version)
     except tfds.core.DatasetNotFoundError as error:
         raise ConfigError(
             f"data.dataset: TFDS knows no data set {source.dataset!r}, and none is prepared in {source.data_dir!r}. "
@@ -83,6 +94,43 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
         ) from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {_first_line(error)}") from error
+
+
+def _prepared_builder(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
+    """Returns the newest version in `data_dir` that fits; None where there is none."""
+    name, arguments = naming.parse_builder_name_kwargs(source.dataset, data_dir=source.data_dir)
+    try:
+        return read_only_builder.builder_from_files(str(name), **arguments)
+    except tfds.core.DatasetNotFoundError:
+        return None
+
+
+def _builder_of_code(source: TfdsSource, prepared: tfds.core.DatasetBuilder | None) -> tfds.core.DatasetBuilder | None:
+    """Returns the newest version that fits and that the registered builder prepares; None where there is none.
+
+    `tfds.builder` is content with any version on disk that fits, so that a raised VERSION would never be prepared.
+    Builders prepare VERSION and the greatest of SUPPORTED_VERSIONS; the others are there to be read. Code that cannot
+    be used, as for want of what it reads, is passed over where there is something `prepared`.
+    """
+    name, arguments = naming.parse_builder_name_kwargs(source.dataset, data_dir=source.data_dir)
+    version = arguments.pop("version", None)
+    try:
+        builder_class = tfds.builder_cls(str(name))
+    except tfds.core.DatasetNotFoundError:
+        return None
+    if arguments.get("config", "") not in ("", *builder_class.builder_configs):
+        return None
+    try:
+        builder = builder_class(**arguments)
+    except Exception as error:
+        if prepared is None:
+            raise
+        logging.warning("The code of %s cannot be used (%s); what is prepared is read.", source.dataset, error)
+        return None
+    if version is None:
+        return builder
+    fitting = [known for known in (builder.canonical_version, max(builder.versions)) if known.match(version)]
+    return builder_class(version=str(max(fitting)), **arguments) if fitting else None
 
 
 def _suggestion(source: TfdsSource) -> str:
@@ -95,17 +143,42 @@ def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
     if not source.download:
         raise NotPreparedError(
             f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
-            "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
+            f"{_ways_out(source)}"
         )
     try:
         builder.download_and_prepare(file_format="tfrecord")
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # of this machine's disk; the network's have none
-            raise
+            raise DataError(_disk_message(builder, source, error)) from error
         raise DataError(
             f"data set {builder.info.full_name} could not be downloaded and prepared in {source.data_dir!r}: "
             f"{_first_line(error)}. Check the network, or set data.data_dir to a TFDS directory that holds it."
         ) from error
+
+
+def _ways_out(source: TfdsSource) -> str:
+    """Says what to do about a version that is not prepared and may not be."""
+    older = _prepared_builder(source)
+    if older is None:
+        return "Set data.data_dir to a TFDS directory that holds it, or data.download = true."
+    name = source.dataset.partition(":")[0]
+    return (
+        f"It is the newest version that fits data.dataset = {source.dataset!r}; the newest that is prepared there is "
+        f'{older.version}. Set data.download = true to prepare it, or data.dataset = "{name}:{older.version}" to stay '
+        "with what is there."
+    )
+
+
+def _disk_message(builder: tfds.core.DatasetBuilder, source: TfdsSource, error: OSError) -> str:
+    """Says which file or directory the preparation could not use, and what to do."""
+    data_dir, file = Path(source.data_dir).absolute(), Path(str(error.filename)).absolute()
+    message = (
+        f"data set {builder.info.full_name} could not be prepared in {source.data_dir!r}: {error.strerror}: "
+        f"{str(file)!r}. "
+    )
+    if file.is_relative_to(data_dir) or data_dir.is_relative_to(file):
+        return message + "Make data.data_dir a directory that can be written, or set it to another one."
+    return message + "The builder uses it: mend the file or the builder."
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
@@ -140,9 +213,27 @@ def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str
             f"data.splits.{name}: {builder.info.full_name} has no split {slice_string!r}; it has {available}."
         ) from error
     if not num_examples:
+        rounding = (
+            " TFDS rounds percentages to whole examples: count them, as in 'train[-1:]'." if "%" in slice_string else ""
+        )
         raise DataError(
             f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
-            f"the data set has {available}."
+            f"the data set has {available}.{rounding}"
+        )
+
+
+def _check_separate(builder: tfds.core.DatasetBuilder, pair: SplitPair, splits: Mapping[str, str]) -> None:
+    one, other = (splits[name] for name in (pair.first, pair.second))
+    shared = sum(
+        max(0, min(first.skip + first.take, second.skip + second.take) - max(first.skip, second.skip))
+        for first in builder.info.splits[one].file_instructions
+        for second in builder.info.splits[other].file_instructions
+        if first.filename == second.filename
+    )
+    if shared:
+        raise ConfigError(
+            f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share {shared} of "
+            f"the examples of {builder.info.full_name}, and {pair.reason}. {pair.way_out}"
         )
 
 
@@ -153,11 +244,26 @@ def identity(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> str:
     and time of modification where it is remote.
     """
     slices = sorted(splits)
+    return _digest(builder, slices, _file_identities(builder, slices))
+
+
+def split_identities(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> dict[str, str]:
+    """Returns the `identity` of each split by itself: split name to digest.
+
+    Args:
+      builder: The data set, prepared.
+      splits: Split name to TFDS slice.
+    """
+    files = _file_identities(builder, splits.values())
+    return {name: _digest(builder, [slice_string], files) for name, slice_string in splits.items()}
+
+
+def _digest(builder: tfds.core.DatasetBuilder, slices: list[str], files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256(builder.info.full_name.encode())
     for slice_string in slices:
         digest.update(f"{slice_string}={builder.info.splits[slice_string].num_examples};".encode())
     for path in _shards(builder, slices):
-        digest.update(_file_identity(path))
+        digest.update(files[path])
     return digest.hexdigest()
 
 
@@ -181,6 +287,10 @@ def check_shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> No
 def _shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> list[str]:
     instructions = (instruction for split in splits for instruction in builder.info.splits[split].file_instructions)
     return sorted({str(instruction.filename) for instruction in instructions})
+
+
+def _file_identities(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> dict[str, bytes]:
+    return {path: _file_identity(path) for path in _shards(builder, splits)}
 
 
 def _file_identity(path: str) -> bytes:

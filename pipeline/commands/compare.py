@@ -64,14 +64,22 @@ def compare(first: str, second: str, pipeline_root: str | None, as_json: bool, p
 
 
 def _print(comparison: "Comparison") -> None:
-    from pipeline.report.comparison_page import headline, metrics_block, settings_block, signed
+    from pipeline.report.comparison_page import (
+        headline,
+        metrics_block,
+        settings_block,
+        signed,
+        unpaired_note,
+    )
 
     parts = [Text(headline(comparison))]
     if not comparison.same_data:
         parts.append(Text("They evaluated different data.", "yellow"))
+    if note := unpaired_note(comparison):
+        parts.append(Text(note, "yellow"))
     images = numbers_table("images that changed most", "first", "second", "difference")
     for image in comparison.images[:_MOST_IMAGES]:
-        images.add_row(image.file_name, f"{image.first:.3f}", f"{image.second:.3f}", signed(image.difference))
+        images.add_row(image.name, f"{image.first:.3f}", f"{image.second:.3f}", signed(image.difference))
     tables = [_for_terminal(settings_block(comparison)), _for_terminal(metrics_block(comparison))]
     print_table(Group(*parts, *(part for table in (*tables, images) for part in (Text(), table))))
 

@@ -30,6 +30,7 @@ _MODULES: Final = {
     "TfdsExampleGenDriver": "components.tfds_example_gen.driver",
     "TfdsExampleGen": "components.tfds_example_gen.executor",
     "ImportSchema": "components.import_schema.executor",
+    "ExampleValidator": "components.data_validator.executor",
     "Transform": "trainer_module.preprocessing",
     "WarmStartResolver": "components.served_model_resolver.executor",
     "Trainer": "trainer_module.trainer",

@@ -42,6 +42,7 @@ MODULES: Final = (
     "tensorflow_datasets",
     "tensorflow_transform",
     "tfx.v1",
+    "components.data_validator.executor",
     "components.import_schema.executor",
     "components.model_evaluator.executor",
     "components.model_probe.executor",

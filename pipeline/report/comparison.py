@@ -4,7 +4,8 @@ Accuracy and mean IoU are compared by a paired bootstrap over the images that bo
 TensorFlow.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.segmentation_evaluation.bootstrap import empty_replicates, replicate_counts, replicate_metrics
+from components.tfds_example_gen.example_names import is_tfds_id, shown_names
 from pipeline.report.facts import RunFacts, flat_settings, run_facts
 from pipeline.report.score_file import SCORES_FILE, ImageScore, read_scores
 from pipeline.run_record import RunRecord
@@ -62,7 +64,13 @@ class MetricDifference:
 class ImageDifference:
     """The mean IoU of one image in both runs, or of both models of one run."""
 
+    name: str
+    """What to call it: its file name, or more where others have the same name."""
+
     file_name: str
+    example_id: str
+    """In the first run; empty where an earlier version of petseg scored it."""
+
     first: float
     second: float
 
@@ -87,14 +95,24 @@ class Comparison:
     images: list[ImageDifference]
     """Those that both evaluated, the largest change first."""
 
+    evaluated: tuple[int, int]
+    """Images that each run evaluated, as far as their scores are known."""
+
     same_data: bool
     """Whether both evaluated the same split of the same version of a data set."""
+
+    @property
+    def unpaired(self) -> tuple[int, int]:
+        """Images of each run that are not known to be among those of the other."""
+        first, second = (count - len(self.images) for count in self.evaluated)
+        return first, second
 
     def as_json(self, most_images: int) -> dict[str, Any]:
         """Returns the comparison for a machine, with the images that changed most."""
         return {
             "runs": [self.first.record.run_id, self.second.record.run_id],
             "same_data": self.same_data,
+            "unpaired_images": self.unpaired,
             "settings": [vars(setting) for setting in self.settings],
             "metrics": [vars(metric) | {"within_noise": metric.within_noise} for metric in self.metrics],
             "images": [vars(image) | {"difference": image.difference} for image in self.images[:most_images]],
@@ -114,17 +132,19 @@ def compare_runs(first: RunRecord, second: RunRecord, directories: tuple[Path, P
     """
     facts = run_facts(first), run_facts(second)
     files = [directory / SCORES_FILE for directory in directories]
-    scores = [read_scores(file) if file.is_file() else {} for file in files]
-    common = sorted(scores[0].keys() & scores[1].keys())
-    images = [ImageDifference(name, scores[0][name].mean_iou, scores[1][name].mean_iou) for name in common]
+    scores = [read_scores(file) if file.is_file() else [] for file in files]
     same_data = _evaluated_data(first) == _evaluated_data(second)
-    is_paired = same_data and bool(common) and scores[0].keys() == scores[1].keys()
-    paired = _paired_differences([list(of_run.values()) for of_run in scores]) if is_paired else {}
+    digests = _evaluated_digest(first), _evaluated_digest(second)
+    if None not in digests:
+        same_data = same_data and digests[0] == digests[1]
+    pairs = _pairs(*scores, by_id=same_data and None not in digests)
+    is_paired = same_data and bool(pairs) and all(len(of_run) == len(pairs) for of_run in scores)
     return Comparison(
         *facts,
         settings=_setting_differences(first, second),
-        metrics=_metric_differences(first, second, paired),
-        images=sorted(images, key=lambda image: -abs(image.difference)),
+        metrics=_metric_differences(first, second, _paired_differences(pairs) if is_paired else {}),
+        images=sorted(_image_differences(pairs), key=lambda image: -abs(image.difference)),
+        evaluated=(len(scores[0]), len(scores[1])),
         same_data=same_data,
     )
 
@@ -133,6 +153,56 @@ def _evaluated_data(record: RunRecord) -> tuple[object, ...]:
     data = (record.dataset.name, record.dataset.version) if record.dataset else (None, None)
     split = record.settings.get("evaluation", {}).get("split")
     return (*data, record.settings.get("data", {}).get("splits", {}).get(split))
+
+
+def _evaluated_digest(record: RunRecord) -> str | None:
+    """Returns the digest of the evaluated split; None in the records of earlier versions."""
+    split = record.settings.get("evaluation", {}).get("split")
+    return record.dataset.digests.get(split) if record.dataset else None
+
+
+_Pair = tuple[ImageScore, ImageScore]
+
+
+def _pairs(first: list[ImageScore], second: list[ImageScore], *, by_id: bool) -> list[_Pair]:
+    """Returns the images that both runs evaluated; never two different ones.
+
+    Args:
+      first: Scores of one run.
+      second: Of the other.
+      by_id: Whether both read the very same data, in which ids mean the same. Else, and where scores have no ids, an
+        image is known by its file name, if no other of its run has the same.
+    """
+    by_id = by_id and all(score.example_id for score in (*first, *second))
+    ours, theirs = (_unique(scores, _id if by_id else _file_name) for scores in (first, second))
+    return [(score, theirs[key]) for key, score in sorted(ours.items()) if key in theirs]
+
+
+def _id(score: ImageScore) -> str:
+    return score.example_id
+
+
+def _file_name(score: ImageScore) -> str | None:
+    return None if is_tfds_id(score.file_name) else score.file_name
+
+
+def _unique(scores: list[ImageScore], key: Callable[[ImageScore], str | None]) -> dict[str, ImageScore]:
+    counts = Counter(map(key, scores))
+    return {name: score for score in scores if (name := key(score)) is not None and counts[name] == 1}
+
+
+def _image_differences(pairs: list[_Pair]) -> list[ImageDifference]:
+    names = shown_names({first.example_id: first.file_name for first, _ in pairs})
+    return [
+        ImageDifference(
+            name=names[first.example_id] if first.example_id else first.file_name,
+            file_name=first.file_name,
+            example_id=first.example_id,
+            first=first.mean_iou,
+            second=second.mean_iou,
+        )
+        for first, second in pairs
+    ]
 
 
 def _setting_differences(first: RunRecord, second: RunRecord) -> list[SettingDifference]:
@@ -165,19 +235,20 @@ def _interval(record: RunRecord, name: str) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def _paired_differences(scores: list[list[ImageScore]]) -> dict[str, tuple[float, float]]:
+def _paired_differences(pairs: list[_Pair]) -> dict[str, tuple[float, float]]:
     """Returns the 95 % interval of second minus first for each metric that is resampled."""
-    first, second = map(_resampled, scores)
+    fingerprints = [first.fingerprint for first, _ in pairs]
+    first, second = (_resampled(list(of_run), fingerprints) for of_run in zip(*pairs, strict=True))
     found = difference_metrics(second[0], first[0], second[1], first[1])
     names = ("accuracy", "mean_iou")
     return {name: (found[f"{name}_difference_low"], found[f"{name}_difference_high"]) for name in names}
 
 
-def _resampled(scores: list[ImageScore]) -> tuple[tuple[float, float], NDArray[np.float64]]:
+def _resampled(scores: list[ImageScore], fingerprints: list[int]) -> tuple[tuple[float, float], NDArray[np.float64]]:
     """Returns accuracy and mean IoU over the images, and those of each replicate of the bootstrap."""
     total = np.array([score.statistics for score in scores], np.int64).sum(axis=0)
     replicates = empty_replicates(len(total) // 2)
-    for score in scores:
-        replicates += np.outer(replicate_counts(score.example_id), np.array(score.statistics, np.int64))
+    for score, fingerprint in zip(scores, fingerprints, strict=True):
+        replicates += np.outer(replicate_counts(fingerprint), np.array(score.statistics, np.int64))
     accuracy, mean_iou = pixel_accuracy_and_mean_iou(*np.split(total, 2))
     return (float(accuracy), float(mean_iou)), replicate_metrics(replicates)

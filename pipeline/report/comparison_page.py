@@ -55,6 +55,18 @@ def headline(comparison: Comparison) -> str:
     return f"{words}: {verdict_word(found)}."
 
 
+def unpaired_note(comparison: Comparison) -> str:
+    """Says how many images could not be compared, and why; empty where all were, or no scores are known."""
+    first, second = comparison.unpaired
+    if not any(comparison.unpaired) or not all(comparison.evaluated):
+        return ""
+    return (
+        f"Not compared: {first:,} of the {comparison.evaluated[0]:,} images of the first run and {second:,} of the "
+        f"{comparison.evaluated[1]:,} of the second. Where two runs did not read the very same data, their images are "
+        "paired by file names that one image alone has."
+    )
+
+
 def verdict_word(metric: MetricDifference) -> str:
     """Says whether a difference is more than the choice of the images explains."""
     return {True: "within noise", False: "more than noise", None: ""}[metric.within_noise]
@@ -138,11 +150,13 @@ def _labelled(comparison: Comparison) -> list[tuple[str, RunFacts]]:
 
 
 def _images(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) -> list[Block]:
+    note = unpaired_note(comparison)
+    notes: list[Block] = [Note(note)] if note else []
     if isinstance(pictures, Missing):
-        return [Note(pictures.reason)]
+        return [*notes, Note(pictures.reason)]
     gallery = Gallery(
         f"{len(pictures)} of {len(comparison.images):,} images",
         "The largest changes of the mean IoU, in either direction. Look for what the second run gained or lost.",
         pictures,
     )
-    return [class_legend(comparison.second.class_names), gallery]
+    return [*notes, class_legend(comparison.second.class_names), gallery]

@@ -63,7 +63,9 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
         return Missing("The two models have different classes or image sizes; their masks cannot be laid side by side.")
     shown = comparison.images[:SHOWN_IMAGES]
     models = {"prediction first": first.model, "prediction second": second.model}
+    changes = {change.example_id: change for change in shown}
     rows = {}
-    for image in first.chosen({change.file_name for change in shown}):
-        rows[image.file_name] = picture_row(image, models, first.model.card.mask_values)
-    return [dataclasses.replace(rows[change.file_name], detail=change.words) for change in shown]
+    for image in first.chosen({*changes}):
+        name = changes[image.example_id].name
+        rows[image.example_id] = picture_row(image, name, models, first.model.card.mask_values)
+    return [dataclasses.replace(rows[change.example_id], detail=change.words) for change in shown]

@@ -4,7 +4,7 @@ import base64
 import heapq
 import io
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.tfds_example_gen.example_names import shown_names
 from pipeline.report.blocks import Picture, PictureRow
 from trainer_module.class_colors import mask_image
 
@@ -34,7 +35,7 @@ _FADED: Final = 0.45
 
 @dataclass
 class Selection:
-    """The images that a gallery shows; of all others nothing is kept."""
+    """The images that a gallery shows; of all others only the names are kept."""
 
     random: "list[ScoredImage]" = field(default_factory=list)
     """The same images for every model that is evaluated on the same data."""
@@ -51,6 +52,9 @@ class Selection:
     risen: "list[ScoredImage]" = field(default_factory=list)
     """Those with a higher one, the largest change first."""
 
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Example id to what to call the image (`shown_names`), of all images."""
+
 
 def select(images: "Iterable[ScoredImage]") -> Selection:
     """Returns a random sample (by reservoir sampling), and the extremes of any number of images."""
@@ -60,7 +64,9 @@ def select(images: "Iterable[ScoredImage]") -> Selection:
     best: list[tuple[float, int, ScoredImage]] = []
     fallen: list[tuple[float, int, ScoredImage]] = []
     risen: list[tuple[float, int, ScoredImage]] = []
+    file_names = {}
     for index, image in enumerate(images):
+        file_names[image.example_id] = image.file_name
         position = index if index < RANDOM_COUNT else generator.randint(0, index)
         if position < RANDOM_COUNT:
             sample[position : position + 1] = [image]
@@ -69,15 +75,18 @@ def select(images: "Iterable[ScoredImage]") -> Selection:
         change = image.change.difference if image.change else 0.0
         if change:
             _keep(fallen if change < 0 else risen, CHANGED_COUNT, (abs(change), -index, image))
-    extremes = ([image for *_, image in sorted(heap, reverse=True)] for heap in (worst, best, fallen, risen))
-    return Selection(sample, *extremes)
+    names = shown_names(file_names)
+    return Selection(sample, _ordered(worst), _ordered(best), _ordered(fallen), _ordered(risen), names)
 
 
-def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_values: tuple[int, ...]) -> PictureRow:
+def picture_row(
+    image: "ScoredImage", name: str, models: "dict[str, ServedModel]", mask_values: tuple[int, ...]
+) -> PictureRow:
     """Returns an image with its truth, and the prediction and the errors of each model.
 
     Args:
       image: The image.
+      name: What to call it.
       models: What to call the prediction of each model, to the model.
       mask_values: The value of each class in the raw mask.
 
@@ -90,14 +99,24 @@ def picture_row(image: "ScoredImage", models: "dict[str, ServedModel]", mask_val
     truth = _truth(image.mask, mask_values, photo.size)
     pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(mask_image(truth, len(mask_values))))]
     for label, model in models.items():
-        predicted = _nearest(model.predict(image.image, image.file_name), photo.size)
+        predicted = _nearest(model.predict(image.image, name), photo.size)
         errors = "errors" if len(models) == 1 else f"errors {label.removeprefix('prediction ')}"
         pictures += [
             Picture(label, _png(mask_image(predicted, len(mask_values)))),
             Picture(errors, _jpeg(error_image(photo, truth != predicted))),
         ]
     iou = image.change.words if image.change and len(models) > 1 else f"mean IoU {image.mean_iou:.3f}"
-    return PictureRow(image.file_name, " · ".join((iou, *image.labels)), pictures)
+    return PictureRow(name, " · ".join((iou, *image.labels)), pictures)
+
+
+def picture_rows(
+    selection: Selection,
+    images: "Iterable[ScoredImage]",
+    models: "dict[str, ServedModel]",
+    mask_values: tuple[int, ...],
+) -> list[PictureRow]:
+    """Returns a `picture_row` of each of some selected images, under names that tell all images apart."""
+    return [picture_row(image, selection.names[image.example_id], models, mask_values) for image in images]
 
 
 def error_image(photo: Image.Image, wrong: NDArray[np.bool_]) -> Image.Image:
@@ -120,6 +139,11 @@ def _keep(heap: "list[tuple[float, int, ScoredImage]]", size: int, entry: "tuple
         heapq.heappush(heap, entry)
     else:
         heapq.heappushpop(heap, entry)
+
+
+def _ordered(heap: "list[tuple[float, int, ScoredImage]]") -> "list[ScoredImage]":
+    """Returns the images of the entries, the largest first."""
+    return [image for *_, image in sorted(heap, reverse=True)]
 
 
 def _truth(encoded: bytes, mask_values: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.uint8]:

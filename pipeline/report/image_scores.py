@@ -47,6 +47,10 @@ class ScoredImage:
         return self.score.file_name
 
     @property
+    def example_id(self) -> str:
+        return self.score.example_id
+
+    @property
     def mean_iou(self) -> float:
         return self.score.mean_iou
 
@@ -55,7 +59,8 @@ class ScoredImage:
         """What became of the mean IoU since the baseline."""
         if self.baseline_score is None:
             return None
-        return ImageDifference(self.file_name, self.baseline_score.mean_iou, self.mean_iou)
+        names = (self.file_name, self.file_name, self.example_id)
+        return ImageDifference(*names, self.baseline_score.mean_iou, self.mean_iou)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ class EvaluatedImages:
         if not files:
             return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
+        if features.EXAMPLE_FINGERPRINT not in loaded.evaluation_outputs or not _have_ids(files):
+            return Missing(
+                "The run is of an earlier version of petseg, which knew images by their file names alone; run it again."
+            )
         return cls(loaded, files, tuple(record.settings.get("data", {}).get("slice_features", ())))
 
     def scored(self, baseline: ServedModel | None = None) -> Iterator[ScoredImage]:
@@ -99,17 +108,17 @@ class EvaluatedImages:
             for serialized, outputs, others in zip(batch, self.model.evaluate(batch), of_baseline, strict=True):
                 yield self._scored(serialized, outputs, others)
 
-    def chosen(self, file_names: set[str]) -> Iterator[ScoredImage]:
-        """Yields the images of those names, scored.
+    def chosen(self, example_ids: set[str]) -> Iterator[ScoredImage]:
+        """Yields the images of those ids, scored.
 
         Raises:
           DataError: One of them is not among the images.
         """
-        missing = set(file_names)
+        missing = set(example_ids)
         for serialized in tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator():
-            name = _bytes(tf.train.Example.FromString(serialized), features.FILE_NAME).decode(errors="replace")
-            if name in missing:
-                missing.remove(name)
+            example_id = _bytes(tf.train.Example.FromString(serialized), features.EXAMPLE_ID).decode()
+            if example_id in missing:
+                missing.remove(example_id)
                 [outputs] = self.model.evaluate([serialized])
                 yield self._scored(serialized, outputs)
         if missing:
@@ -146,9 +155,16 @@ def _score(example: tf.train.Example, outputs: Mapping[str, Any]) -> ImageScore:
     side = math.isqrt(flat.size)
     return ImageScore(
         _bytes(example, features.FILE_NAME).decode(errors="replace"),
-        int(outputs[features.EXAMPLE_ID]),
+        _bytes(example, features.EXAMPLE_ID).decode(),
+        int(outputs[features.EXAMPLE_FINGERPRINT]),
         tuple(image_statistics(flat.reshape(side, side)).tolist()),
     )
+
+
+def _have_ids(files: list[str]) -> bool:
+    """Returns whether the examples have ids, as far as the first tells."""
+    first = tf.data.TFRecordDataset(files, compression_type="GZIP").take(1).as_numpy_iterator()
+    return all(features.EXAMPLE_ID in tf.train.Example.FromString(record).features.feature for record in first)
 
 
 def _bytes(example: tf.train.Example, name: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.report.blocks import Gallery
 from pipeline.report.charts import save_learning_curve
 from pipeline.report.facts import Missing, RunFacts, output_directory, run_facts
-from pipeline.report.gallery import picture_row, select
+from pipeline.report.gallery import picture_rows, select
 from pipeline.report.score_file import SCORES_FILE, saved_scores
 from pipeline.report.sheets import write_sheet
 from pipeline.report.training_samples import training_gallery
@@ -93,8 +93,8 @@ def _predictions(facts: RunFacts, run_directory: Path) -> list[Gallery] | Missin
     selection = select(saved_scores(images.scored(), run_directory / SCORES_FILE))
 
     def gallery(title: str, chosen: "list[ScoredImage]") -> Gallery:
-        rows = [picture_row(image, {"prediction": images.model}, images.model.card.mask_values) for image in chosen]
-        return Gallery(title, "", rows)
+        models = {"prediction": images.model}
+        return Gallery(title, "", picture_rows(selection, chosen, models, images.model.card.mask_values))
 
     return [
         gallery(f"A random sample of the {facts.evaluated_split} split", selection.random),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.report.blocks import Block, Gallery, Note, Section
 from pipeline.report.facts import Missing, RunFacts, output_directory
-from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, Selection, picture_row, select
+from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, Selection, picture_rows, select
 from pipeline.report.metric_sections import class_legend
 from pipeline.report.score_file import SCORES_FILE, saved_scores
 
@@ -51,7 +51,7 @@ def pictures_section(facts: RunFacts, run_directory: Path) -> Section:
 
 def _galleries(selection: Selection, model: "ServedModel", split: str) -> list[Block]:
     def gallery(title: str, caption: str, chosen: "list[ScoredImage]") -> Gallery:
-        rows = [picture_row(image, {"prediction": model}, model.card.mask_values) for image in chosen]
+        rows = picture_rows(selection, chosen, {"prediction": model}, model.card.mask_values)
         return Gallery(title, caption, rows)
 
     return [
@@ -79,7 +79,7 @@ def _changes(selection: Selection, model: "ServedModel", baseline: "ServedModel"
     if not selection.fallen + selection.risen:
         return Note(f"{_CHANGES}: none. Both models have the same mean IoU on every image.")
     models = {"prediction served": baseline, "prediction new": model}
-    rows = [picture_row(image, models, baseline.card.mask_values) for image in selection.fallen + selection.risen]
+    rows = picture_rows(selection, selection.fallen + selection.risen, models, baseline.card.mask_values)
     caption = (
         f"First the {len(selection.fallen)} images whose mean IoU fell the most from the served model to the new one, "
         f"then the {len(selection.risen)} where it rose the most: what the new model lost and gained."

@@ -7,6 +7,7 @@ from pipeline.report import charts
 from pipeline.report.blocks import Block, Cell, Figure, Figures, Note, Section, Table
 from pipeline.report.data_findings import SplitStatistics
 from pipeline.report.facts import Missing, RunFacts
+from pipeline.run_record import DatasetRecord
 from pipeline.run_tables import duration
 
 _MOST_DRAWN_VALUES: Final = 12
@@ -23,6 +24,8 @@ def data_section(facts: RunFacts) -> Section:
     blocks: list[Block] = []
     if facts.record.dataset is None:
         blocks.append(Note("The run ended before its data was read."))
+    elif facts.record.dataset.class_pixels:
+        blocks.append(_class_shares(facts.record.dataset, facts.class_names))
     statistics = _in_order_of_record(facts)
     if isinstance(statistics, Missing):
         blocks.append(Note(f"No statistics of the data. {statistics.reason}"))
@@ -105,6 +108,18 @@ def _components(facts: RunFacts) -> list[Block]:
         return [table]
     caption = "Where the time went. A cached component repeats the result of an earlier run and takes next to none."
     return [Figures([Figure(charts.seconds_chart("seconds", timed), caption)]), table]
+
+
+def _class_shares(dataset: DatasetRecord, class_names: Sequence[str]) -> Table:
+    rows: list[list[str | Cell]] = []
+    for class_id, name in enumerate(class_names):
+        shares = [pixels[class_id] / sum(pixels) for pixels in dataset.class_pixels.values()]
+        rows.append([name, *(f"{share:.2%}" if share else Cell("none", tone="bad") for share in shares)])
+    caption = (
+        "Share of each class in the pixels of the masks. One that train lacks cannot be learned; one that the "
+        "evaluated split lacks is not measured."
+    )
+    return Table(["class", *dataset.class_pixels], rows, caption)
 
 
 def _sizes_table(statistics: Sequence[SplitStatistics]) -> Table:

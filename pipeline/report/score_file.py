@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -22,8 +22,11 @@ class ImageScore:
     """What the metrics of one image follow from."""
 
     file_name: str
-    example_id: int
-    """The same for the same file in every run."""
+    example_id: str
+    """Tells the image from all others of the same data; empty where an earlier version of petseg scored it."""
+
+    fingerprint: int
+    """Of the id, by which the bootstrap draws the image."""
 
     statistics: tuple[int, ...]
     """See `components.segmentation_evaluation.bootstrap.image_statistics`."""
@@ -37,6 +40,18 @@ class ImageScore:
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Earlier versions of petseg knew images by their file names alone; `example_id` is the name's fingerprint there.
+        """
+        entry: dict[str, Any] = json.loads(line)
+        known, statistics = entry["example_id"], tuple(entry["statistics"])
+        if isinstance(known, int):
+            return cls(entry["file_name"], "", known, statistics)
+        return cls(entry["file_name"], known, entry["fingerprint"], statistics)
+
 
 def saved_scores(images: "Iterator[ScoredImage]", file: Path) -> "Iterator[ScoredImage]":
     """Passes the images on and writes their scores to a file, which is complete or absent."""
@@ -48,17 +63,15 @@ def saved_scores(images: "Iterator[ScoredImage]", file: Path) -> "Iterator[Score
     partial.replace(file)
 
 
-def read_scores(file: Path) -> dict[str, ImageScore]:
-    """Returns the score of each image by file name.
+def read_scores(file: Path) -> list[ImageScore]:
+    """Returns the score of each image, in the order of evaluation.
 
     Raises:
       PetsegError: The file is no file of scores.
     """
     try:
         with file.open(encoding="utf-8") as lines:
-            entries = [json.loads(line) for line in lines]
-        scores = (ImageScore(entry["file_name"], entry["example_id"], tuple(entry["statistics"])) for entry in entries)
-        return {score.file_name: score for score in scores}
+            return [ImageScore.from_json(line) for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PetsegError(
             f"{str(file)!r} is no file of image scores ({type(error).__name__}: {error}); remove it, and "

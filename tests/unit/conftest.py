@@ -20,10 +20,15 @@ class RawExample:
     encoded_image: bytes
     encoded_mask: bytes
 
-    def serialized(self) -> bytes:
+    def serialized(self, example_id: bytes = b"x.jpg") -> bytes:
         import tensorflow as tf
 
-        values = {"image": self.encoded_image, "segmentation_mask": self.encoded_mask, "file_name": b"x.jpg"}
+        values = {
+            "image": self.encoded_image,
+            "segmentation_mask": self.encoded_mask,
+            "example_id": example_id,
+            "file_name": b"x.jpg",
+        }
         feature = {
             name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in values.items()
         }

@@ -23,7 +23,7 @@ from trainer_module.segmentation_metrics import (
 NAMES = ("pet", "background", "border")
 
 
-def make_outputs(seed: int, example_id: int | None = None) -> dict[str, np.ndarray]:
+def make_outputs(seed: int, fingerprint: int | None = None) -> dict[str, np.ndarray]:
     """Random counts of one example of 16×16 pixels, as the evaluation signature returns them."""
     rng = np.random.default_rng(seed)
     pairs = rng.choice(9, 256, p=[0.2, 0.05, 0.05, 0.1, 0.3, 0.1, 0.05, 0.05, 0.1])
@@ -31,7 +31,7 @@ def make_outputs(seed: int, example_id: int | None = None) -> dict[str, np.ndarr
     return {
         features.CONFUSION_MATRIX: np.bincount(pairs, minlength=9),
         features.LOSS: np.float32(rng.random()),
-        features.EXAMPLE_ID: np.int64(rng.integers(2**62) if example_id is None else example_id),
+        features.EXAMPLE_FINGERPRINT: np.int64(rng.integers(2**62) if fingerprint is None else fingerprint),
         features.BOUNDARY_INTERSECTION: rng.integers(0, 20, 3),
         features.BOUNDARY_UNION: rng.integers(20, 40, 3),
         features.CALIBRATION_PIXELS: pixels,
@@ -54,7 +54,7 @@ def examples():
 
 def test_metrics_are_the_formulas_of_the_sums(examples):
     metrics = summed(examples).metrics(NAMES)
-    total = {name: sum(outputs[name] for outputs in examples) for name in examples[0] if name != "example_id"}
+    total = {name: sum(outputs[name] for outputs in examples) for name in examples[0] if name != "example_fingerprint"}
     matrix = total["confusion_matrix"].reshape(3, 3)
     expected = segmentation_metrics(matrix, float(total["loss"]) / 60, NAMES)
     expected |= boundary_metrics(total["boundary_intersection"], total["boundary_union"], NAMES)
@@ -127,10 +127,10 @@ def test_replicates_are_sums_of_the_images_they_draw(examples):
     expected = np.zeros((REPLICATES, 6), int)
     for outputs in examples[:5]:
         statistics = image_statistics(outputs["confusion_matrix"].reshape(3, 3))
-        expected += replicate_counts(int(outputs["example_id"]))[:, np.newaxis] * statistics
+        expected += replicate_counts(int(outputs["example_fingerprint"]))[:, np.newaxis] * statistics
     np.testing.assert_array_equal(sums.replicates, expected)
     accuracy, mean_iou = replicate_metrics(sums.replicates)[17]
-    counts = [replicate_counts(int(outputs["example_id"]))[17] for outputs in examples[:5]]
+    counts = [replicate_counts(int(outputs["example_fingerprint"]))[17] for outputs in examples[:5]]
     matrix = sum(
         count * outputs["confusion_matrix"].reshape(3, 3) for count, outputs in zip(counts, examples[:5], strict=True)
     )
@@ -153,5 +153,5 @@ def test_interval_covers_the_value_and_shrinks_with_the_root_of_the_number_of_im
 
 
 def test_equal_images_have_an_interval_of_no_width():
-    metrics = summed([make_outputs(0, example_id=number) for number in range(10)]).metrics(NAMES)
+    metrics = summed([make_outputs(0, fingerprint=number) for number in range(10)]).metrics(NAMES)
     assert metrics["accuracy_low"] == metrics["accuracy_high"] == metrics["accuracy"]

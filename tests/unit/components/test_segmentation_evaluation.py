@@ -36,7 +36,7 @@ def make_outputs(example_id: int, right: float) -> dict[str, np.ndarray]:
     return {
         features.CONFUSION_MATRIX: np.bincount(true * 3 + predicted, minlength=9),
         features.LOSS: np.array(rng.random(), np.float32),
-        features.EXAMPLE_ID: np.array(example_id),
+        features.EXAMPLE_FINGERPRINT: np.array(example_id),
         features.BOUNDARY_INTERSECTION: np.array([1, 2, 3]),
         features.BOUNDARY_UNION: np.array([4, 4, 4]),
         features.CALIBRATION_PIXELS: bins,

@@ -1,17 +1,19 @@
 """What TfdsExampleGen finds, refuses and converts."""
 
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tfx.types import standard_artifacts
 
+from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.duplicates import shared_images
-from components.tfds_example_gen.executor import check_duplicates
+from components.tfds_example_gen.driver import fingerprint
+from components.tfds_example_gen.executor import check_shared_images
 from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
+from components.tfds_example_gen.split_contents import read_contents
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -71,11 +73,12 @@ def test_a_record_becomes_an_example_with_its_bytes_untouched(source):
     builder, records = _records(source())
     example = ExampleConverter(source(), builder.info.features)(records[1])
     values = example.features.feature
-    assert sorted(values) == ["file_name", "image", "kind", "segmentation_mask"]
+    assert sorted(values) == ["example_id", "file_name", "image", "kind", "segmentation_mask"]
     assert values["image"].bytes_list.value[0] == records[1]["photo"]
     assert values["segmentation_mask"].bytes_list.value[0] == records[1]["mask"]
     assert values["kind"].bytes_list.value[0] in (b"round", b"square")
-    assert values["file_name"].bytes_list.value[0].startswith(b"shapes-train")
+    assert values["example_id"].bytes_list.value[0] == b"shapes-train.tfrecord-00000-of-00001__1"
+    assert values["file_name"] == values["example_id"], "this data set has no file names"
 
 
 @pytest.mark.parametrize(
@@ -99,13 +102,148 @@ def test_settings_that_do_not_fit_the_data_set_are_refused(source, fields, messa
 def test_splits_that_are_missing_or_empty_are_refused(source):
     with pytest.raises(ConfigError, match=r"no split 'validation'.*'train': 5"):
         open_dataset(source(), {"eval": "validation"})
-    with pytest.raises(DataError, match=r"'train\[:0%\]'.*no example"):
+    with pytest.raises(DataError, match=r"'train\[:0%\]'.*no example; the data set has .*TFDS rounds percentages"):
         open_dataset(source(), {"train": "train[:0%]"})
+    with pytest.raises(
+        DataError, match=r"splits.eval: 'train\[5:\]' of shapes/1.2.0 holds no example; .*'train': 5}\.$"
+    ):
+        open_dataset(source(), {"eval": "train[5:]"})
 
 
 def test_absent_data_is_not_prepared_without_leave(source, tmp_path):
     with pytest.raises(DataError, match=r"not prepared in .* and data.download is false"):
         open_dataset(source(data_dir=str(tmp_path)), {"train": "train"})
+
+
+class Grown(Shapes):
+    """Its version is raised between two firings of a schedule."""
+
+    VERSION = tfds.core.Version("1.9.0")
+
+
+class Kinds(Shapes):
+    """Two configurations with versions of their own."""
+
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(name="round", version="1.0.0"),
+        tfds.core.BuilderConfig(name="square", version="1.9.0"),
+    ]
+
+
+@pytest.fixture
+def raised(source, tmp_path):
+    """Returns a function that opens `grown` after 1.9.0 was prepared and the builder's version was raised."""
+    kept = vars(Grown).copy()
+
+    def opened(dataset, version="1.10.0", supported=(), **fields):
+        Grown.VERSION, Grown.SUPPORTED_VERSIONS = tfds.core.Version("1.9.0"), []
+        if not (tmp_path / "grown").exists():
+            tfds.builder("grown", data_dir=tmp_path).download_and_prepare()
+        Grown.VERSION, Grown.SUPPORTED_VERSIONS = tfds.core.Version(version), [*map(tfds.core.Version, supported)]
+        builder = open_dataset(
+            source(**{"dataset": dataset, "data_dir": str(tmp_path), "download": True} | fields), {"train": "train"}
+        )
+        assert builder.info.splits.total_num_examples == 8
+        return builder.info.full_name
+
+    yield opened
+    Grown.VERSION = kept["VERSION"]
+    Grown.SUPPORTED_VERSIONS = []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "builder", "expected"),
+    [
+        ("grown:1.*.*", {"version": "1.10.0"}, "grown/1.10.0"),
+        ("grown:*.*.*", {"version": "2.0.0"}, "grown/2.0.0"),
+        ("grown", {"version": "1.10.0"}, "grown/1.10.0"),
+        ("grown:1.9.0", {"version": "1.10.0"}, "grown/1.9.0"),
+        ("grown:1.9.*", {"version": "1.10.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "2.0.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "1.8.0"}, "grown/1.9.0"),
+        ("grown:1.*.*", {"version": "1.9.0", "supported": ("1.10.0",)}, "grown/1.10.0"),
+        ("grown:1.*.*", {"version": "2.0.0", "supported": ("1.8.0", "1.10.0")}, "grown/1.9.0"),
+    ],
+)
+def test_the_newest_version_that_fits_is_read_prepared_or_not(raised, dataset, builder, expected):
+    assert raised(dataset, **builder) == expected
+    assert raised(dataset, **builder, download=False) == expected, "now it is prepared"
+
+
+def test_what_is_prepared_is_read_where_the_code_cannot_be_used(raised, monkeypatch):
+    raised("grown:1.*.*", "1.9.0")
+    monkeypatch.setattr(Grown, "_info", lambda self: 1 / 0)
+    assert raised("grown:1.*.*") == "grown/1.9.0"
+
+
+def test_a_newer_version_that_may_not_be_prepared_names_both_ways_out(raised):
+    with pytest.raises(DataError) as refused:
+        raised("grown:1.*.*", download=False)
+    assert "grown/1.10.0 is not prepared" in str(refused.value)
+    assert "data.download = true to prepare it" in str(refused.value)
+    assert 'data.dataset = "grown:1.9.0" to stay' in str(refused.value)
+
+
+def test_the_fingerprint_of_the_driver_changes_when_the_version_is_raised(raised, source, tmp_path):
+    raised("grown:1.*.*", "1.9.0")
+    given = source(dataset="grown:1.*.*", data_dir=str(tmp_path), download=True)
+    component = TfdsExampleGen(given, {"train": "train"})
+    properties = {name: component.exec_properties[name] for name in ("input_config", "custom_config")}
+    before = fingerprint(properties)
+    assert fingerprint(properties) == before
+    Grown.VERSION = tfds.core.Version("1.10.0")
+    assert fingerprint(properties) != before
+    assert (tmp_path / "grown" / "1.10.0").is_dir()
+
+
+def test_configurations_have_versions_of_their_own(source, tmp_path):
+    def opened(dataset):
+        made = source(dataset=dataset, data_dir=str(tmp_path), download=True)
+        return open_dataset(made, {"train": "train"}).info.full_name
+
+    assert opened("kinds/round:1.*.*") == "kinds/round/1.0.0"
+    assert opened("kinds/square:1.*.*") == "kinds/square/1.9.0"
+    assert opened("kinds:1.*.*") == opened("kinds") == "kinds/round/1.0.0"
+    with pytest.raises(ConfigError, match="kinds/oval"):
+        opened("kinds/oval:1.*.*")
+
+
+def test_data_that_exists_on_disk_alone_is_read_at_its_newest_version(source, data_dir, tmp_path):
+    (prepared,) = (data_dir / "shapes").iterdir()
+    for version in ("1.9.0", "1.10.0"):
+        target = tmp_path / "no_such_code" / version
+        shutil.copytree(prepared, target)
+        for file in target.iterdir():
+            file.rename(file.with_name(file.name.replace("shapes", "no_such_code")))
+        info = target / "dataset_info.json"
+        info.write_text(info.read_text().replace('"shapes"', '"no_such_code"').replace('"1.2.0"', f'"{version}"'))
+
+    def opened(dataset):
+        made = source(dataset=dataset, data_dir=str(tmp_path))
+        return open_dataset(made, {"train": "train"}).info.full_name
+
+    assert opened("no_such_code:1.*.*") == opened("no_such_code") == "no_such_code/1.10.0"
+    assert opened("no_such_code:1.9.0") == "no_such_code/1.9.0"
+    with pytest.raises(ConfigError, match="no_such_code:2"):
+        opened("no_such_code:2.*.*")
+
+
+def test_a_data_dir_that_cannot_be_made_is_told(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"Not a directory: '.*/file/data'\. Make data.data_dir a directory"):
+        open_dataset(source(data_dir=str(tmp_path / "file" / "data"), download=True), {"train": "train"})
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"), [("data/shapes/incomplete", "Make data.data_dir"), ("tiles/a.png", "The builder uses it")]
+)
+def test_a_file_that_the_preparation_cannot_use_is_named(source, tmp_path, monkeypatch, place, hint):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path / place))
+
+    monkeypatch.setattr(Shapes, "_download_and_prepare", denied)
+    with pytest.raises(DataError, match=rf"Permission denied: '.*/{place}'\. {hint}"):
+        open_dataset(source(data_dir=str(tmp_path / "data"), download=True), {"train": "train"})
 
 
 def test_identity_changes_with_the_slice_and_with_the_bytes(source, data_dir, tmp_path):
@@ -162,34 +300,83 @@ def test_truncated_jpeg_is_refused(source):
         ExampleConverter(source(), builder.info.features)(truncated)
 
 
-def _write_split(directory, images):
+def _write_split(directory, images, values=(0,)):
+    """Writes images, whose masks have each of `values` once."""
     directory.mkdir(parents=True)
+    mask = tf.io.encode_png(np.array(values, np.uint8).reshape(1, -1, 1)).numpy()
     with tf.io.TFRecordWriter(str(directory / "part.gz"), "GZIP") as writer:
-        for name, image in images.items():
-            values = {"image": image, "file_name": name.encode()}
+        for position, (name, image) in enumerate(images):
+            place = f"shapes-{directory.name.removeprefix('Split-')}.tfrecord-00000-of-00001__{position}"
+            values = {
+                "image": image,
+                "segmentation_mask": mask,
+                "file_name": name.encode(),
+                "example_id": place.encode(),
+            }
             feature = {key: tf.train.Feature(bytes_list={"value": [value]}) for key, value in values.items()}
             writer.write(tf.train.Example(features={"feature": feature}).SerializeToString())
 
 
 @pytest.fixture
-def examples(tmp_path):
-    """Examples whose test split shares two images with the training split, under other names."""
-    artifact = standard_artifacts.Examples()
-    artifact.uri, artifact.split_names = str(tmp_path), '["train", "test", "other"]'
-    _write_split(tmp_path / "Split-train", {"a": b"1", "b": b"2", "c": b"3"})
-    _write_split(tmp_path / "Split-test", {"d": b"3", "e": b"4", "f": b"1"})
-    _write_split(tmp_path / "Split-other", {"g": b"", "h": b"33"})
-    return artifact
+def contents(tmp_path):
+    """Splits: test shares two images with train, under other names, and eval one with test."""
+    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2"), ("c", b"3")])
+    _write_split(tmp_path / "eval", [("g", b""), ("h", b"4")])
+    _write_split(tmp_path / "test", [("d", b"3"), ("e", b"4"), ("f", b"1")])
+    return {split: read_contents(f"{tmp_path}/{split}", (0, 7)) for split in ("train", "eval", "test")}
 
 
-def test_images_that_two_splits_share_are_found_by_their_bytes(examples, tmp_path):
-    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-test") == ["d", "f"]
-    assert shared_images(f"{tmp_path}/Split-train", f"{tmp_path}/Split-other") == []
+def test_images_that_two_splits_share_are_found_by_their_bytes(contents):
+    assert contents["test"].shared_with(contents["train"]) == ["d", "f"]
+    assert contents["eval"].shared_with(contents["train"]) == []
 
 
-def test_a_split_that_has_images_of_the_training_split_is_refused_or_counted(examples, source):
-    with pytest.raises(DataError, match=r"2 images of the split 'test' .*: 'd', 'f'\. .*data.duplicates = \"warn\""):
-        check_duplicates(examples, source(evaluation_split="test"))
-    assert check_duplicates(examples, source(evaluation_split="test", duplicates="warn")) == 2
-    assert check_duplicates(examples, source(evaluation_split="other")) == 0
-    assert check_duplicates(examples, source(evaluation_split="")) == 0
+def test_shared_images_are_named_apart_from_others_of_the_same_file_name(tmp_path):
+    _write_split(tmp_path / "Split-train", [("image.jpg", b"1"), ("image.jpg", b"2")])
+    _write_split(tmp_path / "Split-test", [("image.jpg", b"3"), ("image.jpg", b"1"), ("other.jpg", b"2")])
+    trained, tested = (read_contents(f"{tmp_path}/Split-{split}", (0, 7)) for split in ("train", "test"))
+    assert tested.shared_with(trained) == ["image.jpg (test 00000__1)", "other.jpg"]
+
+
+def test_pixels_are_counted_by_class(tmp_path):
+    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2")], values=(7, 0, 7, 9))
+    assert read_contents(f"{tmp_path}/train", (0, 7, 255)).class_pixels == [2, 4, 0]
+
+
+def test_splits_that_share_images_are_refused_or_counted(contents, source):
+    with pytest.raises(DataError, match=r"2 images of the split 'test' .*: 'd', 'f'; .*data.duplicates = \"warn\""):
+        check_shared_images(contents, source(evaluation_split="test"))
+    found = check_shared_images(contents, source(evaluation_split="test", duplicates="warn"))
+    assert found == [("train", "test", 2), ("eval", "test", 1)]
+    assert check_shared_images(contents, source(evaluation_split="eval")) == []
+    assert check_shared_images(contents, source(evaluation_split="")) == []
+    of_eval = contents | {"eval": contents["test"]}
+    with pytest.raises(DataError, match=r"2 images of the split 'eval' .*must not be selected by what they were"):
+        check_shared_images(of_eval, source(evaluation_split=""))
+
+
+@pytest.mark.parametrize(
+    ("splits", "evaluation_split", "message"),
+    [
+        ({"train": "train[:3]", "eval": "train[2:]", "test": "test"}, "test", r"splits.train .* share 1 of .*selected"),
+        ({"train": "train[:80%]", "eval": "train[3:]"}, "eval", r"share 1 of the examples of shapes/1.2.0.*judged"),
+        (
+            {"train": "train[:2]", "eval": "train[2:4]", "test": "train[50%:]+test"},
+            "test",
+            r"splits.eval .* share 2 of",
+        ),
+        ({"train": "train[:2]", "eval": "train[2:4]", "test": "train[-1:]+train[:1]"}, "test", r"share 1 of .*judged"),
+    ],
+)
+def test_slices_that_share_examples_are_refused_before_anything_is_read(source, splits, evaluation_split, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(source(evaluation_split=evaluation_split), splits)
+
+
+def test_slices_that_share_examples_are_accepted_on_demand_but_for_the_judged_one(source):
+    lenient = source(evaluation_split="test", duplicates="warn")
+    open_dataset(lenient, {"train": "train[:3]", "eval": "train[2:]", "test": "test"})
+    open_dataset(lenient, {"train": "train", "eval": "test[:1]", "test": "test"})
+    with pytest.raises(ConfigError, match=r"share 2 of .*Choose slices without common examples\.$"):
+        open_dataset(lenient, {"train": "train[:3]", "eval": "test", "test": "train[1:]"})
+    open_dataset(source(evaluation_split="test"), {"train": "train[:3]", "eval": "train[3:]", "test": "test"})

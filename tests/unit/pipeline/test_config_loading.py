@@ -242,7 +242,7 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
         ),
         (
             "data.splits.test=train[50%:]",
-            "data.splits.train is 'train[:90%]' and data.splits.test, the evaluation.split",
+            "data.splits.train is 'train[:90%]' and data.splits.test is 'train[50%:]': they share",
         ),
         ("preset=blog", "--set preset=blog: start from a preset with --preset"),
         ("trainer.epochs", "--set expects key=value, as in --set trainer.epochs=3; got 'trainer.epochs'"),

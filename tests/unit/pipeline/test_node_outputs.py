@@ -30,11 +30,25 @@ def facts(node_id: str, output: str, artifact: FakeArtifact):
 
 def test_examples_name_the_data():
     counts = json.dumps({"train": 3680, "eval": 3669})
-    artifact = FakeArtifact(dataset_name="oxford_iiit_pet", dataset_version="4.0.0", split_counts=counts)
+    named = {"dataset_name": "oxford_iiit_pet", "dataset_version": "4.0.0", "split_counts": counts}
+    artifact = FakeArtifact(**named, split_digests=json.dumps({"train": "aa", "eval": "bb"}))
     found = facts("TfdsExampleGen", "examples", artifact)
     assert found.summary == "oxford_iiit_pet 4.0.0: 3,680 train, 3,669 eval"
-    dataset = DatasetRecord(name="oxford_iiit_pet", version="4.0.0", splits={"train": 3680, "eval": 3669})
+    dataset = DatasetRecord(
+        name="oxford_iiit_pet",
+        version="4.0.0",
+        splits={"train": 3680, "eval": 3669},
+        digests={"train": "aa", "eval": "bb"},
+    )
     assert found.fields == {"dataset": dataset}
+    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
+    warned = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **told))
+    assert warned.summary == (
+        f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
+        "no pixel of 'border' in eval"
+    )
+    of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
+    assert of_earlier_version == dataset.model_copy(update={"digests": {}})
 
 
 @pytest.mark.parametrize(

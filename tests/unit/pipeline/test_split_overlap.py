@@ -1,10 +1,14 @@
 """TFDS slices that share examples, as their text tells."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config_loading import load_config
 from pipeline.split_overlap import surely_overlap
+from trainer_module.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,28 @@ def test_percentages_share_what_ranges_share(bounds):
     shared = set(range(a, b)) & set(range(c, d))
     if a < b and c < d:
         assert surely_overlap(f"x[{a}%:{b}%]", f"x[{c}%:{d}%]") is bool(shared)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.splits.test=train[:10%]"],
+            "data.splits.train is 'train[:90%]' and data.splits.test is 'train[:10%]': they",
+        ),
+        (["data.splits.eval=train[:10%]"], "weights must not be selected by what they were trained on. Choose slices"),
+        (["data.splits.eval=test"], "a model must not be judged by what it was selected by. Choose slices"),
+        (["evaluation.split=train"], "a model must not be judged by what it was trained on. Choose slices"),
+    ],
+)
+def test_splits_that_must_be_separate_are_refused_when_the_configuration_is_read(overrides, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(overrides=overrides)
+
+
+def test_who_accepts_duplicates_may_watch_what_decides_but_not_train_on_it():
+    load_config(overrides=["data.splits.eval=test", "data.duplicates=warn"])
+    load_config(overrides=["data.splits.eval=train[:10%]", "data.duplicates=warn"])
+    assert load_config(preset="blog", overrides=["data.splits.test=test", "evaluation.split=test"])
+    with pytest.raises(ConfigError, match=r"they share examples.*Choose slices without common examples\."):
+        load_config(overrides=["data.splits.test=train", "data.duplicates=warn"])

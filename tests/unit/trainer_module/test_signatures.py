@@ -66,11 +66,17 @@ def test_evaluation_counts_what_numpy_counts(identity_export, raw_examples, expe
     assert outputs["calibration_pixels"].numpy().sum(-1).tolist() == [16 * 16] * 6
 
 
-def test_example_id_follows_from_the_file_name_alone(identity_export, raw_examples):
+def test_fingerprint_follows_from_the_id_alone(identity_export, raw_examples):
     """The number is written down: another one would be other bootstrap replicates."""
     signature = tf.saved_model.load(identity_export).signatures["evaluation"]
     outputs = signature(examples=tf.constant([raw.serialized() for raw in raw_examples[:2]]))
-    assert outputs["example_id"].numpy().tolist() == [3_404_845_177_046_857_890] * 2
+    assert outputs["example_fingerprint"].numpy().tolist() == [3_404_845_177_046_857_890] * 2
+
+
+def test_images_of_one_file_name_have_fingerprints_of_their_own(identity_export, raw_examples):
+    signature = tf.saved_model.load(identity_export).signatures["evaluation"]
+    examples = [raw_examples[0].serialized(b"shapes-test.tfrecord-00000-of-00001__%d" % index) for index in range(3)]
+    assert len({*signature(examples=tf.constant(examples))["example_fingerprint"].numpy().tolist()}) == 3
 
 
 @pytest.fixture(scope="module")

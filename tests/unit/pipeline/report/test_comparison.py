@@ -9,7 +9,7 @@ import report_run
 
 from pipeline.cli import exit_code
 from pipeline.report.comparison import compare_runs
-from pipeline.report.comparison_page import comparison_page, headline
+from pipeline.report.comparison_page import comparison_page, headline, unpaired_note
 from pipeline.report.facts import Missing
 from pipeline.report.page import html
 from pipeline.report.score_file import SCORES_FILE, ImageScore
@@ -18,7 +18,11 @@ from pipeline.report.score_file import SCORES_FILE, ImageScore
 def scores(shift: int, count: int = 60) -> list[ImageScore]:
     """Images of two classes of 100 pixels each; `shift` more of each are right."""
     rights = np.random.default_rng(0).integers(40, 80, count) + shift
-    return [ImageScore(f"{index}.jpg", index, (int(right), int(right), 200, 200)) for index, right in enumerate(rights)]
+    return [score(index, f"{index}.jpg", int(right)) for index, right in enumerate(rights)]
+
+
+def score(index: int, name: str, right: int) -> ImageScore:
+    return ImageScore(name, f"pets-test.tfrecord-00000-of-00001__{index}", index, (right, right, 200, 200))
 
 
 @pytest.fixture
@@ -77,12 +81,12 @@ def test_without_common_images_the_intervals_of_the_runs_decide(runs):
 def test_settings_and_images_that_changed_are_told(runs):
     records, directories = runs
     second = scores(0)
-    second[7] = ImageScore("7.jpg", 7, (0, 0, 200, 200))
+    second[7] = score(7, "7.jpg", 0)
     write(directories, scores(0), second)
     comparison = compare_runs(*records, directories)
     assert [(found.key, found.first, found.second) for found in comparison.settings] == [("trainer.seed", "1", "2")]
     changed, *others = comparison.images
-    assert (changed.file_name, changed.second) == ("7.jpg", 0)
+    assert (changed.name, changed.second) == ("7.jpg", 0)
     assert changed.difference == -changed.first < 0
     assert {image.difference for image in others} == {0}
     assert comparison.same_data
@@ -99,6 +103,62 @@ def test_other_data_is_not_paired_and_said(runs):
     assert "They evaluated different data" in page
     assert "No model." in page
     assert not re.search(r"https?://", page)
+
+
+def with_digests(records, first, second):
+    for record, digest in zip(records, (first, second), strict=True):
+        record.dataset.digests = {"test": digest}
+
+
+def test_images_of_one_file_name_are_paired_by_their_ids(runs):
+    records, directories = runs
+    with_digests(records, "d1", "d1")
+    equal = [[score(index, "image.jpg", 40 + shift + index % 9) for index in range(12)] for shift in (0, 3)]
+    write(directories, equal[0], equal[1][::-1])
+    comparison = compare_runs(*records, directories)
+    assert {image.name for image in comparison.images} == {f"image.jpg (test 00000__{index})" for index in range(12)}
+    assert comparison.unpaired == (0, 0)
+    assert metric(comparison, "accuracy").difference_interval == pytest.approx((0.03, 0.03))
+    assert unpaired_note(comparison) == ""
+
+
+def test_images_of_other_data_are_paired_by_names_that_one_alone_has(runs):
+    """Ids are positions in the files of one preparation: in other data the same id is another image."""
+    records, directories = runs
+    with_digests(records, "d1", "d2")
+    without_name = ImageScore(*["pets-test.tfrecord-00000-of-00001__9"] * 2, 9, (1, 1, 200, 200))
+    names = ["a", "b", "b", "c", "d"], ["x", "c", "a", "b", "d", "d"]
+    of_runs = [[score(index, f"{name}.jpg", 40 + index) for index, name in enumerate(run)] for run in names]
+    write(directories, *([*of_run, without_name] for of_run in of_runs))
+    comparison = compare_runs(*records, directories)
+    assert not comparison.same_data, "the version is the same, and what was read is not"
+    found = {image.name: (image.first, image.second) for image in comparison.images}
+    assert found == {
+        "a.jpg": (of_runs[0][0].mean_iou, of_runs[1][2].mean_iou),
+        "c.jpg": (of_runs[0][3].mean_iou, of_runs[1][1].mean_iou),
+    }
+    assert comparison.unpaired == (4, 5)
+    assert metric(comparison, "accuracy").difference_interval is None
+    assert "4 of the 6 images of the first run and 5 of the 7 of the second" in unpaired_note(comparison)
+    assert unpaired_note(comparison) in html(comparison_page(comparison, Missing("No model.")))
+
+
+def test_scores_of_earlier_versions_are_paired_by_names_that_one_alone_has(runs):
+    records, directories = runs
+    of_runs = scores(0), scores(2)
+    write(directories, *of_runs)
+    lines = [
+        {"file_name": s.file_name, "example_id": -5 - s.fingerprint, "statistics": s.statistics} for s in of_runs[0]
+    ]
+    (directories[0] / SCORES_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    comparison = compare_runs(*records, directories)
+    assert (len(comparison.images), comparison.unpaired) == (60, (0, 0))
+    assert metric(comparison, "accuracy").difference_interval == pytest.approx((0.02, 0.02))
+    lines = [line | {"file_name": "image.jpg"} for line in lines]
+    (directories[0] / SCORES_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    comparison = compare_runs(*records, directories)
+    assert (comparison.images, comparison.unpaired) == ([], (60, 60))
+    assert metric(comparison, "accuracy").difference_interval is None
 
 
 def test_a_run_without_an_evaluation_is_compared_as_far_as_it_goes(runs, tmp_path):

@@ -14,11 +14,15 @@ from trainer_module.errors import PetsegError
 
 
 class Scored:
-    def __init__(self, index: int, right: int = 50, before: float | None = None) -> None:
-        self.score = ImageScore(f"{index}.jpg", index, (right, 0, 100, 0))
-        self.file_name, self.mean_iou = self.score.file_name, self.score.mean_iou
+    def __init__(self, index: int, right: int = 50, before: float | None = None, name: str = "") -> None:
+        self.score = ImageScore(
+            name or f"{index}.jpg", f"pets-test.tfrecord-00000-of-00001__{index}", index, (right, 0, 100, 0)
+        )
+        self.file_name, self.example_id = self.score.file_name, self.score.example_id
+        self.mean_iou = self.score.mean_iou
         self.labels = ("Cat",)
-        self.change = None if before is None else ImageDifference(self.file_name, before, self.mean_iou)
+        names = (self.file_name, self.file_name, self.example_id)
+        self.change = None if before is None else ImageDifference(*names, before, self.mean_iou)
 
 
 def images(rights):
@@ -42,6 +46,13 @@ def test_the_sample_does_not_depend_on_the_model_and_is_not_the_beginning():
     assert names(first.random) == names(second.random)
     assert len(set(names(first.random))) == RANDOM_COUNT
     assert max(int(name.removesuffix(".jpg")) for name in names(first.random)) > 100
+
+
+def test_names_tell_all_images_apart_not_those_shown_alone():
+    twelve = [Scored(index, 100 - index, name=f"{index // 2}.jpg") for index in range(24)]
+    selection = select(iter([*twelve, Scored(99, 0)]))
+    shown = [selection.names[image.example_id] for image in selection.worst[:3]]
+    assert shown == ["99.jpg", "11.jpg (test 00000__23)", "11.jpg (test 00000__22)"]
 
 
 def test_fewer_images_than_places_are_all_shown():
@@ -89,7 +100,8 @@ def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
     mask = np.full((320, 640), 10, np.uint8)
     mask[:, 320:] = 30
     image.mask = encoded(Image.fromarray(mask), "png")
-    row = picture_row(image, {"prediction": Model()}, (10, 20, 30))
+    row = picture_row(image, "this one", {"prediction": Model()}, (10, 20, 30))
+    assert row.name == "this one"
     assert [picture.label for picture in row.pictures] == ["image", "truth", "prediction", "errors"]
     assert row.detail == "mean IoU 1.000 · Cat"
     photo, truth, prediction, errors = (decoded(picture.uri) for picture in row.pictures)
@@ -98,7 +110,7 @@ def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
     assert (truth[:, 80:] == 2).all()
     assert (prediction == 2).all()
     assert errors[40, 20, 0] > 200 > errors[40, 140, 0]
-    two = picture_row(image, {"prediction first": Model(), "prediction second": Model()}, (10, 20, 30))
+    two = picture_row(image, "0.jpg", {"prediction first": Model(), "prediction second": Model()}, (10, 20, 30))
     assert [picture.label for picture in two.pictures][2:] == [
         "prediction first",
         "errors first",
@@ -115,7 +127,7 @@ def test_scores_are_read_back_and_a_broken_pass_leaves_none(tmp_path):
         pass
     assert not file.exists()
     assert list(saved_scores(iter(found), file)) == found
-    assert read_scores(file) == {image.file_name: image.score for image in found}
+    assert read_scores(file) == [image.score for image in found]
     file.write_text('{"file_name": "x"}\n')
     with pytest.raises(PetsegError, match="is no file of image scores"):
         read_scores(file)

@@ -4,6 +4,7 @@ Every model here answers one class everywhere, so that the mean IoU of an image 
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ import tensorflow as tf
 from pipeline.report.blocks import Gallery, Note
 from pipeline.report.facts import run_facts
 from pipeline.report.pictures_section import pictures_section
+from pipeline.report.score_file import SCORES_FILE, read_scores
 from pipeline.run_record import BaselineRecord, NodeRecord, NodeState
 from trainer_module.signatures import export_model
 
@@ -53,14 +55,19 @@ def _mean_iou(index: int, answer: int) -> float:
     return float((_mask(index) == answer + 1).mean()) / len(classes)
 
 
-def _write_examples(directory: Path) -> None:
+def _write_examples(directory: Path, name: Callable[[int], str] = "{}.png".format) -> None:
     (directory / "Split-test").mkdir(parents=True)
     photo = tf.io.encode_png(np.zeros((SIDE, SIDE, 3), np.uint8)).numpy()
     for part in range(2):
         with tf.io.TFRecordWriter(str(directory / "Split-test" / f"{part}.gz"), "GZIP") as writer:
             for index in range(part, COUNT, 2):
                 mask = tf.io.encode_png(_mask(index)).numpy()
-                values = {"image": photo, "segmentation_mask": mask, "file_name": f"{index}.png".encode()}
+                values = {
+                    "image": photo,
+                    "segmentation_mask": mask,
+                    "example_id": f"shapes-test.tfrecord-0000{part}-of-00002__{index // 2}".encode(),
+                    "file_name": name(index).encode(),
+                }
                 feature = {
                     name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
                     for name, value in values.items()
@@ -117,6 +124,28 @@ def test_the_images_that_fell_and_rose_the_most_are_shown_with_both_models(evalu
     ]  # fmt: skip
     assert "the 4 images whose mean IoU fell" in found.caption
     assert notes(section) == []
+
+
+def test_images_of_one_file_name_are_told_apart(evaluated, tmp_path):
+    shutil.rmtree(tmp_path / "TfdsExampleGen")
+    _write_examples(tmp_path / "TfdsExampleGen", lambda index: "image.png" if index else "other.png")
+    found = galleries(evaluated(model=1, served=2)())["The worst"]
+    names = [row.name for row in found.rows]
+    assert names == ["other.png", *(f"image.png (test 0000{index % 2}__{index // 2})" for index in range(1, 8))]
+    assert len({score.fingerprint for score in read_scores(tmp_path / SCORES_FILE)}) == COUNT
+
+
+def test_a_run_whose_images_have_no_ids_is_told_to_run_again(evaluated, tmp_path):
+    section_of_run = evaluated(model=1, served=2)
+    for file in (tmp_path / "TfdsExampleGen" / "Split-test").iterdir():
+        records = [record.numpy() for record in tf.data.TFRecordDataset(str(file), "GZIP")]
+        with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
+            for record in records:
+                example = tf.train.Example.FromString(record)
+                del example.features.feature["example_id"]
+                writer.write(example.SerializeToString())
+    [note] = notes(section_of_run())
+    assert "an earlier version of petseg, which knew images by their file names alone; run it again" in note
 
 
 def test_the_same_model_gets_a_note_and_no_empty_gallery(evaluated):

@@ -111,6 +111,13 @@ def test_data_settings_and_machine_are_told(record, tmp_path):
     assert "11 *" not in text
 
 
+def test_classes_that_a_split_lacks_are_shown(record, tmp_path):
+    record.dataset.class_pixels = {"train": [25, 75, 0], "test": [50, 49, 1]}
+    outline, *_ = written(record, tmp_path)
+    words = " ".join(" ".join(outline.text).split())
+    assert "pet 25.00% 50.00% background 75.00% 49.00% border none 1.00%" in words
+
+
 def test_slices_are_sorted_with_the_worst_first(record, tmp_path):
     _, page, card = written(record, tmp_path)
     assert page.index("0.4111") < page.index("0.6111")
