@@ -105,7 +105,7 @@ def test_splits_that_are_missing_or_empty_are_refused(source):
     with pytest.raises(DataError, match=r"'train\[:0%\]'.*no example; the data set has .*TFDS rounds percentages"):
         open_dataset(source(), {"train": "train[:0%]"})
     with pytest.raises(
-        DataError, match=r"splits.eval: 'train\[5:\]' of shapes/1.2.0 holds no example; .*'train': 5}\.$"
+        DataError, match=r"splits.eval: 'train\[5:\]' of shapes/1.2.0 holds no example; .*'test': 3}\.$"
     ):
         open_dataset(source(), {"eval": "train[5:]"})
 

@@ -209,6 +209,7 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
         ("trainer.augmentation.scale=[0,1]", "trainer.augmentation.scale[0] = 0"),
         ("trainer.augmentation.scale=[2,1]", "trainer.augmentation: scale goes from 2.0 to 1.0; put the least first"),
         ("trainer.warmup_epochs=11", "trainer: warmup_epochs is 11, but there are only 10 epochs"),
+        ('data.slice_features=["example_id"]', "data: slice_features has 'example_id', which is what petseg calls a"),
         ("data.mask_values=[1,2]", "data: mask_values has 2 entries and class_names 3"),
         ("evaluation.thresholds.foo.min=1", "evaluation.thresholds.foo: there is no metric 'foo': did you mean '"),
         (

@@ -26,7 +26,9 @@ def test_the_json_has_what_scripts_rely_on(record):
         " distributions blessed force_blessed baseline probe pushed_model deployed_model environment report log error"
     )
     assert set(values) == set(names.split())
-    assert values["dataset"] == {"name": "pets", "version": "1.0.0", "splits": {"train": 10}}
+    assert values["dataset"] == {
+        "name": "pets", "version": "1.0.0", "splits": {"train": 10}, "digests": {}, "class_pixels": {}
+    }  # fmt: skip
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}
     assert values["thresholds"] == [
         {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True, "slice": {}, "examples": None,
