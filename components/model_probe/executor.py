@@ -52,10 +52,10 @@ class Executor(base_executor.BaseExecutor):
                 standard_component_specs.TRANSFORM_GRAPH_KEY,
             )
         )
-        images = _first_images(artifact_utils.get_split_uri([examples], settings.split), settings.examples)
+        images, names = _first_images(artifact_utils.get_split_uri([examples], settings.split), settings.examples)
         with tempfile.TemporaryDirectory(prefix="petseg-probe-") as directory:
             work = WorkDirectory(Path(directory))
-            work.write_examples(images, prepare(images, graph.uri))
+            work.write_examples(images, names, prepare(images, graph.uri))
             findings = run_probe(path_utils.serving_model_path(model.uri), work, _TIMEOUT_SECONDS)
         overruns = tuple(settings.overruns(findings.measurements))
         findings = findings.model_copy(update={"refusals": findings.refusals + overruns})
@@ -66,15 +66,17 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(BLESSED_PROPERTY, int(findings.passed))
 
 
-def _first_images(split_uri: str, count: int) -> list[bytes]:
+def _first_images(split_uri: str, count: int) -> tuple[list[bytes], list[str]]:
+    """Returns the first images of a split, encoded, and their file names."""
     files = sorted(tf.io.gfile.glob(f"{split_uri}/*"))
-    images = []
+    images, names = [], []
     for record in tf.data.TFRecordDataset(files, compression_type="GZIP").take(count):
         example = tf.train.Example.FromString(record.numpy())
         images.append(example.features.feature[features.IMAGE].bytes_list.value[0])
+        names.append(example.features.feature[features.FILE_NAME].bytes_list.value[0].decode(errors="replace"))
     if not images:
         raise DataError(f"there are no examples in {split_uri!r} to ask the model about.")
-    return images
+    return images, names
 
 
 def prepare(images: list[bytes], transform_graph_uri: str) -> NDArray[np.float32]:
@@ -115,6 +117,8 @@ def run_probe(model: str, work: WorkDirectory, timeout_seconds: float) -> Findin
     if findings is not None and not death:
         return findings
     logging.error("What the probing process printed:\n%s", work.log.read_text(encoding="utf-8", errors="replace"))
+    if findings is not None and not findings.passed:
+        return findings
     refusal = f"the process that loaded it {death or 'left no findings'}"
     return Findings(refusals=(refusal,), measurements=Measurements(), examples=len(work.images()))
 
