@@ -59,11 +59,13 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
         return first
     if isinstance(second, Missing):
         return second
-    if first.model.card != second.model.card:
+    turned = first.model.card.turns_images
+    if first.model.card != second.model.card.model_copy(update={"turns_images": turned}):
         return Missing("The two models have different classes or image sizes; their masks cannot be laid side by side.")
     shown = comparison.images[:SHOWN_IMAGES]
     models = {"prediction first": first.model, "prediction second": second.model}
     rows = {}
     for image in first.chosen({change.file_name for change in shown}):
         rows[image.file_name] = picture_row(image, models, first.model.card.mask_values)
-    return [dataclasses.replace(rows[change.file_name], detail=change.words) for change in shown]
+    chosen = ((rows[change.file_name], change.words) for change in shown)
+    return [dataclasses.replace(row, detail=words) if row.pictures else row for row, words in chosen]
