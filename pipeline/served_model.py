@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from components.model_pusher.versions import SAVED_MODEL_FILE, newest_version
 from pipeline.path_names import check_no_pattern
 from trainer_module import features
+from trainer_module.encoded_images import UNREADABLE, ImageRefusedError, read_header, without_orientation
 from trainer_module.errors import DataError, ModelError
 
 
@@ -25,6 +26,8 @@ class ModelCard(BaseModel):
     class_names: tuple[str, ...]
     mask_values: tuple[int, ...]
     image_size: int
+    turns_images: bool = False
+    """Whether it turns images by their EXIF orientation; those that petseg exported at first do not."""
 
 
 class ServedModel:
@@ -59,7 +62,7 @@ class ServedModel:
         return cls(version, card, signatures)
 
     def predict(self, image: bytes, name: str) -> NDArray[np.uint8]:
-        """Returns the class id of each pixel of one encoded image, at its own size: [height, width].
+        """Returns the class id of each pixel of one encoded image as viewers show it, at its size: [height, width].
 
         Raises:
           DataError: `image`, called `name` in the message, is no readable JPEG or PNG, or too large.
@@ -72,10 +75,13 @@ class ServedModel:
                 f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
             )
         try:
-            outputs = signature(image=tf.constant([image]))
+            asked = image if self.card.turns_images else without_orientation(image)
+            outputs = signature(image=tf.constant([asked]))
+        except ImageRefusedError as error:
+            raise DataError(f"{name!r} ({len(image)} bytes) {error}.") from error
         except tf.errors.InvalidArgumentError as error:
             reason = str(error).partition("of the batch ")[2].partition("]")[0] or "cannot be decoded"
-            raise DataError(f"{name!r} ({len(image)} bytes) {reason}.") from error
+            raise DataError(f"{name!r} ({len(image)} bytes) {_explained(image, reason)}.") from error
         with Image.open(io.BytesIO(outputs[features.MASK_PNG].numpy()[0])) as mask:
             return np.asarray(mask)
 
@@ -90,6 +96,15 @@ class ServedModel:
         arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
         for index in range(len(examples)):
             yield {name: array[index] for name, array in arrays.items()}
+
+
+def _explained(image: bytes, reason: str) -> str:
+    """Returns why a model refused an image, with what the image is in truth, where its header says so."""
+    try:
+        read_header(image)
+    except ImageRefusedError as error:
+        return str(error)
+    return f"{reason}: it is cut off or damaged" if reason == UNREADABLE else reason
 
 
 def model_directory(directory: str) -> str:

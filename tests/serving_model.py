@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from trainer_module.decoding import decode_image
+
 SIZE = 16
 CLASS_NAMES = ["pet", "background", "border"]
 CARD = {"class_names": CLASS_NAMES, "mask_values": [1, 2, 3], "image_size": SIZE}
@@ -16,11 +18,12 @@ CARD = {"class_names": CLASS_NAMES, "mask_values": [1, 2, 3], "image_size": SIZE
 class ColorModel(tf.Module):
     """Says class 0 of red, 1 of green, 2 of blue pixels; `shift` turns the classes round."""
 
-    def __init__(self, shift: int, size: int) -> None:
+    def __init__(self, shift: int, size: int, turns_images: bool = True) -> None:
         super().__init__()
         kernel = np.roll(np.eye(3, dtype=np.float32), shift, axis=1)
         self.kernel = tf.Variable(10 * kernel.reshape(1, 1, 3, 3))
         self.size = size
+        self.turns_images = turns_images
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
     def serving_default(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -32,7 +35,8 @@ class ColorModel(tf.Module):
             )
             told = tf.strings.join(["image ", tf.strings.as_string(index), " of the batch is no readable JPEG or PNG"])
             with tf.control_dependencies([tf.debugging.Assert(whole, [told])]):
-                decoded = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+                stored = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+                decoded = decode_image(encoded) if self.turns_images else stored
             resized = tf.image.resize(decoded, (self.size, self.size), method="nearest")
             return tf.cast(resized, tf.float32) / 255, tf.shape(decoded)[:2]
 
@@ -52,14 +56,23 @@ class ColorModel(tf.Module):
         return {"probabilities": tf.nn.softmax(logits), "mask": tf.cast(tf.argmax(logits, -1), tf.uint8)}
 
 
-def write_model(base: Path, version: int, *, shift: int = 0, size: int = SIZE) -> Path:
-    """Writes a version under a directory of versions, to be seen at once, as a push does."""
-    model = ColorModel(shift, size)
+def write_model(base: Path, version: int, *, shift: int = 0, size: int = SIZE, turns_images: bool = True) -> Path:
+    """Writes a version under a directory of versions, to be seen at once, as a push does.
+
+    Args:
+      base: The directory of versions.
+      version: Its number.
+      shift: How the classes are turned round.
+      size: The network's.
+      turns_images: Whether it looks at EXIF, as models did not at first.
+    """
+    model = ColorModel(shift, size, turns_images)
     making = base / f".{version}"
     tensor = model.tensor.get_concrete_function(tf.TensorSpec([None, size, size, 3], tf.float32, name="image"))
     tf.saved_model.save(model, str(making), signatures={"serving_default": model.serving_default, "tensor": tensor})
     (making / "assets.extra").mkdir()
-    (making / "assets.extra" / "petseg_model.json").write_text(json.dumps(CARD | {"image_size": size}))
+    card = json.dumps(CARD | {"image_size": size} | ({"turns_images": True} if turns_images else {}))
+    (making / "assets.extra" / "petseg_model.json").write_text(card)
     return making.rename(base / str(version))
 
 

@@ -7,8 +7,10 @@ its own; Transform turns them into the `_xf` features that Trainer reads.
 from typing import Final
 
 # Raw features, one value each.
-IMAGE: Final = "image"  # bytes: encoded JPEG or PNG, any size, 1, 3 or 4 channels
-SEGMENTATION_MASK: Final = "segmentation_mask"  # bytes: encoded PNG, the image's size, one channel of raw mask values
+IMAGE: Final = "image"  # bytes: JPEG or PNG that `trainer_module.encoded_images` allows, turned by its EXIF orientation
+SEGMENTATION_MASK: Final = (
+    "segmentation_mask"  # bytes: PNG of 8-bit gray, raw mask values, the size of the turned image
+)
 EXAMPLE_ID: Final = "example_id"  # bytes: tells the example from all others of its data set; TFDS' shard and position
 FILE_NAME: Final = "file_name"  # bytes: names the example in messages and reports; others may have the same name
 

@@ -14,13 +14,10 @@ import tensorflow_transform as tft
 
 from trainer_module import features
 from trainer_module.config import DataConfig
+from trainer_module.decoding import decode_image, decode_mask
 
 _UNDECLARED = 255
-
-
-def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one JPEG or PNG (scalar string) to uint8 [height, width, 3]: gray is repeated, alpha dropped."""
-    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+_LARGEST_MASK_VALUE = 255
 
 
 def resize_image(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -30,19 +27,20 @@ def resize_image(image: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def resize_mask(mask: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Resizes uint8 [height, width, 1] to [image_size, image_size, 1] by nearest neighbour: no value is invented."""
+    """Resizes [height, width, 1] to [image_size, image_size, 1] by nearest neighbour: no value is invented."""
     return tf.image.resize(mask, (image_size, image_size), method="nearest")
 
 
 def to_class_ids(mask: tf.Tensor, mask_values: Sequence[int]) -> tf.Tensor:
-    """Maps raw mask values (uint8) to class ids (uint8): the position of each value in `mask_values`.
+    """Maps raw mask values (integers) to class ids (uint8): the position of each value in `mask_values`.
 
-    Undeclared values, which TfdsExampleGen refuses, become 255. An assertion here would be a side effect, and keep the
-    whole mask branch alive in the serving signature, where there is no mask.
+    Undeclared values, which TfdsExampleGen refuses, become 255, and so do those of masks whose values cannot be told.
+    An assertion here would be a side effect, and keep the whole mask branch alive in the serving signature, where there
+    is no mask.
     """
-    table = np.full(256, _UNDECLARED, np.uint8)
+    table = np.full(_LARGEST_MASK_VALUE + 2, _UNDECLARED, np.uint8)
     table[list(mask_values)] = np.arange(len(mask_values))
-    return tf.gather(tf.constant(table), tf.cast(mask, tf.int32))
+    return tf.gather(tf.constant(table), tf.minimum(tf.cast(mask, tf.int32), _LARGEST_MASK_VALUE + 1))
 
 
 def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -61,8 +59,8 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
         return resize_image(decode_image(encoded), data.image_size)
 
     def mask_xf(encoded: tf.Tensor) -> tf.Tensor:
-        mask = tf.io.decode_png(encoded, channels=1)
-        return tf.io.serialize_tensor(to_class_ids(resize_mask(mask, data.image_size), data.mask_values)[..., 0])
+        mask = resize_mask(decode_mask(encoded), data.image_size)
+        return tf.io.serialize_tensor(to_class_ids(mask, data.mask_values)[..., 0])
 
     shape = (data.image_size, data.image_size, 3)
     images = tf.map_fn(

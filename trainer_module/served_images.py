@@ -6,15 +6,9 @@ from typing import Final
 import tensorflow as tf
 from PIL import Image
 
-from trainer_module.preprocessing import decode_image
+from trainer_module.decoding import decoded_size
+from trainer_module.encoded_images import MAX_IMAGE_PIXELS, MAX_IMAGE_SIDE, PNG_START, TOO_LARGE, UNREADABLE
 
-MAX_IMAGE_PIXELS: Final = 2**25
-"""Of one encoded image: 33.6 million, which decoded and resized take half a gigabyte."""
-
-_MAX_SIDE: Final = 2**16 - 1
-"""Of one encoded image, in pixels; JPEG has no more."""
-
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZE_AT: Final = 16
 _FAST_COMPRESSION: Final = 1
 """Of masks, which are small anyhow: a third of the time of zlib's default."""
@@ -43,8 +37,8 @@ def readable_sizes(images: tf.Tensor) -> tf.Tensor:
       images: string [batch].
 
     Returns:
-      int32 [batch, 2]: heights and widths. Evaluating it raises InvalidArgumentError with the index of the first
-      image that cannot be used, counted from 0.
+      int32 [batch, 2]: heights and widths, as a viewer shows them. Evaluating it raises InvalidArgumentError
+      with the index of the first image that cannot be used, counted from 0.
     """
     count = tf.shape(images, tf.int64)[0]
     # One image is always readable, for a dataset without elements is an error of its own.
@@ -53,8 +47,8 @@ def readable_sizes(images: tf.Tensor) -> tf.Tensor:
     indices, sizes = found.batch(count + 1).get_single_element()
     sizes = tf.scatter_nd(indices[:, tf.newaxis], sizes, tf.stack([count + 1, 2]))[:count]
     checks = [
-        _check_all(tf.reduce_all(sizes > 0, axis=1), "is no readable JPEG or PNG"),
-        _check_all(_is_allowed(sizes), f"has more than {MAX_IMAGE_PIXELS} pixels, or more than {_MAX_SIDE} on a side"),
+        _check_all(tf.reduce_all(sizes > 0, axis=1), UNREADABLE),
+        _check_all(_is_allowed(sizes), TOO_LARGE),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(sizes)
@@ -73,11 +67,11 @@ def _readable_size(encoded: tf.Tensor) -> tf.Tensor:
     Blank images stand in for what an operation must not see. Branches (`tf.cond`) would do as well, but setting them up
     for each request takes ten times as long as decoding a photo.
     """
-    is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_START)), _PNG_START)
+    is_png = tf.equal(tf.strings.substr(encoded, 0, len(PNG_START)), PNG_START)
     of_jpeg = tf.image.extract_jpeg_shape(tf.where(is_png, _BLANK_JPEG, encoded))[:2]
     declared = tf.where(is_png, _png_size(tf.where(is_png, encoded, _BLANK_PNG)), of_jpeg)
     allowed = _is_allowed(declared)
-    return tf.where(allowed, tf.shape(decode_image(tf.where(allowed, encoded, _BLANK_PNG)))[:2], declared)
+    return tf.where(allowed, decoded_size(tf.where(allowed, encoded, _BLANK_PNG)), declared)
 
 
 def _png_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -89,7 +83,7 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 def _is_allowed(sizes: tf.Tensor) -> tf.Tensor:
     """Returns whether images of those heights and widths, int32 [..., 2], are small enough."""
     few_pixels = tf.reduce_prod(tf.cast(sizes, tf.int64), -1) <= MAX_IMAGE_PIXELS
-    return tf.logical_and(few_pixels, tf.reduce_max(sizes, -1) <= _MAX_SIDE)
+    return tf.logical_and(few_pixels, tf.reduce_max(sizes, -1) <= MAX_IMAGE_SIDE)
 
 
 def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

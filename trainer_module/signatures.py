@@ -30,9 +30,9 @@ class SegmentationModel(tf.Module):
     """The trained network behind the transform graph.
 
     Signatures:
-      serving_default: `image`, string [batch], encoded JPEG or PNG of any sizes → `probabilities`, float32
-        [batch, image_size, image_size, num_classes]; `mask`, uint8 [batch, image_size, image_size]; and
-        `mask_png_bytes`, string [batch], PNGs of class ids at the size of each image.
+      serving_default: `image`, string [batch], encoded JPEG or PNG of any sizes, seen as viewers show them →
+        `probabilities`, float32 [batch, image_size, image_size, num_classes]; `mask`, uint8 [batch, image_size,
+        image_size]; and `mask_png_bytes`, string [batch], PNGs of class ids at the size of each image.
       tensor: `image`, float32 [batch, image_size, image_size, 3], prepared already → `probabilities` and `mask`.
       evaluation: `examples`, string [batch], serialized raw examples → what the metrics are sums of, by the names in
         `features.EVALUATION_OUTPUTS`: confusion matrix, loss, boundary and calibration counts, and a fingerprint.
@@ -186,6 +186,7 @@ def export_model(
         "mask_values": data.mask_values,
         "image_size": data.image_size,
         "normalization": data.normalization,
+        "turns_images": True,
         "model": model.name,
         "parameters": model.count_params(),
         "weights": weight_names(model),

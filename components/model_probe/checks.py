@@ -15,11 +15,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components.model_probe.odd_images import odd_images, unreadable_images
 from components.model_probe.session_model import SessionModel
 from trainer_module import features
+from trainer_module.encoded_images import UNREADABLE, read_header
 
 TOLERANCE: Final = 1e-5
 """Of probabilities that ought to be the same, and of their sum."""
 
-_EXPECTED_ERROR: Final = "is no readable JPEG or PNG"
 _Answers = Mapping[str, NDArray[Any]]
 
 
@@ -30,6 +30,8 @@ class Card(BaseModel):
 
     class_names: tuple[str, ...]
     image_size: int
+    turns_images: bool = False
+    """Whether it turns images by their EXIF orientation, as all but the first did."""
 
     @property
     def shapes(self) -> dict[str, tuple[Any, list[int]]]:
@@ -110,9 +112,11 @@ def _check_answers(what: str, answers: _Answers, images: Sequence[bytes], card: 
     if len(mask) != len(images) or (mask >= len(card.class_names)).any():
         yield f"{what}: the mask has {len(mask)} images, or class ids that are none"
     for image, png in zip(images, answers[features.MASK_PNG], strict=True):
-        with Image.open(io.BytesIO(image)) as original, Image.open(io.BytesIO(png)) as answered:
-            if answered.size != original.size or answered.mode != "L":
-                yield f"{what}: the mask is {answered.mode} {answered.size}, the image has {original.size}"
+        header = read_header(image)
+        size = header.size if card.turns_images else (header.width, header.height)
+        with Image.open(io.BytesIO(png)) as answered:
+            if answered.size != size or answered.mode != "L":
+                yield f"{what}: the mask is {answered.mode} {answered.size}, the image has {size}"
             elif np.asarray(answered).max() >= len(card.class_names):
                 yield f"{what}: the PNG has class ids up to {np.asarray(answered).max()}"
 
@@ -124,7 +128,7 @@ def check_unreadable_images(model: SessionModel) -> Iterator[str]:
         try:
             model.call(features.SERVING_SIGNATURE, [good, image])
         except tf.errors.InvalidArgumentError as error:
-            if f"image 1 of the batch {_EXPECTED_ERROR}" not in str(error):
+            if f"image 1 of the batch {UNREADABLE}" not in str(error):
                 yield f"{name} is refused without saying which image it is: {first_line(error)}"
         except tf.errors.OpError as error:
             yield f"{name} fails as {type(error).__name__}, not as an invalid argument: {first_line(error)}"
@@ -134,6 +138,16 @@ def check_unreadable_images(model: SessionModel) -> Iterator[str]:
         model.call(features.SERVING_SIGNATURE, [good])
     except tf.errors.OpError as error:
         yield f"after a request that is refused, the next one fails: {first_line(error)}"
+
+
+def check_real_images(model: SessionModel, images: Sequence[bytes], names: Sequence[str]) -> Iterator[str]:
+    """Images that the model was evaluated on are answered; what is not answered could not be sent to it either."""
+    for image, name in zip(images, names, strict=True):
+        try:
+            model.call(features.SERVING_SIGNATURE, [image])
+        except tf.errors.OpError as error:
+            reason = str(error).partition("of the batch ")[2].partition("]")[0] or first_line(error)
+            yield f"the image {name!r} ({len(image)} bytes) of the evaluated split is not answered: {reason}"
 
 
 def compare_paths(

@@ -20,6 +20,7 @@ from tfx.utils import io_utils, path_utils
 from components.model_probe.findings import Findings, Measurements
 from components.model_probe.probe_settings import ProbeSettings
 from components.model_probe.work_directory import WorkDirectory
+from components.tfds_example_gen.example_names import shown_names
 from petseg.processes import command
 from trainer_module import features
 from trainer_module.errors import DataError
@@ -52,10 +53,10 @@ class Executor(base_executor.BaseExecutor):
                 standard_component_specs.TRANSFORM_GRAPH_KEY,
             )
         )
-        images = _first_images(artifact_utils.get_split_uri([examples], settings.split), settings.examples)
+        images, names = _first_images(artifact_utils.get_split_uri([examples], settings.split), settings.examples)
         with tempfile.TemporaryDirectory(prefix="petseg-probe-") as directory:
             work = WorkDirectory(Path(directory))
-            work.write_examples(images, prepare(images, graph.uri))
+            work.write_examples(images, names, prepare(images, graph.uri))
             findings = run_probe(path_utils.serving_model_path(model.uri), work, _TIMEOUT_SECONDS)
         overruns = tuple(settings.overruns(findings.measurements))
         findings = findings.model_copy(update={"refusals": findings.refusals + overruns})
@@ -66,15 +67,20 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(BLESSED_PROPERTY, int(findings.passed))
 
 
-def _first_images(split_uri: str, count: int) -> list[bytes]:
+def _first_images(split_uri: str, count: int) -> tuple[list[bytes], list[str]]:
+    """Returns the first images of a split, encoded, and names that tell them apart."""
     files = sorted(tf.io.gfile.glob(f"{split_uri}/*"))
-    images = []
+    images, file_names = [], {}
     for record in tf.data.TFRecordDataset(files, compression_type="GZIP").take(count):
-        example = tf.train.Example.FromString(record.numpy())
-        images.append(example.features.feature[features.IMAGE].bytes_list.value[0])
+        feature = tf.train.Example.FromString(record.numpy()).features.feature
+        images.append(feature[features.IMAGE].bytes_list.value[0])
+        example_id, file_name = (
+            feature[name].bytes_list.value[0] for name in (features.EXAMPLE_ID, features.FILE_NAME)
+        )
+        file_names[example_id.decode()] = file_name.decode(errors="replace")
     if not images:
         raise DataError(f"there are no examples in {split_uri!r} to ask the model about.")
-    return images
+    return images, [*shown_names(file_names).values()]
 
 
 def prepare(images: list[bytes], transform_graph_uri: str) -> NDArray[np.float32]:
@@ -114,6 +120,8 @@ def run_probe(model: str, work: WorkDirectory, timeout_seconds: float) -> Findin
     if findings is not None and not death:
         return findings
     logging.error("What the probing process printed:\n%s", work.log.read_text(encoding="utf-8", errors="replace"))
+    if findings is not None and not findings.passed:
+        return findings
     refusal = f"the process that loaded it {death or 'left no findings'}"
     return Findings(refusals=(refusal,), measurements=Measurements(), examples=len(work.images()))
 

@@ -2,8 +2,8 @@
 
     python -P -m petseg.run_module components.model_probe.serving_process MODEL WORK_DIRECTORY
 
-The work directory has what the executor prepared: `images/<number>`, encoded, and `prepared.npy`; the process leaves
-`observations.json` there.
+The work directory has what the executor prepared: `images/<number>`, encoded, `names.json` and `prepared.npy`; the
+process leaves `probe.json` there.
 """
 
 import time
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.model_probe.checks import (
     Card,
     check_odd_images,
+    check_real_images,
     check_signatures,
     check_unreadable_images,
     check_warmup,
@@ -37,14 +39,21 @@ class _Probe(NamedTuple):
     model: SessionModel
     card: Card
     images: list[bytes]
+    names: list[str]
     prepared: NDArray[np.float32]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Probes a model and leaves what was found."""
+    """Probes a model and leaves what was found; that asking it failed is a finding, too."""
     model, directory = arguments
     work = WorkDirectory(Path(directory))
-    work.write_findings(probe(model, work))
+    try:
+        found = probe(model, work)
+    except Exception as error:
+        refusal = f"asking it failed: {first_line(error)}; the log has the traceback"
+        work.write_findings(Findings(refusals=(refusal,), measurements=Measurements(), examples=len(work.images())))
+        raise
+    work.write_findings(found)
     return 0
 
 
@@ -69,7 +78,12 @@ def probe(directory: str, work: WorkDirectory) -> Findings:
         refusals += check_odd_images(model, card)
         refusals += check_unreadable_images(model)
     if not refusals:
-        measured, differing = _measure(_Probe(model, card, images, work.prepared()), measured)
+        asked = _Probe(model, card, images, work.names(), work.prepared())
+        try:
+            measured, differing = _measure(asked, measured)
+        except tf.errors.OpError as error:
+            together = f"the images of the evaluated split are not answered together: {first_line(error)}"
+            differing = [*check_real_images(model, images, asked.names)] or [together]
         measured = measured.model_copy(update={"memory_mb": _memory_mb("VmHWM") - before})
         refusals += differing
     return Findings(refusals=tuple(refusals), measurements=measured, examples=len(images))

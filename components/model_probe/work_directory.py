@@ -1,5 +1,6 @@
 """What the executor and the process that probes tell each other, as files."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from components.model_probe.findings import FINDINGS_FILE, Findings
 
 _IMAGES: Final = "images"
+_NAMES: Final = "names.json"
 _PREPARED: Final = "prepared.npy"
 _LOG: Final = "log"
 
@@ -22,8 +24,15 @@ class WorkDirectory:
         self.log = directory / _LOG
         """What the process prints."""
 
-    def write_examples(self, images: Sequence[bytes], prepared: NDArray[np.float32]) -> None:
-        """Leaves encoded images, and the same prepared for the network: [images, image_size, image_size, 3]."""
+    def write_examples(self, images: Sequence[bytes], names: Sequence[str], prepared: NDArray[np.float32]) -> None:
+        """Leaves encoded images, their names, and the same prepared for the network.
+
+        Args:
+          images: Encoded.
+          names: What to call each in messages.
+          prepared: [images, image_size, image_size, 3].
+        """
+        (self.directory / _NAMES).write_text(json.dumps(list(names)), encoding="utf-8")
         (self.directory / _IMAGES).mkdir()
         for index, image in enumerate(images):
             (self.directory / _IMAGES / f"{index:06d}").write_bytes(image)
@@ -32,6 +41,11 @@ class WorkDirectory:
     def images(self) -> list[bytes]:
         """Returns the encoded images."""
         return [path.read_bytes() for path in sorted((self.directory / _IMAGES).iterdir())]
+
+    def names(self) -> list[str]:
+        """Returns what to call each image."""
+        found: list[str] = json.loads((self.directory / _NAMES).read_text(encoding="utf-8"))
+        return found
 
     def prepared(self) -> NDArray[np.float32]:
         """Returns the prepared images."""

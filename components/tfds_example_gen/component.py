@@ -12,7 +12,7 @@ from components.tfds_example_gen.source import TfdsSource
 
 
 class TfdsExampleGen(component.QueryBasedExampleGen):
-    """Ingests a TFDS data set that has an image and a segmentation mask, the encoded bytes untouched.
+    """Ingests a TFDS data set that has an image and a segmentation mask: the bytes of images untouched, masks as PNG.
 
     Outputs:
       examples: `Examples` with one gzipped TFRecord directory a split, of `tf.train.Example`s with the raw features of

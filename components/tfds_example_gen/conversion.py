@@ -7,11 +7,23 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components.tfds_example_gen.masks import MaskRefusedError, canonical_mask, stretch_note
 from components.tfds_example_gen.source import TfdsSource
 from trainer_module import features
+from trainer_module.decoding import decoded_size
+from trainer_module.encoded_images import (
+    UNREADABLE,
+    ImageRefusedError,
+    read_header,
+    viewers_orientation,
+)
 from trainer_module.errors import DataError
 
 _TFDS_ID = "tfds_id"
+_IMAGE_ADVICE = (
+    "What models can be trained on and served with is JPEG and PNG: mend, convert or remove the file, and prepare the "
+    "data set again."
+)
 
 
 def encoded_reading(source: TfdsSource) -> dict[str, Any]:
@@ -24,6 +36,9 @@ def encoded_reading(source: TfdsSource) -> dict[str, Any]:
         "read_config": tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1),
         "shuffle_files": False,
     }
+
+
+_decoded_size = tf.function(decoded_size, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 class ExampleConverter:
@@ -44,20 +59,22 @@ class ExampleConverter:
           record: Feature name to NumPy value; image and mask as encoded bytes, and `tfds_id`.
 
         Returns:
-          The example, with the features of `trainer_module.features` and the slice features. Class labels become
-          their names. The id is that of TFDS, shard file and position; a data set without file names gets it for one.
+          The example, with the features of `trainer_module.features` and the slice features: the image as it came,
+          the mask as `canonical_mask` makes it. Class labels become their names. The id is that of TFDS, shard file and
+          position; a data set without file names gets it for one.
 
         Raises:
-          DataError: Image or mask cannot be decoded, their sizes differ, or the mask has undeclared values.
+          DataError: The image is none that may be trained on and served (`trainer_module.encoded_images`), or the mask
+            none whose values can be told; their sizes differ as a viewer shows them; or the mask has undeclared values.
         """
         example_id = record[_TFDS_ID]
         name = record.get(features.FILE_NAME, example_id)
         image, mask = record[self._source.image_feature], record[self._source.mask_feature]
-        self._check(f"record {example_id.decode()!r} (file {name.decode(errors='replace')!r})", image, mask)
+        where = f"record {example_id.decode()!r} (file {name.decode(errors='replace')!r})"
         values = {name: self._slice_value(name, record[name]) for name in self._source.slice_features}
         values |= {
             features.IMAGE: image,
-            features.SEGMENTATION_MASK: mask,
+            features.SEGMENTATION_MASK: self._checked_mask(where, image, mask),
             features.EXAMPLE_ID: example_id,
             features.FILE_NAME: name,
         }
@@ -69,38 +86,66 @@ class ExampleConverter:
         label = self._class_labels.get(name)
         return value if label is None else label.int2str(int(value)).encode()
 
-    def _check(self, record: str, image: bytes, mask: bytes) -> None:
-        image_shape = _decode(record, self._source.image_feature, image, tf.io.decode_image).shape
-        mask_pixels = _decode(record, self._source.mask_feature, mask, tf.io.decode_png)
-        if mask_pixels.shape[-1] != 1:
-            raise DataError(
-                f"{record}: the mask {self._source.mask_feature!r} has {mask_pixels.shape[-1]} channels; "
-                "a mask of class ids has one."
-            )
-        if image_shape[:2] != mask_pixels.shape[:2]:
-            raise DataError(
-                f"{record}: the image has {image_shape[0]}×{image_shape[1]} pixels and its mask "
-                f"{mask_pixels.shape[0]}×{mask_pixels.shape[1]}; they must be the same."
-            )
-        undeclared = np.setdiff1d(mask_pixels, self._source.mask_values)
+    def _checked_mask(self, record: str, image: bytes, mask: bytes) -> bytes:
+        """Returns the mask as the data contract has it, of an image and a mask that training can use."""
+        size = _image_size(record, self._source.image_feature, image)
+        try:
+            canonical, values = canonical_mask(mask)
+        except MaskRefusedError as error:
+            raise DataError(f"{record}: the mask {self._source.mask_feature!r} ({len(mask)} bytes) {error}.") from error
+        self._check_sizes(record, image, size, values.shape)
+        undeclared = np.setdiff1d(values, self._source.mask_values)
         if undeclared.size:
             raise DataError(
                 f"{record}: the mask {self._source.mask_feature!r} has the values {undeclared.tolist()}, not among "
                 f"data.mask_values = {list(self._source.mask_values)}. Declare a class for each, or mend the mask."
+                f"{stretch_note(mask, values)}"
             )
+        return canonical
+
+    def _check_sizes(self, record: str, image: bytes, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
+        if size == mask_size:
+            return
+        message = (
+            f"{record}: the image has {size[0]}×{size[1]} pixels and its mask {mask_size[0]}×{mask_size[1]}; "
+            "they must be the same."
+        )
+        header = read_header(image)
+        if header.is_turned and mask_size == (header.height, header.width):
+            message += (
+                f" The EXIF orientation of the image is {header.orientation}: petseg turns it as viewers do, and the "
+                "mask fits the image as it is stored. Where the mask was drawn with a tool that ignores EXIF, remove "
+                "the tag from the image; else turn the mask."
+            )
+        elif size == mask_size[::-1]:
+            message += (
+                " Height and width are swapped: was the mask drawn on a copy of the image that EXIF turned, and the "
+                "tag lost since? Turn the image, or the mask."
+            )
+        raise DataError(message)
 
 
-def _decode(record: str, feature: str, encoded: bytes, decode: Any) -> np.ndarray:
-    """Decodes as Transform will (`trainer_module.preprocessing`), so that what passes here passes there."""
-    arguments = {"expand_animations": False} if decode is tf.io.decode_image else {}
+def _image_size(record: str, feature: str, image: bytes) -> tuple[int, ...]:
+    """Returns height and width of an image that may be trained on and served, decoded as Transform will.
+
+    Raises:
+      DataError: It may not.
+    """
+    found = f"{record}: the image {feature!r} ({len(image)} bytes)"
     try:
-        return decode(encoded, **arguments).numpy()
-    except tf.errors.OpError as error:
-        kind = "JPEG or PNG" if decode is tf.io.decode_image else "PNG"
+        header = read_header(image)
+        size = tuple(_decoded_size(image).numpy().tolist())
+        shown = viewers_orientation(image)
+    except ImageRefusedError as error:
+        raise DataError(f"{found} {error}. {_IMAGE_ADVICE}") from error
+    except (tf.errors.OpError, OSError, SyntaxError) as error:
+        raise DataError(f"{found} {UNREADABLE}: it is cut off or damaged. {_IMAGE_ADVICE}") from error
+    if shown != header.orientation:
         raise DataError(
-            f"{record}: feature {feature!r} ({len(encoded)} bytes) is no readable {kind}: "
-            f"{error.message.splitlines()[0]}. Mend or remove the file and prepare the data set again."
-        ) from error
+            f"{found} has the EXIF orientation {shown} where models do not look for it: not as a short integer in the "
+            "first directory of EXIF, within the first 65,536 bytes. Write the image again, turned and without the tag."
+        )
+    return size
 
 
 def _feature(value: Any) -> tf.train.Feature:

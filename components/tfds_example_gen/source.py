@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
@@ -191,10 +192,18 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
                 f"data.{setting}: feature {name!r} of {builder.info.full_name} {found}; semantic segmentation needs "
                 f"an image and a mask image. Its features are: {', '.join(present)}."
             )
+        dtype = np.dtype(features[name].np_dtype)
+        if not np.issubdtype(dtype, np.integer):
+            raise ConfigError(
+                f"data.{setting}: {name!r} of {builder.info.full_name} is of {dtype}, which TFDS stores as the colours "
+                "of a PNG; declare tfds.features.Image of whole numbers, such as dtype=np.uint8, and prepare it again."
+            )
     if features[source.mask_feature].shape[-1] != 1:
         raise ConfigError(
             f"data.mask_feature: {source.mask_feature!r} of {builder.info.full_name} has shape "
-            f"{features[source.mask_feature].shape}; a mask of class ids has one channel."
+            f"{features[source.mask_feature].shape}; a mask has one channel, whose values are the classes. Where "
+            "colours stand for classes, map them to values where the builder makes the masks; a PNG with a palette, "
+            "whose index is the class, is declared with one channel."
         )
     for name in source.slice_features:
         if name not in present or features[name].shape != ():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from components.tfds_example_gen.example_names import shown_names
 from trainer_module import features
+from trainer_module.decoding import decode_mask
 
 _DIGEST_BYTES: Final = 8
 _VALUES: Final = 256
@@ -56,7 +57,7 @@ def read_contents(directory: str, mask_values: Sequence[int]) -> SplitContents:
 
     def parse(record: tf.Tensor) -> tuple[tf.Tensor, ...]:
         example = tf.io.parse_single_example(record, spec)
-        mask = tf.cast(tf.io.decode_png(example[features.SEGMENTATION_MASK], channels=1), tf.int32)
+        mask = decode_mask(example[features.SEGMENTATION_MASK])
         counts = tf.math.bincount(mask, minlength=_VALUES, maxlength=_VALUES, dtype=tf.int64)
         return example[features.IMAGE], example[features.EXAMPLE_ID], example[features.FILE_NAME], counts
 

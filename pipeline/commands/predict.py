@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from pipeline.output_capture import captured_output
 from pipeline.output_streams import say
@@ -21,7 +20,7 @@ from trainer_module.errors import DataError
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where to write; made if absent."
 )
 def predict(images: tuple[Path, ...], model_dir: str, out: Path) -> None:
-    """Write the predicted mask and an overlay of each IMAGE (JPEG or PNG), at its own size.
+    """Write the predicted mask and an overlay of each IMAGE (JPEG or PNG), at its own size, as viewers show it.
 
     NAME_mask.png holds the class ids, with a palette to look at; NAME_overlay.png the photo with the classes tinted.
     """
@@ -51,13 +50,14 @@ def _predict(images: tuple[Path, ...], model_dir: str, out: Path) -> Iterator[tu
     from pipeline.mask_images import overlay_image
     from pipeline.served_model import ServedModel
     from trainer_module.class_colors import mask_image
+    from trainer_module.encoded_images import upright_image
 
     model = ServedModel.load(model_dir)
     names = model.card.class_names
     out.mkdir(parents=True, exist_ok=True)
     for path in images:
-        class_ids = model.predict(path.read_bytes(), str(path))
-        with Image.open(path) as photo:
-            overlay_image(photo, class_ids, names).save(out / f"{path.stem}_overlay.png")
+        content = path.read_bytes()
+        class_ids = model.predict(content, str(path))
+        overlay_image(upright_image(content), class_ids, names).save(out / f"{path.stem}_overlay.png")
         mask_image(class_ids, len(names)).save(out / f"{path.stem}_mask.png")
         yield path, {name: float((class_ids == class_id).mean()) for class_id, name in enumerate(names)}

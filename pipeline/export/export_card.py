@@ -8,8 +8,11 @@ from pipeline.export.original import Original
 from pipeline.installed_versions import installed_version
 
 _OF_THE_MODEL: Final = ("class_names", "class_colors", "mask_values", "image_size", "model", "parameters")
-_STEPS: Final = (
-    "decode to RGB, 8 bits: gray is repeated, alpha is dropped, the orientation in EXIF is not looked at",
+_DECODING: Final = (
+    "decode to RGB, 8 bits: gray is repeated, alpha is dropped, the image is turned by its EXIF orientation"
+)
+_DECODING_UNTURNED: Final = _DECODING.replace("the image is turned by its", "and nothing is turned by the")
+_FURTHER_STEPS: Final = (
     "resize to image_size × image_size, whatever the proportions: bilinear with antialiasing, rounded to integers",
     "in float32, for each channel: (pixel - offset) * scale",
 )
@@ -30,6 +33,7 @@ def export_card(
       measured: The data set, and what was measured on it; None where nothing was.
     """
     offset, scale = original.normalization()
+    decoding = _DECODING if original.card.get("turns_images") else _DECODING_UNTURNED
     return {
         "optimization": form.optimization,
         "source": original.identity(),
@@ -38,7 +42,7 @@ def export_card(
         "bytes": form.bytes,
         **{name: original.card[name] for name in _OF_THE_MODEL},
         "tensors": form.tensors,
-        "preparation": {"steps": _STEPS, "offset": offset, "scale": scale},
+        "preparation": {"steps": (decoding, *_FURTHER_STEPS), "offset": offset, "scale": scale},
         "calibration": calibration,
         "measured": measured and _measured(form, *measured),
     }

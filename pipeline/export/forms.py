@@ -77,11 +77,11 @@ def size(directory: Path) -> int:
 
 def _check_frozen(original: Original, directory: Path) -> None:
     """Has the frozen model probed as every pushed one is, and compares its answers with the original's."""
-    images = list(odd_images().values())
+    names, images = zip(*odd_images().items(), strict=True)
     prepared = original.prepare_images(images)
     with tempfile.TemporaryDirectory(prefix="petseg-probe-") as place:
         work = WorkDirectory(Path(place))
-        work.write_examples(images, prepared)
+        work.write_examples(images, names, prepared)
         refusals = list(run_probe(str(directory), work, _PROBE_TIMEOUT_SECONDS).refusals)
     difference = np.abs(session_network(directory)(prepared) - session_network(original.directory)(prepared)).max()
     if not difference <= TOLERANCE:

@@ -152,7 +152,7 @@ def check_segmentation() -> str:
     Image.fromarray(pet).save(jpeg, "JPEG")
     Image.fromarray(trimap).save(png, "PNG")
     image = preprocessing.resize_image(preprocessing.decode_image(jpeg.getvalue()), _IMAGE_SIZE)
-    mask = tf.io.decode_png(png.getvalue(), channels=1)
+    mask = preprocessing.decode_mask(png.getvalue())
     if not np.array_equal(np.squeeze(mask.numpy(), -1), trimap):
         raise CheckError("a mask that was written as PNG and read again is another one")
     model = unet.build_model("blog", _IMAGE_SIZE, _CLASSES)

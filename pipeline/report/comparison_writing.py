@@ -59,7 +59,8 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
         return first
     if isinstance(second, Missing):
         return second
-    if first.model.card != second.model.card:
+    turned = first.model.card.turns_images
+    if first.model.card != second.model.card.model_copy(update={"turns_images": turned}):
         return Missing("The two models have different classes or image sizes; their masks cannot be laid side by side.")
     shown = comparison.images[:SHOWN_IMAGES]
     models = {"prediction first": first.model, "prediction second": second.model}
@@ -68,4 +69,5 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
     for image in first.chosen({*changes}):
         name = changes[image.example_id].name
         rows[image.example_id] = picture_row(image, name, models, first.model.card.mask_values)
-    return [dataclasses.replace(rows[change.example_id], detail=change.words) for change in shown]
+    chosen = ((rows[change.example_id], change.words) for change in shown)
+    return [dataclasses.replace(row, detail=words) if row.pictures else row for row, words in chosen]

@@ -15,6 +15,8 @@ from PIL import Image
 from components.tfds_example_gen.example_names import shown_names
 from pipeline.report.blocks import Picture, PictureRow
 from trainer_module.class_colors import mask_image
+from trainer_module.encoded_images import ImageRefusedError, upright_image
+from trainer_module.errors import DataError
 
 if TYPE_CHECKING:
     from pipeline.report.image_scores import ScoredImage
@@ -82,19 +84,26 @@ def select(images: "Iterable[ScoredImage]") -> Selection:
 def picture_row(
     image: "ScoredImage", name: str, models: "dict[str, ServedModel]", mask_values: tuple[int, ...]
 ) -> PictureRow:
-    """Returns an image with its truth, and the prediction and the errors of each model.
+    """Returns an image with its truth, and the prediction and the errors of each model; or why it cannot be shown.
 
     Args:
       image: The image.
       name: What to call it.
       models: What to call the prediction of each model, to the model.
       mask_values: The value of each class in the raw mask.
-
-    Raises:
-      DataError: The image cannot be decoded.
     """
-    with Image.open(io.BytesIO(image.image)) as opened:
-        photo = opened.convert("RGB")
+    try:
+        pictures = _pictures(image, name, models, mask_values)
+    except (ImageRefusedError, DataError, OSError, ValueError) as error:
+        return PictureRow(name, f"cannot be shown: {error}", [])
+    iou = image.change.words if image.change and len(models) > 1 else f"mean IoU {image.mean_iou:.3f}"
+    return PictureRow(name, " · ".join((iou, *image.labels)), pictures)
+
+
+def _pictures(
+    image: "ScoredImage", name: str, models: "dict[str, ServedModel]", mask_values: tuple[int, ...]
+) -> list[Picture]:
+    photo = upright_image(image.image)
     photo.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     truth = _truth(image.mask, mask_values, photo.size)
     pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(mask_image(truth, len(mask_values))))]
@@ -105,8 +114,7 @@ def picture_row(
             Picture(label, _png(mask_image(predicted, len(mask_values)))),
             Picture(errors, _jpeg(error_image(photo, truth != predicted))),
         ]
-    iou = image.change.words if image.change and len(models) > 1 else f"mean IoU {image.mean_iou:.3f}"
-    return PictureRow(name, " · ".join((iou, *image.labels)), pictures)
+    return pictures
 
 
 def picture_rows(

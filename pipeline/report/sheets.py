@@ -30,7 +30,7 @@ def write_sheet(galleries: Sequence[Gallery], file: Path) -> None:
 
 
 def _depth(gallery: Gallery) -> int:
-    return max(len(row.pictures) for row in gallery.rows)
+    return max((len(row.pictures) for row in gallery.rows), default=0) or 1
 
 
 def _draw(part: Any, gallery: Gallery, columns: int, height: float) -> None:
@@ -45,7 +45,8 @@ def _draw(part: Any, gallery: Gallery, columns: int, height: float) -> None:
         axis.set_axis_off()
     for column, row in enumerate(gallery.rows):
         _draw_column([axes[line, column] for line in range(depth)], row)
-    for axis, picture in zip(axes[:, 0], gallery.rows[0].pictures, strict=False):
+    labelled = max(gallery.rows, key=lambda row: len(row.pictures))
+    for axis, picture in zip(axes[:, 0], labelled.pictures, strict=False):
         middle = axis.get_position().y0 + axis.get_position().height / 2
         part.text(left - 0.08 / width, middle, picture.label, ha="right", va="center", fontsize=8)
 

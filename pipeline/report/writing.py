@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.report.facts import run_facts
+from pipeline.report.blocks import Section
+from pipeline.report.facts import RunFacts, run_facts
 from pipeline.report.model_card import model_card
 from pipeline.report.page import html, run_page
 from pipeline.report.pictures_section import no_pictures, pictures_section
@@ -40,12 +41,11 @@ def write_report(
 
     Raises:
       PetsegError: A file cannot be written.
-      ModelError: The exported model cannot be loaded.
     """
     page = output or run_directory / REPORT_FILE
     written = WrittenReport(page, page.with_name(MODEL_CARD_FILE))
     facts = run_facts(record)
-    pictures = pictures_section(facts, run_directory) if with_pictures else no_pictures("The run was interrupted.")
+    pictures = _pictures(facts, run_directory) if with_pictures else no_pictures("The run was interrupted.")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         written.page.write_text(html(run_page(facts, pictures)), encoding="utf-8")
@@ -53,3 +53,12 @@ def write_report(
     except OSError as error:
         raise PetsegError(f"cannot write the report {str(page)!r}: {error.strerror}; name another --output") from error
     return written
+
+
+def _pictures(facts: RunFacts, run_directory: Path) -> Section:
+    """Returns the section with the pictures; what keeps them from being drawn does not cost the rest of the report."""
+    try:
+        return pictures_section(facts, run_directory)
+    except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over models and images)
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        return no_pictures(f"They could not be predicted: {reason}")

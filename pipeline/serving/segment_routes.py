@@ -6,13 +6,13 @@ import dataclasses
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline.mask_images import overlay_image
 from pipeline.serving.batching import Answer, Work
@@ -22,12 +22,9 @@ from pipeline.serving.refusal import RefusedError
 from pipeline.serving.service import Service
 from trainer_module import features
 from trainer_module.class_colors import class_colors
+from trainer_module.encoded_images import ImageRefusedError, upright_image, without_orientation
 
 Output = Literal["mask", "overlay", "json"]
-
-_ORIENTATION: Final = 0x0112  # the EXIF tag
-_UPRIGHT: Final = 1
-_UPRIGHT_QUALITY: Final = 95
 
 
 def segment_router(service: Service) -> APIRouter:
@@ -44,8 +41,9 @@ def segment_router(service: Service) -> APIRouter:
         with service.admitted():
             model = service.model(name, version, label)
             _check_answers_masks(model)
-            work, is_upright = await asyncio.to_thread(_work, service, model, await service.body(request))
-            if not is_upright:
+            encoded = np.array([await service.body(request)], object)
+            work = await asyncio.to_thread(service.work, model, features.SERVING_SIGNATURE, {features.IMAGE: encoded})
+            if not model.card.turns_images:
                 work = await run(pictures, _upright, work)
             answer = await service.answer(request, work)
             mask = bytes(answer.outputs[features.MASK_PNG][0])
@@ -74,35 +72,26 @@ def _check_answers_masks(model: LoadedModel) -> None:
         )
 
 
-def _work(service: Service, model: LoadedModel, encoded: bytes) -> tuple[Work, bool]:
-    """Returns what to ask the model, and whether the image is stored as viewers show it."""
-    work = service.work(model, features.SERVING_SIGNATURE, {features.IMAGE: np.array([encoded], object)})
-    with Image.open(io.BytesIO(encoded)) as image:
-        # Without this, Pillow decodes a PNG to look for tags behind its pixels.
-        has_tags = image.format != "PNG" or "exif" in image.info
-        return work, not has_tags or image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
-
-
 def _upright(work: Work) -> Work:
-    """Turns the image as its camera's EXIF tag says, which viewers do, and models do not.
+    """Turns the image by its EXIF orientation, for a model that does not.
 
     Raises:
       RefusedError: It cannot be decoded.
     """
-    file = io.BytesIO()
+    encoded = work.inputs[features.IMAGE][0]
     try:
-        with Image.open(io.BytesIO(work.inputs[features.IMAGE][0])) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise RefusedError(400, "image 0 of the request is no readable JPEG or PNG.") from error
-    upright.save(file, "JPEG", quality=_UPRIGHT_QUALITY, subsampling=0)
-    return dataclasses.replace(work, inputs={features.IMAGE: np.array([file.getvalue()], object)})
+        upright = without_orientation(encoded)
+    except ImageRefusedError as error:
+        raise RefusedError(400, f"image 0 of the request {error}.") from error
+    return (
+        work if upright is encoded else dataclasses.replace(work, inputs={features.IMAGE: np.array([upright], object)})
+    )
 
 
 def _overlay_png(work: Work, mask: bytes) -> bytes:
     file = io.BytesIO()
-    with Image.open(io.BytesIO(work.inputs[features.IMAGE][0])) as image:
-        overlay = overlay_image(image, _class_ids(mask), work.model.card.class_names)
+    photo = upright_image(work.inputs[features.IMAGE][0])
+    overlay = overlay_image(photo, _class_ids(mask), work.model.card.class_names)
     overlay.save(file, "PNG", compress_level=1)
     return file.getvalue()
 

@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 from components.model_probe.checks import (
     Card,
     check_odd_images,
+    check_real_images,
     check_signatures,
     check_unreadable_images,
     check_warmup,
@@ -22,13 +23,14 @@ from components.model_probe.checks import (
 )
 from components.model_probe.executor import Executor, prepare, run_probe
 from components.model_probe.findings import Findings, Measurements
+from components.model_probe.odd_images import unreadable_images
 from components.model_probe.probe_settings import ProbeSettings
 from components.model_probe.session_model import SessionModel
 from components.model_probe.work_directory import WorkDirectory
 from trainer_module.preprocessing import decode_image, normalize, resize_image
 
 SMALL_PNG = tf.io.encode_png(np.zeros((9, 9, 1), np.uint8)).numpy()
-CARD = Card(class_names=("pet", "background", "border"), image_size=16)
+CARD = Card(class_names=("pet", "background", "border"), image_size=16, turns_images=True)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +145,7 @@ def test_the_death_of_the_process_is_a_refusal(code, refusal, tmp_path, monkeypa
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     work = WorkDirectory(tmp_path)
-    work.write_examples([b"image"], np.zeros((1, 1)))
+    work.write_examples([b"image"], ["a.jpg"], np.zeros((1, 1)))
     found = run_probe("model", work, 3)
     assert found.refusals == (f"the process that loaded it {refusal}",)
     assert found.examples == 1
@@ -207,6 +209,32 @@ def test_answers_that_cannot_be_are_named(model, changes, words):
     assert all(words in line for line in lines)
 
 
+GIF = unreadable_images()["a GIF"]
+
+
+def test_a_real_image_that_is_refused_is_named(model, raw_examples):
+    images = [raw_examples[0].encoded_image, GIF]
+    assert [*check_real_images(model, images, ["a.jpg", "b.jpg"])] == [
+        f"the image 'b.jpg' ({len(GIF)} bytes) of the evaluated split is not answered: is no readable JPEG or PNG"
+    ]
+
+
+def test_the_probe_ends_with_a_finding_when_a_real_image_is_refused(identity_export, raw_examples, tmp_path):
+    images = [raw_examples[0].encoded_image, GIF]
+    work = WorkDirectory(tmp_path)
+    work.write_examples(images, ["a.jpg", "b.jpg"], np.zeros((2, 16, 16, 3), np.float32))
+    [refusal] = run_probe(identity_export, work, 600).refusals
+    assert refusal.startswith("the image 'b.jpg' (")
+
+
+def test_what_the_probe_does_not_foresee_is_a_finding_too(identity_export, raw_examples, tmp_path):
+    work = WorkDirectory(tmp_path)
+    work.write_examples([raw_examples[0].encoded_image], ["a.jpg"], np.zeros((1, 16, 16, 3), np.float32))
+    (tmp_path / "prepared.npy").unlink()
+    [refusal] = run_probe(identity_export, work, 600).refusals
+    assert refusal.startswith("asking it failed: FileNotFoundError: ")
+
+
 class _Answering:
     def __init__(self, outcomes) -> None:
         self._outcomes = iter(outcomes)
@@ -222,7 +250,7 @@ def test_refusals_that_do_not_help_and_poisoned_processes_are_named():
     right = tf.errors.InvalidArgumentError(None, None, "image 1 of the batch is no readable JPEG or PNG")
     vague = tf.errors.InvalidArgumentError(None, None, "Unknown image file format")
     other = tf.errors.InternalError(None, None, "broken")
-    lines = [*check_unreadable_images(_Answering([right, vague, other, {}, other]))]
+    lines = [*check_unreadable_images(_Answering([right, vague, other, {}, right, right, other]))]
     assert [line.partition(":")[0] for line in lines] == [
         "a text is refused without saying which image it is",
         "half a JPEG fails as InternalError, not as an invalid argument",

@@ -1,5 +1,6 @@
 """What TfdsExampleGen finds, refuses and converts."""
 
+import io
 import shutil
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
@@ -29,6 +31,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
                     "photo": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
                     "mask": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
                     "rgb_mask": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+                    "float_mask": tfds.features.Image(shape=(None, None, 1), dtype=np.float32, encoding_format="png"),
                     "kind": tfds.features.ClassLabel(names=["round", "square"]),
                 }
             )
@@ -42,7 +45,8 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
         for index in range(count):
             image = rng.integers(0, 255, (8, 10, 3), dtype=np.uint8)
             mask = rng.choice([0, 7], (8, 10, 1)).astype(np.uint8)
-            yield index, {"photo": image, "mask": mask, "rgb_mask": image, "kind": index % 2}
+            masks = {"mask": mask, "rgb_mask": image, "float_mask": mask.astype(np.float32)}
+            yield index, {"photo": image, **masks, "kind": index % 2}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +94,9 @@ def test_a_record_becomes_an_example_with_its_bytes_untouched(source):
         ({"builder_modules": ("no.such.module",)}, "cannot import 'no.such.module'"),
         ({"mask_feature": "segmentation_mask"}, "'segmentation_mask' .*does not exist.*photo"),
         ({"mask_feature": "kind"}, "'kind' .*is a ClassLabel"),
-        ({"mask_feature": "rgb_mask"}, "one channel"),
+        ({"mask_feature": "rgb_mask"}, "one channel, whose values are the classes. Where colours stand for classes"),
+        ({"mask_feature": "float_mask"}, "'float_mask' .* is of float32, which TFDS stores as the colours of a PNG"),
+        ({"image_feature": "float_mask"}, "'float_mask' .* is of float32"),
         ({"slice_features": ("breed",)}, "'breed' is no scalar feature"),
     ],
 )
@@ -276,6 +282,19 @@ def _encoded(shape, value=0):
     return tf.io.encode_png(np.full(shape, value, np.uint8)).numpy()
 
 
+def _saved(shape, kind, mode="RGB", orientation=None):
+    file, exif = io.BytesIO(), Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.new(mode, shape[::-1]).save(file, kind, **({"exif": exif} if orientation else {}))
+    return file.getvalue()
+
+
+def _far(jpeg):
+    """Moves what is behind the start of a JPEG as far as a segment can."""
+    return jpeg[:2] + b"\xff\xe2\xff\xff" + bytes(65533) + jpeg[2:]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -284,7 +303,32 @@ def _encoded(shape, value=0):
         ({"mask": b"no mask"}, "'mask' .7 bytes. is no readable PNG"),
         ({"mask": _encoded((8, 9, 1))}, "image has 8×10 pixels and its mask 8×9"),
         ({"mask": _encoded((8, 10, 1), 9)}, r"values \[9\].*mask_values = \[0, 7\]"),
-        ({"mask": _encoded((8, 10, 3))}, "3 channels"),
+        ({"mask": _encoded((8, 10, 3))}, r"has colours \(RGB\): .* Map each colour to a value"),
+        ({"mask": _encoded((8, 10, 4))}, r"has colours"),
+        ({"mask": _saved((8, 10), "JPEG", "L")}, "is a JPEG: its values are not exact. Save the masks as PNG"),
+        (
+            {"photo": _saved((8, 10), "BMP")},
+            "'photo' .* is no readable JPEG or PNG: it is a BMP image, whatever its name",
+        ),
+        ({"photo": _saved((8, 10), "GIF")}, "it is a GIF image, whatever its name says. .* convert or remove the file"),
+        ({"photo": _saved((8, 10), "WEBP")}, "it is a WEBP image"),
+        ({"photo": b"<!DOCTYPE html><title>404</title>"}, "it is a text of HTML or XML"),
+        ({"photo": _saved((8, 10), "JPEG")[:-40]}, "is no readable JPEG or PNG: it is cut off or damaged"),
+        ({"photo": _saved((6000, 6000), "PNG", "1")}, "has more than 33554432 pixels, .*: it has 6000×6000"),
+        ({"photo": _saved((1, 70000), "PNG")}, "or more than 65535 on a side: it has 70000×1"),
+        (
+            {"photo": _saved((10, 8), "JPEG", orientation=6), "mask": _encoded((10, 8, 1))},
+            "8×10 pixels and its mask 10×8.*"
+            "The EXIF orientation of the image is 6: .* the mask fits the image as it is stored",
+        ),
+        (
+            {"mask": _encoded((10, 8, 1))},
+            "mask 10×8.*swapped: was the mask drawn on a copy of the image that EXIF turned",
+        ),
+        (
+            {"photo": _far(_saved((10, 8), "JPEG", orientation=6))},
+            "has the EXIF orientation 6 where models do not look",
+        ),
     ],
 )
 def test_records_that_training_could_not_use_are_refused_by_name(source, changes, message):
@@ -293,11 +337,53 @@ def test_records_that_training_could_not_use_are_refused_by_name(source, changes
         ExampleConverter(source(), builder.info.features)(records[0] | changes)
 
 
-def test_truncated_jpeg_is_refused(source):
+def test_what_can_be_served_is_read(source):
+    """The kinds of images that the models' own tests send them."""
     builder, records = _records(source())
-    truncated = records[0] | {"photo": records[0]["photo"][:-40]}
-    with pytest.raises(DataError, match="no readable"):
-        ExampleConverter(source(), builder.info.features)(truncated)
+    convert = ExampleConverter(source(), builder.info.features)
+    kinds = [
+        ("JPEG", "CMYK"),
+        ("JPEG", "L"),
+        ("PNG", "LA"),
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+        ("PNG", "1"),
+    ]
+    for kind, mode in kinds:
+        photo = _saved((8, 10), kind, mode)
+        example = convert(records[0] | {"photo": photo})
+        assert example.features.feature["image"].bytes_list.value[0] == photo
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_fits_the_image_that_a_viewer_shows(source, orientation):
+    builder, records = _records(source())
+    stored = (8, 10) if orientation <= 4 else (10, 8)
+    record = records[0] | {"photo": _saved(stored, "JPEG", orientation=orientation), "mask": _encoded((8, 10, 1), 7)}
+    example = ExampleConverter(source(), builder.info.features)(record)
+    assert example.features.feature["segmentation_mask"].bytes_list.value[0] == record["mask"]
+
+
+def test_masks_of_other_kinds_become_what_the_contract_says(source):
+    builder, records = _records(source())
+    values = np.random.default_rng(0).choice([0, 7], (8, 10)).astype(np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    example = ExampleConverter(source(), builder.info.features)(records[0] | {"mask": file.getvalue()})
+    written = example.features.feature["segmentation_mask"].bytes_list.value[0]
+    assert written[24:26] == bytes([8, 0]), "8 bits of gray"
+    np.testing.assert_array_equal(tf.io.decode_png(written)[..., 0], values)
+
+
+def test_values_that_decoders_stretch_are_explained(source):
+    builder, records = _records(source())
+    file = io.BytesIO()
+    Image.new("1", (10, 8), 1).save(file, "PNG")
+    with pytest.raises(
+        DataError, match=r"values \[255\].*1 bit a pixel, which every decoder stretches.*\[1\] are \[255\]"
+    ):
+        ExampleConverter(source(), builder.info.features)(records[0] | {"mask": file.getvalue()})
 
 
 def _write_split(directory, images, values=(0,)):

@@ -37,6 +37,38 @@ def test_predict_writes_mask_and_overlay_at_the_size_of_the_photo(identity_expor
     assert "pet 50.0%, background 50.0%, border 0.0%" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("turns_images", [True, False])
+def test_predict_draws_on_what_a_viewer_shows(identity_export, photo, tmp_path, turns_images):
+    """Orientation 6: the left of the stored pixels is the top. Models exported at first leave the turning to petseg."""
+    model = shutil.copytree(identity_export, tmp_path / "model")
+    card = model / "assets.extra" / "petseg_model.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"turns_images": turns_images}))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(photo).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    assert exit_code(["predict", str(tmp_path / "turned.jpg"), "--model", str(model), "--out", str(tmp_path)]) == 0
+    mask = np.asarray(Image.open(tmp_path / "turned_mask.png"))
+    assert mask.shape == (50, 30)
+    assert (mask[:20] == 0).all()
+    assert (mask[30:] == 1).all()
+    overlay = np.asarray(Image.open(tmp_path / "turned_overlay.png")).astype(int)
+    assert overlay.shape == (50, 30, 3)
+    assert (overlay[:20, :, 0] > overlay[:20, :, 1]).all()
+    assert (overlay[30:, :, 1] > overlay[30:, :, 0]).all()
+
+
+def test_predict_says_what_a_file_is_in_truth(identity_export, photo, tmp_path, capfd):
+    Image.open(photo).save(tmp_path / "photo.jpg", "BMP")
+    Image.open(photo).save(tmp_path / "half.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "half.png").read_bytes()[:-40])
+    for name, message in (
+        ("photo.jpg", "it is a BMP image, whatever its name says"),
+        ("half.png", "it is cut off or damaged"),
+    ):
+        assert exit_code(["predict", str(tmp_path / name), "--model", identity_export, "--out", str(tmp_path)]) == 1
+        assert f"is no readable JPEG or PNG: {message}." in " ".join(capfd.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [(["text.jpg"], "is no readable JPEG or PNG"), (["gone.png"], "no image file"), (["a/x.png", "b/x.jpg"], "x_mask")],
@@ -55,7 +87,10 @@ def test_predict_names_the_limit(identity_export, tmp_path, capfd):
     Image.new("1", (6000, 6000)).save(tmp_path / "giant.png")
     arguments = ["predict", str(tmp_path / "giant.png"), "--model", identity_export, "--out", str(tmp_path)]
     assert exit_code(arguments) == 1
-    assert "bytes) has more than 33554432 pixels, or more than 65535 on a side." in capfd.readouterr().err
+    assert (
+        "bytes) has more than 33554432 pixels, or more than 65535 on a side: it has 6000×6000."
+        in capfd.readouterr().err
+    )
 
 
 def test_newest_version_below_a_directory_is_taken(identity_export, tmp_path):

@@ -1,5 +1,6 @@
 """The exported signatures against eager computation, and on the load path of TensorFlow Serving."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -171,12 +172,44 @@ def test_images_of_any_shape_and_kind_are_taken_together(served):
     assert [Image.open(io.BytesIO(png)).size[::-1] for png in outputs["mask_png_bytes"]] == [*images]
 
 
+def test_a_turned_image_is_answered_as_what_a_viewer_shows(served, identity_export):
+    """In the loader of TensorFlow Serving and in TensorFlow's own, for each orientation, as its upright pixels are."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    turned, upright = [], []
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        jpeg = io.BytesIO()
+        Image.fromarray(pixels).save(jpeg, "JPEG", exif=exif)
+        turned.append(jpeg.getvalue())
+        upright.append(tf.io.encode_png(decode_image(jpeg.getvalue())).numpy())
+    assert len({decode_image(png).numpy().tobytes() for png in upright}) == 8
+    expected = served("serving_default", upright)
+    for outputs in (served("serving_default", turned), _serve(identity_export, turned)):
+        for name, array in expected.items():
+            np.testing.assert_array_equal(outputs[name], array)
+    sizes = [Image.open(io.BytesIO(png)).size for png in expected[features.MASK_PNG]]
+    assert sizes == [(40, 24)] * 4 + [(24, 40)] * 4
+
+
+def test_a_mask_of_16_bits_is_evaluated_as_what_it_says(served, raw_examples):
+    """TfdsExampleGen writes masks of 8 bits; this is somebody's own example."""
+    raw = raw_examples[0]
+    file = io.BytesIO()
+    Image.fromarray(raw.mask[..., 0].astype(np.uint16)).save(file, "PNG")
+    deep = dataclasses.replace(raw, encoded_mask=file.getvalue())
+    of_deep, of_raw = (served("evaluation", [one.serialized()])["confusion_matrix"] for one in (deep, raw))
+    np.testing.assert_array_equal(of_deep, of_raw)
+    assert of_raw.sum() == 16 * 16
+
+
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
         (b"", "is no readable JPEG or PNG"),
         (b"text", "is no readable JPEG or PNG"),
         (_encoded(4, 4, encoding="GIF"), "is no readable JPEG or PNG"),
+        (_encoded(4, 4, encoding="BMP"), "is no readable JPEG or PNG"),
         (_encoded(50, 50)[:60], "is no readable JPEG or PNG"),
         (_encoded(50, 50)[:18], "is no readable JPEG or PNG"),
         (_encoded(50, 50, encoding="JPEG")[:-200], "is no readable JPEG or PNG"),

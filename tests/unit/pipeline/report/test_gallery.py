@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.report.blocks import Gallery
 from pipeline.report.comparison import ImageDifference
 from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select
 from pipeline.report.score_file import ImageScore, read_scores, saved_scores
-from trainer_module.errors import PetsegError
+from pipeline.report.sheets import write_sheet
+from trainer_module.errors import DataError, PetsegError
 
 
 class Scored:
@@ -118,6 +120,41 @@ def test_a_row_has_truth_prediction_and_errors_as_small_pictures():
         "errors second",
     ]
     assert two.detail == "mean IoU 0.250 → 1.000 (+0.750) · Cat"
+
+
+def test_an_image_is_shown_as_a_viewer_shows_it():
+    image, exif = Scored(0), Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 640), "gray").save(buffer, "jpeg", exif=exif)
+    image.image, image.mask = buffer.getvalue(), encoded(Image.fromarray(np.full((320, 640), 10, np.uint8)), "png")
+    for picture in picture_row(image, {"prediction": Model()}, (10, 20, 30)).pictures:
+        assert decoded(picture.uri).shape[:2] == (80, 160)
+
+
+class Refusing:
+    def predict(self, image, name):
+        raise DataError(f"{name!r} is no readable JPEG or PNG.")
+
+
+def test_a_picture_that_cannot_be_shown_is_a_gap_with_its_reason(tmp_path):
+    photo, mask = encoded(Image.new("RGB", (64, 32)), "jpeg"), encoded(Image.new("L", (64, 32), 10), "png")
+    rows = []
+    for content, of_mask, model in (
+        (encoded(Image.new("RGB", (64, 32)), "gif"), mask, Model()),
+        (photo[:-300], mask, Model()),
+        (photo, b"", Model()),
+        (photo, mask, Refusing()),
+        (photo, mask, Model()),
+    ):
+        image = Scored(len(rows))
+        image.image, image.mask = content, of_mask
+        rows.append(picture_row(image, {"prediction": model}, (10, 20, 30)))
+    assert [len(row.pictures) for row in rows] == [0, 0, 0, 0, 4]
+    assert rows[0].detail == "cannot be shown: is no readable JPEG or PNG: it is a GIF image, whatever its name says"
+    assert rows[3].detail == "cannot be shown: '3.jpg' is no readable JPEG or PNG."
+    write_sheet([Gallery("some", "", rows), Gallery("none", "", rows[:1])], tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
 def test_scores_are_read_back_and_a_broken_pass_leaves_none(tmp_path):

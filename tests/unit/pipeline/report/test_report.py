@@ -176,6 +176,16 @@ def test_a_run_that_does_not_say_its_evaluated_split_has_a_report(record, tmp_pa
     assert "images like those of the evaluated split" in card
 
 
+def test_pictures_that_cannot_be_made_do_not_cost_the_report(record, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("broken image\nand much more")
+
+    monkeypatch.setattr("pipeline.report.writing.pictures_section", fail)
+    outline, _, card = written(record, tmp_path)
+    assert "No predictions to show. They could not be predicted: broken image" in " ".join(outline.text)
+    assert card
+
+
 def test_a_place_that_cannot_be_written_to_is_named(record, tmp_path):
     from trainer_module.errors import PetsegError
 

@@ -53,13 +53,23 @@ def test_json_says_shares_and_colors(client):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_camera_may_have_been_turned(client, kind):
+@pytest.mark.parametrize("turns_images", [True, False])
+def test_a_camera_may_have_been_turned(client, service, monkeypatch, kind, turns_images):
     """Orientation 6: the first column of the stored pixels is the top of the picture."""
+    model = service.versions.current
+    monkeypatch.setattr(model, "card", model.card.model_copy(update={"turns_images": turns_images}))
+    asked = []
+    monkeypatch.setattr(model, "run", lambda *work, run=model.run: asked.append(work[1]["image"][0]) or run(*work))
     image = picture("red", "blue", size=(40, 20), kind=kind, orientation=6)
     mask = pixels(client.post(SEGMENT, content=image).content)
     assert mask.shape == (40, 20)
     assert (mask[2:18] == 0).all()
     assert (mask[22:38] == 2).all()
+    assert (asked == [image]) == turns_images, "what a model turns is passed on as it came"
+    overlay = pixels(client.post(f"{SEGMENT}?output=overlay", content=image).content)
+    assert overlay.shape == (40, 20, 3)
+    assert (overlay[2:18, :, 0] > 100).all()
+    assert (overlay[2:18, :, 0] > overlay[2:18, :, 2]).all()
 
 
 def test_a_turned_image_that_is_cut_off_is_refused(client):
@@ -87,6 +97,15 @@ def test_a_model_without_masks_says_so(client, service):
     answer = client.post(SEGMENT, content=picture("red"))
     assert answer.status_code == 501
     assert "version 1 was exported by an earlier version of petseg" in answer.json()["error"]
+
+
+def test_what_a_file_is_in_truth_is_said(client):
+    answer = client.post(SEGMENT, content=picture("red", kind="GIF"))
+    assert answer.status_code == 400
+    assert "is no readable JPEG or PNG: it is a GIF image" in answer.json()["error"]
+    answer = client.post(SEGMENT, content=picture("red", size=(70_000, 1)))
+    assert answer.status_code == 413
+    assert "or more than 65535 on a side: it has 70000×1" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", picture("red")[:-9]])
