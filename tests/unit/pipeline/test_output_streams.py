@@ -106,7 +106,7 @@ def test_control_characters_are_written_as_escapes():
 )
 def test_every_encoding_gets_tables_and_valid_json(environment, root):
     config = root / "config.toml"
-    config.write_text(f'preset = "demo"\n[data]\ndata_dir = "{NAME}"\n', encoding="utf-8")
+    config.write_text(f'preset = "demo"\n[kubeflow]\nexperiment = "{NAME}"\n', encoding="utf-8")
     code = (
         "import json, sys\nfrom pipeline.cli import exit_code\n"
         "for command in sys.argv[1:]:\n    assert exit_code(json.loads(command)) == 0\n    print('=' * 9)\n"
@@ -125,7 +125,7 @@ def test_every_encoding_gets_tables_and_valid_json(environment, root):
     assert "failed" in listed
     assert "\\u8349 [final]" in shown
     assert "expected >= 1" in shown
-    assert NAME in tomllib.loads(toml)["data"]["data_dir"]
+    assert tomllib.loads(toml)["kubeflow"]["experiment"] == NAME
     assert all("草" in str(json.loads(text)) for text in as_json[:3])
 
 
