@@ -13,6 +13,7 @@ from typing import Final
 from trainer_module.errors import ConfigError
 
 _OF_PATTERNS: Final = "*?[\\"
+_WITH_QUERIES: Final = ("s3://", "minio://")
 
 
 def check_no_pattern(setting: str, path: str) -> None:
@@ -26,7 +27,9 @@ def check_no_pattern(setting: str, path: str) -> None:
       ConfigError: They do not.
     """
     check_name(setting, path)
-    character = next((character for character in path if character in _OF_PATTERNS), None)
+    # Of an object store's URI the query says how to reach the store (`minio://bucket/key?endpoint=…`).
+    name = path.partition("?")[0] if path.startswith(_WITH_QUERIES) else path
+    character = next((character for character in name if character in _OF_PATTERNS), None)
     if character is not None:
         raise ConfigError(
             f"{setting}: {path!r} has a {character!r}, by which Beam and TensorFlow would read other directories or "

@@ -128,7 +128,7 @@ def test_an_image_is_shown_as_a_viewer_shows_it():
     buffer = io.BytesIO()
     Image.new("RGB", (320, 640), "gray").save(buffer, "jpeg", exif=exif)
     image.image, image.mask = buffer.getvalue(), encoded(Image.fromarray(np.full((320, 640), 10, np.uint8)), "png")
-    for picture in picture_row(image, {"prediction": Model()}, (10, 20, 30)).pictures:
+    for picture in picture_row(image, "0.jpg", {"prediction": Model()}, (10, 20, 30)).pictures:
         assert decoded(picture.uri).shape[:2] == (80, 160)
 
 
@@ -149,7 +149,7 @@ def test_a_picture_that_cannot_be_shown_is_a_gap_with_its_reason(tmp_path):
     ):
         image = Scored(len(rows))
         image.image, image.mask = content, of_mask
-        rows.append(picture_row(image, {"prediction": model}, (10, 20, 30)))
+        rows.append(picture_row(image, image.file_name, {"prediction": model}, (10, 20, 30)))
     assert [len(row.pictures) for row in rows] == [0, 0, 0, 0, 4]
     assert rows[0].detail == "cannot be shown: is no readable JPEG or PNG: it is a GIF image, whatever its name says"
     assert rows[3].detail == "cannot be shown: '3.jpg' is no readable JPEG or PNG."
