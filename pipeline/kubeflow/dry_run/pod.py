@@ -29,7 +29,7 @@ from trainer_module.errors import PetsegError
 
 _PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 _OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *CERTIFICATES, *PROXIES))
-_OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "XLA_", "OMP_")
+_OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "ONEDNN_", "XLA_", "OMP_")
 _MAX_BACKOFF_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 30.0
 """What Kubernetes leaves a pod between SIGTERM and SIGKILL."""
