@@ -143,7 +143,7 @@ def train(name: str, root: str, epochs: int, image_size: int) -> dict[str, float
     import tensorflow as tf
     import tensorflow_transform as tft
 
-    from pipeline.config_loading import load_config
+    from pipeline.config.loading import load_config
     from trainer_module.config import TrainerConfig
     from trainer_module.dataset import count_examples, eval_dataset, train_dataset
     from trainer_module.losses import training_loss

@@ -51,7 +51,7 @@ def write_examples(
 
     from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
     from components.tfds_example_gen.source import TfdsSource, open_dataset
-    from pipeline.served_model import ServedModel
+    from pipeline.models.loading import ServedModel
     from trainer_module.config import DataConfig
 
     card = ServedModel.load(model_dir).card
@@ -91,8 +91,8 @@ def evaluator_pass(task: Task) -> Measurement:
     """Does what TFX's Evaluator does with the model and the records, the loading of the model included."""
     import tensorflow_model_analysis as tfma
 
-    from components.segmentation_evaluation.metric import eval_config
-    from pipeline.served_model import ServedModel
+    from components.model_evaluator.metric import eval_config
+    from pipeline.models.loading import ServedModel
 
     class_names = ServedModel.load(task.model).card.class_names
     config = tfma.utils.update_eval_config_with_defaults(

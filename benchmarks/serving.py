@@ -46,7 +46,7 @@ class Load:
 
 def sample() -> bytes:
     """Returns the picture that all requests hold."""
-    from pipeline.serving.sample_pictures import sample_picture
+    from pipeline.serving.model import sample_picture
 
     return sample_picture(0)
 
@@ -99,8 +99,8 @@ class Plain:
     """The SavedModel, called in this process."""
 
     def __init__(self, model_dir: Path) -> None:
-        from components.model_pusher.versions import newest_version
-        from pipeline.serving.warm_up import load_and_warm_up
+        from components.model_pusher.version_store import newest_version
+        from pipeline.serving.model import load_and_warm_up
 
         directory = newest_version(str(model_dir)) or str(model_dir)
         self._model = load_and_warm_up(directory, 1)

@@ -30,7 +30,7 @@ _HERE = Path(__file__).parent
 def transformed(root: str) -> tuple[list[str], str]:
     """Returns the files of the train split and the transform graph of the newest run of a pipeline root."""
     from pipeline.report.facts import output_directory
-    from pipeline.run_store import RunStore
+    from pipeline.runs.store import RunStore
 
     store = RunStore(root)
     record = store.record(store.run_ids()[-1])

@@ -12,7 +12,7 @@ from petseg.surroundings import prepare
 def main() -> None:
     """Runs the module that the first argument names and exits with what its `main` returns."""
     prepare()
-    from pipeline.process_exit import leave
+    from pipeline.terminal.streams import leave
 
     module, *arguments = sys.argv[1:]
     leave(importlib.import_module(module).main(arguments) or 0)

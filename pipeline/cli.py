@@ -11,9 +11,15 @@ from typing import Final
 
 import click
 
-from pipeline.commands.lazy_group import LazyGroup
-from pipeline.output_streams import discard, notify, prepare_standard_streams, unread_is_no_failure
-from pipeline.process_exit import INTERRUPTED, leave
+from pipeline.commands.options import LazyGroup
+from pipeline.terminal.streams import (
+    INTERRUPTED,
+    discard,
+    leave,
+    notify,
+    prepare_standard_streams,
+    unread_is_no_failure,
+)
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -22,18 +28,18 @@ BAD_USAGE: Final = 2
 _COMMANDS: Final = {
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
-    "report": ("pipeline.commands.report:report", "Write the report of a run as a page, and its model card."),
-    "pictures": ("pipeline.commands.pictures:pictures", "Draw a run's learning curves and predictions as files."),
-    "compare": ("pipeline.commands.compare:compare", "Compare two runs: settings, metrics, images."),
+    "report": ("pipeline.commands.runs:report", "Write the report of a run as a page, and its model card."),
+    "pictures": ("pipeline.commands.runs:pictures", "Draw a run's learning curves and predictions as files."),
+    "compare": ("pipeline.commands.runs:compare", "Compare two runs: settings, metrics, images."),
     "evaluate": ("pipeline.commands.evaluate:evaluate", "Evaluate an exported model on any data set."),
     "serve": ("pipeline.commands.serve:serve", "Serve a pushed model on this machine, with a page to try it."),
-    "predict": ("pipeline.commands.predict:predict", "Write masks and overlays of image files."),
+    "predict": ("pipeline.commands.evaluate:predict", "Write masks and overlays of image files."),
     "export": ("pipeline.commands.export:export", "Make a model smaller or quicker, and measure the cost."),
-    "models": ("pipeline.commands.models.group:models", "Look after the versions that were pushed."),
-    "kubeflow": ("pipeline.commands.kubeflow.group:kubeflow", "Run it on Kubeflow Pipelines."),
-    "kserve": ("pipeline.commands.kserve.group:kserve", "See, promote and roll back what KServe serves."),
-    "schedule": ("pipeline.commands.schedule.group:schedule", "Retrain at declared times."),
-    "show-config": ("pipeline.commands.show_config:show_config", "Print the resolved configuration."),
+    "models": ("pipeline.commands.models:models", "Look after the versions that were pushed."),
+    "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
+    "kserve": ("pipeline.commands.kserve:kserve", "See, promote and roll back what KServe serves."),
+    "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
+    "show-config": ("pipeline.commands.run:show_config", "Print the resolved configuration."),
 }
 
 

@@ -1,15 +1,36 @@
 """A digest of the code that a step depends on.
 
 TFX's cache sees a dotted function's name, not its code: without the digest, an edited `run_fn` would not run again.
+
+The versions of what is installed, whichever distribution brings it.
 """
 
 import ast
 import hashlib
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 import petseg
-from pipeline.installed_versions import installed_version
+
+_STAND_INS: Final = {"tensorflow": "tensorflow-cpu"}
+"""The CPU image has TensorFlow without GPU kernels: a distribution of another name and the same version."""
+
+
+def installed_version(distribution: str) -> str:
+    """Returns the version of a distribution, or of the one that stands in for it.
+
+    Raises:
+      importlib.metadata.PackageNotFoundError: Neither is installed.
+    """
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        if distribution not in _STAND_INS:
+            raise
+        return metadata.version(_STAND_INS[distribution])
+
 
 _ROOT = petseg.ROOT
 _PACKAGES = ("petseg", *petseg.PACKAGES)

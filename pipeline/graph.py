@@ -8,25 +8,25 @@ from google.protobuf import message, text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
-from components.data_validator.component import DataValidator
-from components.import_schema.component import ImportSchema
+from components.data_validator import DataValidator
+from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
+from components.model_evaluator.gate import Bound
+from components.model_evaluator.metric import eval_config
 from components.model_probe.component import ModelProbe
-from components.model_probe.probe_settings import ProbeSettings
+from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
-from components.model_pusher.push_settings import PushSettings
-from components.segmentation_evaluation.bounds import Bound
-from components.segmentation_evaluation.metric import eval_config
-from components.served_model_resolver.baseline import ModelContract
+from components.model_pusher.push import PushSettings
 from components.served_model_resolver.component import ServedModelResolver
+from components.served_model_resolver.executor import ModelContract
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
-from pipeline.beam_runners import arguments_for_tfx
+from pipeline.beam import arguments_for_tfx
 from pipeline.code_digest import code_digest
-from pipeline.config import Config
-from pipeline.evaluation_config import bounds_on_classes, gate_bounds
-from pipeline.kserve.inference_service import deploy_request
+from pipeline.config.evaluation import bounds_on_classes, gate_bounds
+from pipeline.config.schema import Config
+from pipeline.kserve.service import deploy_request
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
 
@@ -64,7 +64,7 @@ def create_pipeline(
         _schema_text(data.schema_file),
         example_gen.outputs["examples"],
         data.slice_features,
-        code_digest("components.import_schema.executor"),
+        code_digest("components.import_schema"),
     )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
@@ -80,7 +80,7 @@ def create_pipeline(
         split=config.evaluation.split,
         class_names=data.class_names,
         bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
-        code_digest=code_digest("components.data_validator.executor"),
+        code_digest=code_digest("components.data_validator"),
     ).with_id("ExampleValidator")
 
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
@@ -224,7 +224,7 @@ def _eval_config(config: Config) -> message.Message:
         class_names=config.data.class_names,
         bounds=[Bound(**bound) for bound in gate_bounds(config.evaluation)],
         slices=config.evaluation.slices,
-        code_digest=code_digest("components.model_evaluator.executor", "components.segmentation_evaluation.metric"),
+        code_digest=code_digest("components.model_evaluator.executor", "components.model_evaluator.metric"),
     )
 
 

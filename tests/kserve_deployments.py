@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipeline.config_loading import load_config
-from pipeline.kserve.inference_service import deploy_request
+from pipeline.config.loading import load_config
+from pipeline.kserve.service import deploy_request
 
 SETTINGS = (
     "push.kserve.enabled=true",

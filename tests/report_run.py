@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.config_loading import load_config
-from pipeline.run_record import (
+from pipeline.config.loading import load_config
+from pipeline.runs.record import (
     DatasetRecord,
     EnvironmentRecord,
     NodeRecord,

@@ -1,4 +1,4 @@
-"""Settings of the data contract, preprocessing and training. `pipeline.config` composes them with the rest."""
+"""Settings of the data contract, preprocessing and training. `pipeline.config.schema` composes them with the rest."""
 
 import re
 from typing import Annotated, Any, Final, Literal, Self

@@ -1,11 +1,67 @@
-"""The optimizer of a training, with its learning rate over the steps."""
+"""Several training steps in one call of TensorFlow, and no more of them than an epoch has.
 
+Keras runs `steps_per_execution` steps a call and as many whole calls as cover the epoch: of an epoch of 7 steps at 5
+an execution it would make 10. Here the last call of an epoch runs what is left.
+
+In which precision a network computes: Keras' dtype policies, and the scaling of the loss that float16 needs.
+
+In mixed precision (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740) layers compute in 16 bits, and weights,
+logits and loss stay float32.
+
+The optimizer of a training, with its learning rate over the steps.
+
+An exponential moving average of a network's weights over the steps of its training (Polyak and Juditsky 1992).
+
+The average is a network of its own: nothing is swapped before validation and back after it, so a checkpoint at any
+moment holds both as they are. Keras' own average lives in the optimizer, fails with more than one replica, and leaves
+out what batch normalization has gathered.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from trainer_module.config import TrainerConfig
+
+FLOAT16: Final = "mixed_float16"
+EXPORTED: Final = "float32"
+"""What an exported model computes in, whatever it was trained in."""
+
+
+@contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Gives the layers that are made in the block a policy: one process runs the trainings of more than one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def scaled_for(precision: str, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns the optimizer; for float16 one that scales the loss, so that small gradients do not vanish."""
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == FLOAT16 else optimizer
+
+
+def warn_of_slowness(precision: str, gpus: int | None) -> None:
+    """Says in the log that mixed precision makes a training on a CPU slower.
+
+    Args:
+      precision: That of the training.
+      gpus: How many GPUs to use; None: all that TensorFlow sees, 0: the CPU.
+    """
+    if precision != EXPORTED and (gpus == 0 or not tf.config.get_visible_devices("GPU")):
+        logging.warning(
+            "trainer.precision is %s, but the training runs on a CPU, which emulates it: expect less than half of the "
+            "speed of float32.",
+            precision,
+        )
+
 
 _OPTIMIZERS: Final[dict[str, tuple[type[keras.optimizers.Optimizer], dict[str, Any]]]] = {
     "adam": (keras.optimizers.Adam, {}),
@@ -69,3 +125,92 @@ def _of_whole_batch(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.o
 
     OfWholeBatch.__name__ = optimizer.__name__
     return OfWholeBatch
+
+
+_STEPS_OF_START: Final = 8
+
+
+class AveragedNetwork:
+    """A copy of a network whose weights follow those of the original."""
+
+    def __init__(self, network: keras.Model, momentum: float) -> None:
+        """Starts from the network's weights; to be called in the strategy's scope.
+
+        Args:
+          network: The network that is trained.
+          momentum: Share of the old average in the new one, from 0 to 1.
+        """
+        self.network: keras.Model = keras.models.clone_model(network)
+        self.network.set_weights(network.get_weights())
+        self.network.trainable = False
+        self._momentum = momentum
+        self._pairs = [
+            (average.value, weight.value)
+            for average, weight in zip(self.network.weights, network.weights, strict=True)
+            if average.dtype.startswith("float")
+        ]
+
+    def update(self, step: Any) -> None:
+        """Moves the averages towards the weights; to be called on each replica.
+
+        After step n, counted from 1, the share of the old average is min(momentum, (n - 1) / (n + 8)): else the first
+        epochs would have mostly the weights of before the training.
+
+        Args:
+          step: Number of the step that has just been taken, an integer tensor.
+        """
+        number = tf.cast(step, tf.float32)
+        share = 1 - tf.minimum(self._momentum, (number - 1) / (number + _STEPS_OF_START))
+        mirrored = [pair for pair in self._pairs if not _is_of_replica(pair[0])]
+        tf.distribute.get_replica_context().merge_call(_update_all, args=(mirrored, share))
+        for average, weight in self._pairs:
+            if _is_of_replica(average):
+                _move(average, weight, share)
+
+
+def _update_all(strategy: tf.distribute.Strategy, pairs: list[tuple[Any, Any]], share: Any) -> None:
+    for average, weight in pairs:
+        strategy.extended.update(average, _move, args=(weight, share), group=False)
+
+
+def _move(average: Any, weight: Any, share: Any) -> None:
+    average.assign_add((weight - average) * tf.cast(share, average.dtype))
+
+
+def _is_of_replica(variable: Any) -> bool:
+    """Returns whether each replica has a value of its own, as of batch normalization."""
+    return variable.synchronization == tf.VariableSynchronization.ON_READ
+
+
+class ExactEpochs(keras.callbacks.Callback):
+    """Makes the last execution of each epoch as short as it must be. The model's train function is `per_length`."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes how many steps an execution has."""
+        self._steps = self.model.steps_per_execution
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Sets the length of the execution to come."""
+        self.model.steps_per_execution = min(self._steps, self.params["steps"] - batch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Puts the length back, for validation."""
+        self.model.steps_per_execution = self._steps
+
+
+def per_length(model: keras.Model, make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Returns a train function that runs `model.steps_per_execution` steps, whatever that is at the call.
+
+    Args:
+      model: The model.
+      make: Makes a train function that is traced, at its first call, for the number of steps of that moment.
+    """
+    functions: dict[int, Callable[[Any], Any]] = {}
+
+    def train(iterator: Any) -> Any:
+        steps = model.steps_per_execution
+        if steps not in functions:
+            functions[steps] = make()
+        return functions[steps](iterator)
+
+    return train

@@ -13,14 +13,20 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer_module import features
-from trainer_module.class_colors import class_colors
 from trainer_module.config import DataConfig
-from trainer_module.evaluation_counts import boundary_counts, boundary_width, calibration_counts, confusion_matrices
-from trainer_module.exported_weights import weight_names
+from trainer_module.features import class_colors
 from trainer_module.losses import example_loss
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
-from trainer_module.served_images import mask_png, readable_sizes
-from trainer_module.warmup_requests import write_warmup_requests
+from trainer_module.served_images import (
+    boundary_counts,
+    boundary_width,
+    calibration_counts,
+    confusion_matrices,
+    mask_png,
+    readable_sizes,
+    write_warmup_requests,
+)
+from trainer_module.warm_start import weight_names
 
 _MAX_BATCH_SIZE = 32
 """Larger batches pass the network in pieces of this many images: memory does not grow with the request."""

@@ -17,8 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer_module.step_execution import per_length
-from trainer_module.weight_averaging import AveragedNetwork
+from trainer_module.optimization import AveragedNetwork, per_length
 
 
 class TrainedModel(keras.Model):

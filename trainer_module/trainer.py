@@ -10,27 +10,29 @@ import tensorflow_transform as tft
 from absl import logging
 from tfx.components.trainer import fn_args_utils
 
-from trainer_module import event_files, samples
+from trainer_module import monitoring
 from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
 from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, first_examples, train_dataset
 from trainer_module.distribution import Cluster, check_agreement, check_batch_size, check_compilation, choose_strategy
 from trainer_module.errors import DataError
-from trainer_module.event_files import EventFiles
-from trainer_module.exported_weights import ExportedWeights
 from trainer_module.losses import balanced_weights, training_loss
-from trainer_module.optimization import build_optimizer
-from trainer_module.precision import EXPORTED, dtype_policy, scaled_for, warn_of_slowness
-from trainer_module.resumption import Resumption, TrainingState
-from trainer_module.samples import Samples
+from trainer_module.monitoring import EventFiles, Samples
+from trainer_module.optimization import (
+    EXPORTED,
+    ExactEpochs,
+    build_optimizer,
+    dtype_policy,
+    scaled_for,
+    warn_of_slowness,
+)
+from trainer_module.resumption import Resumption, Termination, TrainingState, checkpoint_on_termination
 from trainer_module.signatures import export_model
-from trainer_module.step_execution import ExactEpochs
-from trainer_module.termination import Termination, checkpoint_on_termination
 from trainer_module.trained_model import TrainedModel
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
 from trainer_module.training_log import EpochFacts, HistoryFile, ProgressLines
 from trainer_module.unet import build_model
-from trainer_module.warm_start import find_weights, start_from
+from trainer_module.warm_start import ExportedWeights, find_weights, start_from
 
 HISTORY_FILE_NAME = "history.json"
 
@@ -49,7 +51,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       `serving_model_dir`: the SavedModel that `trainer_module.signatures` describes.
       `model_run_dir`/history.json: parameters of the network, and loss, accuracy and mean IoU of each epoch on both
         splits.
-      `model_run_dir`/samples, /tensorboard: what `trainer_module.samples` and `trainer_module.event_files` describe.
+      `model_run_dir`/samples, /tensorboard: what `trainer_module.monitoring` and `trainer_module.monitoring` describe.
       `model_run_dir`/warm_start.json: which weights came from an earlier model, if there was one.
 
     Raises:
@@ -206,7 +208,7 @@ class _Training:
         selection = _selection(config)
         history = HistoryFile(str(directory / HISTORY_FILE_NAME), resumed.position.history if resumed else ())
         sampling = self._samples(resumed)
-        events = EventFiles(str(directory / event_files.DIRECTORY_NAME), history, sampling)
+        events = EventFiles(str(directory / monitoring.EVENTS_DIRECTORY), history, sampling)
         resumption = Resumption(
             state,
             resumed,
@@ -231,9 +233,9 @@ class _Training:
     def _samples(self, resumed: Checkpoint | None) -> Samples:
         """Returns what predicts samples: on every worker, as reading a weight may need all of them."""
         files, size = self._fn_args.eval_files, self._data.image_size
-        directory = str(PurePosixPath(self._fn_args.model_run_dir) / samples.DIRECTORY_NAME)
+        directory = str(PurePosixPath(self._fn_args.model_run_dir) / monitoring.SAMPLES_DIRECTORY)
         return Samples(
-            first_examples(files, self._transform_output, size, samples.COUNT),
+            first_examples(files, self._transform_output, size, monitoring.COUNT),
             self._data.num_classes,
             self._config.sample_epochs,
             directory if self._cluster.is_chief else None,

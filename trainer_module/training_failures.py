@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from trainer_module.config import TrainerConfig
 from trainer_module.errors import TrainingError
-from trainer_module.precision import EXPORTED, FLOAT16
+from trainer_module.optimization import EXPORTED, FLOAT16
 
 _DISK_FULL: Final = "No space left on device"
 

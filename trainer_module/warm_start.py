@@ -1,17 +1,119 @@
-"""Starts a training from the weights of an earlier model."""
+"""Starts a training from the weights of an earlier model.
 
+How the weights of an exported model are named, and how they are read back.
+
+The SavedModel holds them as a plain list; `assets.extra/petseg_model.json` names each, in that order.
+"""
+
+import hashlib
 import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
+from numpy.typing import NDArray
 
 from trainer_module import features
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError, ModelError
-from trainer_module.exported_weights import ExportedWeights, read_weights, weight_names
+
+_LIST: Final = "_weights"
+"""The attribute of `signatures.SegmentationModel` that holds them."""
+
+_TRAINER_OUTPUT: Final = "Format-Serving"
+"""Where TFX's Trainer leaves a model, below its `model` output."""
+
+
+@dataclass(frozen=True)
+class ExportedWeights:
+    """The weights of an exported model."""
+
+    directory: str
+    model: str
+    """Name of the network's variant."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    """By the names that `weight_names` gives."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies names and values."""
+        digest = hashlib.sha256()
+        for name, array in self.arrays.items():
+            digest.update(f"{name}{array.shape}{array.dtype};".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def weight_names(model: keras.Model) -> list[str]:
+    """Returns `<layer>/<weight>` for each of `model.weights`, the same in every process.
+
+    Keras numbers layers without a name (`conv2d_7`) through all models of the process; here they are numbered within
+    their model.
+    """
+    names = {id(weight): name for name, weight in _named_weights(model)}
+    return [names[id(weight)] for weight in model.weights]
+
+
+def _named_weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    unnamed: dict[str, int] = {}
+    for layer in model.layers:
+        kind = re.sub(r"(.)(?=[A-Z][a-z])|([a-z])(?=[A-Z])", r"\g<0>_", type(layer).__name__).lower()
+        name = layer.name
+        if re.fullmatch(rf"{kind}(_\d+)?", name):
+            name = f"{kind}_{unnamed.setdefault(kind, 0)}"
+            unnamed[kind] += 1
+        if isinstance(layer, keras.Model):
+            yield from ((f"{name}/{inner}", weight) for inner, weight in _named_weights(layer))
+        else:
+            yield from ((f"{name}/{weight.path.rpartition('/')[2]}", weight) for weight in layer.weights)
+
+
+def read_weights(directory: str) -> ExportedWeights:
+    """Reads the weights of a pushed version, or of what the Trainer left.
+
+    Raises:
+      ModelError: There is no model, none of petseg's, or one whose weights have no names.
+    """
+    found = [path for path in (directory.rstrip("/"), f"{directory.rstrip('/')}/{_TRAINER_OUTPUT}") if _is_model(path)]
+    if not found:
+        raise ModelError(
+            f"there is no model in {directory!r}: it has no saved_model.pb. Name a version directory, as "
+            "<push destination>/<number>, or a `model` output of the Trainer."
+        )
+    [path] = found[:1]
+    card_path = f"{path}/{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
+    try:
+        with tf.io.gfile.GFile(card_path) as file:
+            card: dict[str, Any] = json.loads(file.read())
+        if "weights" not in card:
+            raise ModelError(
+                f"the model in {path!r} was exported by an earlier version of petseg, which did not name its weights; "
+                "start from a model that this version trained"
+            )
+        if tf.io.gfile.exists(f"{path}/{features.ASSETS_DIRECTORY}/{features.EXPORT_ASSET}"):
+            raise ModelError(
+                f"the model in {path!r} is an optimized one (`petseg export`) and has its weights as constants of the "
+                "graph; start from the model that it was made of"
+            )
+        reader = tf.train.load_checkpoint(f"{path}/variables/variables")
+        arrays = {
+            name: reader.get_tensor(f"{_LIST}/{index}/.ATTRIBUTES/VARIABLE_VALUE")
+            for index, name in enumerate(card["weights"])
+        }
+        return ExportedWeights(path, str(card["model"]), arrays)
+    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise ModelError(f"{path!r} is no model that petseg exported, or it is damaged: {reason}") from error
+
+
+def _is_model(directory: str) -> bool:
+    return bool(tf.io.gfile.exists(f"{directory}/saved_model.pb"))
+
 
 FILE_NAME: Final = "warm_start.json"
 _SHOWN_NAMES: Final = 6

@@ -1,6 +1,10 @@
 """The animals: poses, heads and markings of each breed.
 
 An animal is a list of `Shape`s in its own frame: facing right, feet at y = 0, y down, a body about 1 long.
+
+Outlines, colours, and the shapes that an animal is made of.
+
+The 37 breeds of `oxford_iiit_pet`, in its order, and how each is drawn.
 """
 
 from collections.abc import Callable
@@ -8,25 +12,172 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+from PIL import ImageColor, ImageDraw
 
-from components.datasets.pet_breeds import Breed
-from components.datasets.pet_shapes import (
-    Colour,
-    Points,
-    Shape,
-    bounds,
-    curve,
-    ellipse,
-    placed,
-    random_gain,
-    rotation,
-    ruffle,
-    shade,
-    symmetric,
-    tint,
-    tube,
-    varied,
+Points = NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A filled outline of an animal. Without a colour it shows the coat; `light` below 1 darkens it."""
+
+    points: Points
+    colour: Colour | None = None
+    light: float = 1.0
+    rim: bool = True  # a soft dark edge sets it off from what lies behind
+    furry: bool = True  # its edge is ruffled by tufts of fur
+
+
+_T = np.linspace(0, 1, 8, endpoint=False)[:, None]
+_CATMULL_ROM = _T ** (0, 1, 2, 3) @ [(0, 1, 0, 0), (-0.5, 0, 0.5, 0), (1, -2.5, 2, -0.5), (-0.5, 1.5, -1.5, 0.5)]
+_ANGLE = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1)
+_U = (1 - np.cos(np.linspace(0, np.pi, 20)))[:, None] / 2  # dense at both ends, which are round
+_BEZIER = np.hstack([(1 - _U) ** 2, 2 * _U * (1 - _U), _U**2])
+_BEZIER_SLOPE = np.hstack([_U - 1, 1 - 2 * _U, _U])
+_TAPER = np.hstack([1 - _U, _U]) * np.sqrt(1 - (2 * _U - 1) ** 8)
+
+
+def curve(points: ArrayLike) -> Points:
+    """A smooth closed outline through the points (Catmull-Rom)."""
+    knots = np.asarray(points, float)
+    around = (np.arange(len(knots))[:, None] + np.arange(-1, 3)) % len(knots)
+    return (_CATMULL_ROM @ knots[around]).reshape(-1, 2)
+
+
+def symmetric(half: ArrayLike) -> Points:
+    """A smooth closed outline from its right half, mirrored at x = 0."""
+    right = np.asarray(half, float)
+    return curve(np.concatenate([right, right[::-1] * (-1, 1)]))
+
+
+def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
+    """The outline of an ellipse about x and y with radii `rx` and `ry`."""
+    return _CIRCLE * (rx, ry) + (x, y)
+
+
+def tube(start: ArrayLike, bend: ArrayLike, end: ArrayLike, widths: tuple[float, float]) -> Points:
+    """A limb with round ends along a quadratic Bézier curve, `widths` being its half widths at both ends."""
+    controls = np.array((start, bend, end), float)
+    tangent = _BEZIER_SLOPE @ controls
+    normal = tangent[:, ::-1] * (-1, 1) / (np.hypot(*tangent.T)[:, None] + 1e-9)
+    sides = normal * (_TAPER @ widths)[:, None]
+    spine = _BEZIER @ controls
+    return np.concatenate([spine + sides, (spine - sides)[::-1]])
+
+
+def ruffle(points: Points, amount: float, rng: Generator) -> Points:
+    """The outline with tufts of fur that stand out by up to `amount`."""
+    outward = points - points.mean(0)
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9
+    return points + outward * rng.uniform(-0.3, 1.0, (len(points), 1)) * amount
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """The colour brightened or darkened by the factor."""
+    red, green, blue = (int(min(255, channel * factor)) for channel in colour)
+    return red, green, blue
+
+
+def varied(colour: str, gain: Points) -> Colour:
+    """The hex colour with its channels multiplied by `gain`."""
+    red, green, blue = np.clip(np.array(ImageColor.getrgb(colour)) * gain + 0.5, 0, 255).astype(int).tolist()
+    return red, green, blue
+
+
+def random_gain(rng: Generator) -> Points:
+    """A factor for each channel: a little brighter or darker, warmer or colder."""
+    return rng.normal(1, 0.08) * rng.normal(1, 0.03, 3)
+
+
+def tint(rng: Generator, *colours: str) -> Colour:
+    """One of the colours, a little varied."""
+    return varied(colours[rng.integers(len(colours))], random_gain(rng))
+
+
+def rotation(angle: float) -> Points:
+    """The matrix that turns by the angle, in radians, from x towards y."""
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def placed(shapes: list[Shape], matrix: Points, offset: Points) -> list[Shape]:
+    """The shapes with their points moved by the matrix, then by the offset."""
+    return [replace(shape, points=shape.points @ matrix.T + offset) for shape in shapes]
+
+
+def polygon(draw: ImageDraw.ImageDraw, points: Points, fill: tuple[int, ...]) -> None:
+    """Fills the outline."""
+    draw.polygon(points.ravel().tolist(), fill=fill)
+
+
+def bounds(shapes: list[Shape]) -> tuple[Points, Points]:
+    """Least and greatest x and y."""
+    points = np.concatenate([shape.points for shape in shapes])
+    return points.min(0), points.max(0)
+
+
+@dataclass(frozen=True)
+class Breed:
+    """How a breed looks; `coat` holds the hex colours of fur, pale parts and markings."""
+
+    name: str
+    species: str
+    coat: str
+    pattern: str = "solid"  # solid, tabby, spotted, patched, saddle
+    face: str = "plain"  # plain, mask (dark muzzle), blaze (pale stripe), points (dark face, ears, paws, tail)
+    ears: str = "pointed"  # pointed, pricked, floppy
+    ear_size: float = 1.0
+    girth: float = 1.0
+    legs: float = 1.0
+    fluff: float = 0.2
+
+
+BREEDS = (
+    Breed("Abyssinian", "Cat", "#bf7f4b #e3bd90 #7d4c2a", "solid", "plain", "pointed", 1.2, 0.85, 1.05, 0.1),
+    Breed("american_bulldog", "Dog", "#eee7db #ffffff #a9754a", "patched", "blaze", "floppy", 0.7, 1.15, 1.0, 0.05),
+    Breed(
+        "american_pit_bull_terrier", "Dog", "#9a6f4f #efe5d8 #5f4433", "solid", "blaze", "floppy", 0.7, 1.0, 1.1, 0.0
+    ),
+    Breed("basset_hound", "Dog", "#c98f57 #f6efe2 #3a2b23", "saddle", "blaze", "floppy", 1.55, 1.1, 0.55, 0.05),
+    Breed("beagle", "Dog", "#c88d52 #faf4ea #33271f", "saddle", "blaze", "floppy", 1.1, 0.95, 0.9, 0.05),
+    Breed("Bengal", "Cat", "#d39a57 #efd6aa #5a371d", "spotted", "plain", "pointed", 0.95, 0.95, 1.0, 0.1),
+    Breed("Birman", "Cat", "#e9dcc5 #fbf6ea #6b5344", "solid", "points", "pointed", 0.9, 1.05, 0.9, 0.7),
+    Breed("Bombay", "Cat", "#2d2a2e #454047 #161417", "solid", "plain", "pointed", 1.0, 0.95, 1.0, 0.1),
+    Breed("boxer", "Dog", "#bd8550 #f3e8d9 #35261d", "solid", "mask", "floppy", 0.8, 1.0, 1.15, 0.05),
+    Breed("British_Shorthair", "Cat", "#8b919b #a9afb8 #5f656f", "solid", "plain", "pointed", 0.8, 1.2, 0.8, 0.35),
+    Breed("chihuahua", "Dog", "#d0a271 #f4e3c8 #8b6240", "solid", "plain", "pricked", 1.35, 0.85, 0.9, 0.1),
+    Breed("Egyptian_Mau", "Cat", "#a8a096 #d3ccc0 #4b463f", "spotted", "plain", "pointed", 1.05, 0.9, 1.05, 0.1),
+    Breed("english_cocker_spaniel", "Dog", "#b9814a #d9ae78 #8a5a2f", "solid", "plain", "floppy", 1.4, 1.0, 0.8, 0.6),
+    Breed("english_setter", "Dog", "#efe9df #ffffff #6d5a4c", "spotted", "blaze", "floppy", 1.2, 0.95, 1.1, 0.55),
+    Breed("german_shorthaired", "Dog", "#6a4632 #a59384 #3d281d", "spotted", "plain", "floppy", 1.1, 0.9, 1.15, 0.05),
+    Breed("great_pyrenees", "Dog", "#efeae0 #ffffff #cfc4b0", "solid", "plain", "floppy", 0.9, 1.2, 1.0, 0.8),
+    Breed("havanese", "Dog", "#d9c4a4 #f5ecdc #96795a", "patched", "plain", "floppy", 1.2, 1.05, 0.6, 0.95),
+    Breed("japanese_chin", "Dog", "#f1ece4 #ffffff #26211f", "patched", "blaze", "floppy", 1.15, 1.0, 0.65, 0.8),
+    Breed("keeshond", "Dog", "#97938c #d9d3c6 #3b3734", "solid", "mask", "pricked", 0.85, 1.2, 0.85, 1.0),
+    Breed("leonberger", "Dog", "#b98549 #d8b27b #40301f", "solid", "mask", "floppy", 0.95, 1.15, 1.05, 0.8),
+    Breed("Maine_Coon", "Cat", "#94745a #cdb498 #463325", "tabby", "plain", "pointed", 1.15, 1.15, 1.0, 0.9),
+    Breed("miniature_pinscher", "Dog", "#3a2a22 #b9763f #211814", "solid", "blaze", "pricked", 1.15, 0.8, 1.1, 0.0),
+    Breed("newfoundland", "Dog", "#332e2c #4a4441 #1d1a19", "solid", "plain", "floppy", 0.95, 1.25, 0.95, 0.85),
+    Breed("Persian", "Cat", "#dcb98f #f3e2c7 #ad8355", "solid", "plain", "pointed", 0.65, 1.25, 0.65, 1.0),
+    Breed("pomeranian", "Dog", "#d6944e #f2cf9d #9c6430", "solid", "plain", "pricked", 0.7, 1.15, 0.65, 1.0),
+    Breed("pug", "Dog", "#d8b88c #ecd8b6 #33291f", "solid", "mask", "floppy", 0.65, 1.2, 0.75, 0.05),
+    Breed("Ragdoll", "Cat", "#e6ddd0 #ffffff #7c6a60", "solid", "points", "pointed", 0.9, 1.15, 0.85, 0.85),
+    Breed("Russian_Blue", "Cat", "#7b8694 #97a1ae #545d69", "solid", "plain", "pointed", 1.1, 0.9, 1.0, 0.15),
+    Breed("saint_bernard", "Dog", "#b06f3c #faf5ec #5f3a22", "patched", "blaze", "floppy", 0.9, 1.25, 1.0, 0.6),
+    Breed("samoyed", "Dog", "#f3efe7 #ffffff #d8d0c1", "solid", "plain", "pricked", 0.8, 1.2, 0.9, 1.0),
+    Breed("scottish_terrier", "Dog", "#3c3938 #57524f #232120", "solid", "plain", "pricked", 1.0, 1.1, 0.5, 0.85),
+    Breed("shiba_inu", "Dog", "#cb8545 #f7ead6 #8f5526", "solid", "blaze", "pricked", 0.85, 1.0, 0.95, 0.35),
+    Breed("Siamese", "Cat", "#e3d3b8 #f3e9d6 #4a3629", "solid", "points", "pointed", 1.25, 0.8, 1.1, 0.05),
+    Breed("Sphynx", "Cat", "#d9b29d #edd0bf #a87f6c", "solid", "plain", "pointed", 1.45, 0.85, 1.0, 0.0),
+    Breed(
+        "staffordshire_bull_terrier", "Dog", "#4e4a4d #ece6df #2f2c2e", "solid", "blaze", "floppy", 0.7, 1.1, 0.9, 0.0
+    ),
+    Breed("wheaten_terrier", "Dog", "#d3ae79 #ead2a9 #a17d4d", "solid", "plain", "floppy", 0.85, 1.0, 1.0, 0.9),
+    Breed("yorkshire_terrier", "Dog", "#c08a52 #e0b988 #56545c", "saddle", "plain", "pricked", 0.95, 0.9, 0.65, 0.9),
 )
+
 
 DARK: Colour = (42, 30, 30)
 

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.datasets.pet_breeds import BREEDS
+from components.datasets.pet_anatomy import BREEDS
 from components.datasets.pet_drawing import draw_pet
 
 SPECIES = ("Cat", "Dog")

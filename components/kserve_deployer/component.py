@@ -1,16 +1,30 @@
-"""The contract of KServeDeployer."""
+"""The contract of KServeDeployer.
 
-from typing import Any, ClassVar
+Keeps TFX from re-using an earlier deployment: the cluster may serve another model since.
+"""
+
+import time
+from typing import Any, ClassVar, Final
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.kserve_deployer.driver import DeployerDriver
+from components.kserve_deployer.cluster import DeployRequest
 from components.kserve_deployer.executor import DEPLOYED_MODEL_KEY, PUSHED_MODEL_KEY, REQUEST_KEY, Executor
-from components.kserve_deployer.request import DeployRequest
+from components.property_driver import PropertyDriver
 from components.served_model_resolver.executor import PUSH_DESTINATION_KEY
+
+ASKED_AT_KEY: Final = "asked_at"
+
+
+class DeployerDriver(PropertyDriver):
+    """Adds the time."""
+
+    def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
+        return {ASKED_AT_KEY: time.time_ns()}
 
 
 class KServeDeployerSpec(component_spec.ComponentSpec):

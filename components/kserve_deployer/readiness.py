@@ -11,22 +11,25 @@ from typing import Final
 
 from absl import logging
 
+from components.http_requests import ClusterError
 from components.kserve_deployer.cluster import Cluster, Object
-from components.kserve_deployer.cluster_errors import ClusterError
-from components.kserve_deployer.rollout_state import RolloutState, canary_name, is_standard, version_of
-from components.kserve_deployer.service_status import (
+from components.kserve_deployer.service import (
     UP_TO_DATE,
     Pod,
+    RolloutState,
+    canary_name,
     canary_shares,
     conditions,
     failure,
     is_ready,
+    is_standard,
     knative_traffic,
     model_statuses,
     newest_revision,
     newest_revision_is_ready,
     pod,
     transition,
+    version_of,
 )
 from trainer_module.errors import PetsegError
 

@@ -4,16 +4,17 @@ from dataclasses import dataclass, replace
 
 from components.kserve_deployer.cluster import FIELD_MANAGER, Cluster, Object
 from components.kserve_deployer.readiness import Expectation, wait_until_served
-from components.kserve_deployer.rollout_state import (
+from components.kserve_deployer.service import (
     RolloutState,
     canary_name,
     is_standard,
+    newest_revision,
     read_state,
     render,
     template_of,
+    url,
     version_of,
 )
-from components.kserve_deployer.service_status import newest_revision, url
 from trainer_module.errors import PetsegError
 
 

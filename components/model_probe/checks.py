@@ -1,9 +1,14 @@
-"""What must be true of a model that is served; each check yields a line for everything that is not."""
+"""What must be true of a model that is served; each check yields a line for everything that is not.
+
+A model behind the session loader, on which TensorFlow Serving is built: what it cannot load cannot be served.
+
+Images as they come from the world: tiny, narrow, of any colour model; and files that are none.
+"""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +17,82 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components.model_probe.odd_images import odd_images, unreadable_images
-from components.model_probe.session_model import SessionModel
 from trainer_module import features
 from trainer_module.encoded_images import UNREADABLE, read_header
+
+
+class SessionModel:
+    """A loaded SavedModel, and the specification of its signatures."""
+
+    def __init__(self, session: tf.compat.v1.Session, signatures: Any) -> None:
+        self._session = session
+        self.signatures = signatures
+
+    @classmethod
+    def load(cls, directory: str) -> Self:
+        """Loads a SavedModel; raises whatever TensorFlow raises where that cannot be."""
+        session = tf.compat.v1.Session(graph=tf.Graph())
+        with session.graph.as_default():
+            meta_graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], directory)
+        return cls(session, meta_graph.signature_def)
+
+    def call(self, signature: str, values: Any) -> dict[str, NDArray[Any]]:
+        """Returns the outputs of a signature that has one input, by name.
+
+        Raises:
+          InvalidArgumentError: The model refuses the input.
+        """
+        specification = self.signatures[signature]
+        [placeholder] = (info.name for info in specification.inputs.values())
+        outputs = {name: info.name for name, info in specification.outputs.items()}
+        answers: dict[str, NDArray[Any]] = self._session.run(outputs, {placeholder: np.asarray(values)})
+        return answers
+
+
+_COLOR = (200, 120, 40)
+
+
+def odd_images() -> dict[str, bytes]:
+    """Returns encoded images that a model must answer, by what they are."""
+    return {
+        "a PNG of 1×1 pixels": _encoded("RGB", (1, 1), "PNG"),
+        "a PNG of 1×500 pixels": _encoded("RGB", (1, 500), "PNG"),
+        "a JPEG of 3000×20 pixels": _encoded("RGB", (3000, 20), "JPEG"),
+        "a grayscale JPEG": _encoded("L", (90, 60), "JPEG"),
+        "a CMYK JPEG": _encoded("CMYK", (80, 60), "JPEG"),
+        "an RGBA PNG": _encoded("RGBA", (60, 90), "PNG"),
+        "a PNG of gray with alpha": _encoded("LA", (60, 90), "PNG"),
+        "a PNG of 16 bits": _encoded("I;16", (60, 90), "PNG"),
+        "a palette PNG": _encoded("P", (70, 50), "PNG"),
+        "a progressive JPEG": _encoded("RGB", (80, 60), "JPEG", progressive=True),
+        "a JPEG of a camera that was turned": _encoded("RGB", (80, 60), "JPEG", exif=_turned()),
+    }
+
+
+def unreadable_images() -> dict[str, bytes]:
+    """Returns what a model must refuse, by what it is."""
+    photo = _encoded("RGB", (90, 60), "JPEG")
+    return {
+        "an empty file": b"",
+        "a text": b"no image",
+        "half a JPEG": photo[: len(photo) // 2],
+        "half a PNG": _encoded("RGB", (90, 60), "PNG")[:60],
+        "a GIF": _encoded("RGB", (90, 60), "GIF"),
+        "a BMP": _encoded("RGB", (90, 60), "BMP"),
+    }
+
+
+def _turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def _encoded(mode: str, size: tuple[int, int], encoding: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, _COLOR).convert(mode).save(file, encoding, **options)
+    return file.getvalue()
+
 
 TOLERANCE: Final = 1e-5
 """Of probabilities that ought to be the same, and of their sum."""

@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
 from components.model_probe.executor import SETTINGS_KEY, Executor
-from components.model_probe.probe_settings import ProbeSettings
+from components.model_probe.findings import ProbeSettings
 
 
 class ModelProbeSpec(component_spec.ComponentSpec):

@@ -17,9 +17,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
-from components.model_probe.findings import Findings, Measurements
-from components.model_probe.probe_settings import ProbeSettings
-from components.model_probe.work_directory import WorkDirectory
+from components.model_probe.findings import Findings, Measurements, ProbeSettings, WorkDirectory
 from components.tfds_example_gen.example_names import shown_names
 from petseg.processes import command
 from trainer_module import features

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from components.model_probe.checks import (
     Card,
+    SessionModel,
     check_odd_images,
     check_real_images,
     check_signatures,
@@ -25,9 +26,7 @@ from components.model_probe.checks import (
     compare_paths,
     first_line,
 )
-from components.model_probe.findings import Findings, Measurements
-from components.model_probe.session_model import SessionModel
-from components.model_probe.work_directory import WorkDirectory
+from components.model_probe.findings import Findings, Measurements, WorkDirectory
 from trainer_module import features
 
 _REQUESTS: Final = 30

@@ -10,13 +10,11 @@ from tfx.components.util import model_utils
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.model_evaluator.evaluation_results import read_evaluation
 from components.model_evaluator.executor import FORCED_PROPERTY
+from components.model_evaluator.results import read_evaluation
 from components.model_probe.findings import Findings
-from components.model_pusher.push import push
-from components.model_pusher.push_record import PushRecord
-from components.model_pusher.push_settings import PushSettings, push_directory
-from components.model_pusher.versions import version_directory
+from components.model_pusher.push import PushRecord, PushSettings, push, push_directory
+from components.model_pusher.version_store import version_directory
 from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY

@@ -1,16 +1,105 @@
-"""Pushing a model, bringing an earlier version back, and keeping the number of versions in bounds."""
+"""Pushing a model, bringing an earlier version back, and keeping the number of versions in bounds.
 
-from collections.abc import Collection, Sequence
+The settings of ModelPusher, as they travel through TFX.
+
+What a pushed version says of its push (`assets.extra/petseg_push.json`).
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import tensorflow as tf
 from absl import logging
+from pydantic import BaseModel, ConfigDict, ValidationError
+from tfx.proto import pusher_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
 
 from components.model_pusher.checksums import CHECKSUMS_FILE, PUSH_FILE, checksums, content_digest, differences
-from components.model_pusher.push_record import PushRecord, Withdrawal
-from components.model_pusher.version_store import VersionStore, open_store
-from components.model_pusher.versions import complete_versions, newest_version, numbered_versions, version_directory
+from components.model_pusher.version_store import (
+    VersionStore,
+    complete_versions,
+    newest_version,
+    numbered_versions,
+    open_store,
+    version_directory,
+)
 from trainer_module.errors import ModelError
+
+
+class PushSettings(BaseModel):
+    """How many versions stay; the fields mean what those of the same name in `PushConfig` mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_versions: int | None = None
+    pinned_versions: tuple[int, ...] = ()
+    code_digest: str = ""
+    """Identifies the code of the push, so that a change to it re-runs the component."""
+
+    @classmethod
+    def of(cls, exec_properties: Mapping[str, Any]) -> "PushSettings":
+        """Reads the settings of an execution."""
+        return cls.model_validate(json.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]) or {})
+
+
+def push_directory(exec_properties: Mapping[str, Any]) -> str:
+    """Returns the directory that models are pushed to."""
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+    return str(destination.filesystem.base_directory)
+
+
+class Withdrawal(BaseModel):
+    """The version that a rollback put out of service."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    content: str
+    """Digest of the model, by which it is known when it comes again."""
+
+
+class PushRecord(BaseModel):
+    """When a version was pushed, by which run, and on what grounds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pushed_at: datetime
+    run: str = ""
+    """Id of the run that pushed the model; empty where the runner does not tell."""
+
+    dataset: str = ""
+    dataset_version: str = ""
+    metrics: dict[str, float | None] = {}
+    """Of the evaluated split; None where a metric is infinite, which JSON cannot say."""
+
+    thresholds: list[dict[str, Any]] = []
+    """Every bound of the gate and whether it holds: `components.model_evaluator.gate.BoundResult`."""
+
+    probe: dict[str, Any] = {}
+    """What the probe found: `components.model_probe.findings.Findings`."""
+
+    forced_because: str = ""
+    """Why the model was pushed although a bound does not hold."""
+
+    copy_of: int | None = None
+    """The version that a rollback brought back; the rest is as it was at the model's first push."""
+
+    withdrawn: Withdrawal | None = None
+    """What the rollback replaced."""
+
+    @classmethod
+    def of(cls, version_directory: str) -> "PushRecord | None":
+        """Reads the record of a version; None where there is none that can be read."""
+        try:
+            with tf.io.gfile.GFile(f"{version_directory}/{PUSH_FILE}", "rb") as file:
+                return cls.model_validate_json(file.read())
+        except (tf.errors.OpError, ValidationError):
+            return None
 
 
 @dataclass(frozen=True)

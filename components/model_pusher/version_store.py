@@ -1,6 +1,13 @@
 """A push destination that versions are written to, by what its file system can do.
 
 A local directory has atomic renames and locks; an object store has neither.
+
+Permissions of what servers read, which run as other users than who pushes.
+
+The versions of a model in a directory of TensorFlow Serving's layout: `<base>/<decimal number>/saved_model.pb`.
+
+A version that can be seen is whole: one in the making has a name that is no number, or, in an object store, no
+`saved_model.pb` yet. Servers take the highest.
 """
 
 import errno
@@ -8,10 +15,11 @@ import fcntl
 import io
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -19,8 +27,79 @@ import tensorflow as tf
 from absl import logging
 
 from components.model_pusher.checksums import model_files
-from components.model_pusher.versions import SAVED_MODEL_FILE, next_version, version_directory
-from components.permissions import closed_to_others, let_everybody_read, make_readable_directory
+
+_DIRECTORY: Final = 0o755
+_FILE: Final = 0o644
+
+
+def let_everybody_read(path: Path) -> None:
+    """Adds what a umask has taken away from a file or directory; a file system without permissions is left alone."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    wanted = mode | (_DIRECTORY if path.is_dir() else _FILE)
+    if wanted != mode:
+        with suppress(PermissionError, NotImplementedError):
+            path.chmod(wanted)
+
+
+def make_readable_directory(directory: Path) -> None:
+    """Makes a directory that everybody may enter, and those above it that are missing; others stay as they are."""
+    if directory.is_dir():
+        return
+    make_readable_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    let_everybody_read(directory)
+
+
+def closed_to_others(directory: Path) -> list[Path]:
+    """Returns the directories on the way to one, and it itself, that other users may not enter."""
+    way = [directory, *directory.parents]
+    return [place for place in reversed(way) if not place.stat().st_mode & stat.S_IXOTH]
+
+
+SAVED_MODEL_FILE: Final = "saved_model.pb"
+"""The file that makes a directory a model; where files come one by one, it comes last."""
+
+
+def numbered_versions(base_directory: str) -> list[int]:
+    """Returns the numbers that name something in a directory, ascending, complete or not; none where it is absent."""
+    if not tf.io.gfile.isdir(base_directory):
+        return []
+    names = (name.rstrip("/") for name in tf.io.gfile.listdir(base_directory))
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and name == str(int(name)))
+
+
+def complete_versions(base_directory: str) -> list[int]:
+    """Returns the numbers of the complete versions, ascending; none where the directory is absent."""
+    return [version for version in numbered_versions(base_directory) if is_complete(base_directory, version)]
+
+
+def newest_version(base_directory: str) -> str | None:
+    """Returns the directory of the highest complete version; None when there is none."""
+    for version in reversed(numbered_versions(base_directory)):
+        if is_complete(base_directory, version):
+            return version_directory(base_directory, version)
+    return None
+
+
+def is_complete(base_directory: str, version: int) -> bool:
+    """Returns whether a version can be loaded, as far as its files tell."""
+    return bool(tf.io.gfile.exists(f"{version_directory(base_directory, version)}/{SAVED_MODEL_FILE}"))
+
+
+def version_directory(base_directory: str, version: int) -> str:
+    """Returns where a version is, or would be."""
+    return f"{base_directory.rstrip('/')}/{version}"
+
+
+def next_version(base_directory: str, now: float) -> int:
+    """Returns the number of the version to push next: the time in seconds, and higher than all there are.
+
+    Args:
+      base_directory: Where the versions are.
+      now: Seconds since 1970; a clock that went back does no harm.
+    """
+    return max([int(now), *(version + 1 for version in numbered_versions(base_directory))])
+
 
 LOCK_FILE: Final = ".petseg_push.lock"
 _PUSHING: Final = ".pushing-"

@@ -1,21 +1,44 @@
-"""The contract of ServedModelResolver."""
+"""The contract of ServedModelResolver.
 
-from typing import Any, ClassVar
+Puts the identity of what is served into the execution, so that TFX's cache notices a new version.
+"""
+
+from typing import Any, ClassVar, Final
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import component_spec, standard_artifacts
 
-from components.served_model_resolver.baseline import ModelContract
-from components.served_model_resolver.driver import ServedModelDriver
+from components.model_pusher.checksums import content_digest
+from components.model_pusher.push import push_directory
+from components.model_pusher.version_store import newest_version
+from components.property_driver import PropertyDriver
 from components.served_model_resolver.executor import (
     MODEL_CONTRACT_KEY,
     MODEL_KEY,
     PUSH_DESTINATION_KEY,
     RESET_KEY,
     Executor,
+    ModelContract,
 )
+
+SERVED_MODEL_KEY: Final = "served_model"
+
+
+class ServedModelDriver(PropertyDriver):
+    """Adds the path of the newest complete version and the digest of its files."""
+
+    def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
+        properties = execution_info.exec_properties
+        return {SERVED_MODEL_KEY: "" if properties[RESET_KEY] else served_identity(push_directory(properties))}
+
+
+def served_identity(push_destination: str) -> str:
+    """Returns what changes when another model is served, or the same under another number; empty for none."""
+    path = newest_version(push_destination)
+    return f"{path} {content_digest(path)}" if path else ""
 
 
 class ServedModelResolverSpec(component_spec.ComponentSpec):

@@ -15,10 +15,10 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.tfds_example_gen.contents import SplitContents, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.separate_splits import separate_splits
 from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset, split_identities
-from components.tfds_example_gen.split_contents import SplitContents, read_contents
+from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import DataError
 
 DATASET_NAME_PROPERTY = "dataset_name"

@@ -1,22 +1,88 @@
-"""`petseg export`: forms of a model that are smaller or quicker, with what each costs."""
+"""`petseg export`: forms of a model that are smaller or quicker, with what each costs.
+
+What an export wrote and what it costs, shown to people.
+"""
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from rich.console import Group
+from rich.text import Text
 
-from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
-from pipeline.commands.run_outcome import NOT_BLESSED
-from pipeline.export.optimization import Optimization
-from pipeline.export.request import ExportData, ExportRequest
-from pipeline.json_text import json_text
-from pipeline.output_capture import captured_output
-from pipeline.output_streams import notify, say
+from pipeline.commands.options import NOT_BLESSED, config_options, json_option, pipeline_root_option, resolve_config
+from pipeline.export.request import ExportData, ExportRequest, Optimization
+from pipeline.terminal.streams import captured_output, json_text, notify, say
+from pipeline.terminal.tables import PlainTable, metric_value, numbers_table, readable_metric
 from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
     from pipeline.export.exporting import ExportOutcome
+    from pipeline.export.measurement import FormMeasured
+
+
+_ORIGINAL = "original"
+_METRICS = ("accuracy", "mean_iou")
+
+
+def result_tables(outcome: "ExportOutcome") -> Group:
+    """Returns the sizes, and, where it was measured, cost and gain of each form beside the original."""
+    sizes = {_ORIGINAL: outcome.original_bytes, **outcome.form_bytes}
+    if outcome.measured is None or outcome.dataset is None:
+        table = numbers_table("", "MB")
+        for name, size in sizes.items():
+            table.add_row(name, _megabytes(size))
+        return Group(table, Text("The cost in accuracy was not measured: no data were named.", "yellow"))
+    measured, dataset = outcome.measured, outcome.dataset
+    rows = {_ORIGINAL: measured.original, **measured.forms}
+    heading = (
+        f"{dataset['name']} {dataset['version']}, {dataset['split']}: {measured.examples} examples, one at a time, "
+        f"{measured.threads} processors"
+    )
+    return Group(Text(heading), Text(), _overall(rows, sizes), Text(), _by_class(rows))
+
+
+def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> PlainTable:
+    table = numbers_table("", "MB", *_with_difference(_METRICS), "pixels changed", "p50 ms", "ratio", "CPU ms", "ratio")
+    for name, row in rows.items():
+        table.add_row(
+            name,
+            _megabytes(sizes[name]),
+            *_values(row, _METRICS),
+            "" if name == _ORIGINAL else f"{row.changed_pixels:.2%}",
+            f"{row.latency_p50_ms:.1f}",
+            f"{row.latency_ratio:.2f}",
+            f"{row.cpu_ms:.1f}",
+            f"{row.cpu_ratio:.2f}",
+        )
+    return table
+
+
+def _by_class(rows: Mapping[str, "FormMeasured"]) -> PlainTable:
+    names = [name for name in rows[_ORIGINAL].metrics if name not in _METRICS]
+    table = numbers_table("", *_with_difference(names))
+    for name, row in rows.items():
+        table.add_row(name, *_values(row, names))
+    return table
+
+
+def _with_difference(names: "tuple[str, ...] | list[str]") -> Iterator[str]:
+    for name in names:
+        yield from (readable_metric(name), "change")
+
+
+def _values(row: "FormMeasured", names: "tuple[str, ...] | list[str]") -> Iterator[str]:
+    for name in names:
+        difference = row.differences.get(name)
+        yield metric_value(row.metrics.get(name))
+        yield "" if difference is None else f"{difference:+.4f}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
 
 _CALIBRATION_EXAMPLES: Final = 100
 
@@ -118,7 +184,7 @@ def _request(
 def _export(request: ExportRequest) -> "ExportOutcome":
     with captured_output(Path(os.devnull)) as (_, stderr):
         from pipeline.export.exporting import export
-        from pipeline.tables import progress_bar
+        from pipeline.terminal.tables import progress_bar
 
         with progress_bar(stderr) as progress:
             task = progress.add_task("loading", total=None)
@@ -133,8 +199,7 @@ def _export(request: ExportRequest) -> "ExportOutcome":
 
 
 def _print(outcome: "ExportOutcome") -> None:
-    from pipeline.export.result_tables import result_tables
-    from pipeline.tables import print_table
+    from pipeline.terminal.tables import print_table
 
     print_table(result_tables(outcome))
     for directory in outcome.written.values():

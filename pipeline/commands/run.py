@@ -1,12 +1,17 @@
-"""`petseg run`: runs the pipeline on this machine."""
+"""`petseg show-config`: prints the configuration that `petseg run` would use.
 
+`petseg run`: runs the pipeline on this machine.
+"""
+
+import sys
 from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
-from pipeline.commands.run_outcome import end_with
-from pipeline.local_runner import RunRequest, run_pipeline
+from pipeline.commands.options import config_options, end_with, json_option, pipeline_root_option, resolve_config
+from pipeline.config.loading import config_toml
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.terminal.streams import json_text
 from trainer_module.errors import ConfigError
 
 
@@ -61,3 +66,16 @@ def run(
     )
     record = run_pipeline(config, request)
     end_with(ctx, record, as_json=as_json)
+
+
+@click.command("show-config")
+@config_options
+@json_option("Print JSON instead of TOML.")
+def show_config(preset: str | None, config_file: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print the resolved configuration: defaults < preset < file < --set.
+
+    The TOML that is printed can be kept, changed, and given to --config. The text "none" stands for a setting that is
+    not set.
+    """
+    config = resolve_config(preset, config_file, overrides)
+    click.echo(json_text(config) if as_json else config_toml(config).rstrip(), file=sys.stdout)

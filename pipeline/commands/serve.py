@@ -9,9 +9,8 @@ from typing import Any, Final, TextIO
 import click
 
 from pipeline.commands.options import config_options, pipeline_root_option, resolve_config
-from pipeline.output_capture import captured_output
-from pipeline.output_streams import say
 from pipeline.serving.limits import Limits
+from pipeline.terminal.streams import captured_output, say
 from trainer_module.errors import ConfigError
 
 _EXTRA: Final = ("fastapi", "orjson", "prometheus_client", "uvicorn")
@@ -108,10 +107,10 @@ def _serve(
     max_request_mib: int,
     **limits: int,
 ) -> None:
-    from pipeline.serving.measurements import Measurements
-    from pipeline.serving.model_versions import ModelVersions, model_name
+    from pipeline.serving.batching import Measurements
     from pipeline.serving.server import bound_socket, serve
     from pipeline.serving.service import Service
+    from pipeline.serving.versions import ModelVersions, model_name
 
     logging.basicConfig(stream=stderr, level=logging.WARNING, format="%(asctime)s %(message)s", force=True)
     logging.getLogger("pipeline.serving").setLevel(logging.INFO)

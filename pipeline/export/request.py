@@ -1,12 +1,36 @@
-"""What an export is to do. Importing this module is cheap."""
+"""What an export is to do. Importing this module is cheap.
+
+The forms that an exported model can be given. Importing this module is cheap.
+"""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from pipeline.config import Config
-from pipeline.export.optimization import CALIBRATED, Optimization
-from pipeline.path_names import check_no_pattern
+from pipeline.config.paths import check_no_pattern
+from pipeline.config.schema import Config
 from trainer_module.errors import ConfigError
+
+
+class Optimization(StrEnum):
+    """What is done to a model."""
+
+    FROZEN = "frozen"
+    """A SavedModel whose weights are constants, so that TensorFlow folds batch normalization into convolutions."""
+
+    FLOAT16 = "float16"
+    """The network for TensorFlow Lite, its weights in float16; it computes in float32."""
+
+    INT8 = "int8"
+    """The network for TensorFlow Lite with weights of 8 bits; what passes between layers is rounded to 8 bits by the
+    range that it has for each image (dynamic-range quantization)."""
+
+    INT8_FULL = "int8_full"
+    """As `int8`, but by ranges that examples had: all in integers, for accelerators that know nothing else."""
+
+
+CALIBRATED = (Optimization.INT8_FULL,)
+"""The forms that cannot be made without examples."""
 
 
 @dataclass(frozen=True)

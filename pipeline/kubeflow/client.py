@@ -15,15 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.kubeflow import api_errors
-from pipeline.kubeflow.api_errors import Access, KubeflowApiError
-from pipeline.kubeflow.config import KubeflowConfig
+from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.kubeflow import transport
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.transport import Access, KubeflowApiError
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.api_transport import ApiClient
+    from pipeline.kubeflow.transport import ApiClient
 
 IN_CLUSTER_HOST: Final = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 """Address of the API for pods of its cluster."""
@@ -61,7 +61,7 @@ def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) ->
       ConfigError: The certificate file, the token or the proxy cannot be used.
       KubeflowApiError: The server does not answer, or not as Kubeflow Pipelines does.
     """
-    from pipeline.kubeflow.api_transport import open_api_client
+    from pipeline.kubeflow.transport import open_api_client
 
     if config.ca_certificate is not None and not Path(config.ca_certificate).is_file():
         raise ConfigError(f"kubeflow.ca_certificate is {config.ca_certificate!r}, which is no file")
@@ -103,14 +103,14 @@ class KubeflowClient:
           access: Whom the client talks to.
           api: The generated client.
         """
-        from pipeline.kubeflow import api_transport
+        from pipeline.kubeflow import transport
 
         self.config = config
         self.access = access
-        self.models: ModuleType = api_transport.models
+        self.models: ModuleType = transport.models
         """The generated classes of requests and answers, such as `V2beta1RecurringRun`."""
 
-        apis = api_transport.services
+        apis = transport.services
         self._api = api
         self._pipelines = apis.PipelineServiceApi(api)
         self._uploads = apis.PipelineUploadServiceApi(api)
@@ -130,7 +130,7 @@ class KubeflowClient:
         Args:
           what: What the block does, as it reads after "cannot".
         """
-        return api_errors.translated_errors(what, self.access)
+        return transport.translated_errors(what, self.access)
 
     def upload(self, package: Package) -> UploadedVersion:
         """Uploads a package, unless the server has one of the same content.

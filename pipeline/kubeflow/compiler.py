@@ -13,19 +13,17 @@ from tfx import v1 as tfx
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.types import standard_component_specs
 
-from components.kserve_deployer.request import IN_CLUSTER
+from components.kserve_deployer.cluster import IN_CLUSTER
 from petseg.processes import OPTIONS
-from pipeline.beam_runners import check_pods
-from pipeline.config import Config
+from pipeline.beam import check_pods
+from pipeline.config.kserve import KServeConfig
+from pipeline.config.kubeflow import POD_SCRATCH
+from pipeline.config.schema import Config
 from pipeline.graph import create_pipeline
-from pipeline.kserve.config import KServeConfig
-from pipeline.kubeflow.compatibility import code_arguments
-from pipeline.kubeflow.config import POD_SCRATCH
 from pipeline.kubeflow.entrypoint import DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
-from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
-from pipeline.kubeflow.runtime_parameters import (
+from pipeline.kubeflow.package import Package, code_arguments
+from pipeline.kubeflow.parameters import (
     DEPLOYER_TASK,
     DRIVER_TASK,
     EXAMPLE_GEN_TASK,
@@ -36,6 +34,7 @@ from pipeline.kubeflow.runtime_parameters import (
     RuntimeParameter,
     check_push_destination,
 )
+from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
 from trainer_module.errors import ConfigError
 
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"

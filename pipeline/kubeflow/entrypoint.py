@@ -19,12 +19,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from pipeline.beam_runners import runs_elsewhere
-from pipeline.kubeflow import executor_messages
-from pipeline.kubeflow.compatibility import DIGEST_FLAG, MODULES_FLAG, check_image
-from pipeline.kubeflow.launcher_paths import local_path, workers_path
-from pipeline.kubeflow.pod_log import heartbeat, say
-from pipeline.process_exit import TERMINATED, leave
+from pipeline.beam import runs_elsewhere
+from pipeline.kubeflow import pod_output
+from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
+from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
+from pipeline.terminal.streams import TERMINATED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -74,9 +73,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _run_driver(arguments: argparse.Namespace) -> None:
-    from components.tfds_example_gen.driver import fingerprint
+    from components.tfds_example_gen.component import fingerprint
 
-    message = executor_messages.to_tfx(_executor_input(arguments), {})
+    message = pod_output.to_tfx(_executor_input(arguments), {})
     found = fingerprint(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
 
@@ -90,24 +89,24 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
     _check_inputs(executor_input)
     on_workers = _runs_on_workers(arguments.executor_class_path, beam_args)
     path = workers_path if on_workers else local_path
-    message = executor_messages.to_tfx(executor_input, inputs_spec, path)
+    message = pod_output.to_tfx(executor_input, inputs_spec, path)
     output_file = message["outputs"]["outputFile"]
     if on_workers:
         # Beside its output file TFX keeps Beam's temporary files, which workers must reach.
-        [first, *_] = executor_messages.output_uris(executor_input)
+        [first, *_] = pod_output.output_uris(executor_input)
         message["outputs"]["outputFile"] = f"{path(first)}.executor/output.json"
-    for uri in executor_messages.output_uris(executor_input):
+    for uri in pod_output.output_uris(executor_input):
         fileio.makedirs(path(uri))
     arguments.json_serialized_invocation_args = json.dumps(message)
     kubeflow_v2_run_executor._run_executor(arguments, beam_args)
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
-    _write(output_file, executor_messages.from_tfx(executor_output, executor_input))
+    _write(output_file, pod_output.from_tfx(executor_output, executor_input))
 
 
 def _executor_input(arguments: argparse.Namespace) -> dict[str, Any]:
     message = json.loads(arguments.json_serialized_invocation_args)
-    return executor_messages.with_declared_outputs(message, arguments.outputs.split(","))
+    return pod_output.with_declared_outputs(message, arguments.outputs.split(","))
 
 
 def _runs_on_workers(executor_class_path: str, beam_args: list[str]) -> bool:
@@ -119,7 +118,7 @@ def _runs_on_workers(executor_class_path: str, beam_args: list[str]) -> bool:
 
 
 def _check_inputs(executor_input: dict[str, Any]) -> None:
-    for key, path in executor_messages.input_paths(executor_input).items():
+    for key, path in pod_output.input_paths(executor_input).items():
         if not Path(path).exists():
             raise PetsegError(
                 f"the input {key!r} was not downloaded to {path}: its artifact is gone from the object store, or the "
@@ -136,7 +135,7 @@ def _explain(component: str, error: BaseException) -> int:
     """Prints what went wrong, and all of it when nobody foresaw it; returns the exit code."""
     import traceback
 
-    from pipeline.failure_messages import explain_failure
+    from pipeline.runs.failures import explain_failure
 
     if isinstance(error, KeyboardInterrupt):
         say(component, "terminated before it was done; the server starts it again as the retry policy says")

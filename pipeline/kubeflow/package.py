@@ -1,10 +1,19 @@
-"""A compiled pipeline: one YAML file with the specification of Kubeflow Pipelines and what Kubernetes adds to it.
+"""Whether a package was compiled from the code that is to run it.
+
+A package names functions by dotted path; what they do comes with the image. The digest of the code that a component
+runs is an argument of its container, so that an image that was not rebuilt is noticed before it computes anything. The
+server's cache looks at the arguments, too: other code of one component does not make it forget the others.
+
+A compiled pipeline: one YAML file with the specification of Kubeflow Pipelines and what Kubernetes adds to it.
 
 The first document is a `PipelineSpec`, the second a `PlatformSpec`
 (https://www.kubeflow.org/docs/components/pipelines/reference/pipeline-spec-yaml/).
+
+What a compiled package tells of the configuration that it was made from.
 """
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +22,7 @@ from typing import Any, Final
 
 import yaml
 
+from pipeline.code_digest import code_digest
 from trainer_module.errors import ConfigError
 
 _PARAMETER_TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -122,3 +132,116 @@ class Package:
                 raise ConfigError(f"the tasks {sorted(set(tasks) - set(ordered))} wait for each other or for no task")
             ordered += ready
         return ordered
+
+
+_CUSTOM_CONFIG: Final = "custom_config"
+_INPUT_CONFIG: Final = "input_config"
+_NO_SETTINGS: Final = ("evaluation_split", "code_digest")
+
+
+def package_settings(package: Package) -> dict[str, Any]:
+    """Returns the settings of data, training and evaluation, as far as the package's components are given them."""
+    settings: dict[str, Any] = {}
+    source = json.loads(_constant(package, "TfdsExampleGen", _CUSTOM_CONFIG).get(_CUSTOM_CONFIG, {}).get("value", "{}"))
+    if source:
+        splits = _constant(package, "TfdsExampleGen", _INPUT_CONFIG).get("splits", [])
+        data = {name: value for name, value in source.items() if name not in _NO_SETTINGS}
+        settings["data"] = data | {"splits": {split["name"]: split["pattern"] for split in splits}}
+        settings["evaluation"] = {"split": source["evaluation_split"]}
+    for task_id in ("Transform", "Trainer"):
+        for name, section in _constant(package, task_id, _CUSTOM_CONFIG).items():
+            if isinstance(section, dict):
+                settings[name] = settings.get(name, {}) | section
+    return settings
+
+
+def _constant(package: Package, task_id: str, parameter: str) -> dict[str, Any]:
+    """Returns the JSON object that a task is given; empty where there is none, as in a package of other components."""
+    tasks = package.pipeline_spec.get("root", {}).get("dag", {}).get("tasks", {})
+    inputs = tasks.get(task_id, {}).get("inputs", {}).get("parameters", {})
+    constant = inputs.get(parameter, {}).get("runtimeValue", {}).get("constant")
+    found = json.loads(constant) if isinstance(constant, str) else {}
+    return found if isinstance(found, dict) else {}
+
+
+MODULES_FLAG: Final = "--code_modules"
+DIGEST_FLAG: Final = "--code_digest"
+
+_ENTRYPOINT: Final = (
+    "petseg",
+    "petseg.processes",
+    "petseg.run_module",
+    "petseg.surroundings",
+    "pipeline.beam",
+    "pipeline.kubeflow.entrypoint",
+    "pipeline.kubeflow.pod_output",
+    "pipeline.kubeflow.parameters",
+)
+_MODULES: Final = {
+    "TfdsExampleGenDriver": "components.tfds_example_gen.component",
+    "TfdsExampleGen": "components.tfds_example_gen.executor",
+    "ImportSchema": "components.import_schema",
+    "ExampleValidator": "components.data_validator",
+    "Transform": "trainer_module.preprocessing",
+    "WarmStartResolver": "components.served_model_resolver.executor",
+    "Trainer": "trainer_module.trainer",
+    "ServedModelResolver": "components.served_model_resolver.executor",
+    "Evaluator": "components.model_evaluator.executor,components.model_evaluator.metric",
+    "ModelProbe": "components.model_probe.executor,components.model_probe.serving_process",
+    "Pusher": "components.model_pusher.executor",
+    "KServeDeployer": "components.kserve_deployer.executor",
+}
+"""The module whose code, with all that it imports, a component runs; the others are TFX's own."""
+
+
+def code_arguments(task_id: str) -> list[str]:
+    """Returns the arguments that bind a component to the code that is installed here."""
+    modules = _MODULES.get(task_id, "")
+    return [MODULES_FLAG, modules, DIGEST_FLAG, _digest(modules)]
+
+
+def check_compiled_by_this_code(pipeline_spec: dict[str, Any]) -> None:
+    """Checks that every component of a package expects the code that is installed here.
+
+    Raises:
+      ConfigError: One expects other code, or does not say.
+    """
+    executors = pipeline_spec.get("deploymentSpec", {}).get("executors", {})
+    for label, executor in sorted(executors.items()):
+        command = executor.get("container", {}).get("command", [])
+        modules, expected = _argument(command, MODULES_FLAG), _argument(command, DIGEST_FLAG)
+        if modules is None or expected is None or expected != _installed(modules):
+            raise ConfigError(
+                f"the package was compiled by another version of petseg: {label} expects other code than is installed "
+                "here; compile it again"
+            )
+
+
+def check_image(modules: str, expected: str) -> None:
+    """Checks in a pod that the image has the code that the package was compiled from.
+
+    Raises:
+      ConfigError: It has other code.
+    """
+    here = _installed(modules)
+    if expected != here:
+        raise ConfigError(
+            f"this image holds other code than the package was compiled from: the package expects {expected}, the "
+            f"image has {here}; build and push the image from the same commit, or compile the package again"
+        )
+
+
+def _installed(modules: str) -> str | None:
+    """Returns the digest of modules as they are here; None when one is not."""
+    try:
+        return _digest(modules)
+    except ModuleNotFoundError:
+        return None
+
+
+def _digest(modules: str) -> str:
+    return code_digest(*filter(None, modules.split(",")), alone=_ENTRYPOINT)
+
+
+def _argument(command: list[str], flag: str) -> str | None:
+    return command[command.index(flag) + 1] if flag in command[:-1] else None

@@ -7,8 +7,8 @@ from kfp import kubernetes
 from kfp.pipeline_spec import pipeline_spec_pb2
 from kubernetes.utils import parse_quantity
 
-from pipeline.kubeflow.config import KubeflowConfig, Resources, TrainerPod, Volume
-from pipeline.kubeflow.runtime_parameters import (
+from pipeline.config.kubeflow import KubeflowConfig, Resources, TrainerPod, Volume
+from pipeline.kubeflow.parameters import (
     DEPLOYER_TASK,
     DRIVER_TASK,
     EXAMPLE_GEN_TASK,

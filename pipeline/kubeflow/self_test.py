@@ -27,8 +27,8 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from pipeline.installed_versions import installed_version
-from pipeline.process_exit import leave
+from pipeline.code_digest import installed_version
+from pipeline.terminal.streams import leave
 from trainer_module.errors import PetsegError
 
 LEAST_GLIBC: Final = (2, 39)
@@ -42,13 +42,13 @@ MODULES: Final = (
     "tensorflow_datasets",
     "tensorflow_transform",
     "tfx.v1",
-    "components.data_validator.executor",
-    "components.import_schema.executor",
+    "components.data_validator",
+    "components.import_schema",
     "components.model_evaluator.executor",
     "components.model_probe.executor",
     "components.model_probe.serving_process",
     "components.model_pusher.executor",
-    "components.segmentation_evaluation.metric",
+    "components.model_evaluator.metric",
     "components.served_model_resolver.executor",
     "components.tfds_example_gen.executor",
     "pipeline.kubeflow.entrypoint",
@@ -131,7 +131,7 @@ def check_imports() -> str:
 
 def check_code() -> str:
     """Returns the digests of code that a package compiled from the same code names, too."""
-    from pipeline.kubeflow.compatibility import code_arguments
+    from pipeline.kubeflow.package import code_arguments
 
     digests = {component: code_arguments(component)[-1] for component in ("Transform", "Trainer")}
     return ", ".join(f"{component} {digest}" for component, digest in digests.items())

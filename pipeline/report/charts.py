@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.metric_tables import readable_metric
 from pipeline.report.svg import FIRST, GRID, HEAT, INK, MUTED, ON_HEAT, SECOND, STYLE, Chart
+from pipeline.terminal.tables import readable_metric
 
 _WIDTH: Final = 440
 _HEIGHT: Final = 280

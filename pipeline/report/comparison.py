@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from components.segmentation_evaluation.bootstrap import empty_replicates, replicate_counts, replicate_metrics
+from components.model_evaluator.sums import empty_replicates, replicate_counts, replicate_metrics
 from components.tfds_example_gen.example_names import is_tfds_id, shown_names
 from pipeline.report.facts import RunFacts, flat_settings, run_facts
-from pipeline.report.score_file import SCORES_FILE, ImageScore, read_scores
-from pipeline.run_record import RunRecord
+from pipeline.report.image_scores import SCORES_FILE, ImageDifference, ImageScore, read_scores
+from pipeline.runs.record import RunRecord
 from trainer_module.segmentation_metrics import difference_metrics, pixel_accuracy_and_mean_iou
 
 _NOT_COMPARED: Final = ("preset", "pipeline.root")
@@ -58,30 +58,6 @@ class MetricDifference:
         if self.first_interval is None or self.second_interval is None:
             return None
         return self.first_interval[0] <= self.second_interval[1] and self.second_interval[0] <= self.first_interval[1]
-
-
-@dataclass(frozen=True)
-class ImageDifference:
-    """The mean IoU of one image in both runs, or of both models of one run."""
-
-    name: str
-    """What to call it: its file name, or more where others have the same name."""
-
-    file_name: str
-    example_id: str
-    """In the first run; empty where an earlier version of petseg scored it."""
-
-    first: float
-    second: float
-
-    @property
-    def difference(self) -> float:
-        return self.second - self.first
-
-    @property
-    def words(self) -> str:
-        """Both values and the change, for people."""
-        return f"mean IoU {self.first:.3f} → {self.second:.3f} ({self.difference:+.3f})".replace("-", "−")
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,117 @@
 """How well a run's model does on every single image of the evaluated split.
 
 The images pass one batch at a time, and nothing here keeps them. Importing this module imports TensorFlow.
+
+The scores of single images, a file of JSON lines beside a run's record, which the comparison of two runs reads.
 """
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import tensorflow as tf
 
-from components.segmentation_evaluation.bootstrap import image_statistics
-from pipeline.report.comparison import ImageDifference
+from components.model_evaluator.sums import image_statistics
+from pipeline.models.loading import ServedModel
 from pipeline.report.facts import Missing, output_directory
-from pipeline.report.score_file import ImageScore
-from pipeline.run_record import RunRecord
-from pipeline.served_model import ServedModel
+from pipeline.runs.record import RunRecord
 from trainer_module import features
-from trainer_module.errors import DataError, ModelError
+from trainer_module.errors import DataError, ModelError, PetsegError
+from trainer_module.segmentation_metrics import pixel_accuracy_and_mean_iou
+
+SCORES_FILE: Final = "image_scores.jsonl"
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """What the metrics of one image follow from."""
+
+    file_name: str
+    example_id: str
+    """Tells the image from all others of the same data; empty where an earlier version of petseg scored it."""
+
+    fingerprint: int
+    """Of the id, by which the bootstrap draws the image."""
+
+    statistics: tuple[int, ...]
+    """See `components.model_evaluator.sums.image_statistics`."""
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean IoU over the classes that occur in the image."""
+        true_positives, pixels = np.split(np.array(self.statistics, np.int64), 2)
+        return float(pixel_accuracy_and_mean_iou(true_positives, pixels)[1])
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Earlier versions of petseg knew images by their file names alone; `example_id` is the name's fingerprint there.
+        """
+        entry: dict[str, Any] = json.loads(line)
+        known, statistics = entry["example_id"], tuple(entry["statistics"])
+        if isinstance(known, int):
+            return cls(entry["file_name"], "", known, statistics)
+        return cls(entry["file_name"], known, entry["fingerprint"], statistics)
+
+
+@dataclass(frozen=True)
+class ImageDifference:
+    """The mean IoU of one image in both runs, or of both models of one run."""
+
+    name: str
+    """What to call it: its file name, or more where others have the same name."""
+
+    file_name: str
+    example_id: str
+    """In the first run; empty where an earlier version of petseg scored it."""
+
+    first: float
+    second: float
+
+    @property
+    def difference(self) -> float:
+        return self.second - self.first
+
+    @property
+    def words(self) -> str:
+        """Both values and the change, for people."""
+        return f"mean IoU {self.first:.3f} → {self.second:.3f} ({self.difference:+.3f})".replace("-", "−")
+
+
+def saved_scores(images: "Iterator[ScoredImage]", file: Path) -> "Iterator[ScoredImage]":
+    """Passes the images on and writes their scores to a file, which is complete or absent."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8") as lines:
+        for image in images:
+            lines.write(image.score.to_json() + "\n")
+            yield image
+    partial.replace(file)
+
+
+def read_scores(file: Path) -> list[ImageScore]:
+    """Returns the score of each image, in the order of evaluation.
+
+    Raises:
+      PetsegError: The file is no file of scores.
+    """
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return [ImageScore.from_json(line) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PetsegError(
+            f"{str(file)!r} is no file of image scores ({type(error).__name__}: {error}); remove it, and "
+            "`petseg report` writes it again"
+        ) from error
+
 
 _BATCH_SIZE: Final = 32
 _SERVING_FORMAT: Final = "Format-Serving"

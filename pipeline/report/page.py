@@ -1,20 +1,71 @@
-"""A page as one HTML file that needs nothing else: style, charts and pictures are inside."""
+"""Writes the report of a run: the HTML page, and the model card beside it.
 
+The model card: what a report says of the model, as Markdown to keep beside it.
+
+A page as one HTML file that needs nothing else: style, charts and pictures are inside.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import jinja2
 
-from pipeline.report.blocks import Page, Section
-from pipeline.report.facts import RunFacts
+from pipeline.report.blocks import Note, Page, Section, Table
+from pipeline.report.facts import RunFacts, run_facts
 from pipeline.report.metric_sections import (
+    classes_table,
     errors_section,
     learning_section,
     metrics_section,
+    metrics_table,
     slices_section,
+    slices_table,
+    training_section,
 )
-from pipeline.report.run_sections import data_section, what_ran
-from pipeline.report.training_samples import training_section
+from pipeline.report.pictures import no_pictures, pictures_section
+from pipeline.report.run_sections import anomalies_block, data_section, overview_table, settings_table, what_ran
 from pipeline.report.verdict import run_verdict
+from pipeline.runs.record import RunRecord
+from trainer_module.errors import PetsegError
+
+
+def model_card(facts: RunFacts) -> str:
+    """Returns the model card of a run's model, also of a run that left none."""
+    record = facts.record
+    evaluated = [metrics_table(facts), classes_table(facts)] if record.metrics else []
+    data = record.settings.get("data", {})
+    return TEMPLATES.get_template("model_card.md").render(
+        facts=facts,
+        verdict=run_verdict(record),
+        overview=overview_table(facts),
+        image_size=data.get("image_size"),
+        class_names=", ".join(facts.class_names),
+        evaluation=[_markdown(table) for table in evaluated],
+        slices=_markdown(slices_table(facts)) if record.slices else None,
+        thresholds=[_markdown(table) for table in run_verdict(record).blocks if isinstance(table, Table)],
+        overview_text=_markdown(overview_table(facts)),
+        settings=_block(settings_table(facts)),
+        anomalies=_block(anomalies_block(facts)),
+    )
+
+
+def _block(block: Note | Table) -> str:
+    return block.text if isinstance(block, Note) else _markdown(block)
+
+
+def _markdown(table: Table) -> str:
+    """Writes a table in GitHub's Markdown, under its caption."""
+    headings = [_escaped(text) for text, _ in table.headings]
+    rules = ["---:" if is_number else "---" for _, is_number in table.headings]
+    rows = [[_escaped(cell.line) for cell, _ in row] for row in table.cells]
+    lines = ["| " + " | ".join(row) + " |" for row in (headings, rules, *rows)]
+    return "\n".join([table.caption, "", *lines] if table.caption else lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*").replace("<", "&lt;")
+
 
 TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("pipeline.report"),
@@ -55,3 +106,55 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
 def html(page: Page) -> str:
     """Returns a page as HTML."""
     return TEMPLATES.get_template("page.html").render(page=page)
+
+
+REPORT_FILE: Final = "report.html"
+MODEL_CARD_FILE: Final = "model_card.md"
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Where a report is."""
+
+    page: Path
+    model_card: Path
+
+
+def write_report(
+    record: RunRecord,
+    run_directory: Path,
+    output: Path | None = None,
+    *,
+    with_pictures: bool = True,
+) -> WrittenReport:
+    """Writes the report of a run, whatever its end was.
+
+    Args:
+      record: The record of the run.
+      run_directory: Where the scores of single images are kept, and the report where nothing else is said.
+      output: The HTML file; the model card goes beside it.
+      with_pictures: Whether to predict the evaluated images again, for the galleries.
+
+    Raises:
+      PetsegError: A file cannot be written.
+    """
+    page = output or run_directory / REPORT_FILE
+    written = WrittenReport(page, page.with_name(MODEL_CARD_FILE))
+    facts = run_facts(record)
+    pictures = _pictures(facts, run_directory) if with_pictures else no_pictures("The run was interrupted.")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        written.page.write_text(html(run_page(facts, pictures)), encoding="utf-8")
+        written.model_card.write_text(model_card(facts), encoding="utf-8")
+    except OSError as error:
+        raise PetsegError(f"cannot write the report {str(page)!r}: {error.strerror}; name another --output") from error
+    return written
+
+
+def _pictures(facts: RunFacts, run_directory: Path) -> Section:
+    """Returns the section with the pictures; what keeps them from being drawn does not cost the rest of the report."""
+    try:
+        return pictures_section(facts, run_directory)
+    except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over models and images)
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        return no_pictures(f"They could not be predicted: {reason}")

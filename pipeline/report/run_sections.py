@@ -5,10 +5,9 @@ from typing import Final
 
 from pipeline.report import charts
 from pipeline.report.blocks import Block, Cell, Figure, Figures, Note, Section, Table
-from pipeline.report.data_findings import SplitStatistics
-from pipeline.report.facts import Missing, RunFacts
-from pipeline.run_record import DatasetRecord
-from pipeline.run_tables import duration
+from pipeline.report.facts import Missing, RunFacts, SplitStatistics
+from pipeline.runs.record import DatasetRecord
+from pipeline.runs.tables import duration
 
 _MOST_DRAWN_VALUES: Final = 12
 _KIBIBYTE: Final = 1024

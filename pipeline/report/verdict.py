@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.metric_tables import metric_value, readable_metric
 from pipeline.report.blocks import Cell, Table, Verdict
-from pipeline.run_record import NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
-from pipeline.run_tables import duration
+from pipeline.runs.record import NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.tables import duration
+from pipeline.terminal.tables import metric_value, readable_metric
 
 _SIGNS: Final = {"min": "≥", "max": "≤", "min_change": "change ≥", "max_change": "change ≤"}
 _MISSED: Final = {"min": "below the least allowed", "max": "above the most allowed"}

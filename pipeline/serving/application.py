@@ -12,12 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.serving.measurements import Measurements
-from pipeline.serving.operation_routes import operation_router
-from pipeline.serving.page_routes import page_router
-from pipeline.serving.predict_routes import predict_router
-from pipeline.serving.refusal import RefusedError
-from pipeline.serving.segment_routes import segment_router
+from pipeline.serving.batching import Measurements
+from pipeline.serving.limits import RefusedError
+from pipeline.serving.routes import operation_router, page_router, predict_router, segment_router
 from pipeline.serving.service import Service
 
 _CLIENT_GONE: Final = 499  # what nginx and TensorFlow Serving log for it; nobody receives it

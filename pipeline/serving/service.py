@@ -10,13 +10,10 @@ from typing import Final
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from pipeline.serving.batching import Answer, Batcher, Work
-from pipeline.serving.image_headers import check_images
-from pipeline.serving.limits import Limits
-from pipeline.serving.loaded_model import Arrays, InvalidInputError, LoadedModel, Signature
-from pipeline.serving.measurements import Measurements
-from pipeline.serving.model_versions import ModelVersions
-from pipeline.serving.refusal import RefusedError
+from pipeline.serving.batching import Answer, Batcher, Measurements, Work
+from pipeline.serving.limits import Limits, RefusedError, check_images
+from pipeline.serving.model import Arrays, InvalidInputError, LoadedModel, Signature
+from pipeline.serving.versions import ModelVersions
 from pipeline.suggestions import nearest
 from trainer_module import features
 

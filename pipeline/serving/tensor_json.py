@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from pipeline.serving.loaded_model import Arrays, Signature, TensorShape
-from pipeline.serving.refusal import RefusedError
+from pipeline.serving.limits import RefusedError
+from pipeline.serving.model import Arrays, Signature, TensorShape
 from pipeline.suggestions import nearest
 from trainer_module import features
 

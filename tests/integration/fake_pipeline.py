@@ -15,7 +15,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from trainer_module.errors import DataError
 
 TRAINER_VARIABLE = "FAKE_TRAINER"

@@ -15,11 +15,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from components.model_pusher.versions import complete_versions
-from pipeline.config import Config
-from pipeline.config_loading import load_config
-from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
+from components.model_pusher.version_store import complete_versions
+from pipeline.config.loading import load_config
+from pipeline.config.schema import Config
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.runs.record import NodeState, RunRecord, RunState, ThresholdRecord
 from trainer_module import unet
 
 DRAWN = ("trainer.learning_rate=1e-9",)

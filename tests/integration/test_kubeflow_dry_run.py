@@ -7,15 +7,15 @@ import pytest
 import tensorflow_datasets as tfds
 
 from components.datasets.synthetic_pets import SyntheticPets
-from components.model_pusher.versions import complete_versions
-from pipeline.config import Config
-from pipeline.config_loading import load_config
+from components.model_pusher.version_store import complete_versions
+from pipeline.config.loading import load_config
+from pipeline.config.schema import Config
 from pipeline.kubeflow.compiler import compile_package
-from pipeline.kubeflow.dry_run.request import DryRunRequest
 from pipeline.kubeflow.dry_run.runner import dry_run
+from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.kubeflow.package import Package
-from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import RunRecord, RunState
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.runs.record import RunRecord, RunState
 
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",

@@ -18,10 +18,10 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.portable import inputs_utils
 from tfx.orchestration.portable.input_resolution import exceptions
 
-from pipeline.config_loading import load_config
-from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.run_record import NodeState, RunRecord, RunState, ThresholdRecord
-from pipeline.run_store import RunStore
+from pipeline.config.loading import load_config
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.runs.record import NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, PetsegError
 
 FAKES = Path(__file__).parent
@@ -35,8 +35,8 @@ NODES = ["TfdsExampleGen", "Trainer", "Evaluator", "Pusher"]
 METRICS = {"accuracy": 0.75, "mean_iou": 0.61, "loss": 0.6}
 COMMAND_LINE = """
 import sys
-import pipeline.local_runner
-pipeline.local_runner._graph = lambda: __import__("fake_pipeline").create_pipeline
+import pipeline.local.runner
+pipeline.local.runner._graph = lambda: __import__("fake_pipeline").create_pipeline
 from pipeline.cli import main
 main(sys.argv[1:])
 """
@@ -53,7 +53,7 @@ def _evaluation(monkeypatch):
         return SimpleNamespace(metrics=METRICS, slices=[by_species], distributions={}, verdict=verdict)
 
     monkeypatch.setitem(
-        sys.modules, "components.model_evaluator.evaluation_results", SimpleNamespace(read_evaluation=read_evaluation)
+        sys.modules, "components.model_evaluator.results", SimpleNamespace(read_evaluation=read_evaluation)
     )
 
 
@@ -141,7 +141,7 @@ def test_a_report_that_cannot_be_written_does_not_end_a_run(root, monkeypatch, c
     def refuse(*_, **__):
         raise OSError("no space left")
 
-    monkeypatch.setattr("pipeline.report.writing.write_report", refuse)
+    monkeypatch.setattr("pipeline.report.page.write_report", refuse)
     record = run(root)
     assert (record.state, record.report, record.blessed) == (RunState.COMPLETE, None, True)
     assert "no report was written (no space left)" in "".join(capfd.readouterr())

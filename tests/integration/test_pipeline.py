@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,23 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
+from tiny_training import tiny_network
 
-from components.model_evaluator.evaluation_results import read_evaluation
 from components.model_evaluator.gate import judge
-from components.model_pusher.versions import complete_versions
+from components.model_evaluator.results import read_evaluation
+from components.model_pusher.version_store import complete_versions
 from components.tfds_example_gen.source import TfdsSource
 from pipeline import graph
-from pipeline.config import Config
-from pipeline.config_loading import load_config
-from pipeline.dataset_evaluation import evaluate_model
-from pipeline.local_runner import RunRequest, run_pipeline
-from pipeline.report.score_file import SCORES_FILE, read_scores
-from pipeline.run_record import RunRecord, RunState
-from pipeline.served_model import ServedModel
+from pipeline.config.loading import load_config
+from pipeline.config.schema import Config
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.models.evaluation import evaluate_model
+from pipeline.models.loading import ServedModel
+from pipeline.report.image_scores import SCORES_FILE, read_scores
+from pipeline.runs.record import RunRecord, RunState
 from trainer_module import unet
 from trainer_module.dataset import eval_dataset
 from trainer_module.segmentation_metrics import difference_names, segmentation_metrics
-
-sys.path.append(str(Path(__file__).parents[1]))
-from tiny_training import tiny_network
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [

@@ -1,11 +1,6 @@
 """The report in a browser: it fits a phone, and follows the reader's light or dark scheme. Needs Chromium."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 import report_run
 from chromium import needs_chromium, opened_page
 

@@ -11,8 +11,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 from chromium import needs_chromium, opened_page
 from selenium.webdriver import Keys
 from serving_model import CLASS_NAMES, picture, write_model

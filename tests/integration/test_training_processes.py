@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 from tiny_training import result, write_data
 
 SCRIPT = Path(__file__).parents[1] / "tiny_training.py"

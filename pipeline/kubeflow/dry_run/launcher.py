@@ -17,15 +17,19 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.kubeflow.config import POD_SCRATCH
+from pipeline.config.kubeflow import POD_SCRATCH
+from pipeline.kubeflow.dry_run.artifacts import Mounts, ObjectStore
 from pipeline.kubeflow.dry_run.driver import EXECUTOR_LOGS
 from pipeline.kubeflow.dry_run.metadata import Metadata
-from pipeline.kubeflow.dry_run.mounts import Mounts
-from pipeline.kubeflow.dry_run.object_store import ObjectStore
-from pipeline.kubeflow.dry_run.pod import DeadlineExceededError, PodProcess, check_arguments, pod_environment
-from pipeline.kubeflow.dry_run.pod_end import PodFailedError
+from pipeline.kubeflow.dry_run.pod import (
+    DeadlineExceededError,
+    PodFailedError,
+    PodProcess,
+    check_arguments,
+    pod_environment,
+)
 from pipeline.kubeflow.dry_run.specification import Task
-from pipeline.kubeflow.launcher_paths import local_path
+from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import PetsegError
 
 _EXECUTOR_INPUT: Final = "{{$}}"

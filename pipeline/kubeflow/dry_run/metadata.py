@@ -14,7 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.metadata_file import MAX_RETRIES, metadata_failure
+from pipeline.runs.metadata import MAX_RETRIES, metadata_failure
 from trainer_module.errors import PetsegError
 
 _PIPELINE: Final = "system.Pipeline"

@@ -4,9 +4,12 @@ The environment is what the specification and the platform document name, plus w
 start: where programs, libraries and certificates are, locale, proxies, and which devices there are. Nothing else of the
 caller's environment gets in, and HOME is an empty directory, so that a component that leans on them fails here as it
 would in a cluster. Secrets come from variables of the same name; their values are passed on and written nowhere.
+
+What the end of a pod means, by its exit code and what it wrote.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,15 +20,52 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pipeline.kubeflow.dry_run.mounts import Mounts
-from pipeline.kubeflow.dry_run.pod_end import end_of_pod, written_since
+from petseg.surroundings import CERTIFICATES, PROXIES
+from pipeline.kubeflow.dry_run.artifacts import Mounts
 from pipeline.kubeflow.dry_run.specification import Task
-from pipeline.kubeflow.launcher_paths import LAUNCHER_ROOT_VARIABLE
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
-from pipeline.machine_variables import CERTIFICATES, PROXIES
-from pipeline.run_display import TRAINER
-from pipeline.training_progress import PROGRESS_FILE_VARIABLE
+from pipeline.kubeflow.pod_output import LAUNCHER_ROOT_VARIABLE
+from pipeline.runs.display import TRAINER
+from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from trainer_module.errors import PetsegError
+
+_EXPLANATION: Final = re.compile(r"^petseg [\d:]+ \S+: failed: (.*)\Z", re.DOTALL | re.MULTILINE)
+"""The last line of the entrypoint."""
+
+_TYPE_OF_EXCEPTION: Final = re.compile(r"[\w.]+(?:Error|Exception|Interrupt|Exit)\b: ")
+_TRACEBACK: Final = "Traceback (most recent call last)"
+
+
+class PodFailedError(Exception):
+    """The pod ended with an exception that nobody foresaw; the message is what it wrote, the traceback included."""
+
+
+def written_since(log: Path, start: int) -> str:
+    """Returns what was appended to a log after its first `start` bytes."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def end_of_pod(code: int | None, written: str) -> Exception:
+    """Returns the error that says why a pod failed.
+
+    Args:
+      code: Its exit code, negative for a signal; None when it is not known.
+      written: What it wrote.
+    """
+    if code is not None and code < 0:
+        return PetsegError(f"the pod was ended by {signal.Signals(-code).name}; it may have run out of memory")
+    explained = _EXPLANATION.search(written)
+    if explained and not _TYPE_OF_EXCEPTION.match(explained[1]):
+        return PetsegError(explained[1].strip())
+    said = written[: explained.start()] if explained else written
+    if _TRACEBACK in said:
+        return PodFailedError(said.strip())
+    ended = "the pod failed" if code is None else f"the pod ended with exit code {code}"
+    last_line = said.strip().rpartition("\n")[2]
+    return PetsegError(f"{ended}; its last words: {last_line}" if last_line else ended)
+
 
 _PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 _OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *CERTIFICATES, *PROXIES))

@@ -10,33 +10,80 @@ Everything is under one root, laid out as `petseg run` does it, so that `petseg 
                   run.log           everything the pods wrote
                   pods/<task>/      the files of a pod; gone when it is done, unless they are to be kept or it failed
     .lock                           held by the dry-run that is going on
+
+What the runs of a package on this machine have in common, whatever stands for its pods.
 """
 
 import itertools
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.kubeflow.config import DEFAULT_PIPELINE_ROOT
-from pipeline.kubeflow.dry_run.cache_key import cache_key
-from pipeline.kubeflow.dry_run.driver import Upstream, executor_input
+from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT
+from pipeline.kubeflow.arguments import runtime_values
+from pipeline.kubeflow.dry_run.artifacts import ObjectStore, StoredArtifact, check_directory
+from pipeline.kubeflow.dry_run.driver import Upstream, cache_key, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Metadata
-from pipeline.kubeflow.dry_run.mounts import check_directory
-from pipeline.kubeflow.dry_run.object_store import ObjectStore
-from pipeline.kubeflow.dry_run.package_run import CheckedPackage, PackageRun, record_package_run
-from pipeline.kubeflow.dry_run.pod import PodProcess, missing_secrets, sleep_before_retry
-from pipeline.kubeflow.dry_run.pod_end import PodFailedError
-from pipeline.kubeflow.dry_run.request import DryRunRequest
-from pipeline.kubeflow.dry_run.specification import Task
-from pipeline.kubeflow.dry_run.stored_artifact import StoredArtifact
-from pipeline.kubeflow.package import Package
-from pipeline.run_record import NodeRecord, NodeState, RunRecord
-from pipeline.run_store import RunFiles, RunStore
+from pipeline.kubeflow.dry_run.pod import PodFailedError, PodProcess, missing_secrets, sleep_before_retry
+from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
+from pipeline.kubeflow.package import Package, check_compiled_by_this_code
+from pipeline.runs.record import NodeRecord, NodeState, RunRecord
+from pipeline.runs.session import RecordedRun, record_run
+from pipeline.runs.store import RunFiles, RunStore
 from trainer_module.errors import PetsegError
+
+
+@dataclass(frozen=True)
+class CheckedPackage:
+    """A package that can be run here, and how."""
+
+    package: Package
+    tasks: list[Task]
+    """In the order in which they run."""
+
+    values: dict[str, Any]
+    """Of all runtime parameters."""
+
+    request: DryRunRequest
+
+
+class PackageRun(RecordedRun):
+    """One run of a package."""
+
+    def __init__(self, checked: CheckedPackage, store: RunStore, run_id: str, files: RunFiles) -> None:
+        """Constructs the run.
+
+        Args:
+          checked: What to run.
+          store: Where the run is recorded.
+          run_id: Its id there.
+          files: Its own files there.
+        """
+        record = new_record(checked.package, checked.values, run_id, files.log)
+        super().__init__(store, files, record, show_on_stderr=checked.request.show_on_stderr)
+        self._package = checked.package
+        self._tasks = checked.tasks
+        self._values = checked.values
+        self._request = checked.request
+
+
+def record_package_run(kind: type[PackageRun], package: Package, request: DryRunRequest) -> RunRecord:
+    """Checks that a package can be run here, runs it, and returns the record, also of a run that failed.
+
+    Raises:
+      ConfigError: The package, a parameter or the root cannot be used; no run was recorded.
+      PetsegError: The root cannot be written to, is full, or is used by another run.
+    """
+    store = RunStore(request.root)
+    check_compiled_by_this_code(package.pipeline_spec)
+    checked = CheckedPackage(package, parse_tasks(package), runtime_values(package, request.parameters), request)
+    return record_run(store, lambda run_id, files: kind(checked, store, run_id, files))
+
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -76,7 +123,7 @@ class _DryRun(PackageRun):
         launcher = Launcher(self._objects, self._metadata, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
-        from pipeline.run_environment import run_environment
+        from pipeline.runs.record import run_environment
 
         self._record.environment = run_environment()
 

@@ -1,6 +1,12 @@
-"""The tasks of a package, as the messages that the server parses its documents to."""
+"""What is asked of a dry-run, and the record that it starts with.
 
-from dataclasses import dataclass
+The tasks of a package, as the messages that the server parses its documents to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
@@ -8,7 +14,8 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.lint import check_package
-from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.package import Package, package_settings
+from pipeline.runs.record import RunRecord
 from trainer_module.errors import ConfigError
 
 _NOT_EXECUTED = ("trigger_policy", "artifact_iterator", "parameter_iterator")
@@ -73,12 +80,48 @@ def _check_executable(
     task: pipeline_spec_pb2.PipelineTaskSpec,
     config: kubernetes_executor_config_pb2.KubernetesExecutorConfig,
 ) -> None:
-    for field in _NOT_EXECUTED:
-        if task.HasField(field):
-            raise ConfigError(f"task {task_id!r} has a {field}, which the dry-run does not execute")
+    for feature in _NOT_EXECUTED:
+        if task.HasField(feature):
+            raise ConfigError(f"task {task_id!r} has a {feature}, which the dry-run does not execute")
     for mount in config.pvc_mount:
         if not mount.constant or not mount.mount_path.startswith("/"):
             raise ConfigError(
                 f"task {task_id!r} mounts {mount.constant or 'a claim that is named at run time'!r} at "
                 f"{mount.mount_path!r}; the dry-run needs the name of a claim and an absolute path"
             )
+
+
+@dataclass(frozen=True)
+class DryRunRequest:
+    """How to execute a package."""
+
+    root: str
+    """Directory for everything that it leaves."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Values of runtime parameters, on top of the package's defaults."""
+
+    use_cache: bool = True
+    """Whether tasks that the package lets be cached are."""
+
+    keep_pods: bool = False
+    """Whether the directories of the pods stay when they are done."""
+
+    show_on_stderr: bool = False
+    """Whether the display goes to standard error, to keep standard output for a machine."""
+
+
+def new_record(package: Package, parameters: Mapping[str, Any], run_id: str, log: Path) -> RunRecord:
+    """Returns the record of a dry-run that starts now.
+
+    Its settings are what the package tells of the configuration, and the runtime parameters.
+    """
+    identity = {"name": package.name, "digest": package.digest}
+    return RunRecord(
+        run_id=run_id,
+        pipeline=package.name,
+        preset=None,
+        started=datetime.now(UTC),
+        settings=package_settings(package) | {"parameters": dict(parameters), "package": identity},
+        log=str(log),
+    )

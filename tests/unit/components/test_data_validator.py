@@ -4,9 +4,9 @@ import pytest
 from tfx.components.example_validator import executor as example_validator_executor
 from tfx.types import standard_artifacts
 
-from components.data_validator.executor import Executor, check_class_bounds
-from pipeline.config_loading import load_config
-from pipeline.evaluation_config import bounds_on_classes
+from components.data_validator import Executor, check_class_bounds
+from pipeline.config.evaluation import bounds_on_classes
+from pipeline.config.loading import load_config
 from trainer_module.errors import DataError
 
 NAMES = ("soil", "crop", "water")

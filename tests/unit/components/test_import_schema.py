@@ -10,8 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.import_schema.component import ImportSchema
-from components.import_schema.executor import Executor
+from components.import_schema import Executor, ImportSchema
 
 FEATURES = {
     "image": b"1",

@@ -14,19 +14,17 @@ from tfx.types import standard_artifacts
 
 from components.model_probe.checks import (
     Card,
+    SessionModel,
     check_odd_images,
     check_real_images,
     check_signatures,
     check_unreadable_images,
     check_warmup,
     compare_paths,
+    unreadable_images,
 )
 from components.model_probe.executor import Executor, prepare, run_probe
-from components.model_probe.findings import Findings, Measurements
-from components.model_probe.odd_images import unreadable_images
-from components.model_probe.probe_settings import ProbeSettings
-from components.model_probe.session_model import SessionModel
-from components.model_probe.work_directory import WorkDirectory
+from components.model_probe.findings import Findings, Measurements, ProbeSettings, WorkDirectory
 from trainer_module.preprocessing import decode_image, normalize, resize_image
 
 SMALL_PNG = tf.io.encode_png(np.zeros((9, 9, 1), np.uint8)).numpy()

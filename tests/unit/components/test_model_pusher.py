@@ -20,14 +20,11 @@ from components.model_probe.findings import Findings, Measurements
 from components.model_pusher import executor as pusher
 from components.model_pusher import version_store
 from components.model_pusher.checksums import content_digest, differences
-from components.model_pusher.driver import situation
+from components.model_pusher.component import situation
 from components.model_pusher.executor import Executor
+from components.model_pusher.push import PushRecord, PushSettings, remove_version, roll_back, surplus_versions
 from components.model_pusher.push import push as push_model
-from components.model_pusher.push import remove_version, roll_back, surplus_versions
-from components.model_pusher.push_record import PushRecord
-from components.model_pusher.push_settings import PushSettings
-from components.model_pusher.version_store import LOCK_FILE, LocalStore
-from components.model_pusher.versions import complete_versions, newest_version, next_version
+from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version
 from trainer_module.errors import ModelError
 
 

@@ -9,9 +9,8 @@ import tensorflow as tf
 from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
-from components.served_model_resolver.baseline import ModelContract, find_baseline
-from components.served_model_resolver.driver import ServedModelDriver, served_identity
-from components.served_model_resolver.executor import Executor
+from components.served_model_resolver.component import ServedModelDriver, served_identity
+from components.served_model_resolver.executor import Executor, ModelContract, find_baseline
 
 CONTRACT = ModelContract(class_names=("pet", "background", "border"), mask_values=(1, 2, 3))
 ANY = ModelContract()

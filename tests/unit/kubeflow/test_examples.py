@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
-from pipeline.config_loading import load_config
+from pipeline.config.loading import load_config
 from pipeline.kubeflow.compiler import compile_package
 
 EXAMPLES = Path(__file__).parents[3] / "kubeflow" / "examples"

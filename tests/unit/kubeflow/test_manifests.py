@@ -7,8 +7,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline.config import Config
-from pipeline.config_loading import load_config
+from pipeline.config.loading import load_config
+from pipeline.config.schema import Config
 
 KUBEFLOW = Path(__file__).parents[3] / "kubeflow"
 # The oldest and newest releases of Kubernetes that Kubeflow Pipelines 2.14 to 2.17 may run on.

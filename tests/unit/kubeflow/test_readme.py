@@ -8,7 +8,7 @@ import click
 import pytest
 
 from pipeline.cli import cli
-from pipeline.config_loading import setting_keys
+from pipeline.config.loading import setting_keys
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "kubeflow" / "README.md").read_text()

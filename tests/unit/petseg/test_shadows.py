@@ -13,7 +13,7 @@ from petseg.processes import command
 
 CHECKOUT = Path(__file__).parents[3]
 CONSOLE = [str(Path(sys.executable).with_name("petseg"))]
-SCHEDULED = "pipeline.scheduling.scheduled_run"
+SCHEDULED = "pipeline.schedules.firings"
 
 
 @pytest.fixture(params=["packages", "modules"])
@@ -59,7 +59,7 @@ def test_processes_of_multiprocessing_have_petsegs_packages(project, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import petseg, multiprocessing\n"
-        "from pipeline.json_text import json_text\n"
+        "from pipeline.terminal.streams import json_text\n"
         "if __name__ == '__main__':\n"
         "    print(multiprocessing.get_context('spawn').Pool(1).apply(json_text, ({'a': 1},)))\n"
     )
@@ -75,8 +75,8 @@ def test_worker_processes_of_beam_have_petsegs_packages(project, tmp_path):
         "import petseg\n"
         "import apache_beam as beam\n"
         "from apache_beam.options.pipeline_options import PipelineOptions\n"
-        "from pipeline.beam_runners import arguments_for_tfx\n"
-        "from pipeline.json_text import json_text\n"
+        "from pipeline.beam import arguments_for_tfx\n"
+        "from pipeline.terminal.streams import json_text\n"
         "arguments = arguments_for_tfx(['--direct_running_mode=multi_processing'])\n"
         "with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:\n"
         "    lines = pipeline | beam.Create([{'a': 1}]) | beam.Map(json_text)\n"

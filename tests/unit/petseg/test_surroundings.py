@@ -16,8 +16,8 @@ DRAWS = """
 from petseg.surroundings import prepare
 prepare()
 import os, pathlib, sys
-from pipeline.process_exit import leave
-from pipeline.temporary_directory import temporary_directory
+from pipeline.terminal.streams import leave
+from pipeline.runs.process import temporary_directory
 with temporary_directory(pathlib.Path(sys.argv[1])):  # as in a run
     import matplotlib.font_manager
     assert os.listdir(matplotlib.get_cachedir())

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.config_loading import load_config
-from pipeline.run_record import ProbeRecord, RunRecord, RunState
-from pipeline.run_store import RunStore
+from pipeline.config.loading import load_config
+from pipeline.runs.record import ProbeRecord, RunRecord, RunState
+from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, ModelError
 
 

@@ -2,8 +2,7 @@ from importlib import metadata
 
 import pytest
 
-from pipeline.code_digest import code_digest
-from pipeline.installed_versions import installed_version
+from pipeline.code_digest import code_digest, installed_version
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """A training of seconds: its data, and its network in the place of `unet`."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from tiny_training import tiny_network, write_data
 
 from trainer_module import unet
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import tiny_network, write_data
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,19 @@
 """Precision, XLA and steps per execution: the training is the same, to the bit or to rounding."""
 
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network
 
 from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.checkpoints import Checkpoint
 from trainer_module.config import TrainerConfig
 from trainer_module.distribution import check_compilation
 from trainer_module.errors import ConfigError
-from trainer_module.precision import dtype_policy
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network
+from trainer_module.optimization import dtype_policy
 
 
 class Killed(BaseException):

@@ -2,19 +2,15 @@
 
 import io
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tiny_training import DATA, EPOCHS, STEPS, fn_args, tiny_network
 
 from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import DATA, EPOCHS, STEPS, fn_args, tiny_network
 
 pytestmark = pytest.mark.usefixtures("tiny_unet")
 

@@ -12,12 +12,17 @@ from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
 from trainer_module import features, served_images
-from trainer_module.class_colors import class_colors
 from trainer_module.config import TrainerConfig
-from trainer_module.evaluation_counts import boundary_counts, boundary_width, calibration_counts, confusion_matrices
+from trainer_module.features import class_colors
 from trainer_module.losses import example_loss, training_loss
 from trainer_module.preprocessing import decode_image, normalize, resize_image, resize_mask, to_class_ids
-from trainer_module.served_images import mask_png
+from trainer_module.served_images import (
+    boundary_counts,
+    boundary_width,
+    calibration_counts,
+    confusion_matrices,
+    mask_png,
+)
 
 
 @pytest.fixture(scope="module")

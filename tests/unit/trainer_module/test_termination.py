@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from trainer_module.errors import TrainingInterrupted
-from trainer_module.termination import checkpoint_on_termination
+from trainer_module.resumption import checkpoint_on_termination
 
 
 def test_a_signal_waits_and_ends_the_process_with_its_exit_code():

@@ -1,18 +1,15 @@
 """A training that is killed or ended by a signal, and started again, ends as one that was not."""
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network
 
 from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.errors import DataError, TrainingInterrupted
 from trainer_module.segmentation_metrics import segmentation_metrics
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network
 
 pytestmark = pytest.mark.usefixtures("tiny_unet")
 

@@ -1,22 +1,18 @@
 """A training that cannot go on says why, and leaves nothing broken behind."""
 
 import os
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_training import STEPS, fn_args
 
 from trainer_module import checkpoints, resumption, trainer
 from trainer_module.checkpoints import Checkpoint
 from trainer_module.config import TrainerConfig
 from trainer_module.errors import TrainingError
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import STEPS, fn_args
 
 
 @pytest.fixture(autouse=True)

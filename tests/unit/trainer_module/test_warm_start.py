@@ -1,21 +1,16 @@
 """A training that starts from an earlier model's weights."""
 
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from tiny_training import fn_args, plain_network, tiny_network
 
 from trainer_module import checkpoints, trainer, unet
 from trainer_module.errors import ConfigError, ModelError
-from trainer_module.exported_weights import read_weights, weight_names
 from trainer_module.features import BASELINE_FILE, MODEL_CARD_ASSET
-from trainer_module.warm_start import find_weights, start_from
-
-sys.path.append(str(Path(__file__).parents[2]))
-from tiny_training import fn_args, plain_network, tiny_network
+from trainer_module.warm_start import find_weights, read_weights, start_from, weight_names
 
 pytestmark = pytest.mark.usefixtures("tiny_unet")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer_module.weight_averaging import AveragedNetwork
+from trainer_module.optimization import AveragedNetwork
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """A cluster with KServe in memory."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from components.kserve_deployer import readiness
-from components.kserve_deployer.cluster import Cluster
-from components.kserve_deployer.request import ClusterAccess
-
-sys.path.append(str(Path(__file__).parents[3]))
 from fake_kserve_controller import FakeController
 from fake_kubernetes_api import FakeKubernetesApi
+
+from components.kserve_deployer import readiness
+from components.kserve_deployer.cluster import Cluster, ClusterAccess
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,11 @@ from fake_proxy import FakeProxy
 from kserve_deployments import template_for, uri
 
 from components import http_requests
+from components.http_requests import ClusterError
 from components.kserve_deployer import cluster as cluster_module
-from components.kserve_deployer.cluster import Cluster
-from components.kserve_deployer.cluster_errors import ClusterError
-from components.kserve_deployer.request import ClusterAccess
+from components.kserve_deployer.cluster import Cluster, ClusterAccess
 from components.kserve_deployer.rollout import deploy
-from components.kserve_deployer.rollout_state import RolloutState, render
+from components.kserve_deployer.service import RolloutState, render
 from trainer_module.errors import ConfigError
 
 

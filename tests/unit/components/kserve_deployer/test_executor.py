@@ -8,10 +8,10 @@ from kserve_deployments import SETTINGS, uri
 from tfx.types import standard_artifacts
 
 from components.kserve_deployer.executor import Executor
-from components.kserve_deployer.rollout_state import read_state
-from pipeline.config_loading import load_config
-from pipeline.kserve.inference_service import deploy_request
-from pipeline.node_outputs import node_facts
+from components.kserve_deployer.service import read_state
+from pipeline.config.loading import load_config
+from pipeline.kserve.service import deploy_request
+from pipeline.runs.outputs import node_facts
 from trainer_module.errors import ConfigError
 
 

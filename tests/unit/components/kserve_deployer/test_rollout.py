@@ -9,7 +9,7 @@ from fake_kubernetes_api import SCHEMA
 from kserve_deployments import template_for, uri
 
 from components.kserve_deployer.rollout import deploy, promote, rollback
-from components.kserve_deployer.rollout_state import RolloutState, read_state, render
+from components.kserve_deployer.service import RolloutState, read_state, render
 from trainer_module.errors import PetsegError
 
 KNATIVE, STANDARD = "Knative", "Standard"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.kserve_deployer import version_folder
-from components.kserve_deployer.rollout_state import version_of
-from components.kserve_deployer.version_folder import provide_version_folder
+from components.kserve_deployer import executor
+from components.kserve_deployer.executor import provide_version_folder
+from components.kserve_deployer.service import version_of
 from trainer_module.errors import ModelError
 
 FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"index", "assets.extra/petseg_model.json": b"{}"}
@@ -74,7 +74,7 @@ def test_a_version_that_is_gone_leaves_nothing_behind(destination):
 def test_objects_of_a_bucket_are_copied_the_graph_last(destination, monkeypatch):
     copied = []
     copy = tf.io.gfile.copy
-    monkeypatch.setattr(version_folder, "_REMOTE", str(destination.parent))
+    monkeypatch.setattr(executor, "_REMOTE", str(destination.parent))
     monkeypatch.setattr(
         tf.io.gfile, "copy", lambda *paths, **options: (copied.append(paths[0]), copy(*paths, **options))
     )

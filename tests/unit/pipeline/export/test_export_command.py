@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.model_probe.session_model import SessionModel
+from components.model_probe.checks import SessionModel
 from pipeline.cli import exit_code
 from pipeline.export import exporting
-from pipeline.export.lite import LiteNetwork
-from pipeline.export.original import Original
+from pipeline.export.forms import LiteNetwork
+from pipeline.models.loading import Original
 from trainer_module.errors import ModelError
-from trainer_module.exported_weights import read_weights
+from trainer_module.warm_start import read_weights
 
 
 @pytest.fixture

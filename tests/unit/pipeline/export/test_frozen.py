@@ -7,11 +7,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.model_probe.session_model import SessionModel
-from pipeline.export.frozen import write_frozen
-from pipeline.export.original import Original
-from pipeline.served_model import ServedModel
-from pipeline.serving.loaded_model import LoadedModel
+from components.model_probe.checks import SessionModel
+from pipeline.export.forms import write_frozen
+from pipeline.models.loading import Original, ServedModel
+from pipeline.serving.model import LoadedModel
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.export.lite import LiteNetwork, convert
-from pipeline.export.optimization import CALIBRATED, Optimization
-from pipeline.export.original import Original
+from pipeline.export.forms import LiteNetwork, convert
+from pipeline.export.request import CALIBRATED, Optimization
+from pipeline.models.loading import Original
 from trainer_module.errors import ModelError
 
 LITE = [one for one in Optimization if one is not Optimization.FROZEN]

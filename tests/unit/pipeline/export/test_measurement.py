@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.export.measurement import measure
-from pipeline.export.original import Prepared
+from pipeline.models.loading import Prepared
 
 CLASSES = ("pet", "background", "border")
 

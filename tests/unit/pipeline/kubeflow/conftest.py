@@ -1,20 +1,15 @@
 """A Kubeflow Pipelines server in memory, and a package for it."""
 
-import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pipeline.kubeflow.client import KubeflowClient, connect
-from pipeline.kubeflow.compatibility import code_arguments
-from pipeline.kubeflow.config import KubeflowConfig
-from pipeline.kubeflow.package import Package
-
-sys.path.append(str(Path(__file__).parents[3]))
 from fake_kubeflow_api import FakeKubeflowApi
+
+from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.kubeflow.client import KubeflowClient, connect
+from pipeline.kubeflow.package import Package, code_arguments
 
 arguments_of = cache(code_arguments)
 CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]

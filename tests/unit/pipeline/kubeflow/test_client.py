@@ -9,11 +9,11 @@ from fake_kubeflow_api import V2, FakeKubeflowApi
 from fake_proxy import FakeProxy
 
 from components import http_requests
-from pipeline.kubeflow import api_transport
-from pipeline.kubeflow.api_errors import KubeflowApiError
+from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.kubeflow import transport
 from pipeline.kubeflow.client import UploadedVersion, connect
-from pipeline.kubeflow.config import KubeflowConfig
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.transport import KubeflowApiError
 from trainer_module.errors import ConfigError, PetsegError
 
 PORT_FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
@@ -286,14 +286,14 @@ class TestNoAnswer:
             connect(KubeflowConfig(host="http://kfp.example"), backoff_seconds=0)
 
     def test_no_answer_in_time(self, api, client, monkeypatch):
-        monkeypatch.setattr(api_transport, "READ_SECONDS", 0.05)
+        monkeypatch.setattr(transport, "READ_SECONDS", 0.05)
         api.stall(on=f"GET {V2}/experiments", times=100)
         with pytest.raises(KubeflowApiError, match=r"did not answer in time$") as raised:
             client.experiment_id("pets", create=False)
         assert raised.value.is_temporary
 
     def test_what_came_of_a_request_without_answer_is_open(self, api, client, monkeypatch):
-        monkeypatch.setattr(api_transport, "READ_SECONDS", 0.05)
+        monkeypatch.setattr(transport, "READ_SECONDS", 0.05)
         api.stall(on=f"POST {V2}/experiments")
         with pytest.raises(KubeflowApiError, match="did not answer in time; what was asked for may have happened"):
             client.experiment_id("pets", create=True)

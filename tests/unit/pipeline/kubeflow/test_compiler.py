@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config_loading import load_config
+from pipeline.config.loading import load_config
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 from pipeline.kubeflow.package import Package
 from trainer_module.errors import ConfigError

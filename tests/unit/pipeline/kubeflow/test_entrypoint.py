@@ -12,12 +12,12 @@ import pytest
 
 from petseg.processes import command as petseg_process
 from pipeline.kubeflow import entrypoint
-from pipeline.kubeflow.compatibility import check_compiled_by_this_code, code_arguments
-from pipeline.kubeflow.launcher_paths import local_path
+from pipeline.kubeflow.package import check_compiled_by_this_code, code_arguments
+from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import ConfigError, DataError
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
-IMPORT_SCHEMA = "components.import_schema.executor.Executor"
+IMPORT_SCHEMA = "components.import_schema.Executor"
 _, MODULES, _, DIGEST = code_arguments("ImportSchema")
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "driver_2.17.0.json").read_text())["tasks"]
 
@@ -112,7 +112,7 @@ def test_an_unforeseen_failure_shows_its_traceback_and_a_last_line(launcher_root
 
 
 def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, capfd):
-    from components.tfds_example_gen import driver
+    from components.tfds_example_gen import component as driver
 
     monkeypatch.setattr(driver, "fingerprint", lambda properties: {"input_fingerprint": properties["custom_config"]})
     message, log = from_launcher("TfdsExampleGenDriver", launcher_root)
@@ -129,7 +129,7 @@ def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, cap
 
 @pytest.mark.parametrize("name", ["epochs", "min_accuracy", "push_destination"])
 def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_root, monkeypatch, capfd):
-    monkeypatch.setattr("components.tfds_example_gen.driver.fingerprint", lambda properties: pytest.fail("went on"))
+    monkeypatch.setattr("components.tfds_example_gen.component.fingerprint", lambda properties: pytest.fail("went on"))
     message, _ = from_launcher("TfdsExampleGenDriver", launcher_root)
     message["inputs"]["parameterValues"] = {
         "custom_config": "abc",
@@ -181,12 +181,12 @@ def test_sigterm_ends_with_its_own_code(launcher_root, tmp_path):
 
 
 def test_the_heartbeat_tells_epochs_and_that_it_is_alive(monkeypatch, capfd):
-    from pipeline.kubeflow import pod_log
+    from pipeline.kubeflow import pod_output
 
     monkeypatch.delenv("PETSEG_PROGRESS_FILE", raising=False)
-    monkeypatch.setattr(pod_log, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(pod_log, "_HEARTBEAT_SECONDS", 0.05)
-    with pod_log.heartbeat("Trainer"):
+    monkeypatch.setattr(pod_output, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pod_output, "_HEARTBEAT_SECONDS", 0.05)
+    with pod_output.heartbeat("Trainer"):
         line = {"epoch": 1, "epochs": 2, "step": 5, "steps": 9, "loss": 0.5, "accuracy": 0.75}
         Path(os.environ["PETSEG_PROGRESS_FILE"]).write_text(json.dumps(line) + "\n")
         time.sleep(0.3)
@@ -227,7 +227,7 @@ def test_other_code_of_one_component_is_none_of_the_others(monkeypatch):
         return {task for task, arguments in before.items() if code_arguments(task) != arguments}
 
     assert affected("trainer_module.trainer") == {"Trainer"}
-    assert affected("pipeline.kubeflow.executor_messages") == set(before)
+    assert affected("pipeline.kubeflow.pod_output") == set(before)
 
 
 def test_a_component_finds_the_directories_of_its_outputs(launcher_root, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config_loading import load_config
+from pipeline.config.loading import load_config
 from pipeline.kubeflow.compiler import compile_package
 from pipeline.kubeflow.lint import check_package, lint
 from pipeline.kubeflow.package import Package

@@ -14,7 +14,7 @@ from fake_workflow import executor_pod, task_details
 from kfp_server_api import models
 
 from pipeline import cli
-from pipeline.kubeflow import following
+from pipeline.kubeflow import runs as kubeflow_runs
 from pipeline.kubeflow.package import Package
 
 pytestmark = pytest.mark.timeout(120)
@@ -286,7 +286,7 @@ class TestFollowing:
         assert sum(line.endswith("; trying again") for line in out.splitlines()) == 1
 
     def test_a_server_that_stays_away(self, api, petseg, package_file, monkeypatch):
-        monkeypatch.setattr(following, "PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(kubeflow_runs, "PATIENCE_SECONDS", 0.0)
 
         def die(run) -> None:
             api.break_off(on="GET", times=1000)
@@ -315,12 +315,12 @@ class TestFollowing:
         def interrupt(seconds: float) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(following.time, "sleep", interrupt)
+        monkeypatch.setattr(kubeflow_runs.time, "sleep", interrupt)
         code, out, err = petseg("submit", package_file)
         run_id = only_run(api).run_id
         assert code == 130
         assert api.count(f"POST {V2}/runs/{run_id}:terminate") == 0
-        assert err.splitlines()[-1] == following.how_to_go_on(run_id)
+        assert err.splitlines()[-1] == kubeflow_runs.how_to_go_on(run_id)
         code, out, _ = petseg("submit", package_file, "--json")
         assert (code, json.loads(out)["state"]) == (130, "running")
 

@@ -11,8 +11,8 @@ from pipeline.cli import exit_code
 from pipeline.report.comparison import compare_runs
 from pipeline.report.comparison_page import comparison_page, headline, unpaired_note
 from pipeline.report.facts import Missing
+from pipeline.report.image_scores import SCORES_FILE, ImageScore
 from pipeline.report.page import html
-from pipeline.report.score_file import SCORES_FILE, ImageScore
 
 
 def scores(shift: int, count: int = 60) -> list[ImageScore]:

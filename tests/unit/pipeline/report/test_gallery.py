@@ -9,9 +9,8 @@ from PIL import Image
 
 from pipeline.report.blocks import Gallery
 from pipeline.report.comparison import ImageDifference
-from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select
-from pipeline.report.score_file import ImageScore, read_scores, saved_scores
-from pipeline.report.sheets import write_sheet
+from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select, write_sheet
+from pipeline.report.image_scores import ImageScore, read_scores, saved_scores
 from trainer_module.errors import DataError, PetsegError
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import report_run
 
-from pipeline.metric_tables import metric_value
-from pipeline.report.writing import write_report
-from pipeline.run_record import RunState
+from pipeline.report.page import write_report
+from pipeline.runs.record import RunState
+from pipeline.terminal.tables import metric_value
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -180,7 +180,7 @@ def test_pictures_that_cannot_be_made_do_not_cost_the_report(record, tmp_path, m
     def fail(*_):
         raise RuntimeError("broken image\nand much more")
 
-    monkeypatch.setattr("pipeline.report.writing.pictures_section", fail)
+    monkeypatch.setattr("pipeline.report.page.pictures_section", fail)
     outline, _, card = written(record, tmp_path)
     assert "No predictions to show. They could not be predicted: broken image" in " ".join(outline.text)
     assert card

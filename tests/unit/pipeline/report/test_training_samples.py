@@ -10,10 +10,10 @@ from PIL import Image
 
 from pipeline.report.blocks import Gallery, Note
 from pipeline.report.facts import Missing, run_facts
-from pipeline.report.picture_files import write_pictures
-from pipeline.report.training_samples import training_gallery, training_section
-from trainer_module.class_colors import mask_image
+from pipeline.report.metric_sections import training_gallery, training_section
+from pipeline.report.pictures import write_pictures
 from trainer_module.errors import DataError, PetsegError
+from trainer_module.features import mask_image
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config_loading import load_config
+from pipeline.config.loading import load_config
 from pipeline.report.verdict import run_verdict
-from pipeline.run_record import ProbeRecord, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import ProbeRecord, RunRecord, RunState, ThresholdRecord
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 FEW = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.1, "slice": {"label": "Bengal"}, "examples": 2}

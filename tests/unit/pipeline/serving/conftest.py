@@ -2,12 +2,9 @@
 
 import dataclasses
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[3]))
 import serving_model
 
 
@@ -32,10 +29,10 @@ def pets(written_models, tmp_path) -> Path:
 @pytest.fixture
 def make_service(pets):
     """Constructs the service of `pets` with other limits."""
+    from pipeline.serving.batching import Measurements
     from pipeline.serving.limits import Limits
-    from pipeline.serving.measurements import Measurements
-    from pipeline.serving.model_versions import ModelVersions
     from pipeline.serving.service import Service
+    from pipeline.serving.versions import ModelVersions
 
     def make(**limits):
         bounds = dataclasses.replace(Limits(poll_seconds=0.05), **limits)

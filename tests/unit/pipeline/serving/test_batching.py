@@ -6,10 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from pipeline.serving.batching import Batcher, Work
+from pipeline.serving.batching import Batcher, Measurements, Work
 from pipeline.serving.limits import Limits
-from pipeline.serving.loaded_model import InvalidInputError, Signature, TensorShape
-from pipeline.serving.measurements import Measurements
+from pipeline.serving.model import InvalidInputError, Signature, TensorShape
 
 ROWS = TensorShape(np.dtype(np.float32), (None, None))
 FIXED = TensorShape(np.dtype(np.float32), (2, None))

@@ -11,7 +11,7 @@ from serving_model import picture
 from starlette.testclient import TestClient
 
 from pipeline.serving.application import create_application
-from trainer_module.class_colors import class_colors
+from trainer_module.features import class_colors
 
 SEGMENT = "/v1/models/pets:segment"
 

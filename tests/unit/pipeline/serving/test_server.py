@@ -15,8 +15,8 @@ from serving_model import picture
 from uvicorn.server import ServerState
 
 from pipeline.serving import server
-from pipeline.serving.connection import timed_protocol
 from pipeline.serving.limits import Limits
+from pipeline.serving.server import timed_protocol
 from trainer_module.errors import ConfigError
 
 PNG = picture("red")

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow import compatibility
-from pipeline.kubeflow.compatibility import code_arguments
+from pipeline.kubeflow import package
 from pipeline.kubeflow.dry_run import pod
-from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.package import Package, code_arguments
 
 COMPONENT = str(Path(__file__).parent / "fake_component.py")
-_digest = functools.cache(compatibility._digest)
+_digest = functools.cache(package._digest)
 EXAMPLES = {"instanceSchema": "title: tfx.Examples\ntype: object\n"}
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
 
@@ -99,7 +98,7 @@ def make_documents() -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(compatibility, "_digest", _digest)
+    monkeypatch.setattr(package, "_digest", _digest)
     monkeypatch.setattr(pod, "_MAX_BACKOFF_SECONDS", 0.01)
 
 

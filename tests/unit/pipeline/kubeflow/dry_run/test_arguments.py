@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kubeflow.dry_run.arguments import runtime_values
+from pipeline.kubeflow.arguments import runtime_values
 from trainer_module.errors import ConfigError
 
 

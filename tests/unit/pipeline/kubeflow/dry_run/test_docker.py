@@ -10,9 +10,9 @@ import docker
 import pytest
 
 from pipeline.kubeflow.dry_run.docker import docker_run
-from pipeline.kubeflow.dry_run.request import DryRunRequest
-from pipeline.run_record import RunState
-from pipeline.run_store import RunStore
+from pipeline.kubeflow.dry_run.specification import DryRunRequest
+from pipeline.runs.record import RunState
+from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kubeflow.dry_run.mounts import Mounts, check_directory
+from pipeline.kubeflow.dry_run.artifacts import Mounts, check_directory
 from trainer_module.errors import ConfigError
 
 MOUNTS = Mounts({"/cache": Path("/root dir/volumes/a"), "/cache/deep/": Path("/b"), "/tmp/petseg": Path("/cache/s")})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kubeflow.dry_run.object_store import ObjectStore
+from pipeline.kubeflow.dry_run.artifacts import ObjectStore
 from trainer_module.errors import ConfigError
 
 

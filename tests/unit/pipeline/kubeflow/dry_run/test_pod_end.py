@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.failure_messages import explain_failure
-from pipeline.kubeflow.dry_run.pod_end import end_of_pod
+from pipeline.kubeflow.dry_run.pod import end_of_pod
+from pipeline.runs.failures import explain_failure
 
 LAST_LINE = "ZeroDivisionError: one of many"
 TRACEBACK = f'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n{LAST_LINE}\n'

@@ -12,12 +12,11 @@ import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.kubeflow.compatibility import code_arguments
-from pipeline.kubeflow.dry_run.request import DryRunRequest
 from pipeline.kubeflow.dry_run.runner import dry_run
-from pipeline.kubeflow.package import Package
-from pipeline.run_record import RunRecord, RunState
-from pipeline.run_store import RunStore
+from pipeline.kubeflow.dry_run.specification import DryRunRequest
+from pipeline.kubeflow.package import Package, code_arguments
+from pipeline.runs.record import RunRecord, RunState
+from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, PetsegError
 
 TASKS = ["Driver", "ExampleGen", "Trainer"]

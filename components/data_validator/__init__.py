@@ -1,1 +1,0 @@
-"""DataValidator: TFX's ExampleValidator, which also sees bounds that no model could keep on the data."""

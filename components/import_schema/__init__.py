@@ -1,1 +1,0 @@
-"""ImportSchema: brings a curated schema into the pipeline by its content, not by its path."""

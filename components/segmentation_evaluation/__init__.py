@@ -1,1 +1,0 @@
-"""Segmentation metrics for TFX's Evaluator."""

@@ -1,0 +1,359 @@
+"""`petseg kubeflow`: the pipeline on Kubeflow Pipelines v2.
+
+How a followed run ends, for the commands that follow one.
+
+`petseg kubeflow compile`: the pipeline as one file for the server.
+
+`petseg kubeflow dry-run`: executes a compiled package on this machine.
+
+`petseg kubeflow submit`: uploads a package, runs it, and follows the run.
+
+`petseg kubeflow status`: a run on the server, or the newest ones.
+
+`petseg kubeflow logs`: what a component of a run has written.
+
+`petseg kubeflow cancel`: stops a run on the server.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pipeline.commands.options import (
+    LazyGroup,
+    config_options,
+    end_with,
+    json_option,
+    pipeline_root_option,
+    resolve_config,
+)
+from pipeline.config.schema import Config
+from pipeline.kubeflow.arguments import parse_arguments
+from pipeline.kubeflow.client import KubeflowClient, UploadedVersion, connect
+from pipeline.kubeflow.logs import ComponentLog
+from pipeline.kubeflow.package import Package, check_compiled_by_this_code
+from pipeline.kubeflow.runs import RemoteRun, brief_record, cancel_run, follow, how_to_go_on
+from pipeline.runs.record import RunRecord, RunState
+from pipeline.runs.tables import remote_runs_table, run_details
+from pipeline.terminal.streams import INTERRUPTED, captured_output, json_text, notify
+from pipeline.terminal.tables import print_table
+from trainer_module.errors import ConfigError
+
+_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: INTERRUPTED}
+
+
+def explain_end(record: RunRecord, *, was_followed_to_its_end: bool) -> int:
+    """Says on standard error how a followed run ended, if not well; returns the exit code."""
+    if not was_followed_to_its_end:
+        notify(how_to_go_on(record.run_id), "yellow")
+        return INTERRUPTED
+    if record.error is not None:
+        notify(f"error: {record.error}", "red")
+    return _EXIT_CODES[record.state]
+
+
+_KUBEFLOW, _VERTEX = "kubeflow", "vertex"
+_SUFFIXES = {_KUBEFLOW: (".yaml", ".yml"), _VERTEX: (".json",)}
+
+
+@click.command("compile")
+@config_options
+@click.option(
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the package: .yaml, or .json for Vertex AI.",
+)
+@click.option(
+    "--target",
+    type=click.Choice([_KUBEFLOW, _VERTEX]),
+    default=_KUBEFLOW,
+    show_default=True,
+    help="Open-source Kubeflow Pipelines v2, or Vertex AI Pipelines.",
+)
+def compile_package(
+    preset: str | None, config_file: Path | None, overrides: tuple[str, ...], output: Path, target: str
+) -> None:
+    """Compile the pipeline to one file, checked for what the server would refuse or ignore in silence.
+
+    The same configuration makes the same file. Nothing is read but the configuration, and nothing is contacted.
+    Secrets appear by name only.
+    """
+    if output.suffix not in _SUFFIXES[target]:
+        raise ConfigError(f"--output {output}: for --target {target} it must end in {' or '.join(_SUFFIXES[target])}")
+    config = resolve_config(preset, config_file, overrides)
+    with captured_output(Path(os.devnull)) as (stdout, _):
+        from pipeline.kubeflow.compiler import compile_package as compile_for_kubeflow
+        from pipeline.kubeflow.compiler import compile_vertex_job
+
+        if target == _VERTEX:
+            _write_job(compile_vertex_job(config), output)
+            click.echo(f"{output}: job of {config.pipeline.name} for Vertex AI Pipelines", file=stdout)
+            return
+        package = compile_for_kubeflow(config)
+        package.save(output)
+        lines = [f"{output}: pipeline {package.name}, {len(package.task_ids)} components, digest {package.digest}"]
+        lines += [f"  {name} = {spec.default!r}  ({spec.type})" for name, spec in package.parameters.items()]
+        click.echo("\n".join(lines), file=stdout)
+
+
+def _write_job(job: dict[str, object], output: Path) -> None:
+    try:
+        output.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(output)!r}: {error.strerror}") from error
+
+
+DEFAULT_ROOT = "kubeflow_dry_run"
+
+
+@click.command("dry-run")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option(
+    "--parameter",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Value of a runtime parameter, as in --parameter epochs=1; may be repeated.",
+)
+@pipeline_root_option(f"Directory for everything that dry-runs leave; {DEFAULT_ROOT} when not given.")
+@click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
+@click.option("--keep-pods", is_flag=True, help="Keep the files that each component saw and wrote.")
+@click.option("--docker", is_flag=True, help="Run the images of the package under kfp.local; needs Docker.")
+@json_option("Print the run's record as JSON on standard output, and all else on standard error.")
+@click.pass_context
+def dry_run(
+    ctx: click.Context,
+    package: Path,
+    assignments: tuple[str, ...],
+    pipeline_root: str | None,
+    no_cache: bool,
+    keep_pods: bool,
+    docker: bool,
+    as_json: bool,
+) -> None:
+    """Execute the compiled PACKAGE on this machine, without a cluster.
+
+    Every component runs in a process of its own, by its container's command, with what the driver and the launcher of
+    Kubeflow Pipelines would give it. Volumes, object store and metadata are under the root; petseg runs --pipeline-root
+    DIR lists the dry-runs.
+
+    Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, or cannot be
+    served, so nothing was pushed, 130 interrupted.
+    """
+    from pipeline.kubeflow.arguments import parse_arguments
+    from pipeline.kubeflow.dry_run.specification import DryRunRequest
+    from pipeline.kubeflow.package import Package
+
+    if docker and (no_cache or keep_pods):
+        raise ConfigError("--docker has neither cache nor pods to keep: kfp.local runs every component, in containers")
+    compiled = Package.load(package)
+    request = DryRunRequest(
+        root=pipeline_root or DEFAULT_ROOT,
+        parameters=parse_arguments(compiled, assignments),
+        use_cache=not no_cache,
+        keep_pods=keep_pods,
+        show_on_stderr=as_json,
+    )
+    if docker:
+        from pipeline.kubeflow.dry_run.docker import docker_run as execute
+    else:
+        from pipeline.kubeflow.dry_run.runner import dry_run as execute
+    end_with(ctx, execute(compiled, request), as_json=as_json)
+
+
+@click.command("submit")
+@click.argument("package_file", metavar="PACKAGE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--parameter", "assignments", metavar="NAME=VALUE", multiple=True, help="Set a runtime parameter; may be repeated."
+)
+@config_options
+@click.option("--run-name", metavar="NAME", help="Name of the run; the package's name and the time when not given.")
+@click.option("--no-wait", is_flag=True, help="Do not follow the run.")
+@click.option("--upload-only", is_flag=True, help="Upload the package as the newest version, and run nothing.")
+@json_option("Print the run's record as JSON on standard output, and all else on standard error.")
+@click.pass_context
+def submit(
+    ctx: click.Context,
+    package_file: Path,
+    assignments: tuple[str, ...],
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    run_name: str | None,
+    no_wait: bool,
+    upload_only: bool,
+    as_json: bool,
+) -> None:
+    """Upload PACKAGE, a file that `petseg kubeflow compile` wrote, run it, and follow the run.
+
+    A package that the server has already is not uploaded again. Ctrl-C stops following; the run goes on.
+
+    Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 130 interrupted. Whether the model was
+    blessed is in the run's artifacts and not known here.
+    """
+    if upload_only and (assignments or run_name is not None or no_wait):
+        raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
+    package = Package.load(package_file)
+    parameters = parse_arguments(package, assignments)
+    check_compiled_by_this_code(package.pipeline_spec)
+    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
+    version = _upload(client, package)
+    if upload_only:
+        if as_json:
+            click.echo(json_text(asdict(version)))
+        return
+    remote = RemoteRun(client, _start(client, package, version, run_name, parameters))
+    code = 0
+    if not no_wait:
+        has_ended = follow(remote, sys.stderr if as_json else sys.stdout)
+        code = explain_end(remote.record, was_followed_to_its_end=has_ended)
+    elif not as_json:
+        click.echo(remote.record.run_id)
+    if as_json:
+        click.echo(json_text(remote.record))
+    ctx.exit(code)
+
+
+def _upload(client: KubeflowClient, package: Package) -> UploadedVersion:
+    version = client.upload(package)
+    what = "uploaded" if version.is_new else "the server has it already:"
+    notify(f"{what} {version.name} of the pipeline {package.name}")
+    return version
+
+
+def _start(
+    client: KubeflowClient, package: Package, version: UploadedVersion, name: str | None, parameters: dict[str, Any]
+) -> Any:
+    experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
+    run_name = name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    run = client.create_run(version, name=run_name, experiment_id=experiment_id, parameters=parameters)
+    notify(f"started {run_name!r} on {client.access.host}: run {run.run_id}")
+    return run
+
+
+@click.command("status")
+@click.argument("run", required=False)
+@config_options
+@click.option("--experiment", metavar="NAME", help="Without RUN: list this experiment; else that of the settings.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Without RUN: how many to list."
+)
+@click.option("--follow", "follow_run", is_flag=True, help="Follow the run until it ends; Ctrl-C leaves it alone.")
+@json_option("Print the record, or the list of records, as JSON.")
+@click.pass_context
+def status(
+    ctx: click.Context,
+    run: str | None,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    experiment: str | None,
+    limit: int,
+    follow_run: bool,
+    as_json: bool,
+) -> None:
+    """Show the run with the id RUN; without RUN, list the newest runs of the experiment.
+
+    The experiment is kubeflow.experiment, or named after the pipeline.
+
+    Exit codes: 0 done; with --follow 1 when the run failed and 130 when it was interrupted or cancelled.
+    """
+    config = resolve_config(preset, config_file, overrides, announce_default=False)
+    if run is None:
+        if follow_run:
+            raise click.UsageError("--follow needs the id of a run")
+        _list(config, experiment, limit, as_json)
+        return
+    remote = RemoteRun.load(connect(config.kubeflow), run)
+    code = 0
+    if follow_run:
+        has_ended = follow(remote, sys.stderr if as_json else sys.stdout)
+        code = explain_end(remote.record, was_followed_to_its_end=has_ended)
+    elif remote.record.state is RunState.FAILED:
+        remote.record.error = remote.explain_failure().message
+    _show(remote.record, as_json, was_followed=follow_run)
+    ctx.exit(code)
+
+
+def _show(record: RunRecord, as_json: bool, *, was_followed: bool) -> None:
+    if as_json:
+        click.echo(json_text(record))
+    elif not was_followed:
+        print_table(run_details(record))
+
+
+def _list(config: Config, experiment: str | None, limit: int, as_json: bool) -> None:
+    client = connect(config.kubeflow)
+    name = experiment or config.kubeflow.experiment or config.pipeline.name
+    records = [brief_record(run) for run in client.runs(client.experiment_id(name, create=False), limit)]
+    if as_json:
+        click.echo(json_text([record.model_dump(mode="json") for record in records]))
+    elif records:
+        print_table(remote_runs_table(records))
+    else:
+        click.echo(f"no runs in the experiment {name!r}; `petseg kubeflow submit` starts one")
+
+
+@click.command("logs")
+@click.argument("run")
+@click.argument("component")
+@config_options
+@click.option("--follow", is_flag=True, help="Go on until the component has ended; Ctrl-C leaves it alone.")
+@click.pass_context
+def logs(
+    ctx: click.Context,
+    run: str,
+    component: str,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    follow: bool,
+) -> None:
+    """Print the log of COMPONENT, such as Trainer, of the run with the id RUN; of several attempts the latest one's.
+
+    The server can read a log while its pod is there, or from its archive if it has one. Where it cannot, the command
+    for kubectl is named.
+    """
+    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
+    log = ComponentLog(client, RemoteRun.load(client, run), component)
+    try:
+        for text in log.follow() if follow else [log.read()]:
+            click.echo(text, nl=False)
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)
+
+
+@click.command("cancel")
+@click.argument("run")
+@config_options
+def cancel(run: str, preset: str | None, config_file: Path | None, overrides: tuple[str, ...]) -> None:
+    """Stop the run with the id RUN; what its components have finished stays, and later runs may use it.
+
+    A run that has ended, or is being cancelled, is left as it is.
+    """
+    click.echo(
+        cancel_run(connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow), run)
+    )
+
+
+_COMMANDS = {
+    "compile": ("pipeline.commands.kubeflow:compile_package", "Compile the pipeline to one file."),
+    "dry-run": ("pipeline.commands.kubeflow:dry_run", "Execute a compiled file on this machine."),
+    "submit": ("pipeline.commands.kubeflow:submit", "Upload a compiled file, run it, and follow the run."),
+    "status": ("pipeline.commands.kubeflow:status", "Show a run on the server."),
+    "logs": ("pipeline.commands.kubeflow:logs", "Print the log of a component of a run."),
+    "cancel": ("pipeline.commands.kubeflow:cancel", "Stop a run on the server."),
+}
+
+
+@click.group(cls=LazyGroup, commands_table=_COMMANDS)
+def kubeflow() -> None:
+    """Compile, try, submit and follow the pipeline on Kubeflow Pipelines v2."""

@@ -1,0 +1,172 @@
+"""`petseg models`: the versions that were pushed.
+
+Options that the models commands share, and the directory that they name.
+
+`petseg models list`: the versions in the push destination.
+
+`petseg models rollback`: an earlier version, served again.
+
+`petseg models remove`: a version less.
+
+`petseg models verify`: whether versions are as they were pushed.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.commands.options import LazyGroup, config_options, json_option, pipeline_root_option, resolve_config
+from pipeline.config.paths import check_name
+from pipeline.terminal.streams import captured_output, json_text, say
+from trainer_module.errors import PetsegError
+
+_Command = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class PushedModels:
+    """Where the versions are, and which of them stay whatever comes."""
+
+    directory: str
+    pinned: tuple[int, ...]
+
+
+def directory_options(command: _Command) -> _Command:
+    """Adds `--model`, the options of the configuration, and `--json`; `resolve_directory` takes all but the last."""
+    model = click.option(
+        "--model",
+        "model_dir",
+        metavar="DIR",
+        help="The directory of versions; without it, the push destination of the configuration.",
+    )
+    root = pipeline_root_option("Directory that runs leave everything in; overrides pipeline.root.")
+    return config_options(root(model(json_option("Print the result as JSON.")(command))))
+
+
+def resolve_directory(
+    model_dir: str | None,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    pipeline_root: str | None,
+) -> PushedModels:
+    """Returns the directory that the options name."""
+    config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
+    check_name("--model", model_dir or "")
+    return PushedModels(model_dir or config.serving_model_dir, config.push.pinned_versions)
+
+
+@contextmanager
+def at_work(models: PushedModels) -> Iterator[None]:
+    """Keeps TensorFlow's messages from the terminal, and says what is wrong with a directory that cannot be used."""
+    with captured_output(Path(os.devnull)):
+        import tensorflow as tf
+
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            raise PetsegError(f"cannot work on the versions in {models.directory!r}: {error}") from error
+
+
+@click.command("list")
+@directory_options
+def list_models(as_json: bool, **options: Any) -> None:
+    """List the versions, the newest, which servers take, first; every file is read to tell damaged ones."""
+    place = resolve_directory(**options)
+    with at_work(place):
+        from pipeline.models.pushed import pushed_versions, versions_table
+
+        versions = pushed_versions(place.directory)
+    if as_json:
+        click.echo(json_text([version.model_dump(mode="json") for version in versions]))
+    elif versions:
+        from pipeline.terminal.tables import print_table
+
+        print_table(versions_table(versions))
+    else:
+        click.echo(f"no versions in {place.directory!r}; `petseg run` pushes one")
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(min=0), required=False)
+@directory_options
+def rollback(version: int | None, as_json: bool, **options: Any) -> None:
+    """Push VERSION again, under a new number, so that servers take it; without VERSION the one before the newest.
+
+    The model that it replaces stays among the versions, and no run pushes it again before another one was pushed.
+    """
+    place = resolve_directory(**options)
+    with at_work(place):
+        from pipeline.models.pushed import roll_back
+
+        new, record = roll_back(place.directory, version)
+    withdrawn = record.withdrawn.version if record.withdrawn else None
+    if as_json:
+        click.echo(json_text({"version": new, "copy_of": record.copy_of, "withdrawn": withdrawn}))
+    else:
+        click.echo(f"version {new}, the model of version {record.copy_of}, takes the place of {withdrawn}")
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(min=0))
+@click.option("--force", is_flag=True, help="Remove it even if it is the newest, which servers hold, or pinned.")
+@directory_options
+def remove(version: int, force: bool, as_json: bool, **options: Any) -> None:
+    """Remove VERSION; the newest only with --force."""
+    place = resolve_directory(**options)
+    with at_work(place):
+        from components.model_pusher.push import remove_version
+
+        newest = remove_version(place.directory, version, force=force, pinned=place.pinned)
+    if as_json:
+        click.echo(json_text({"removed": version, "newest": newest}))
+    else:
+        following = "nothing is served any more" if newest is None else f"servers take version {newest}"
+        click.echo(f"removed version {version}; {following}")
+
+
+_DAMAGED = 1
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(min=0), required=False)
+@click.option("--all", "every", is_flag=True, help="Verify all versions.")
+@directory_options
+@click.pass_context
+def verify(ctx: click.Context, /, version: int | None, every: bool, as_json: bool, **options: Any) -> None:
+    """Compare the files of VERSION with the checksums of its push; without VERSION those of the newest.
+
+    Exit codes: 0 all is as it was pushed, 1 something differs, and is named, 2 bad usage or configuration.
+    """
+    if every and version is not None:
+        raise click.UsageError(f"--all takes no version; did you mean: petseg models verify {version}")
+    place = resolve_directory(**options)
+    with at_work(place):
+        from pipeline.models.pushed import damages
+
+        found = damages(place.directory, version, every=every)
+    if as_json:
+        click.echo(json_text(found))
+    else:
+        for number, lines in found.items():
+            for line in lines or ["as it was pushed"]:
+                say(f"{number}: {line}")
+    ctx.exit(_DAMAGED if any(found.values()) else 0)
+
+
+_COMMANDS = {
+    "list": ("pipeline.commands.models:list_models", "List the versions, the newest first."),
+    "rollback": ("pipeline.commands.models:rollback", "Serve an earlier version again."),
+    "remove": ("pipeline.commands.models:remove", "Remove a version."),
+    "verify": ("pipeline.commands.models:verify", "Check that versions are as they were pushed."),
+}
+
+
+@click.group(cls=LazyGroup, commands_table=_COMMANDS)
+def models() -> None:
+    """Look after the versions that were pushed, of which servers take the highest."""

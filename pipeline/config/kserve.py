@@ -1,0 +1,149 @@
+"""Settings of the deployment on KServe: what serves the model, with what, and how the cluster is reached."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.kserve_deployer.cluster import IN_CLUSTER
+from pipeline.config.kubeflow import Memory, ObjectName
+from trainer_module.config import OptionalLocation, Section
+
+TENSORFLOW_SERVING: Final = "2.19.1"
+"""The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,
+is too old for it."""
+
+_GPU_SUFFIX: Final = "-gpu"
+_STORAGE: Final = r"^(pvc|gs|s3)://[a-z0-9][\w.-]*(/[^/\s]+)*$"
+
+_LONGEST_LABEL: Final = 63
+"""Of DNS, and of the labels of Kubernetes' objects."""
+
+_A_VERSION: Final = "v1234567890"
+"""A canary's predictor, as the Pusher's versions are: seconds since 1970."""
+
+ServiceName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""Of an InferenceService; `KServeConfig.check_names` says how long."""
+
+
+class KServeConfig(Section):
+    """The InferenceService of a pushed model."""
+
+    enabled: bool = False
+    """Whether each pushed model is deployed, as the last step of a run."""
+
+    name: ServiceName | None = None
+    """Of the InferenceService, and of the model in its URLs. None: the pipeline's name."""
+
+    namespace: ObjectName | None = None
+    """Of the InferenceService, and of the claim in `storage_uri`. None: that of the runs, `kubeflow.namespace`."""
+
+    storage_uri: OptionalLocation = Field(None, pattern=_STORAGE)
+    """Where the cluster sees the push destination: `pvc://claim/path`, or a bucket. None: under the push destination's
+    own `gs://` URI."""
+
+    runtime: ObjectName | None = None
+    """ServingRuntime or ClusterServingRuntime. None: KServe takes the one for TensorFlow."""
+
+    runtime_version: str | None = Field(None, pattern=r"^\w[\w.-]{0,127}$")
+    """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.19.1, or 2.19.1-gpu."""
+
+    deployment_mode: Literal["Knative", "Standard", "Serverless", "RawDeployment"] | None = None
+    """How KServe runs the pods; `Serverless` and `RawDeployment` are the older names. None: the cluster's default."""
+
+    cpu: float = Field(2.0, gt=0)
+    """Cores of each pod."""
+
+    memory: Memory = "4Gi"
+
+    gpus: int = Field(0, ge=0, le=16)
+    """GPUs of each pod."""
+
+    min_replicas: int = Field(1, ge=0)
+    """Least number of pods; with 0 Knative stops the last one while nobody asks."""
+
+    max_replicas: int = Field(3, ge=1)
+
+    service_account_name: ObjectName | None = None
+    """Of the pods, with the keys to a bucket. None: the namespace's default."""
+
+    canary_percent: int | None = Field(None, ge=1, le=99)
+    """Share of the traffic that a new model gets until `petseg kserve promote`. None: all of it at once."""
+
+    timeout_seconds: int = Field(600, ge=1, le=86400)
+    """Longest wait until the model is served."""
+
+    force_conflicts: bool = False
+    """Whether to take over fields of the InferenceService that somebody else has set to another value."""
+
+    kubeconfig: str | None = None
+    """File of kubectl's settings, or `in-cluster`: the service account of the pod. None: in a pod its service account,
+    else kubectl's own default."""
+
+    context: str | None = Field(None, min_length=1)
+    """Which of the file's contexts. None: its current one."""
+
+    @property
+    def is_standard(self) -> bool:
+        return self.deployment_mode in ("Standard", "RawDeployment")
+
+    @property
+    def tensorflow_serving(self) -> str:
+        """The tag of the image."""
+        return self.runtime_version or TENSORFLOW_SERVING + (_GPU_SUFFIX if self.gpus else "")
+
+    def check_names(self, setting: str, name: str, namespace: str) -> None:
+        """Checks that what KServe and Knative name after an InferenceService is no longer than Kubernetes allows.
+
+        KServe takes a longer name, and then cannot serve under it. In the mode `Standard` it makes a Deployment and a
+        Service `PredictorServiceName`, a label `GetRawServiceLabel`
+        (https://github.com/kserve/kserve/blob/v0.20.0/pkg/constants/constants.go) and a host by its `domainTemplate`,
+        here the default one; a promoted canary's predictor has a name of its own. Knative numbers its revisions.
+
+        Args:
+          setting: What the name is set by.
+          name: Of the InferenceService.
+          namespace: Where it is.
+
+        Raises:
+          ValueError: Something of it is too long.
+        """
+        predictor = f"{name}-predictor" if self.canary_percent is None else f"{name}-{_A_VERSION}-predictor"
+        of_knative = [f"{name}-{namespace}", f"{name}-predictor-00001"]
+        of_standard = [f"{predictor}-{namespace}", f"isvc.{predictor}"]
+        by_mode = {"Knative": of_knative, "Serverless": of_knative, None: of_knative + of_standard}
+        longest = max(by_mode.get(self.deployment_mode, of_standard), key=len)
+        if len(longest) > _LONGEST_LABEL:
+            raise ValueError(
+                f"{setting} is {name!r}, of which KServe makes {longest!r}: {len(longest)} characters, and Kubernetes "
+                f"allows {_LONGEST_LABEL}; set push.kserve.name to at most "
+                f"{len(name) - len(longest) + _LONGEST_LABEL} characters"
+            )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"push.kserve.min_replicas is {self.min_replicas}, more than push.kserve.max_replicas, "
+                f"{self.max_replicas}"
+            )
+        if self.gpus and not self.tensorflow_serving.endswith(_GPU_SUFFIX):
+            raise ValueError(
+                f"push.kserve.runtime_version is {self.runtime_version!r}, an image without CUDA, but push.kserve.gpus "
+                f"is {self.gpus}; did you mean {self.tensorflow_serving + _GPU_SUFFIX!r}?"
+            )
+        if self.kubeconfig == IN_CLUSTER and self.context is not None:
+            raise ValueError(
+                f"push.kserve.context is {self.context!r}, but push.kserve.kubeconfig is {IN_CLUSTER!r}, which has none"
+            )
+        if self.is_standard and not self.min_replicas:
+            raise ValueError(
+                f"push.kserve.min_replicas is 0, but only Knative stops the last pod, and push.kserve.deployment_mode "
+                f"is {self.deployment_mode!r}"
+            )
+        if self.canary_percent is not None and self.deployment_mode in (None, "RawDeployment"):
+            raise ValueError(
+                f"push.kserve.canary_percent is {self.canary_percent}, but push.kserve.deployment_mode is "
+                f"{self.deployment_mode!r}: a canary has one form on Knative, another in the mode Standard from KServe "
+                "0.20 on, and none elsewhere; set it to 'Knative' or 'Standard'"
+            )
+        return self

@@ -1,0 +1,183 @@
+"""An InferenceService as a record, and as tables for people.
+
+The InferenceService that the settings describe, still without a model, and the request to deploy one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from components.kserve_deployer.cluster import ClusterAccess, DeployRequest, Object
+from components.kserve_deployer.rollout import describe
+from components.kserve_deployer.service import (
+    MODE_ANNOTATION,
+    Condition,
+    Pod,
+    RolloutState,
+    Share,
+    canary_shares,
+    conditions,
+    failure,
+    is_ready,
+    knative_traffic,
+    pod,
+    transition,
+    url,
+)
+from pipeline.code_digest import code_digest
+from pipeline.config.kserve import KServeConfig
+from pipeline.config.schema import Config
+from pipeline.terminal.tables import PlainTable
+from trainer_module.errors import ConfigError
+
+_LABELS = {"app.kubernetes.io/managed-by": "petseg"}
+_PROTOCOL = "v1"
+_SEEN_BY_CLUSTERS = "gs://"
+
+
+def cluster_access(config: Config) -> ClusterAccess:
+    """Returns how to reach the cluster, and which InferenceService is meant."""
+    kserve = config.push.kserve
+    return ClusterAccess(
+        kubeconfig=kserve.kubeconfig,
+        context=kserve.context,
+        namespace=kserve.namespace or config.kubeflow.namespace,
+        name=kserve.name or config.pipeline.name,
+        force_conflicts=kserve.force_conflicts,
+        timeout_seconds=kserve.timeout_seconds,
+    )
+
+
+def deploy_request(config: Config) -> DeployRequest:
+    """Returns what KServeDeployer is told.
+
+    Raises:
+      ConfigError: The cluster cannot see the push destination.
+    """
+    kserve, access = config.push.kserve, cluster_access(config)
+    if kserve.storage_uri is None and not config.serving_model_dir.startswith(_SEEN_BY_CLUSTERS):
+        raise ConfigError(
+            f"models are pushed to {config.serving_model_dir!r}, which no cluster sees by that name: set "
+            "push.kserve.storage_uri to where it does, such as pvc://petseg-serving/petseg-demo, or push.destination "
+            "to a gs:// URI"
+        )
+    return DeployRequest(
+        access=access,
+        template=_template(kserve, access),
+        push_destination=config.serving_model_dir,
+        storage_uri=kserve.storage_uri,
+        canary_percent=kserve.canary_percent,
+        code_digest=code_digest("components.kserve_deployer.executor"),
+    )
+
+
+def _template(kserve: KServeConfig, access: ClusterAccess) -> dict[str, Any]:
+    annotations = {MODE_ANNOTATION: kserve.deployment_mode} if kserve.deployment_mode else {}
+    optional = {"runtime": kserve.runtime} if kserve.runtime else {}
+    account = {"serviceAccountName": kserve.service_account_name} if kserve.service_account_name else {}
+    resources = {"cpu": f"{kserve.cpu:g}", "memory": kserve.memory}
+    if kserve.gpus:
+        resources["nvidia.com/gpu"] = str(kserve.gpus)
+    model = {
+        "modelFormat": {"name": "tensorflow"},
+        "protocolVersion": _PROTOCOL,
+        "runtimeVersion": kserve.tensorflow_serving,
+        "resources": {"requests": resources, "limits": dict(resources)},
+        **optional,
+    }
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": access.name,
+            "namespace": access.namespace,
+            "labels": dict(_LABELS),
+            "annotations": annotations,
+        },
+        "spec": {
+            "predictor": {
+                "minReplicas": kserve.min_replicas,
+                "maxReplicas": kserve.max_replicas,
+                **account,
+                "model": model,
+            }
+        },
+    }
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """What is known of an InferenceService."""
+
+    name: str
+    namespace: str
+    url: str
+    ready: bool
+    state: RolloutState
+    transition: str
+    failure: str | None
+    traffic: tuple[Share, ...]
+    conditions: tuple[Condition, ...]
+    pods: tuple[Pod, ...]
+
+    @classmethod
+    def of(cls, service: Object, state: RolloutState, pods: Sequence[Object]) -> Self:
+        """Returns the record of an InferenceService and its pods, as the API sends them."""
+        canaries = [Share(name, percent, True) for name, (percent, _) in canary_shares(service).items()]
+        return cls(
+            name=service["metadata"]["name"],
+            namespace=service["metadata"]["namespace"],
+            url=url(service),
+            ready=is_ready(service),
+            state=state,
+            transition=transition(service),
+            failure=failure(service),
+            traffic=(*knative_traffic(service), *canaries),
+            conditions=tuple(conditions(service)),
+            pods=tuple(pod(each) for each in pods),
+        )
+
+
+def service_tables(record: ServiceRecord) -> RenderableType:
+    """Returns the record for people: a line each for what it serves and where, then tables."""
+    readiness = Text("ready", "green") if record.ready else Text("not ready", "red")
+    parts: list[RenderableType] = [
+        Text.assemble(f"{record.namespace}/{record.name}: ", readiness),
+        Text(describe(record.state)),
+        Text(record.url or "no URL yet", overflow="fold"),
+    ]
+    if record.failure is not None:
+        parts.append(Text(record.failure, "red", overflow="fold"))
+    elif record.transition:
+        parts.append(Text(f"model: {record.transition}"))
+    for rows, columns in (
+        ([(share.target, f"{share.percent} %") for share in record.traffic], ("revision", "traffic")),
+        (
+            [
+                (each.type, each.status, ": ".join(filter(None, (each.reason, each.message))))
+                for each in record.conditions
+            ],
+            ("condition", "status", "reason"),
+        ),
+        ([_pod_row(each) for each in record.pods], ("pod", "version", "phase", "ready", "restarts", "trouble")),
+    ):
+        if rows:
+            parts += [Text(), _table(columns, rows)]
+    return Group(*parts)
+
+
+def _pod_row(pod: Pod) -> tuple[str, ...]:
+    ready = "yes" if pod.is_ready else "no"
+    return pod.name, pod.version, pod.phase, ready, str(pod.restarts), "; ".join(pod.troubles)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> PlainTable:
+    table = PlainTable()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

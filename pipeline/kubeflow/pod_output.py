@@ -1,0 +1,232 @@
+"""What a component says in its pod's log while it works: that it is alive, and how training goes.
+
+Where the launcher of Kubeflow Pipelines puts an artifact in a pod: `gs://b/k` is at `/gcs/b/k`, and so on.
+
+The launcher downloads every input to its path before the component starts, and uploads what is at the paths of the
+outputs afterwards. TFX opens URIs itself, and TensorFlow knows neither `s3://` nor `minio://`; so in a pod TFX is given
+the paths, and the server is told the URIs.
+
+Between the launcher of Kubeflow Pipelines and TFX's executor runner: what each says, as the other understands it.
+
+Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
+(https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). They differ in:
+
+- the type of an input artifact, which the server leaves empty and TFX needs: it is taken from the component's inputs;
+- lists and structs in the metadata of an artifact, which come back wrapped in `{"list": …}` and `{"struct": …}`;
+- nulls in the metadata, on which the launcher fails;
+- URIs, which TFX opens as they are: see `pipeline.kubeflow.pod_output`;
+- runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.parameters`;
+- outputs that the component does not declare: servers from 2.5 on add `executor-logs`, which they write themselves, and
+  TFX would take it for the component's.
+"""
+
+import copy
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.kubeflow.parameters import apply_runtime_parameters
+from pipeline.runs.progress import PROGRESS_FILE_VARIABLE, ProgressFollower, TrainingProgress
+from trainer_module.errors import PetsegError
+
+LAUNCHER_ROOT_VARIABLE: Final = "PETSEG_LAUNCHER_ROOT"
+"""Environment variable with the directory that stands for `/`, where no pod is at hand."""
+
+_DIRECTORY_BY_SCHEME: Final = {"gs": "gcs", "s3": "s3", "minio": "minio"}
+_REMOTE: Final = re.compile(rf"^({'|'.join(_DIRECTORY_BY_SCHEME)})://")
+
+
+def local_path(uri: str) -> str:
+    """Returns the path of an artifact in the pod; another text as it is."""
+    return _REMOTE.sub(lambda match: f"{_root()}/{_DIRECTORY_BY_SCHEME[match[1]]}/", uri)
+
+
+def workers_path(uri: str) -> str:
+    """Returns a `gs://` URI as it is, for workers of Beam that share no disk with the pod; else as `local_path`."""
+    return uri if uri.startswith("gs://") else local_path(uri)
+
+
+def remote_uri(text: str) -> str:
+    """Returns the URI of a path that `local_path` returned; another text as it is."""
+    for scheme, directory in _DIRECTORY_BY_SCHEME.items():
+        prefix = f"{_root()}/{directory}/"
+        if text.startswith(prefix):
+            return f"{scheme}://{text.removeprefix(prefix)}"
+    return text
+
+
+def _root() -> str:
+    return os.environ.get(LAUNCHER_ROOT_VARIABLE, "").rstrip("/")
+
+
+Message = dict[str, Any]
+
+_WRAPPERS: Final = ("list", "struct")
+_PUSHED: Final = "pushed"
+"""Property of the Pusher's model: whether it was pushed."""
+
+
+def with_declared_outputs(executor_input: Message, declared: Collection[str]) -> Message:
+    """Returns the launcher's `ExecutorInput` without the output artifacts that are none of the component's."""
+    outputs = executor_input.get("outputs", {})
+    artifacts = {key: channel for key, channel in outputs.get("artifacts", {}).items() if key in declared}
+    return executor_input | {"outputs": outputs | {"artifacts": artifacts}}
+
+
+def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], str] = local_path) -> Message:
+    """Returns the launcher's `ExecutorInput` as TFX's executor runner wants it.
+
+    Args:
+      executor_input: From the launcher, with declared outputs only.
+      inputs_spec: The `ComponentInputsSpec` that the package gives each component.
+      path: Returns where TFX is to look for a URI.
+
+    Raises:
+      ConfigError: A runtime parameter cannot be used.
+    """
+    message = copy.deepcopy(executor_input)
+    inputs, outputs = message.setdefault("inputs", {}), message.setdefault("outputs", {})
+    for key, artifact in _artifacts(inputs):
+        artifact["type"] = inputs_spec["artifacts"][key]["artifactType"]
+    for key, artifact in _artifacts(outputs):
+        artifact["name"] = artifact.get("name") or key
+    for _, artifact in [*_artifacts(inputs), *_artifacts(outputs)]:
+        artifact["uri"] = path(artifact["uri"])
+        artifact["metadata"] = _mapped(_plain(artifact.get("metadata", {})), path)
+    if "parameterValues" in inputs:
+        inputs["parameterValues"] = apply_runtime_parameters(inputs["parameterValues"])
+    if "outputFile" in outputs:
+        outputs["outputFile"] = local_path(outputs["outputFile"])
+    return message
+
+
+def from_tfx(executor_output: Message, executor_input: Message) -> Message:
+    """Returns TFX's `ExecutorOutput` as the launcher wants it.
+
+    Args:
+      executor_output: From TFX's executor runner.
+      executor_input: What `to_tfx` was given, for the URIs where it will look for the outputs.
+
+    Raises:
+      PetsegError: An output is elsewhere than the launcher will look.
+    """
+    message = copy.deepcopy(executor_output)
+    expected = {key: artifact["uri"] for key, artifact in _artifacts(executor_input.get("outputs", {}))}
+    for key, artifact in _artifacts(message):
+        artifact["uri"] = remote_uri(artifact["uri"])
+        if artifact["uri"] != expected.get(key):
+            raise PetsegError(
+                f"the output {key!r} is at {artifact['uri']!r}, but it was to be written to {expected.get(key)!r}, "
+                "where it will be looked for"
+            )
+        artifact["metadata"] = _mapped(_without_nulls(artifact.get("metadata", {})), remote_uri)
+    return message
+
+
+def output_uris(executor_input: Message) -> list[str]:
+    """Returns where the outputs are to be."""
+    return [artifact["uri"] for _, artifact in _artifacts(executor_input.get("outputs", {}))]
+
+
+def input_paths(executor_input: Message) -> dict[str, str]:
+    """Returns the paths of the inputs in the pod, by input; a pushed model that was not pushed has no files."""
+    artifacts = _artifacts(executor_input.get("inputs", {}))
+    return {key: local_path(artifact["uri"]) for key, artifact in artifacts if _has_files(artifact)}
+
+
+def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
+    for key, channel in side.get("artifacts", {}).items():
+        for artifact in channel.get("artifacts", []):
+            yield key, artifact
+
+
+def _has_files(artifact: Message) -> bool:
+    return bool(_plain(artifact.get("metadata", {})).get(_PUSHED, True))
+
+
+def _plain(value: Any) -> Any:
+    """Takes lists and structs out of the wrappers that they come back in from ML Metadata."""
+    if isinstance(value, dict):
+        if len(value) == 1 and (wrapper := next(iter(value))) in _WRAPPERS and isinstance(value[wrapper], list | dict):
+            return _plain(value[wrapper])
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
+
+
+def _mapped(value: Any, convert: Any) -> Any:
+    """Converts every text in a value."""
+    if isinstance(value, dict):
+        return {key: _mapped(inner, convert) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mapped(inner, convert) for inner in value]
+    return convert(value) if isinstance(value, str) else value
+
+
+_POLL_SECONDS: Final = 2.0
+_HEARTBEAT_SECONDS: Final = 60.0
+
+
+@contextmanager
+def heartbeat(component: str) -> Iterator[None]:
+    """Prints a line a minute while the block runs, and one for each epoch of a training in it."""
+    with tempfile.TemporaryDirectory() as directory, _progress_file(Path(directory) / "progress.jsonl") as file:
+        stop = threading.Event()
+        follower = ProgressFollower(file)
+        thread = threading.Thread(target=_beat, args=(component, follower, stop), name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            _print_epochs(component, follower.poll(training_ended=True))
+
+
+def say(component: str, text: str) -> None:
+    """Prints a line of the pod's log."""
+    print(f"petseg {time.strftime('%H:%M:%S', time.gmtime())} {component}: {text}", flush=True)
+
+
+@contextmanager
+def _progress_file(default: Path) -> Iterator[Path]:
+    """Tells the Trainer where to write its progress, unless somebody did."""
+    given = os.environ.get(PROGRESS_FILE_VARIABLE)
+    os.environ[PROGRESS_FILE_VARIABLE] = given or str(default)
+    try:
+        yield Path(os.environ[PROGRESS_FILE_VARIABLE])
+    finally:
+        if given is None:
+            del os.environ[PROGRESS_FILE_VARIABLE]
+
+
+def _beat(component: str, follower: ProgressFollower, stop: threading.Event) -> None:
+    started = last = time.monotonic()
+    while not stop.wait(_POLL_SECONDS):
+        _print_epochs(component, follower.poll())
+        if time.monotonic() - last >= _HEARTBEAT_SECONDS:
+            last = time.monotonic()
+            say(component, f"running for {(last - started) / 60:.0f} min{_position(follower.latest)}")
+
+
+def _print_epochs(component: str, ended: list[TrainingProgress]) -> None:
+    for progress in ended:
+        say(component, f"epoch {progress.epoch}/{progress.epochs}, {progress.describe()}")
+
+
+def _position(progress: TrainingProgress | None) -> str:
+    if progress is None:
+        return ""
+    place = f"epoch {progress.epoch}/{progress.epochs}, step {progress.step}/{progress.steps}"
+    return f", {place}, {progress.describe()}"

@@ -1,0 +1,219 @@
+"""What each component produced, read from its output artifacts: one line for people, and the fields of the record.
+
+Cached components have the outputs of the execution they repeat, so their record is the same.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord, ThresholdRecord
+from pipeline.runs.tables import probe_line
+from pipeline.terminal.tables import metric_value, readable_metric
+from trainer_module.errors import ModelError
+
+EVALUATOR: Final = "Evaluator"
+PROBE: Final = "ModelProbe"
+PARAMETER_VALUE: Final = "value"
+"""Property of an output that is no artifact but a parameter."""
+
+_SHOWN_DIGITS: Final = 12
+_SHOWN_WEIGHTS: Final = 4
+
+
+class ProducedArtifact(Protocol):
+    """An output artifact: TFX's, or one that is read from elsewhere."""
+
+    uri: str
+    """Path of its files on this machine."""
+
+    def get_string_custom_property(self, key: str) -> str: ...
+
+    def get_int_custom_property(self, key: str) -> int: ...
+
+
+Outputs = Mapping[str, Sequence[ProducedArtifact]]
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is worth knowing of one component's outputs."""
+
+    summary: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Fields of the run's record, by name."""
+
+
+@dataclass(frozen=True)
+class _Produced:
+    outputs: Outputs
+    settings: Mapping[str, Any]
+
+    def artifact(self, output: str) -> ProducedArtifact:
+        return self.outputs[output][0]
+
+
+def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> NodeFacts:
+    """Returns what a component produced; one that is not known here is described by the names of its outputs.
+
+    Args:
+      node_id: Id of the component.
+      outputs: Its output artifacts by output name; empty when there are none.
+      settings: The resolved configuration.
+
+    Raises:
+      ModelError: The evaluation or the probe's findings, which decide what is pushed, cannot be read.
+    """
+    reader = _READERS.get(node_id)
+    if not outputs or reader is None:
+        return NodeFacts(", ".join(name.replace("_", " ") for name in outputs))
+    try:
+        return reader(_Produced(outputs, settings))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if node_id in (EVALUATOR, PROBE):
+            raise ModelError(
+                f"{node_id} finished, but what it found cannot be read ({reason}); "
+                f"run it again with --from {node_id} --no-cache"
+            ) from error
+        return NodeFacts(f"its outputs cannot be summarized: {reason}")
+
+
+def _identified(produced: _Produced) -> NodeFacts:
+    fingerprint = produced.artifact("input_fingerprint").get_string_custom_property(PARAMETER_VALUE)
+    return NodeFacts(f"data {fingerprint[:_SHOWN_DIGITS]}")
+
+
+def _examples(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("examples")
+    dataset = DatasetRecord(
+        name=artifact.get_string_custom_property("dataset_name"),
+        version=artifact.get_string_custom_property("dataset_version"),
+        splits=json.loads(artifact.get_string_custom_property("split_counts")),
+        class_pixels=json.loads(artifact.get_string_custom_property("class_pixels") or "{}"),
+        digests=json.loads(artifact.get_string_custom_property("split_digests") or "{}"),
+    )
+    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+    shared = json.loads(artifact.get_string_custom_property("shared_images") or "[]")
+    warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
+    class_names = produced.settings.get("data", {}).get("class_names", ())
+    warnings += [
+        f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
+    ]
+    return NodeFacts("; ".join([f"{dataset.name} {dataset.version}: {counts}", *warnings]), {"dataset": dataset})
+
+
+def _anomalies(produced: _Produced) -> NodeFacts:
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    count = 0
+    for file in Path(produced.artifact("anomalies").uri).glob("Split-*/SchemaDiff.pb"):
+        anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        count += len(anomalies.anomaly_info) + anomalies.HasField("dataset_anomaly_info")
+    return NodeFacts({0: "no anomalies", 1: "1 anomaly"}.get(count, f"{count} anomalies"))
+
+
+def _transformed(produced: _Produced) -> NodeFacts:
+    data = produced.settings["data"]
+    return NodeFacts(f"{data['image_size']}×{data['image_size']} pixels, normalization {data['normalization']}")
+
+
+def _trained(produced: _Produced) -> NodeFacts:
+    history = json.loads((Path(produced.artifact("model_run").uri) / "history.json").read_text(encoding="utf-8"))
+    epochs, parameters = history["epochs"], history["parameters"]
+    last = epochs[-1]
+    prefix = "val_" if "val_loss" in last else ""
+    names = [prefix + name for name in ("loss", "accuracy", "mean_iou") if prefix + name in last]
+    numbers = [f"{readable_metric(name)} {metric_value(last[name])}" for name in names]
+    plural = "" if len(epochs) == 1 else "s"
+    summary = ", ".join([f"{parameters:,} parameters", f"{len(epochs)} epoch{plural}", *numbers])
+    summary += _warm_start(Path(produced.artifact("model_run").uri) / "warm_start.json")
+    return NodeFacts(summary, {"parameters": parameters})
+
+
+def _warm_start(file: Path) -> str:
+    """Returns what the training started from, to be added to the summary; nothing when its weights were new."""
+    if not file.is_file():
+        return ""
+    start = json.loads(file.read_text(encoding="utf-8"))
+    taken, fresh = start["taken"], start["fresh"]
+    anew = f"; new: {', '.join(fresh[:_SHOWN_WEIGHTS])}{', …' if len(fresh) > _SHOWN_WEIGHTS else ''}" if fresh else ""
+    return f", started from {taken} of {taken + len(fresh)} weights of {start['directory']}{anew}"
+
+
+def _found_warm_start(produced: _Produced) -> NodeFacts:
+    facts = _found_baseline(produced)
+    return NodeFacts(facts.summary.replace("baseline", "model to start from"))
+
+
+def _found_baseline(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("model")
+    version, path, reason = (
+        artifact.get_string_custom_property(name) or None for name in ("version", "path", "reason")
+    )
+    found = bool(artifact.get_int_custom_property("found"))
+    served = f"version {version}" if version else ""
+    summary = f"baseline: {served}" if found else "no baseline: " + ": ".join(filter(None, [served, reason]))
+    return NodeFacts(summary, {"baseline": BaselineRecord(found=found, version=version, path=path, reason=reason)})
+
+
+def _evaluated(produced: _Produced) -> NodeFacts:
+    from components.model_evaluator.results import read_evaluation
+
+    result = read_evaluation(produced.artifact("evaluation").uri)
+    thresholds = [ThresholdRecord.model_validate(bound.model_dump()) for bound in result.verdict.bounds]
+    blessed = result.verdict.passed
+    forced = produced.artifact("blessing").get_string_custom_property("forced_because") or None
+    missed = dict.fromkeys(threshold.name for threshold in thresholds if threshold.gated and not threshold.passed)
+    verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[blessed]
+    if forced:
+        verdict += ", pushed by force"
+    numbers = [f"{name} {result.metrics[name]:.4f}" for name in ("accuracy", "mean_iou") if name in result.metrics]
+    fields = {
+        "metrics": result.metrics,
+        "slices": result.slices,
+        "distributions": result.distributions,
+        "thresholds": thresholds,
+        "blessed": blessed,
+        "force_blessed": forced,
+    }
+    return NodeFacts(f"{', '.join(numbers).replace('mean_iou', 'mean IoU')}: {verdict}", fields)
+
+
+def _probed(produced: _Produced) -> NodeFacts:
+    found = json.loads((Path(produced.artifact("blessing").uri) / "probe.json").read_text(encoding="utf-8"))
+    record = ProbeRecord(refusals=found["refusals"], measurements=found["measurements"])
+    return NodeFacts(probe_line(record), {"probe": record})
+
+
+def _pushed(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("pushed_model")
+    if not artifact.get_int_custom_property("pushed"):
+        return NodeFacts(f"nothing: {artifact.get_string_custom_property('not_pushed_because')}")
+    destination = artifact.get_string_custom_property("pushed_destination")
+    if "://" not in destination and not Path(destination).is_dir():
+        return NodeFacts(f"{destination} is gone; push again with --from Pusher")
+    return NodeFacts(destination, {"pushed_model": destination})
+
+
+def _deployed(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("deployed_model")
+    summary = artifact.get_string_custom_property("summary")
+    return NodeFacts(summary, {"deployed_model": summary} if artifact.get_int_custom_property("deployed") else {})
+
+
+_READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
+    "TfdsExampleGenDriver": _identified,
+    "TfdsExampleGen": _examples,
+    "ExampleValidator": _anomalies,
+    "Transform": _transformed,
+    "WarmStartResolver": _found_warm_start,
+    "Trainer": _trained,
+    "ServedModelResolver": _found_baseline,
+    EVALUATOR: _evaluated,
+    PROBE: _probed,
+    "Pusher": _pushed,
+    "KServeDeployer": _deployed,
+}

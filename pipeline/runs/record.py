@@ -1,0 +1,316 @@
+"""What a run runs with: the code, the packages and the machine, as its record keeps them.
+
+The record of one run: what ran, on what data, how good it became, and what was pushed.
+
+It is what `petseg runs` lists, what `petseg run --json` prints, and the file `runs/<run id>/run.json`.
+"""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.code_digest import code_digest, installed_version
+from pipeline.config.schema import Config
+from trainer_module.errors import PetsegError
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class NodeState(StrEnum):
+    """Where a component of a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    CACHED = "cached"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DatasetRecord(_Record):
+    """The data that the run read."""
+
+    name: str
+    version: str
+    splits: dict[str, int]
+    """Number of examples of each split."""
+
+    digests: dict[str, str] = {}
+    """Of what was read for each split; empty in the records of earlier versions."""
+
+    class_pixels: dict[str, list[int]] = {}
+    """Pixels of each class in the masks of each split, as they were read; empty in the records of earlier versions."""
+
+    def absent_classes(self, class_names: Sequence[str]) -> dict[str, list[str]]:
+        """Returns the splits that have no pixel of a class, by the class's name; only classes that a split lacks."""
+        absent = {
+            name: [split for split, pixels in self.class_pixels.items() if not pixels[class_id]]
+            for class_id, name in enumerate(class_names)
+        }
+        return {name: splits for name, splits in absent.items() if splits}
+
+
+class NodeRecord(_Record):
+    """One component of the run, in the order of the graph."""
+
+    id: str
+    state: NodeState = NodeState.PENDING
+    seconds: float | None = None
+    summary: str = ""
+    """One line on what it produced."""
+
+    outputs: dict[str, str] = {}
+    """Output name to where its first artifact is; of a cached component, where the earlier run left it."""
+
+
+class EnvironmentRecord(_Record):
+    """What a run ran with: code, packages and machine."""
+
+    code_digest: str
+    """Of all code of petseg that a component depends on."""
+
+    versions: dict[str, str]
+    """Python, petseg and the packages that results depend on most."""
+
+    cpu: str
+    cores: int
+    """Processors that the process may use."""
+
+    memory_gib: float
+    gpus: list[str] = []
+    """Names of the GPUs that TensorFlow sees."""
+
+
+class ThresholdRecord(_Record):
+    """One bound of the gate and whether the model kept it."""
+
+    metric: str
+    kind: str
+    """`min` or `max` of the value; `min_change` or `max_change` of what the value is above the baseline's."""
+
+    bound: float
+    value: float | None
+    passed: bool
+    slice: dict[str, str] = {}
+    """Feature to value; empty for all examples together."""
+
+    examples: int | None = None
+    """Of the slice; None where it was not recorded."""
+
+    baseline: float | None = None
+    """The metric's value of the served model; None where there is none to compare with, or it is undefined."""
+
+    change: float | None = None
+    """What `value` is above `baseline`."""
+
+    within_noise: bool | None = None
+    """Of a bound of a change: whether the change's 95 % interval contains 0; None where there is no interval."""
+
+    gated: bool = True
+    """Whether the bound decides; on a slice of too few examples it does not."""
+
+    @property
+    def name(self) -> str:
+        """What is bounded: the metric, or its change, and the slice."""
+        change = " change" if self.kind.endswith("_change") else ""
+        where = ", ".join(f"{feature} = {value}" for feature, value in self.slice.items())
+        return f"{self.metric}{change}" + (f" ({where})" if where else "")
+
+
+class BaselineRecord(_Record):
+    """The served model that the new one was compared with, or why there was none."""
+
+    found: bool
+    version: str | None
+    """Name of the newest served version; None when nothing is served."""
+
+    path: str | None
+    reason: str | None
+    """Why it was not compared with; None when it was."""
+
+
+class ProbeRecord(_Record):
+    """What serving the model costs, and why it may not be served."""
+
+    refusals: list[str] = []
+    """Empty where the probe let the model pass."""
+
+    measurements: dict[str, float | None] = {}
+    """Load time, latency, memory and difference to the training's way, by `components.model_probe.findings`."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.refusals
+
+
+class RunRecord(_Record):
+    """Everything worth keeping of a run, filled while it goes on."""
+
+    run_id: str
+    pipeline: str
+    preset: str | None
+    state: RunState = RunState.RUNNING
+    started: datetime
+    seconds: float = 0.0
+    dataset: DatasetRecord | None = None
+    nodes: list[NodeRecord] = []
+    parameters: int | None = None
+    """Trained and untrained parameters of the network."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """The resolved configuration."""
+
+    metrics: dict[str, float | None] = {}
+    """Of the evaluated split; None where a metric is undefined, as the IoU of a class that does not occur."""
+
+    slices: list[dict[str, Any]] = []
+    distributions: dict[str, list[Any]] = {}
+    """Of the evaluated split: confusion matrix, bins of the calibration, histogram of the mean IoU of single images."""
+
+    thresholds: list[ThresholdRecord] = []
+    blessed: bool | None = None
+    """Whether the model passed every threshold that decides; None when nothing was evaluated."""
+
+    force_blessed: str | None = None
+    """Why the model was pushed although it did not pass; None when the gate was obeyed."""
+
+    baseline: BaselineRecord | None = None
+
+    probe: ProbeRecord | None = None
+    """None where no model was probed."""
+
+    pushed_model: str | None = None
+    """Directory of the pushed model version; None when nothing was pushed."""
+
+    deployed_model: str | None = None
+    """What KServe serves since, in words; None when nothing was deployed."""
+
+    environment: EnvironmentRecord | None = None
+    """None for a run that ended before it was known, or that ran elsewhere."""
+
+    report: str | None = None
+    """The report's HTML file; None when none was written at the end of the run."""
+
+    log: str
+    error: str | None = None
+
+    @classmethod
+    def begin(cls, run_id: str, config: Config, log: Path) -> "RunRecord":
+        """Returns the record of a run that starts now."""
+        return cls(
+            run_id=run_id,
+            pipeline=config.pipeline.name,
+            preset=config.preset,
+            started=datetime.now(UTC),
+            settings=config.model_dump(mode="json"),
+            log=str(log),
+        )
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate or the probe kept the model from being pushed; force overrules only the gate."""
+        by_gate = self.blessed is False and self.force_blessed is None
+        return by_gate or (self.probe is not None and not self.probe.passed)
+
+    def node(self, node_id: str) -> NodeRecord:
+        """Returns the record of one component.
+
+        Raises:
+          KeyError: The run has no such component.
+        """
+        for node in self.nodes:
+            if node.id == node_id:
+                return node
+        raise KeyError(node_id)
+
+    def running_node(self) -> NodeRecord | None:
+        """Returns the component that runs now, if any."""
+        return next((node for node in self.nodes if node.state is NodeState.RUNNING), None)
+
+    def finish(self, state: RunState, error: str | None = None) -> None:
+        """Ends the run; the component that was running shares its state."""
+        self.state, self.error = state, error
+        node = self.running_node()
+        if node is not None and state is not RunState.COMPLETE:
+            node.state = NodeState(state.value)
+
+    def save(self, file: Path) -> None:
+        """Writes the record; whoever reads at the same time sees the old or the new one, whole."""
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> "RunRecord":
+        """Reads a record.
+
+        Raises:
+          PetsegError: The file is absent or holds no record of this version of petseg.
+        """
+        try:
+            return cls.model_validate_json(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PetsegError(f"cannot read the run record {str(file)!r}: {error.strerror}") from error
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise PetsegError(f"{str(file)!r} is no run record of this version of petseg: {error}") from error
+
+
+_CODE: Final = (
+    "pipeline.graph",
+    "components.tfds_example_gen.executor",
+    "components.model_evaluator.metric",
+    "components.model_probe.executor",
+    "components.model_probe.serving_process",
+    "components.model_pusher.executor",
+    "trainer_module.preprocessing",
+    "trainer_module.trainer",
+)
+_PACKAGES: Final = ("petseg", "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
+_CPU_DESCRIPTION: Final = Path("/proc/cpuinfo")
+
+
+def run_environment() -> EnvironmentRecord:
+    """Returns what this process runs with; imports TensorFlow, which alone knows the GPUs it can use."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return EnvironmentRecord(
+        code_digest=code_digest(*_CODE),
+        versions={"python": platform.python_version(), **{name: installed_version(name) for name in _PACKAGES}},
+        cpu=_cpu_name(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gib=round(memory / 2**30, 1),
+        gpus=_gpu_names(),
+    )
+
+
+def _cpu_name() -> str:
+    """Returns the model of the processor; where Linux does not tell it, the architecture."""
+    for line in _CPU_DESCRIPTION.read_text(encoding="utf-8").splitlines() if _CPU_DESCRIPTION.is_file() else ():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _gpu_names() -> list[str]:
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(device).get("device_name", device.name) for device in devices]

@@ -1,0 +1,227 @@
+"""What lies under a pipeline root, and who may write to it.
+
+    metadata.sqlite                         ML Metadata of every run
+    artifacts/<pipeline name>/…             outputs of the components
+    runs/<run id>/config.json               the resolved configuration
+                  run.json                  the record (`pipeline.runs.record`)
+                  run.log                   everything TFX, TensorFlow and Beam wrote
+                  progress.jsonl            the Trainer's progress, one JSON object a line
+                  report.html               the report (`pipeline.report`), and model_card.md
+                  image_scores.jsonl        how well the model does on each evaluated image
+    checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
+    serving_model/<pipeline name>/<version> pushed models
+    data/                                   downloaded data sets
+    schedule.log, schedule-<name>.json      what scheduled runs print, and what became of the last one
+    tmp/                                    temporary files of the run that is going on
+    .lock                                   held by the run that is going on
+
+Nothing here imports TensorFlow or TFX.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pipeline.config.paths import check_no_pattern
+from pipeline.runs.record import RunRecord, RunState
+from trainer_module.errors import ConfigError, PetsegError
+
+LATEST: Final = "latest"
+"""Stands for the run that started last."""
+
+MIN_FREE_BYTES: Final = 2**30
+_LOCK_WAIT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "config.json"
+
+    @property
+    def record(self) -> Path:
+        return self.directory / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "run.log"
+
+    @property
+    def progress(self) -> Path:
+        return self.directory / "progress.jsonl"
+
+
+class RunStore:
+    """The runs under one pipeline root."""
+
+    def __init__(self, root: str | Path) -> None:
+        if "://" in str(root):
+            raise ConfigError(f"pipeline.root is {str(root)!r}, but a local run needs a directory of this machine")
+        self.root = Path(root).expanduser().resolve()
+        self._lock_file = self.root / ".lock"
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / "metadata.sqlite"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def temporary_dir(self) -> Path:
+        return self.root / "tmp"
+
+    def artifacts(self, pipeline_name: str) -> Path:
+        """Returns the directory of the outputs of one pipeline's components."""
+        return self.artifacts_dir / pipeline_name
+
+    def prepare(self) -> None:
+        """Makes the root.
+
+        Raises:
+          ConfigError: Its name is one that TFX cannot use.
+          PetsegError: It cannot be made or written to, or too little disk is free.
+        """
+        check_no_pattern("the pipeline root", str(self.root))
+        probe = self.root / f".writable.{os.getpid()}"
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise PetsegError(
+                f"cannot write to the pipeline root {str(self.root)!r}: {error.strerror}; "
+                "name a directory you may write to with --pipeline-root DIR"
+            ) from error
+        free = shutil.disk_usage(self.root).free
+        if free < MIN_FREE_BYTES:
+            raise PetsegError(
+                f"a run needs at least {MIN_FREE_BYTES / 2**30:.0f} GiB of free disk, and the pipeline root "
+                f"{str(self.root)!r} has {free / 2**30:.2f} GiB; free some, or choose another with --pipeline-root DIR"
+            )
+
+    def new_run_id(self) -> str:
+        """Returns the id for a run that starts now: the UTC time, so that ids sort by age."""
+        while True:
+            run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+            if not (self.runs_dir / run_id).exists():
+                return run_id
+
+    def create_run(self, run_id: str) -> RunFiles:
+        """Makes the directory of a new run."""
+        files = RunFiles(self.runs_dir / run_id)
+        files.directory.mkdir(parents=True)
+        return files
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Holds the root for one run; a killed process lets go of it by itself.
+
+        Raises:
+          PetsegError: Another run holds it, or it cannot be locked.
+        """
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise PetsegError(f"cannot open the lock file {str(self._lock_file)!r}: {error.strerror}") from error
+        try:
+            if not _acquire(descriptor):
+                raise PetsegError(
+                    f"another run uses the pipeline root {str(self.root)!r} ({self._holder()}); wait until it is done, "
+                    "or choose another root with --pipeline-root DIR"
+                )
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "run_id": run_id}).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def active_run(self) -> str | None:
+        """Returns the id of the run that is going on, if any."""
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(self._read_lock().get("run_id"))
+        finally:
+            os.close(descriptor)
+        return None
+
+    def run_ids(self) -> list[str]:
+        """Returns the ids of all runs, the latest first."""
+        return sorted((file.parent.name for file in self.runs_dir.glob("*/run.json")), reverse=True)
+
+    def record(self, run_id: str) -> RunRecord:
+        """Returns the record of a run; one that says it is running, but whose process is gone, was interrupted.
+
+        Args:
+          run_id: Id of the run, or `latest`.
+
+        Raises:
+          PetsegError: There is no such run, or its record cannot be read.
+        """
+        if run_id == LATEST:
+            run_id = self._latest()
+        file = RunFiles(self.runs_dir / run_id).record
+        if not file.is_file():
+            raise PetsegError(f"there is no run {run_id!r} under {str(self.root)!r}; `petseg runs` lists them")
+        record = RunRecord.load(file)
+        if record.state is RunState.RUNNING and self.active_run() != record.run_id:
+            record.finish(RunState.INTERRUPTED, "the process ended before the run was done")
+        return record
+
+    def _latest(self) -> str:
+        run_ids = self.run_ids()
+        if not run_ids:
+            raise PetsegError(f"there are no runs under {str(self.root)!r}; `petseg run` starts one")
+        return run_ids[0]
+
+    def _read_lock(self) -> dict[str, object]:
+        try:
+            holder = json.loads(self._lock_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return holder if isinstance(holder, dict) else {}
+
+    def _holder(self) -> str:
+        holder = self._read_lock()
+        return f"process {holder.get('pid', 'unknown')}, run {holder.get('run_id', 'unknown')}"
+
+
+def _acquire(descriptor: int) -> bool:
+    """Takes the lock; `petseg runs` looking at it for a moment is waited for."""
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

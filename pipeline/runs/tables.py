@@ -1,0 +1,207 @@
+"""Tables and lines that show records of runs to people.
+
+What the gate decided, in lines for people.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
+from pipeline.terminal.streams import printable
+from pipeline.terminal.tables import PlainTable, headline, metric_tables, metric_value, readable_metric
+
+_COMPARISONS: Final = {"min": "≥", "max": "≤", "min_change": "≥", "max_change": "≤"}
+
+
+def gate_lines(record: RunRecord) -> list[str]:
+    """Returns a line a bound, then the verdicts; of bounds on slices, those that hold are only counted."""
+    lines = [bound_line(bound) for bound in record.thresholds if not (bound.slice and bound.passed)]
+    kept = sum(1 for bound in record.thresholds if bound.slice and bound.passed)
+    if kept:
+        lines.append(f"bounds on slices that passed: {kept}")
+    if record.thresholds and record.baseline is not None and not record.baseline.found:
+        lines.append(f"compared with no served model: {record.baseline.reason}")
+    if record.force_blessed is not None:
+        lines.append(f"not blessed by the gate, pushed by force: {record.force_blessed}")
+    elif record.blessed is not None:
+        lines.append("blessed" if record.blessed else "not blessed: nothing was pushed")
+    if record.probe is not None and not record.probe.passed:
+        lines += [f"refused by the probe: {refusal}" for refusal in record.probe.refusals]
+        lines.append("it cannot be served: nothing was pushed")
+    return lines
+
+
+def probe_line(probe: ProbeRecord) -> str:
+    """Returns what came of the probe: what serving costs, or the first reason against it."""
+    if not probe.passed:
+        more = f" (and {len(probe.refusals) - 1} more)" if len(probe.refusals) > 1 else ""
+        return f"refused: {probe.refusals[0]}{more}"
+    measured = {name: value for name, value in probe.measurements.items() if value is not None}
+    words = {
+        "load_seconds": "loads in {:.1f} s",
+        "latency_p50_ms": "answers in {:.0f} ms",
+        "latency_p99_ms": "p99 {:.0f} ms",
+        "memory_mb": "{:.0f} MB",
+    }
+    return ", ".join(text.format(measured[name]) for name, text in words.items() if name in measured)
+
+
+def bound_line(bound: ThresholdRecord) -> str:
+    """Returns one bound with what it bounds: `accuracy 0.9012 ≥ 0.85: passed`."""
+    comparison = _COMPARISONS.get(bound.kind, bound.kind)
+    verdict = "passed" if bound.passed else "not passed"
+    if not bound.gated:
+        verdict += f", does not count ({bound.examples} examples)"
+    if bound.within_noise is not None:
+        verdict += ", a change within noise" if bound.within_noise else ", a change beyond noise"
+    return f"{readable_metric(bound.name)} {_bounded(bound)} {comparison} {bound.bound:g}: {verdict}"
+
+
+def _bounded(bound: ThresholdRecord) -> str:
+    if not bound.kind.endswith("_change"):
+        return metric_value(bound.value)
+    if bound.change is None:
+        return "undefined"
+    return f"{bound.change:+.4f} (from {metric_value(bound.baseline)} to {metric_value(bound.value)})"
+
+
+_NODE_STYLES: Final = {
+    NodeState.PENDING: "dim",
+    NodeState.RUNNING: "bold cyan",
+    NodeState.COMPLETE: "green",
+    NodeState.CACHED: "blue",
+    NodeState.FAILED: "bold red",
+    NodeState.SKIPPED: "dim",
+    NodeState.INTERRUPTED: "yellow",
+}
+_RUN_STYLES: Final = {
+    RunState.RUNNING: "bold cyan",
+    RunState.COMPLETE: "green",
+    RunState.FAILED: "bold red",
+    RunState.INTERRUPTED: "yellow",
+}
+_HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
+
+
+def duration(seconds: float | None) -> str:
+    """Writes seconds for people: `12.3 s`, `2 m 31 s`, `1 h 02 m`."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def nodes_table(nodes: Sequence[NodeRecord], *, one_line: bool = False) -> PlainTable:
+    """Returns one row a component: name, state, time, what it produced.
+
+    Args:
+      nodes: The components in the order of the graph.
+      one_line: Whether to cut what it produced to the width of the terminal, so that no row wraps.
+    """
+    table = PlainTable()
+    table.add_column("component", no_wrap=True, min_width=max((len(node.id) for node in nodes), default=0))
+    table.add_column("state", no_wrap=True, min_width=max(map(len, NodeState)))
+    table.add_column("time", no_wrap=True, min_width=len("59 m 59 s"), justify="right")
+    table.add_column("produced", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
+    for node in nodes:
+        style = _NODE_STYLES[node.state]
+        idle = node.state in (NodeState.PENDING, NodeState.SKIPPED)
+        table.add_row(
+            Text(node.id, "dim" if idle else ""), Text(node.state, style), duration(node.seconds), node.summary
+        )
+    return table
+
+
+def opening_lines(record: RunRecord) -> list[str]:
+    """Returns what is known of a run when it starts."""
+    preset = f" (preset {record.preset})" if record.preset else ""
+    return [f"run {record.run_id} of {record.pipeline}{preset}", f"log: {record.log}"]
+
+
+def result_lines(record: RunRecord) -> list[str]:
+    """Returns what came of a run, in lines: its end, its foremost metrics, the gate, and what was pushed."""
+    lines = [f"{record.state} after {duration(record.seconds)}"]
+    if record.metrics:
+        lines.append(headline(record.metrics))
+    lines += gate_lines(record)
+    if record.pushed_model is not None:
+        lines.append(f"pushed: {record.pushed_model}")
+    if record.deployed_model is not None:
+        lines.append(f"deployed: {record.deployed_model}")
+    if record.report is not None:
+        lines.append(f"report: {record.report}")
+    curves = _tensorboard_directory(record)
+    if curves is not None:
+        lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")
+    return lines
+
+
+def _tensorboard_directory(record: RunRecord) -> Path | None:
+    """Returns where the training left what TensorBoard reads, if it is there."""
+    model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
+    directory = Path(model_run) / "tensorboard" if model_run else None
+    return directory if directory and directory.is_dir() else None
+
+
+def run_details(record: RunRecord) -> RenderableType:
+    """Returns everything that one run is remembered for."""
+    opening = [Text(printable(line), overflow="fold") for line in opening_lines(record)]
+    parts: list[RenderableType] = [*opening, Text(), nodes_table(record.nodes), Text()]
+    parts += [Text(printable(line)) for line in result_lines(record)]
+    if record.dataset is not None:
+        counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
+        parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
+    if record.metrics:
+        tables = metric_tables(record.metrics, record.settings.get("data", {}).get("class_names", ()))
+        parts += [part for table in tables for part in (Text(), table)]
+    if record.error is not None:
+        parts.append(Text(f"error: {record.error}", "red"))
+    return Group(*parts)
+
+
+def runs_table(records: Sequence[RunRecord]) -> PlainTable:
+    """Returns one row a run; in 80 columns only the pipeline's name is cut."""
+    table = PlainTable(space=1)
+    widths = {
+        "run": 22,
+        "state": 11,
+        "time": 9,
+        **{readable_metric(name): 8 for name in _HEADLINE_METRICS},
+        "blessed": 7,
+    }
+    for column, width in widths.items():
+        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
+    table.add_column("pipeline", no_wrap=True, overflow="ellipsis")
+    for record in records:
+        metrics = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
+        blessed = "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
+        if record.probe is not None and not record.probe.passed:
+            blessed = "refused"
+        state = Text(record.state, _RUN_STYLES[record.state])
+        table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
+    return table
+
+
+def remote_runs_table(records: Sequence[RunRecord]) -> PlainTable:
+    """Returns one row a run on a server, of which no metrics are known; in 80 columns only the run's name is cut."""
+    table = PlainTable(space=1)
+    for column, width in {"run": 36, "state": 11, "time": 11}.items():
+        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    for record in records:
+        table.add_row(
+            record.run_id,
+            Text(record.state, _RUN_STYLES[record.state]),
+            duration(record.seconds),
+            record.pipeline,
+        )
+    return table

@@ -1,0 +1,247 @@
+"""Schedules on a Kubeflow Pipelines server, as recurring runs."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from pipeline.config.cron import Cron
+from pipeline.config.schedule import LATEST, cron_in_zone
+from pipeline.config.schema import Config
+from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
+from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.pipelines import ServerPipelines
+from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
+from pipeline.schedules.replacement import existing_run, replace, settle, wait_for_quiet
+from pipeline.schedules.schedule import (
+    Action,
+    Difference,
+    Plan,
+    Schedule,
+    check_parameters,
+    check_ranges,
+    declared_cron,
+    declared_name,
+    differences,
+    parameter_settings,
+)
+from pipeline.schedules.times import in_words
+from trainer_module.errors import ConfigError, PetsegError
+
+_SERVICE_ACCOUNT: Final = "service account"
+
+
+class KubeflowSchedules:
+    """The schedules of a server's namespace."""
+
+    repeats = True
+    clock_changes = ("Kubeflow Pipelines starts no run", "Kubeflow Pipelines starts two runs")
+
+    def __init__(
+        self, client: KubeflowClient, config: Config, package: Package | None, tell: Callable[[str], None]
+    ) -> None:
+        """Constructs the place.
+
+        Args:
+          client: Of the server.
+          config: Declares the schedule.
+          package: Uploaded when a plan is carried out. None: the pipeline is on the server.
+          tell: Is told what takes time.
+
+        Raises:
+          ConfigError: The package is another pipeline's.
+        """
+        if package is not None and package.name != config.pipeline.name:
+            raise ConfigError(
+                f"the package holds the pipeline {package.name!r}, but pipeline.name is {config.pipeline.name!r}; give "
+                "the configuration that it was compiled from"
+            )
+        self.place = f"{client.access.host}, namespace {config.kubeflow.namespace}"
+        self._client, self._config, self._package, self._tell = client, config, package, tell
+        self._api = RecurringRuns(client)
+        self._server = ServerPipelines(client)
+
+    def plan(self) -> Plan:
+        notes = self._check_what_runs()
+        wanted = self._declared_settings()
+        existing = existing_run(self._api.all(), declared_name(self._config))
+        notes += [existing.note] if existing.note else []
+        if existing.current is None:
+            return self._plan(Action.CREATE, differences({}, wanted), notes)
+        present = self._settings(existing.current)
+        if self._config.kubeflow.service_account is None:
+            present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
+        if not existing.enabled:
+            notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
+        changes = differences(present, wanted)
+        return self._plan(Action.UPDATE if changes else Action.NONE, changes, notes)
+
+    def carry_out(self, plan: Plan) -> None:
+        if self._package is not None:
+            self._client.upload(self._package)
+        current = settle(self._api, existing_run(self._api.all(), plan.name))
+        if current is None:
+            self._api.create(self._request(), enabled=True, replaces=None)
+        elif plan.action is Action.UPDATE:
+            self._check_idle(current)
+            request = self._request()
+            if current.enabled:
+                wait_for_quiet(self._crons(current), self._tell)
+            replace(self._api, current, request)
+
+    def schedules(self) -> list[Schedule]:
+        zone = self._config.schedule.server_time_zone
+        return [
+            Schedule(
+                name=run.name,
+                id=run.id,
+                place=self.place,
+                enabled=run.enabled,
+                cron=cron.text if (cron := _five_fields(run.cron)) else None,
+                time_zone=zone,
+                settings=self._settings(run),
+            )
+            for run in self._api.all()
+        ]
+
+    def pause(self, schedule: Schedule) -> None:
+        self._api.disable(str(schedule.id))
+
+    def resume(self, schedule: Schedule) -> None:
+        self._api.enable(str(schedule.id))
+
+    def trigger(self, schedule: Schedule) -> str:
+        run = self._run(schedule)
+        if run.pipeline_id is None:
+            raise PetsegError(f"the schedule {run.name!r} runs a package of its own; petseg starts uploaded ones only")
+        version = self._server.newest(run.pipeline_id)
+        if run.version_id is not None:
+            name = self._server.version_name(run.pipeline_id, run.version_id)
+            version = UploadedVersion(run.pipeline_id, run.version_id, name, is_new=False)
+        name = f"{run.name} triggered {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        run_id = self._api.start(run, version.version_id, name)
+        return f"started the run {run_id} of {version.name}; see it with: petseg kubeflow status {run_id}"
+
+    def runs_going_on(self, schedule: Schedule) -> list[str]:
+        run = self._run(schedule)
+        return self._server.runs_going_on(run.experiment_id, run.id)
+
+    def delete(self, schedule: Schedule) -> None:
+        self._api.delete(str(schedule.id))
+
+    def _check_what_runs(self) -> list[str]:
+        """Checks pipeline, version and parameters, and returns what is to be uploaded, as a note."""
+        schedule, name = self._config.schedule, self._config.pipeline.name
+        notes: list[str] = []
+        if self._config.schedule.environment:
+            notes.append("schedule.environment means nothing there: pods have what the image and kubeflow.secrets give")
+        package = self._package
+        if package is not None:
+            own_version = f"{name}-{package.digest}"
+            notes.append(f"the package is uploaded as the version {own_version}, unless the server has it")
+        if package is None or schedule.version not in (LATEST, own_version):
+            pipeline_id = self._server.pipeline_id(name)
+            is_latest = schedule.version == LATEST
+            version = (
+                self._server.newest(pipeline_id) if is_latest else self._server.version(pipeline_id, schedule.version)
+            )
+            package = self._server.package(version)
+        if package is None:
+            check_ranges(schedule.parameters)
+        else:
+            check_parameters(schedule.parameters, package)
+        return notes
+
+    def _declared_settings(self) -> dict[str, str]:
+        """Returns the settings that the configuration declares."""
+        schedule, kubeflow = self._config.schedule, self._config.kubeflow
+        settings = {
+            "cron": self._server_cron().kubeflow,
+            "pipeline": self._config.pipeline.name,
+            "version": schedule.version,
+            **parameter_settings(schedule.parameters),
+            "max concurrency": str(schedule.max_concurrency),
+            "catch up": _yes_or_no(schedule.catch_up),
+            "experiment": kubeflow.experiment or self._config.pipeline.name,
+            "pipeline root": kubeflow.pipeline_root,
+        }
+        return settings | ({_SERVICE_ACCOUNT: kubeflow.service_account} if kubeflow.service_account else {})
+
+    def _settings(self, run: RecurringRun) -> dict[str, str]:
+        """Returns the settings that a recurring run has."""
+        server = self._server
+        settings = {
+            "cron": run.cron or "none, but another trigger",
+            "pipeline": server.pipeline_name(run.pipeline_id) if run.pipeline_id else "none, but a package of its own",
+            "version": LATEST,
+            **parameter_settings(run.parameters),
+            "max concurrency": str(run.max_concurrency),
+            "catch up": _yes_or_no(run.catch_up),
+            "experiment": server.experiment_name(run.experiment_id),
+            "pipeline root": run.pipeline_root or "the server's",
+        }
+        if run.pipeline_id and run.version_id:
+            settings["version"] = server.version_name(run.pipeline_id, run.version_id)
+        return settings | ({_SERVICE_ACCOUNT: run.service_account} if run.service_account else {})
+
+    def _request(self) -> RecurringRunRequest:
+        """Returns what the declared schedule is made of; makes the experiment when it is absent."""
+        schedule, kubeflow = self._config.schedule, self._config.kubeflow
+        pipeline_id = self._server.pipeline_id(self._config.pipeline.name)
+        is_latest = schedule.version == LATEST
+        return RecurringRunRequest(
+            name=declared_name(self._config),
+            description=f"{in_words(declared_cron(self._config))}, in {schedule.time_zone}",
+            cron=self._server_cron().kubeflow,
+            pipeline_id=pipeline_id,
+            version_id=None if is_latest else self._server.version(pipeline_id, schedule.version).version_id,
+            experiment_id=self._client.experiment_id(kubeflow.experiment or self._config.pipeline.name, create=True),
+            parameters=schedule.parameters,
+            pipeline_root=kubeflow.pipeline_root,
+            service_account=kubeflow.service_account,
+            max_concurrency=schedule.max_concurrency,
+            catch_up=schedule.catch_up,
+        )
+
+    def _check_idle(self, run: RecurringRun) -> None:
+        """Refuses to replace a recurring run while a run of it goes on: Kubernetes removes them together."""
+        going_on = self._server.runs_going_on(run.experiment_id, run.id)
+        if going_on:
+            raise PetsegError(
+                f"the schedule {run.name!r} cannot be changed while a run of it goes on, since the server would stop "
+                f"that run: {', '.join(going_on)}; apply again when it is done, or stop it: petseg kubeflow cancel "
+                f"{going_on[0]}"
+            )
+
+    def _crons(self, run: RecurringRun) -> list[tuple[Cron, str]]:
+        """Returns the lines that a change of the recurring run has to keep away from."""
+        lines = [self._server_cron(), _five_fields(run.cron)]
+        return [(line, self._config.schedule.server_time_zone) for line in lines if line is not None]
+
+    def _server_cron(self) -> Cron:
+        """Returns the declared line as the server reads it."""
+        schedule = self._config.schedule
+        now = datetime.now(UTC)
+        return cron_in_zone(declared_cron(self._config), schedule.time_zone, schedule.server_time_zone, now)
+
+    def _run(self, schedule: Schedule) -> RecurringRun:
+        for run in self._api.all():
+            if run.id == schedule.id:
+                return run
+        raise PetsegError(f"the schedule {schedule.name!r} ({schedule.id}) is gone from {self.place}")
+
+    def _plan(self, action: Action, changes: list[Difference], notes: list[str]) -> Plan:
+        name = declared_name(self._config)
+        return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _five_fields(cron: str | None) -> Cron | None:
+    """Returns the line without the seconds; None when it is none that petseg writes."""
+    seconds, _, fields = (cron or "").partition(" ")
+    try:
+        return Cron.parse(fields) if seconds == "0" else None
+    except ValueError:
+        return None

@@ -1,0 +1,142 @@
+"""Metrics of an evaluation, shown to people.
+
+Tables and lines for a terminal, by rich; what is shown is data, and never rich's markup.
+
+Everything that is drawn goes through `console`, `PlainTable` and `progress_bar` here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.terminal.streams import printable
+from trainer_module.segmentation_metrics import CLASS_METRICS
+
+_WIDTH_OF_FILES: Final = 240
+
+
+class _DataConsole(Console):
+    """A console that shows a text as it is, but for control characters, which are written as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text, keep_lines=True), segment.style)
+
+    def render_str(self, text: str, **kwargs: Any) -> Text:
+        return super().render_str(printable(text, keep_lines=True), **kwargs)
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError  # rich would end the process
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Returns what draws on a stream: to the width of a terminal; to a file or pipe, without cutting lines.
+
+    Args:
+      stream: None: standard output.
+    """
+    made = _DataConsole(file=stream, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _WIDTH_OF_FILES
+    return made
+
+
+def print_table(renderable: RenderableType) -> None:
+    """Prints on standard output."""
+    console().print(renderable)
+
+
+class PlainTable(Table):
+    """A table without frame, whose cells are data: a string is shown as it is, on one line."""
+
+    def __init__(self, *, space: int = 2, **kwargs: Any) -> None:
+        """Constructs the table.
+
+        Args:
+          space: Between the columns.
+          **kwargs: Of `rich.table.Table`.
+        """
+        super().__init__(box=None, pad_edge=False, padding=(0, space, 0, 0), header_style="dim", **kwargs)
+
+    def add_column(self, header: RenderableType = "", *args: Any, **kwargs: Any) -> None:
+        super().add_column(_as_data(header), *args, **kwargs)
+
+    def add_row(self, *cells: RenderableType | None, **kwargs: Any) -> None:
+        super().add_row(*(None if cell is None else _as_data(cell) for cell in cells), **kwargs)
+
+
+def numbers_table(first: str, *others: str) -> PlainTable:
+    """Returns a table whose first column names what the numbers in the other ones are of."""
+    table = PlainTable()
+    table.add_column(first)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table
+
+
+def progress_bar(stream: TextIO) -> Progress:
+    """Returns a bar that is gone when it is done."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console(stream), transient=True)
+
+
+def _as_data(cell: RenderableType) -> RenderableType:
+    """Returns a cell whose width is that of what is shown."""
+    if isinstance(cell, str):
+        return Text(printable(cell))
+    if isinstance(cell, Text) and printable(cell.plain) != cell.plain:
+        return Text(printable(cell.plain), cell.style)
+    return cell
+
+
+_HEADLINE: Final = ("accuracy", "mean_iou", "loss")
+_HEADLINE_OF_CLASSES: Final = "iou_"
+_LOW, _HIGH = "_low", "_high"
+_WRITTEN: Final = {"iou": "IoU", "ece": "ECE"}
+
+Metrics = Mapping[str, float | None]
+"""Metric name to value; None where a metric is undefined."""
+
+
+def headline(metrics: Metrics) -> str:
+    """Returns the numbers that one line has room for: accuracy, mean IoU, loss, and the IoU of each class."""
+    names = (name for name in metrics if name in _HEADLINE or name.startswith(_HEADLINE_OF_CLASSES))
+    return ", ".join(f"{readable_metric(name)} {metric_value(metrics[name])}" for name in names)
+
+
+def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTable]:
+    """Returns all metrics: those of the whole with their intervals, then one row a class."""
+    of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in class_names}
+    ends = {f"{name}{end}" for name in metrics for end in (_LOW, _HIGH)}
+    overall = numbers_table("metric", "value", "95 % interval")
+    for name in metrics:
+        if name not in of_classes | ends:
+            overall.add_row(readable_metric(name), metric_value(metrics[name]), _interval(metrics, name))
+    kinds = [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in class_names)]
+    by_class = numbers_table("class", *map(readable_metric, kinds))
+    for name in class_names:
+        by_class.add_row(name, *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds))
+    return [overall, by_class] if kinds else [overall]
+
+
+def readable_metric(name: str) -> str:
+    """Writes a metric's name for people: `mean IoU`."""
+    return " ".join(_WRITTEN.get(word, word) for word in name.replace("_", " ").split(" "))
+
+
+def metric_value(value: float | None) -> str:
+    """Writes a metric's value for people."""
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _interval(metrics: Metrics, name: str) -> str:
+    low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)
+    return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"

@@ -1,0 +1,147 @@
+"""`petseg kserve`, against a cluster in memory."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from fake_kserve_controller import URL, FakeController, make_pod
+from fake_kubernetes_api import FakeKubernetesApi
+from kserve_deployments import template_for, uri
+
+from components.kserve_deployer import readiness
+from components.kserve_deployer.cluster import Cluster, ClusterAccess
+from components.kserve_deployer.rollout import deploy
+from pipeline import cli
+
+
+@pytest.fixture
+def api():
+    with FakeKubernetesApi() as server:
+        server.on_service_read = FakeController(server)
+        yield server
+
+
+@pytest.fixture
+def petseg(api, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(readiness, "POLL_SECONDS", 0.005)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    config = tmp_path / "kserve.toml"
+    lines = ['name = "pets"', 'namespace = "models"', f'kubeconfig = "{api.write_kubeconfig(tmp_path)}"']
+    config.write_text("\n".join(["[push.kserve]", *lines]))
+
+    def run(*arguments):
+        code = cli.exit_code(["kserve", *arguments, "--config", str(config)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def canary(api, petseg, tmp_path):
+    """Deploys version 1, then version 2 as a canary."""
+    access = ClusterAccess(kubeconfig=str(tmp_path / "kubeconfig"), namespace="models", name="pets", timeout_seconds=10)
+    template = template_for("push.kserve.deployment_mode=Knative")
+    for version in (1, 2):
+        deploy(Cluster(access), template, uri(version), 10)
+
+
+@pytest.mark.parametrize("arguments", ["kserve --help", "kserve status --help", "kserve promote --help"])
+def test_help_needs_no_tensorflow_and_no_kubernetes(arguments, tmp_path):
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        "assert exit_code(sys.argv[1:]) == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'kfp', 'kubernetes', 'fastapi'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    command = [sys.executable, "-c", code, *arguments.split()]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_status_shows_models_traffic_conditions_and_pods(api, petseg, canary):
+    waiting = {"name": "kserve-container", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    api.on_service_read = lambda service: None
+    api.pods.append(make_pod("pets", "1", ready=False, containerStatuses=[waiting]))
+    code, out, _ = petseg("status")
+    assert code == 0
+    assert [line.rstrip() for line in out.splitlines()] == [
+        "models/pets: ready",
+        "version 2 has 10 % of the traffic, version 1 the rest",
+        URL,
+        "model: UpToDate",
+        "",
+        "revision              traffic",
+        "pets-predictor-00002  10 %",
+        "pets-predictor-00001  90 %",
+        "",
+        "condition       status  reason",
+        "Ready           True",
+        "PredictorReady  True",
+        "",
+        "pod                 version  phase    ready  restarts  trouble",
+        "pets-predictor-2-x  2        Running  yes    0",
+        "pets-predictor-1-x  1        Pending  no     2         kserve-container: CrashLoopBackOff",
+    ]
+
+
+def test_status_of_what_is_not_ready_is_1_and_says_why(api, petseg, canary):
+    info = {"reason": "ModelLoadFailed", "message": "no weights"}
+    api.on_service_read.failure = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": info}
+    code, out, _ = petseg("status")
+    assert code == 1
+    assert "models/pets: not ready" in out
+    assert "BlockedByFailedLoad: ModelLoadFailed: no weights" in out
+    assert "ReadyMissing: why" in out
+
+
+def test_json_is_the_record(api, petseg, canary):
+    code, out, _ = petseg("status", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert (record["name"], record["namespace"], record["url"], record["ready"]) == ("pets", "models", URL, True)
+    assert record["state"] == {
+        "stable": uri(1), "canary": uri(2), "percent": 10, "previous": None, "stable_name": None
+    }  # fmt: skip
+    assert [share["percent"] for share in record["traffic"]] == [10, 90]
+    assert record["pods"][0]["version"] == "2"
+
+
+def test_promote_and_rollback(api, petseg, canary):
+    code, out, _ = petseg("promote")
+    assert (code, out) == (0, f"version 2 has all traffic at {URL}\n")
+    code, out, _ = petseg("rollback", "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "changed": True, "url": URL, "stable": uri(1), "canary": None, "canary_percent": None, "previous": uri(2)
+    }  # fmt: skip
+    assert petseg("rollback")[1] == "version 2 was rolled back already; version 1 has all traffic\n"
+
+
+def test_what_is_not_there_is_an_error(petseg):
+    for command in ("status", "promote", "rollback"):
+        code, out, err = petseg(command)
+        assert (code, out) == (1, "")
+        assert "there is no InferenceService 'pets' in the namespace 'models'; a run with push.kserve.enabled" in err
+
+
+def test_a_refusal_is_an_error_in_words(api, petseg, canary):
+    api.edit("pets", "spec.predictor.canaryTrafficPercent", 50)
+    api.forbidden = {"patch inferenceservices"}
+    code, _, err = petseg("promote")
+    assert code == 1
+    assert "cannot apply the InferenceService 'pets'" in err
+    assert "Traceback" not in err
+
+
+def test_a_context_that_does_not_exist_is_a_mistake_of_the_settings(petseg):
+    code, _, err = petseg("status", "--set", "push.kserve.context=nope")
+    assert code == 2
+    assert "push.kserve.context is 'nope'" in err
+
+
+def test_a_misspelt_command_is_told(petseg):
+    code, _, err = petseg("promot")
+    assert code == 2
+    assert "did you mean 'promote'?" in err

@@ -1,0 +1,130 @@
+"""What the launcher says and what TFX hears, and the way back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.kubeflow.pod_output import (
+    from_tfx,
+    input_paths,
+    local_path,
+    output_uris,
+    remote_uri,
+    to_tfx,
+    with_declared_outputs,
+    workers_path,
+)
+from trainer_module.errors import PetsegError
+
+ROOT = "minio://mlpipeline/v2/artifacts/petseg/run/Trainer"
+INPUTS_SPEC = {"artifacts": {"examples": {"artifactType": {"instanceSchema": "title: tfx.Examples\n"}}}}
+
+
+def executor_input(**outputs) -> dict:
+    examples = {
+        "name": "17",
+        "uri": f"{ROOT}/examples",
+        "type": {},
+        "metadata": {"split_names": {"list": ["train", "eval"]}, "counts": {"struct": {"train": 3.0}}, "version": "1"},
+    }
+    model = {"name": "", "uri": f"{ROOT}/model", "type": {"instanceSchema": "title: tfx.Model\n"}}
+    return {
+        "inputs": {"artifacts": {"examples": {"artifacts": [examples]}}, "parameterValues": {"custom_config": "{}"}},
+        "outputs": {
+            "artifacts": {"model": {"artifacts": [model]}},
+            "outputFile": "/minio/mlpipeline/x/executor_output.json",
+        }
+        | outputs,
+    }
+
+
+def test_an_input_gets_its_type_plain_metadata_and_a_path():
+    [examples] = to_tfx(executor_input(), INPUTS_SPEC)["inputs"]["artifacts"]["examples"]["artifacts"]
+    assert examples["type"] == {"instanceSchema": "title: tfx.Examples\n"}
+    assert examples["uri"] == "/minio/mlpipeline/v2/artifacts/petseg/run/Trainer/examples"
+    assert examples["metadata"] == {"split_names": ["train", "eval"], "counts": {"train": 3.0}, "version": "1"}
+
+
+def test_what_a_real_server_gives_becomes_what_tfx_knows():
+    """Recorded from Kubeflow Pipelines 2.17.0; the file says when."""
+    file = Path(__file__).parent / "recorded" / "driver_2.17.0.json"
+    recorded = json.loads(file.read_text())["tasks"]["StatisticsGen"]
+    inputs_spec = recorded["component_spec"]["inputDefinitions"]
+    message = with_declared_outputs(recorded["executor_input"], ["statistics"])
+    told = to_tfx(message, inputs_spec)
+    assert list(recorded["executor_input"]["outputs"]["artifacts"]) == ["executor-logs", "statistics"]
+    assert list(told["outputs"]["artifacts"]) == ["statistics"]
+    [statistics] = told["outputs"]["artifacts"]["statistics"]["artifacts"]
+    assert statistics["uri"].startswith("/minio/mlpipeline/v2/artifacts/petseg-demo/")
+    [examples] = told["inputs"]["artifacts"]["examples"]["artifacts"]
+    assert examples["type"] == inputs_spec["artifacts"]["examples"]["artifactType"]
+    assert output_uris(message) == [statistics["uri"].replace("/minio/", "minio://")]
+
+
+@pytest.mark.parametrize(("pushed", "paths"), [(1.0, ["pushed_model"]), (0.0, [])])
+def test_a_model_that_was_not_pushed_has_no_files(pushed, paths):
+    model = {"name": "18", "uri": f"{ROOT}/pushed_model", "metadata": {"pushed": pushed}}
+    assert list(input_paths({"inputs": {"artifacts": {"pushed_model": {"artifacts": [model]}}}})) == paths
+
+
+def test_an_output_gets_a_path_and_a_name():
+    [model] = to_tfx(executor_input(), INPUTS_SPEC)["outputs"]["artifacts"]["model"]["artifacts"]
+    assert (model["uri"], model["name"]) == ("/minio/mlpipeline/v2/artifacts/petseg/run/Trainer/model", "model")
+
+
+@pytest.mark.parametrize(
+    ("output_file", "path"),
+    [
+        ("/tmp/kfp_outputs/output_metadata.json", "/tmp/kfp_outputs/output_metadata.json"),
+        ("/minio/mlpipeline/x/executor_output.json", "/minio/mlpipeline/x/executor_output.json"),
+        ("gs://bucket/x/executor_output.json", "/gcs/bucket/x/executor_output.json"),
+    ],
+)
+def test_the_output_file_may_be_anywhere(output_file, path):
+    assert to_tfx(executor_input(outputFile=output_file), INPUTS_SPEC)["outputs"]["outputFile"] == path
+
+
+def test_the_launchers_message_is_not_changed():
+    message = executor_input()
+    to_tfx(message, INPUTS_SPEC)
+    assert message == executor_input()
+
+
+def test_the_answer_has_uris_and_no_nulls():
+    metadata = {"pushed_destination": local_path(f"{ROOT}/model/1"), "baseline": None, "list": [1, None]}
+    answer = {"artifacts": {"model": {"artifacts": [{"uri": local_path(f"{ROOT}/model"), "metadata": metadata}]}}}
+    [model] = from_tfx(answer, executor_input())["artifacts"]["model"]["artifacts"]
+    assert model == {"uri": f"{ROOT}/model", "metadata": {"pushed_destination": f"{ROOT}/model/1", "list": [1]}}
+
+
+def test_an_output_that_moved_is_refused():
+    answer = {"artifacts": {"model": {"artifacts": [{"uri": "/tmp/elsewhere"}]}}}
+    with pytest.raises(PetsegError, match=rf"'/tmp/elsewhere'.*{ROOT}/model"):
+        from_tfx(answer, executor_input())
+
+
+def test_paths_of_inputs_and_outputs_are_where_the_launcher_has_them(monkeypatch):
+    monkeypatch.setenv("PETSEG_LAUNCHER_ROOT", "/sandbox/")
+    base = "/sandbox/minio/mlpipeline/v2/artifacts/petseg/run/Trainer"
+    assert input_paths(executor_input()) == {"examples": f"{base}/examples"}
+    assert output_uris(executor_input()) == [f"{ROOT}/model"]
+
+
+@pytest.mark.parametrize("uri", ["gs://b/k", "s3://b/k/1", "minio://b/k"])
+def test_uris_and_paths_are_two_names_of_one_place(uri):
+    assert local_path(uri).startswith(("/gcs/b", "/s3/b", "/minio/b"))
+    assert remote_uri(local_path(uri)) == uri
+
+
+@pytest.mark.parametrize("text", ["/serving/pets/1", "https://a/b", "gs", "file:///x", ""])
+def test_other_texts_stay(text):
+    assert local_path(text) == text == remote_uri(text)
+
+
+def test_workers_open_google_storage_themselves():
+    assert [workers_path(uri) for uri in ("gs://b/k", "s3://b/k", "/x")] == ["gs://b/k", "/s3/b/k", "/x"]
+    message = executor_input()
+    message["inputs"]["artifacts"]["examples"]["artifacts"][0]["uri"] = "gs://b/examples"
+    [examples] = to_tfx(message, INPUTS_SPEC, workers_path)["inputs"]["artifacts"]["examples"]["artifacts"]
+    assert examples["uri"] == "gs://b/examples"

@@ -1,0 +1,234 @@
+"""What each component is said to have produced."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.config.loading import load_config
+from pipeline.runs.outputs import node_facts
+from pipeline.runs.record import DatasetRecord
+from trainer_module.errors import ModelError
+
+
+class FakeArtifact:
+    def __init__(self, uri="", **properties) -> None:
+        self.uri = str(uri)
+        self._properties = properties
+
+    def get_string_custom_property(self, name: str) -> str:
+        return self._properties.get(name, "")
+
+    def get_int_custom_property(self, name: str) -> int:
+        return self._properties.get(name, 0)
+
+
+def facts(node_id: str, output: str, artifact: FakeArtifact):
+    return node_facts(node_id, {output: [artifact]}, load_config().model_dump(mode="json"))
+
+
+def test_examples_name_the_data():
+    counts = json.dumps({"train": 3680, "eval": 3669})
+    named = {"dataset_name": "oxford_iiit_pet", "dataset_version": "4.0.0", "split_counts": counts}
+    artifact = FakeArtifact(**named, split_digests=json.dumps({"train": "aa", "eval": "bb"}))
+    found = facts("TfdsExampleGen", "examples", artifact)
+    assert found.summary == "oxford_iiit_pet 4.0.0: 3,680 train, 3,669 eval"
+    dataset = DatasetRecord(
+        name="oxford_iiit_pet",
+        version="4.0.0",
+        splits={"train": 3680, "eval": 3669},
+        digests={"train": "aa", "eval": "bb"},
+    )
+    assert found.fields == {"dataset": dataset}
+    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
+    warned = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **told))
+    assert warned.summary == (
+        f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
+        "no pixel of 'border' in eval"
+    )
+    of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
+    assert of_earlier_version == dataset.model_copy(update={"digests": {}})
+
+
+@pytest.mark.parametrize(
+    ("per_split", "summary"), [([0, 0], "no anomalies"), ([1, 0], "1 anomaly"), ([1, 2], "3 anomalies")]
+)
+def test_anomalies_are_counted_over_the_splits(per_split, summary, tmp_path):
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    for split, count in enumerate(per_split):
+        anomalies = anomalies_pb2.Anomalies()
+        for feature in range(count):
+            anomalies.anomaly_info[f"f{feature}"].description = "odd"
+        (tmp_path / f"Split-{split}").mkdir()
+        (tmp_path / f"Split-{split}" / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
+    assert facts("ExampleValidator", "anomalies", FakeArtifact(tmp_path)).summary == summary
+
+
+@pytest.mark.parametrize(
+    ("last", "numbers"),
+    [
+        ({"loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7}, "val loss 0.6000, val accuracy 0.7000"),
+        ({"loss": 0.5, "accuracy": 0.8}, "loss 0.5000, accuracy 0.8000"),
+        ({"loss": None, "accuracy": 0.8}, "loss undefined, accuracy 0.8000"),
+        (
+            {"val_loss": 0.6, "val_accuracy": 0.7, "val_mean_iou": 0.5},
+            "val loss 0.6000, val accuracy 0.7000, val mean IoU 0.5000",
+        ),
+    ],
+)
+def test_training_tells_its_size_and_end(last, numbers, tmp_path):
+    history = {"model": "blog", "parameters": 5460163, "epochs": [{"epoch": 1, **last}]}
+    (tmp_path / "history.json").write_text(json.dumps(history))
+    found = facts("Trainer", "model_run", FakeArtifact(tmp_path))
+    assert found.summary == f"5,460,163 parameters, 1 epoch, {numbers}"
+    assert found.fields == {"parameters": 5460163}
+
+
+class FakeModel(dict):
+    def model_dump(self):
+        return dict(self)
+
+
+def evaluated(**blessing):
+    outputs = {"evaluation": [FakeArtifact()], "blessing": [FakeArtifact(**blessing)]}
+    return node_facts("Evaluator", outputs, load_config().model_dump(mode="json"))
+
+
+@pytest.fixture
+def evaluation(monkeypatch):
+    few = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.6, "passed": False, "gated": False}
+    bounds = [
+        {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False},
+        {"metric": "dice_pet", "kind": "min_change", "bound": 0.5, "value": 0.6, "passed": False, "slice": {"s": "a"}},
+        few | {"slice": {"s": "b"}, "examples": 2},
+    ]
+    result = SimpleNamespace(
+        metrics={"accuracy": 0.9, "mean_iou": 0.7},
+        slices=[],
+        distributions={"image_iou_histogram": [1, 2]},
+        verdict=SimpleNamespace(bounds=[FakeModel(bound) for bound in bounds], passed=False),
+    )
+    monkeypatch.setitem(
+        sys.modules, "components.model_evaluator.results", SimpleNamespace(read_evaluation=lambda _: result)
+    )
+    return result
+
+
+def test_the_evaluation_tells_numbers_and_verdict(evaluation):
+    found = evaluated()
+    assert found.summary == "accuracy 0.9000, mean IoU 0.7000: not blessed (loss, dice_pet change (s = a))"
+    assert found.fields["metrics"] == evaluation.metrics
+    assert found.fields["distributions"] == evaluation.distributions
+    assert (found.fields["blessed"], found.fields["force_blessed"]) == (False, None)
+
+
+def test_a_forced_blessing_tells_why_and_what_failed(evaluation):
+    found = evaluated(forced_because="the old one leaks")
+    assert found.summary.endswith("not blessed (loss, dice_pet change (s = a)), pushed by force")
+    assert (found.fields["blessed"], found.fields["force_blessed"]) == (False, "the old one leaks")
+
+
+@pytest.mark.parametrize(
+    ("properties", "summary", "record"),
+    [
+        (
+            {"found": 1, "version": "17", "path": "/serving/17"},
+            "baseline: version 17",
+            {"found": True, "version": "17", "path": "/serving/17", "reason": None},
+        ),
+        (
+            {"found": 0, "version": "17", "path": "/serving/17", "reason": "it cannot be loaded"},
+            "no baseline: version 17: it cannot be loaded",
+            {"found": False, "version": "17", "path": "/serving/17", "reason": "it cannot be loaded"},
+        ),
+        (
+            {"found": 0, "reason": "no model is served in /serving"},
+            "no baseline: no model is served in /serving",
+            {"found": False, "version": None, "path": None, "reason": "no model is served in /serving"},
+        ),
+    ],
+)
+def test_the_baseline_is_named_or_why_there_is_none(properties, summary, record):
+    found = facts("ServedModelResolver", "model", FakeArtifact(**properties))
+    assert (found.summary, found.fields["baseline"].model_dump()) == (summary, record)
+
+
+def test_a_warm_start_is_part_of_what_was_trained(tmp_path):
+    epochs = [{"epoch": 1, "seconds": 1.0, "loss": 0.5, "accuracy": 0.8}]
+    (tmp_path / "history.json").write_text(json.dumps({"model": "blog", "parameters": 12, "epochs": epochs}))
+    fresh = [f"layer_{index}/kernel" for index in range(5)]
+    (tmp_path / "warm_start.json").write_text(json.dumps({"directory": "/models/7", "taken": 33, "fresh": fresh}))
+    summary = facts("Trainer", "model_run", FakeArtifact(tmp_path)).summary
+    names = "layer_0/kernel, layer_1/kernel, layer_2/kernel, layer_3/kernel, …"
+    assert summary.endswith(f", started from 33 of 38 weights of /models/7; new: {names}")
+    (tmp_path / "warm_start.json").write_text(json.dumps({"directory": "/models/7", "taken": 38, "fresh": []}))
+    summary = facts("Trainer", "model_run", FakeArtifact(tmp_path)).summary
+    assert summary.endswith(", started from 38 of 38 weights of /models/7")
+
+
+@pytest.mark.parametrize(
+    ("properties", "summary"),
+    [
+        ({"found": 1, "version": "7", "path": "/x/7"}, "model to start from: version 7"),
+        ({"reason": "no model is served in /x"}, "no model to start from: no model is served in /x"),
+    ],
+)
+def test_the_model_to_start_from_is_no_baseline(properties, summary):
+    found = facts("WarmStartResolver", "model", FakeArtifact(**properties))
+    assert (found.summary, found.fields) == (summary, {})
+
+
+def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
+    evaluation.verdict.bounds[0].pop("passed")
+    with pytest.raises(
+        ModelError, match=r"what it found cannot be read \(ValidationError.*--from Evaluator --no-cache"
+    ):
+        evaluated()
+
+
+def test_a_push_is_a_directory_that_is_there(tmp_path):
+    pushed = FakeArtifact(pushed=1, pushed_destination=str(tmp_path))
+    assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": str(tmp_path)}
+    gone = facts("Pusher", "pushed_model", FakeArtifact(pushed=1, pushed_destination="/nowhere"))
+    assert (gone.fields, "is gone" in gone.summary) == ({}, True)
+    assert facts("Pusher", "pushed_model", FakeArtifact(pushed=0)).fields == {}
+
+
+def test_a_model_that_is_served_already_is_not_pushed():
+    artifact = FakeArtifact(pushed=0, not_pushed_because="/serving/pets/17 is this model already")
+    found = facts("Pusher", "pushed_model", artifact)
+    assert (found.summary, found.fields) == ("nothing: /serving/pets/17 is this model already", {})
+
+
+def test_a_version_in_an_object_store_is_not_looked_for():
+    pushed = FakeArtifact(pushed=1, pushed_destination="gs://bucket/pets/17")
+    assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": "gs://bucket/pets/17"}
+
+
+def test_the_probe_tells_what_serving_costs_or_why_not(tmp_path):
+    measured = {"load_seconds": 1.25, "latency_p50_ms": 105.4, "latency_p99_ms": 130.0, "memory_mb": 310.2}
+    (tmp_path / "probe.json").write_text(json.dumps({"refusals": [], "measurements": measured, "examples": 8}))
+    found = facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
+    assert found.summary == "loads in 1.2 s, answers in 105 ms, p99 130 ms, 310 MB"
+    assert found.fields["probe"].passed
+    findings = {"refusals": ["it is slow", "it is large"], "measurements": {"load_seconds": None}, "examples": 8}
+    (tmp_path / "probe.json").write_text(json.dumps(findings))
+    found = facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
+    assert found.summary == "refused: it is slow (and 1 more)"
+    assert not found.fields["probe"].passed
+    (tmp_path / "probe.json").unlink()
+    with pytest.raises(ModelError, match=r"what it found cannot be read .FileNotFoundError.*--from ModelProbe"):
+        facts("ModelProbe", "blessing", FakeArtifact(tmp_path))
+
+
+def test_the_driver_tells_the_beginning_of_the_datas_fingerprint():
+    artifact = FakeArtifact(value="0123456789abcdef" * 4)
+    assert facts("TfdsExampleGenDriver", "input_fingerprint", artifact).summary == "data 0123456789ab"
+
+
+def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
+    assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
+    assert node_facts("Trainer", {}, {}).summary == ""
+    assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary

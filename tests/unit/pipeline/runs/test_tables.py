@@ -1,0 +1,77 @@
+"""What people read of the gate."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.loading import load_config
+from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord, ThresholdRecord
+from pipeline.runs.tables import bound_line, gate_lines
+
+CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
+
+
+@pytest.fixture
+def record():
+    return RunRecord.begin("20260101-000000-000000", load_config(), Path("run.log"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False},
+            "loss 0.6000 ≤ 0.5: not passed",
+        ),
+        (
+            {"metric": "accuracy", "kind": "min", "bound": 0.8, "value": None, "passed": False, "slice": {"a": "b"}},
+            "accuracy (a = b) undefined ≥ 0.8: not passed",
+        ),
+        (
+            CHANGE | {"passed": False, "within_noise": False},
+            "mean IoU change -0.0500 (from 0.7500 to 0.7000) ≥ -0.01: not passed, a change beyond noise",
+        ),
+        (
+            CHANGE | {"passed": False, "within_noise": True, "slice": {"a": "b"}, "gated": False, "examples": 4},
+            "mean IoU change (a = b) -0.0500 (from 0.7500 to 0.7000) ≥ -0.01: not passed, does not count (4 examples), "
+            "a change within noise",
+        ),
+        (CHANGE | {"passed": False, "change": None}, "mean IoU change undefined ≥ -0.01: not passed"),
+    ],
+)
+def test_a_bound_is_a_line(fields, line):
+    assert bound_line(ThresholdRecord(**fields)) == line
+
+
+def test_kept_bounds_on_slices_are_counted_and_the_missing_baseline_is_explained(record):
+    kept = {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True}
+    record.thresholds = [ThresholdRecord(**kept, slice={"a": value} if value else {}) for value in ("", "b", "c")]
+    record.baseline = BaselineRecord(found=False, version=None, path=None, reason="no model is served in /s")
+    record.blessed = True
+    assert gate_lines(record) == [
+        "accuracy 0.6000 ≥ 0.5: passed",
+        "bounds on slices that passed: 2",
+        "compared with no served model: no model is served in /s",
+        "blessed",
+    ]
+
+
+def test_force_is_told_beside_what_did_not_pass(record):
+    record.thresholds = [ThresholdRecord(metric="accuracy", kind="min", bound=0.5, value=0.4, passed=False)]
+    record.blessed, record.force_blessed = False, "the old one leaks"
+    assert gate_lines(record) == [
+        "accuracy 0.4000 ≥ 0.5: not passed",
+        "not blessed by the gate, pushed by force: the old one leaks",
+    ]
+
+
+def test_every_reason_of_the_probe_is_a_line(record):
+    record.blessed, record.probe = True, ProbeRecord(refusals=["it is slow", "it is large"])
+    assert gate_lines(record) == [
+        "blessed",
+        "refused by the probe: it is slow",
+        "refused by the probe: it is large",
+        "it cannot be served: nothing was pushed",
+    ]
+    record.probe = ProbeRecord(measurements={"load_seconds": 1.0})
+    assert gate_lines(record) == ["blessed"]

@@ -1,0 +1,87 @@
+"""What is told of the last firing of a schedule of this machine."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.runs.store import RunStore
+from pipeline.schedules.firings import Firing, FiringRecord, last_firing
+from pipeline.schedules.local_entry import LocalEntry
+
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+AT_THREE = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
+MONTH_AGO = NOW - timedelta(days=30)
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Returns what is told of a record; the schedule fires daily at three."""
+    RunStore(tmp_path).prepare()
+    entry = LocalEntry(
+        name="nightly", cron="0 3 * * *", time_zone="UTC", catch_up=False, run_arguments=(), directory="/",
+        root=str(tmp_path), python="python",
+    )  # fmt: skip
+
+    def tell(record: FiringRecord | None = None, enabled: bool = True):
+        if record is not None:
+            record.save(tmp_path, "nightly")
+        return last_firing(entry, enabled=enabled, now=NOW)
+
+    return tell
+
+
+def ended(code: int | None, reason: str = "") -> FiringRecord:
+    firing = Firing(started=AT_THREE, ended=AT_THREE + timedelta(hours=1), exit_code=code, reason=reason)
+    return FiringRecord(since=MONTH_AGO, last=firing)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(0, "done"), (3, "done, not blessed"), (130, "interrupted"), (1, "failed"), (2, "failed"), (None, "failed")],
+)
+def test_the_exit_code_says_what_became_of_it(told, code, outcome):
+    found = told(ended(code, "why"))
+    assert (found.time, found.outcome, found.reason) == (AT_THREE, outcome, "why")
+
+
+def test_a_firing_whose_process_died_is_no_run_that_goes_on(told, tmp_path):
+    record = FiringRecord(since=MONTH_AGO, last=Firing(started=AT_THREE))
+    assert "died without a word" in told(record).reason
+    with RunStore(tmp_path).lock("20261128-030000-000000"):
+        assert told(record).outcome == "running"
+    assert told(FiringRecord(since=MONTH_AGO, last=Firing(started=NOW - timedelta(minutes=1)))).outcome == "running"
+
+
+def test_a_firing_that_left_nothing_is_missing(told):
+    before = Firing(started=AT_THREE - timedelta(days=1)).ending(0, "")
+    found = told(FiringRecord(since=MONTH_AGO, last=before))
+    assert (found.time, found.outcome) == (AT_THREE, "missing")
+    assert found.reason.startswith("no firing is recorded since 2026-11-27 03:00 +0000; was the machine off")
+    assert told(enabled=False).outcome == "done"
+
+
+@pytest.mark.parametrize("since", [AT_THREE, NOW])
+def test_nothing_is_missing_that_was_not_due(told, since):
+    assert told(FiringRecord(since=since)) is None
+
+
+def test_a_skipped_firing_is_heard_of(told):
+    found = told(FiringRecord(since=MONTH_AGO, skipped=AT_THREE))
+    assert (found.time, found.outcome, found.reason) == (AT_THREE, "skipped", "another run went on")
+    before = Firing(started=AT_THREE - timedelta(days=1)).ending(1, "why")
+    assert told(FiringRecord(since=MONTH_AGO, skipped=AT_THREE, last=before)).outcome == "failed"
+
+
+def test_what_cannot_be_read_is_not_guessed_at(told, tmp_path):
+    assert told() is None
+    (tmp_path / "schedule-nightly.json").write_text("{")
+    assert told() is None
+
+
+def test_a_record_begun_anew_keeps_the_last_firing(tmp_path):
+    ended(1, "why").save(tmp_path, "nightly")
+    FiringRecord.begin(tmp_path, "nightly")
+    record = FiringRecord.load(tmp_path, "nightly")
+    assert record.last.reason == "why"
+    assert record.since > MONTH_AGO
+    assert [path.name for path in tmp_path.iterdir()] == ["schedule-nightly.json"]
