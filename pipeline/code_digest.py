@@ -1,11 +1,10 @@
-"""A digest of the code that a step depends on.
+"""A digest of the code that a step depends on, and the versions of what is installed.
 
 TFX's cache sees a dotted function's name, not its code: without the digest, an edited `run_fn` would not run again.
-
-The versions of what is installed, whichever distribution brings it.
 """
 
 import ast
+import functools
 import hashlib
 from collections.abc import Sequence
 from importlib import metadata
@@ -14,8 +13,40 @@ from typing import Final
 
 import petseg
 
+_ROOT: Final = petseg.ROOT
+_PACKAGES: Final = ("petseg", *petseg.PACKAGES)
+_DISTRIBUTIONS: Final = ("tensorflow", "keras", "tfx", "tensorflow-transform")
 _STAND_INS: Final = {"tensorflow": "tensorflow-cpu"}
 """The CPU image has TensorFlow without GPU kernels: a distribution of another name and the same version."""
+
+_Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def code_digest(*modules: str, alone: Sequence[str] = ()) -> str:
+    """Returns a digest of the modules, of all petseg modules they import, and of the versions of what they stand on.
+
+    The modules are read, not imported. What they do counts; comments, docstrings, formatting, path and time do not.
+
+    Args:
+      *modules: Dotted names.
+      alone: Further modules, whose imports do not count.
+
+    Raises:
+      ModuleNotFoundError: petseg has no module of one of the names.
+    """
+    sources = {module: _source_path(module).read_bytes() for module in alone}
+    pending = list(modules)
+    while pending:
+        module = pending.pop()
+        if module not in sources:
+            sources[module] = _source_path(module).read_bytes()
+            pending.extend(_imported_modules(sources[module]))
+    digest = hashlib.sha256()
+    for module in sorted(sources):
+        digest.update(f"{module}:{_behaviour(sources[module])}".encode())
+    for distribution in _DISTRIBUTIONS:
+        digest.update(f"{distribution}=={installed_version(distribution)};".encode())
+    return digest.hexdigest()[:16]
 
 
 def installed_version(distribution: str) -> str:
@@ -32,36 +63,26 @@ def installed_version(distribution: str) -> str:
         return metadata.version(_STAND_INS[distribution])
 
 
-_ROOT = petseg.ROOT
-_PACKAGES = ("petseg", *petseg.PACKAGES)
-_DISTRIBUTIONS = ("tensorflow", "keras", "tfx", "tensorflow-transform")
+@functools.cache
+def _behaviour(source: bytes) -> str:
+    """Returns the syntax tree of a module as text, without what nothing happens by: docstrings, also of constants."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, _Documented):
+            node.body = [statement for statement in node.body if not _is_string(statement)] or [ast.Pass()]
+    return ast.dump(tree)
 
 
-def code_digest(*modules: str, alone: Sequence[str] = ()) -> str:
-    """Returns a digest of the modules, of all petseg modules they import, and of the versions of what they stand on.
-
-    The modules are read, not imported. Comments and formatting count; another path or time does not.
-
-    Args:
-      *modules: Dotted names.
-      alone: Further modules, whose imports do not count.
-    """
-    sources = {module: _source_path(module).read_bytes() for module in alone}
-    pending = list(modules)
-    while pending:
-        module = pending.pop()
-        if module not in sources:
-            sources[module] = _source_path(module).read_bytes()
-            pending.extend(_imported_modules(sources[module]))
-    digest = hashlib.sha256()
-    for module in sorted(sources):
-        digest.update(f"{module}:".encode() + sources[module])
-    for distribution in _DISTRIBUTIONS:
-        digest.update(f"{distribution}=={installed_version(distribution)};".encode())
-    return digest.hexdigest()[:16]
+def _is_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
-def _imported_modules(source: bytes) -> set[str]:
+@functools.cache
+def _imported_modules(source: bytes) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -69,7 +90,7 @@ def _imported_modules(source: bytes) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] in _PACKAGES and _candidate_path(name).is_file()}
+    return frozenset(name for name in found if name.split(".")[0] in _PACKAGES and _candidate_path(name).is_file())
 
 
 def _source_path(module: str) -> Path:

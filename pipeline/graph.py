@@ -23,15 +23,26 @@ from components.served_model_resolver.executor import ModelContract
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.beam import arguments_for_tfx
-from pipeline.code_digest import code_digest
 from pipeline.config.evaluation import bounds_on_classes, gate_bounds
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request
+from pipeline.nodes import (
+    EVALUATOR,
+    EXAMPLE_GEN,
+    EXAMPLE_VALIDATOR,
+    IMPORT_SCHEMA,
+    MODEL_PROBE,
+    PREPROCESSING_MODULE,
+    PUSHER,
+    SERVED_MODEL_RESOLVER,
+    TRAINER,
+    TRAINER_MODULE,
+    TRANSFORM,
+    WARM_START_RESOLVER,
+    node_digest,
+)
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
-
-_PREPROCESSING_MODULE = "trainer_module.preprocessing"
-_TRAINER_MODULE = "trainer_module.trainer"
 
 
 def create_pipeline(
@@ -64,7 +75,7 @@ def create_pipeline(
         _schema_text(data.schema_file),
         example_gen.outputs["examples"],
         data.slice_features,
-        code_digest("components.import_schema"),
+        node_digest(IMPORT_SCHEMA),
     )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
@@ -80,16 +91,16 @@ def create_pipeline(
         split=config.evaluation.split,
         class_names=data.class_names,
         bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
-        code_digest=code_digest("components.data_validator"),
-    ).with_id("ExampleValidator")
+        code_digest=node_digest(EXAMPLE_VALIDATOR),
+    ).with_id(EXAMPLE_VALIDATOR)
 
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = tfx.components.Transform(
         examples=example_gen.outputs["examples"],
         schema=import_schema.outputs["schema"],
-        preprocessing_fn=f"{_PREPROCESSING_MODULE}.preprocessing_fn",
+        preprocessing_fn=f"{PREPROCESSING_MODULE}.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-        custom_config={**network_input, "code_digest": code_digest(_PREPROCESSING_MODULE)},
+        custom_config={**network_input, "code_digest": node_digest(TRANSFORM)},
         disable_statistics=True,
     )
 
@@ -98,14 +109,14 @@ def create_pipeline(
         filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_model_dir)
     )
     warm_start = (
-        ServedModelResolver(push_destination, _any_contract()).with_id("WarmStartResolver")
+        ServedModelResolver(push_destination, _any_contract()).with_id(WARM_START_RESOLVER)
         if config.trainer.warm_start == SERVED
         else None
     )
 
     # Trains the U-Net and exports it with its serving and evaluation signatures.
     trainer = tfx.components.Trainer(
-        run_fn=f"{_TRAINER_MODULE}.run_fn",
+        run_fn=f"{TRAINER_MODULE}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         base_model=warm_start.outputs["model"] if warm_start else None,
@@ -114,7 +125,7 @@ def create_pipeline(
         custom_config={
             **network_input,
             "trainer": config.trainer.model_dump(mode="json"),
-            "code_digest": code_digest(_TRAINER_MODULE),
+            "code_digest": node_digest(TRAINER),
         },
     )
 
@@ -134,7 +145,7 @@ def create_pipeline(
         eval_config=_eval_config(config),
         min_slice_examples=config.evaluation.min_slice_examples,
         force_bless=force_bless,
-    ).with_id("Evaluator")
+    ).with_id(EVALUATOR)
 
     # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
     probe = ModelProbe(
@@ -152,7 +163,7 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         push_destination=push_destination,
         settings=_push_settings(config),
-    ).with_id("Pusher")
+    ).with_id(PUSHER)
 
     # Has KServe serve the newest pushed model, and waits until it does.
     deployer = (
@@ -190,19 +201,19 @@ _NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "image_size", "normalizat
 
 def _source(config: Config) -> TfdsSource:
     fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
-    digest = code_digest("components.tfds_example_gen.executor")
+    digest = node_digest(EXAMPLE_GEN)
     others = {"data_dir": config.data_dir, "evaluation_split": config.evaluation.split, "code_digest": digest}
     return TfdsSource(**fields | others)
 
 
 def _contract(config: Config) -> ModelContract:
-    digest = code_digest("components.served_model_resolver.executor")
+    digest = node_digest(SERVED_MODEL_RESOLVER)
     return ModelContract(class_names=config.data.class_names, mask_values=config.data.mask_values, code_digest=digest)
 
 
 def _any_contract() -> ModelContract:
     """Returns what a model must have to start from: weights fit by their shapes, whatever the classes are."""
-    return ModelContract(code_digest=code_digest("components.served_model_resolver.executor"))
+    return ModelContract(code_digest=node_digest(WARM_START_RESOLVER))
 
 
 def _schema_text(name: str) -> str:
@@ -224,12 +235,12 @@ def _eval_config(config: Config) -> message.Message:
         class_names=config.data.class_names,
         bounds=[Bound(**bound) for bound in gate_bounds(config.evaluation)],
         slices=config.evaluation.slices,
-        code_digest=code_digest("components.model_evaluator.executor", "components.model_evaluator.metric"),
+        code_digest=node_digest(EVALUATOR),
     )
 
 
 def _probe_settings(config: Config) -> ProbeSettings:
-    digest = code_digest("components.model_probe.executor", "components.model_probe.serving_process")
+    digest = node_digest(MODEL_PROBE)
     return ProbeSettings(**config.probe.model_dump(), split=config.evaluation.split, code_digest=digest)
 
 
@@ -237,5 +248,5 @@ def _push_settings(config: Config) -> PushSettings:
     return PushSettings(
         keep_versions=config.push.keep_versions,
         pinned_versions=config.push.pinned_versions,
-        code_digest=code_digest("components.model_pusher.executor"),
+        code_digest=node_digest(PUSHER),
     )

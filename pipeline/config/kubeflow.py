@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pipeline.nodes import TRAINER
 from trainer_module.config import Location, Section
 
 DEFAULT_PIPELINE_ROOT: Final = "minio://mlpipeline/v2/artifacts"
@@ -189,7 +190,7 @@ class KubeflowConfig(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if "Trainer" in self.component_resources:
+        if TRAINER in self.component_resources:
             raise ValueError("kubeflow.component_resources has Trainer; its settings are in kubeflow.trainer.resources")
         variables = [secret.variable for secret in self.secrets]
         repeated = sorted({variable for variable in variables if variables.count(variable) > 1})

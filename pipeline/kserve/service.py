@@ -27,9 +27,9 @@ from components.kserve_deployer.service import (
     transition,
     url,
 )
-from pipeline.code_digest import code_digest
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.schema import Config
+from pipeline.nodes import KSERVE_DEPLOYER, node_digest
 from pipeline.terminal.tables import PlainTable
 from trainer_module.errors import ConfigError
 
@@ -70,7 +70,7 @@ def deploy_request(config: Config) -> DeployRequest:
         push_destination=config.serving_model_dir,
         storage_uri=kserve.storage_uri,
         canary_percent=kserve.canary_percent,
-        code_digest=code_digest("components.kserve_deployer.executor"),
+        code_digest=node_digest(KSERVE_DEPLOYER),
     )
 
 

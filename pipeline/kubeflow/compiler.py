@@ -23,27 +23,15 @@ from pipeline.graph import create_pipeline
 from pipeline.kubeflow.entrypoint import DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
-from pipeline.kubeflow.parameters import (
-    DEPLOYER_TASK,
-    DRIVER_TASK,
-    EXAMPLE_GEN_TASK,
-    PUSHER_TASK,
-    RUNTIME_PARAMETERS,
-    SERVED_MODEL_TASK,
-    WARM_START_TASK,
-    RuntimeParameter,
-    check_push_destination,
-)
-from pipeline.kubeflow.pods import TRAINER_TASK, kubernetes_config, resource_spec
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, check_push_destination
+from pipeline.kubeflow.pods import kubernetes_config, resource_spec
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, TRAINER
 from trainer_module.errors import ConfigError
 
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
 _COMMAND: Final = ("python", *OPTIONS, "pipeline.kubeflow.entrypoint")
-_NEVER_CACHED: Final = (DRIVER_TASK, SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK)
-"""They look at what the server cannot see: the data set, and what is served."""
-
 _DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
 _FINGERPRINT: Final = example_gen_utils.FINGERPRINT_PROPERTY_NAME
 _STRING: Final = {"parameterType": "STRING"}
@@ -139,7 +127,7 @@ def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
         component.with_platform_config(resource_spec(kubeflow, component.id, vertex=vertex))
     images = {"default_image_path": kubeflow.image}
     if kubeflow.gpu_image and kubeflow.trainer.gpus:
-        images[TRAINER_TASK] = kubeflow.gpu_image
+        images[TRAINER] = kubeflow.gpu_image
     runner_config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
         display_name=config.pipeline.name,
         default_image=images,
@@ -167,11 +155,11 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
                 "backoffFactor": retry.backoff_factor,
                 "backoffMaxDuration": f"{retry.backoff_max_seconds}s",
             }
-        if task_id in _NEVER_CACHED:
+        if not COMPONENTS[task_id].is_cacheable:
             task["cachingOptions"] = {}
     if config.kubeflow.data_cache:
         directory = f"{config.kubeflow.data_cache.mount_path}/checkpoints/{config.pipeline.name}"
-        _container(pipeline_spec, TRAINER_TASK)["env"] = [{"name": CHECKPOINT_DIR_VARIABLE, "value": directory}]
+        _container(pipeline_spec, TRAINER)["env"] = [{"name": CHECKPOINT_DIR_VARIABLE, "value": directory}]
 
 
 def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
@@ -180,33 +168,33 @@ def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
     The server looks up its cache before anything of ours runs. The driver, never cached, identifies the data; the same
     data is the same input to TfdsExampleGen, which then comes from the cache with all that follows.
     """
-    example_gen = _tasks(pipeline_spec)[EXAMPLE_GEN_TASK]
-    definitions = pipeline_spec["components"][EXAMPLE_GEN_TASK]["inputDefinitions"]["parameters"]
-    pipeline_spec["components"][DRIVER_TASK] = {
-        "executorLabel": _executor_label(DRIVER_TASK),
+    example_gen = _tasks(pipeline_spec)[EXAMPLE_GEN]
+    definitions = pipeline_spec["components"][EXAMPLE_GEN]["inputDefinitions"]["parameters"]
+    pipeline_spec["components"][EXAMPLE_GEN_DRIVER] = {
+        "executorLabel": _executor_label(EXAMPLE_GEN_DRIVER),
         "inputDefinitions": {"parameters": {name: dict(definitions[name]) for name in _DRIVER_INPUTS}},
         "outputDefinitions": {"parameters": {_FINGERPRINT: _STRING}},
     }
     parameters = example_gen["inputs"]["parameters"]
-    _tasks(pipeline_spec)[DRIVER_TASK] = {
-        "componentRef": {"name": DRIVER_TASK},
+    _tasks(pipeline_spec)[EXAMPLE_GEN_DRIVER] = {
+        "componentRef": {"name": EXAMPLE_GEN_DRIVER},
         "inputs": {"parameters": {name: json.loads(json.dumps(parameters[name])) for name in _DRIVER_INPUTS}},
-        "taskInfo": {"name": DRIVER_TASK},
+        "taskInfo": {"name": EXAMPLE_GEN_DRIVER},
     }
-    container = _container(pipeline_spec, EXAMPLE_GEN_TASK)
-    pipeline_spec["deploymentSpec"]["executors"][_executor_label(DRIVER_TASK)] = {
+    container = _container(pipeline_spec, EXAMPLE_GEN)
+    pipeline_spec["deploymentSpec"]["executors"][_executor_label(EXAMPLE_GEN_DRIVER)] = {
         "container": {
             "image": container["image"],
             "command": list(container["command"]),
             "args": [DRIVER_FLAG, "--json_serialized_invocation_args", "{{$}}"],
-            "resources": json_format.MessageToDict(resource_spec(config.kubeflow, DRIVER_TASK)),
+            "resources": json_format.MessageToDict(resource_spec(config.kubeflow, EXAMPLE_GEN_DRIVER)),
         }
     }
     definitions[_FINGERPRINT] = dict(_STRING)
     parameters[_FINGERPRINT] = {
-        "taskOutputParameter": {"producerTask": DRIVER_TASK, "outputParameterKey": _FINGERPRINT}
+        "taskOutputParameter": {"producerTask": EXAMPLE_GEN_DRIVER, "outputParameterKey": _FINGERPRINT}
     }
-    example_gen["dependentTasks"] = [DRIVER_TASK]
+    example_gen["dependentTasks"] = [EXAMPLE_GEN_DRIVER]
 
 
 def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
@@ -217,7 +205,9 @@ def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimePara
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
-    inputs_by_task = {DRIVER_TASK: parameter.checked_input} | dict.fromkeys(parameter.tasks, parameter.component_input)
+    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input} | dict.fromkeys(
+        parameter.tasks, parameter.component_input
+    )
     for task_id, name in inputs_by_task.items():
         if task_id in pipeline_spec["components"]:
             pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)

@@ -23,6 +23,7 @@ from pipeline.beam import runs_elsewhere
 from pipeline.kubeflow import pod_output
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
+from pipeline.nodes import EXAMPLE_GEN_DRIVER
 from pipeline.terminal.streams import TERMINATED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -31,13 +32,11 @@ UNUSABLE: Final = 2
 DRIVER_FLAG: Final = "--example_gen_driver"
 OUTPUTS_FLAG: Final = "--outputs"
 
-_DRIVER: Final = "TfdsExampleGenDriver"
-
 
 def main(argv: list[str]) -> int:
     """Runs one component; what fails is said in the log's last line."""
     arguments, beam_args = _parser().parse_known_args(argv)
-    component = _DRIVER if arguments.example_gen_driver else arguments.executor_class_path
+    component = EXAMPLE_GEN_DRIVER if arguments.example_gen_driver else arguments.executor_class_path
     signal.signal(signal.SIGTERM, _terminate)
     try:
         check_image(arguments.code_modules, arguments.code_digest)

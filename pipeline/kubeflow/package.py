@@ -23,6 +23,7 @@ from typing import Any, Final
 import yaml
 
 from pipeline.code_digest import code_digest
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, TRAINER, TRANSFORM
 from trainer_module.errors import ConfigError
 
 _PARAMETER_TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -142,13 +143,13 @@ _NO_SETTINGS: Final = ("evaluation_split", "code_digest")
 def package_settings(package: Package) -> dict[str, Any]:
     """Returns the settings of data, training and evaluation, as far as the package's components are given them."""
     settings: dict[str, Any] = {}
-    source = json.loads(_constant(package, "TfdsExampleGen", _CUSTOM_CONFIG).get(_CUSTOM_CONFIG, {}).get("value", "{}"))
+    source = json.loads(_constant(package, EXAMPLE_GEN, _CUSTOM_CONFIG).get(_CUSTOM_CONFIG, {}).get("value", "{}"))
     if source:
-        splits = _constant(package, "TfdsExampleGen", _INPUT_CONFIG).get("splits", [])
+        splits = _constant(package, EXAMPLE_GEN, _INPUT_CONFIG).get("splits", [])
         data = {name: value for name, value in source.items() if name not in _NO_SETTINGS}
         settings["data"] = data | {"splits": {split["name"]: split["pattern"] for split in splits}}
         settings["evaluation"] = {"split": source["evaluation_split"]}
-    for task_id in ("Transform", "Trainer"):
+    for task_id in (TRANSFORM, TRAINER):
         for name, section in _constant(package, task_id, _CUSTOM_CONFIG).items():
             if isinstance(section, dict):
                 settings[name] = settings.get(name, {}) | section
@@ -177,26 +178,11 @@ _ENTRYPOINT: Final = (
     "pipeline.kubeflow.pod_output",
     "pipeline.kubeflow.parameters",
 )
-_MODULES: Final = {
-    "TfdsExampleGenDriver": "components.tfds_example_gen.component",
-    "TfdsExampleGen": "components.tfds_example_gen.executor",
-    "ImportSchema": "components.import_schema",
-    "ExampleValidator": "components.data_validator",
-    "Transform": "trainer_module.preprocessing",
-    "WarmStartResolver": "components.served_model_resolver.executor",
-    "Trainer": "trainer_module.trainer",
-    "ServedModelResolver": "components.served_model_resolver.executor",
-    "Evaluator": "components.model_evaluator.executor,components.model_evaluator.metric",
-    "ModelProbe": "components.model_probe.executor,components.model_probe.serving_process",
-    "Pusher": "components.model_pusher.executor",
-    "KServeDeployer": "components.kserve_deployer.executor",
-}
-"""The module whose code, with all that it imports, a component runs; the others are TFX's own."""
 
 
 def code_arguments(task_id: str) -> list[str]:
     """Returns the arguments that bind a component to the code that is installed here."""
-    modules = _MODULES.get(task_id, "")
+    modules = ",".join(COMPONENTS[task_id].code) if task_id in COMPONENTS else ""
     return [MODULES_FLAG, modules, DIGEST_FLAG, _digest(modules)]
 
 

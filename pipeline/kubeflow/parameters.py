@@ -16,18 +16,18 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pipeline.config.schema import Config
+from pipeline.nodes import (
+    EVALUATOR,
+    EXAMPLE_GEN,
+    EXAMPLE_GEN_DRIVER,
+    KSERVE_DEPLOYER,
+    PUSHER,
+    SERVED_MODEL_RESOLVER,
+    TRAINER,
+    WARM_START_RESOLVER,
+)
 from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
-
-DRIVER_TASK: Final = "TfdsExampleGenDriver"
-EXAMPLE_GEN_TASK: Final = "TfdsExampleGen"
-SERVED_MODEL_TASK: Final = "ServedModelResolver"
-WARM_START_TASK: Final = "WarmStartResolver"
-"""Only in pipelines whose training starts from the served model."""
-
-PUSHER_TASK: Final = "Pusher"
-DEPLOYER_TASK: Final = "KServeDeployer"
-"""Only in pipelines whose models go to KServe."""
 
 _NUMBERS: Final = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number"}
 
@@ -200,7 +200,7 @@ RUNTIME_PARAMETERS: Final = (
         name="dataset_version",
         type="STRING",
         description="TFDS version of the data set, such as 4.*.*; empty for any.",
-        tasks=(DRIVER_TASK, EXAMPLE_GEN_TASK),
+        tasks=(EXAMPLE_GEN_DRIVER, EXAMPLE_GEN),
         exec_property="custom_config",
         default=_default_version,
         put=_put_version,
@@ -211,7 +211,7 @@ RUNTIME_PARAMETERS: Final = (
         name="epochs",
         type="NUMBER_INTEGER",
         description="Passes over the training split.",
-        tasks=("Trainer",),
+        tasks=(TRAINER,),
         exec_property="custom_config",
         default=lambda config: config.trainer.epochs,
         put=_put_epochs,
@@ -221,7 +221,7 @@ RUNTIME_PARAMETERS: Final = (
         name="min_accuracy",
         type="NUMBER_DOUBLE",
         description="Least pixel accuracy of a model that is pushed; 0 for no such bound.",
-        tasks=("Evaluator",),
+        tasks=(EVALUATOR,),
         exec_property="eval_config",
         default=_default_min_accuracy,
         put=_put_min_accuracy,
@@ -231,7 +231,7 @@ RUNTIME_PARAMETERS: Final = (
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        tasks=(SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK),
+        tasks=(SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,

@@ -8,23 +8,23 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kubernetes.utils import parse_quantity
 
 from pipeline.config.kubeflow import KubeflowConfig, Resources, TrainerPod, Volume
-from pipeline.kubeflow.parameters import (
-    DEPLOYER_TASK,
-    DRIVER_TASK,
-    EXAMPLE_GEN_TASK,
-    PUSHER_TASK,
-    SERVED_MODEL_TASK,
-    WARM_START_TASK,
+from pipeline.nodes import (
+    EXAMPLE_GEN,
+    EXAMPLE_GEN_DRIVER,
+    KSERVE_DEPLOYER,
+    PUSHER,
+    SERVED_MODEL_RESOLVER,
+    TRAINER,
+    WARM_START_RESOLVER,
 )
 from trainer_module.errors import ConfigError
 
-TRAINER_TASK: Final = "Trainer"
 GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
-_DATA_CACHE_TASKS: Final = (DRIVER_TASK, EXAMPLE_GEN_TASK, TRAINER_TASK)
-_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_TASK, WARM_START_TASK, PUSHER_TASK, DEPLOYER_TASK)
+_DATA_CACHE_TASKS: Final = (EXAMPLE_GEN_DRIVER, EXAMPLE_GEN, TRAINER)
+_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
@@ -46,7 +46,7 @@ def resource_spec(config: KubeflowConfig, task_id: str, *, vertex: bool = False)
       vertex: Whether the GPU is named as Vertex AI names it, not as Kubernetes does.
     """
     trainer = config.trainer
-    resources = trainer.resources if task_id == TRAINER_TASK else _resources(config, task_id)
+    resources = trainer.resources if task_id == TRAINER else _resources(config, task_id)
     cpu, gigabytes = resources.cpu, float(parse_quantity(resources.memory)) / _BYTES_PER_GB
     spec = _ResourceSpec(
         cpu_limit=cpu,
@@ -58,7 +58,7 @@ def resource_spec(config: KubeflowConfig, task_id: str, *, vertex: bool = False)
         resource_memory_limit=resources.memory,
         resource_memory_request=resources.memory,
     )
-    if task_id == TRAINER_TASK and trainer.gpus:
+    if task_id == TRAINER and trainer.gpus:
         accelerator = _vertex_accelerator(trainer) if vertex else trainer.gpu_resource
         spec.accelerator.type = spec.accelerator.resource_type = accelerator
         spec.accelerator.count, spec.accelerator.resource_count = trainer.gpus, str(trainer.gpus)
@@ -75,13 +75,13 @@ def kubernetes_config(config: KubeflowConfig, task_id: str) -> dict[str, Any]:
         _mount(task, config.data_cache)
     if task_id in _SERVING_VOLUME_TASKS:
         _mount(task, config.serving_volume)
-    if task_id == TRAINER_TASK:
+    if task_id == TRAINER:
         _configure_trainer(task, config.trainer)
     return dict(task.platform_config["kubernetes"])
 
 
 def _resources(config: KubeflowConfig, task_id: str) -> Resources:
-    task_id = EXAMPLE_GEN_TASK if task_id == DRIVER_TASK else task_id
+    task_id = EXAMPLE_GEN if task_id == EXAMPLE_GEN_DRIVER else task_id
     return config.component_resources.get(task_id, config.resources)
 
 

@@ -28,6 +28,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from pipeline.code_digest import installed_version
+from pipeline.nodes import TRAINER, TRANSFORM, code_modules
 from pipeline.terminal.streams import leave
 from trainer_module.errors import PetsegError
 
@@ -42,18 +43,8 @@ MODULES: Final = (
     "tensorflow_datasets",
     "tensorflow_transform",
     "tfx.v1",
-    "components.data_validator",
-    "components.import_schema",
-    "components.model_evaluator.executor",
-    "components.model_probe.executor",
-    "components.model_probe.serving_process",
-    "components.model_pusher.executor",
-    "components.model_evaluator.metric",
-    "components.served_model_resolver.executor",
-    "components.tfds_example_gen.executor",
+    *code_modules(),
     "pipeline.kubeflow.entrypoint",
-    "trainer_module.preprocessing",
-    "trainer_module.trainer",
 )
 
 _IMAGE_SIZE: Final = 56
@@ -133,7 +124,7 @@ def check_code() -> str:
     """Returns the digests of code that a package compiled from the same code names, too."""
     from pipeline.kubeflow.package import code_arguments
 
-    digests = {component: code_arguments(component)[-1] for component in ("Transform", "Trainer")}
+    digests = {component: code_arguments(component)[-1] for component in (TRANSFORM, TRAINER)}
     return ", ".join(f"{component} {digest}" for component, digest in digests.items())
 
 

@@ -19,7 +19,8 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.runs.outputs import EVALUATOR, Outputs
+from pipeline.nodes import EVALUATOR, SERVED_MODEL_RESOLVER, TRAINER
+from pipeline.runs.outputs import Outputs
 from pipeline.runs.record import NodeState
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
@@ -28,7 +29,7 @@ _NODE_STATES: Final = {
     metadata_store_pb2.Execution.COMPLETE: NodeState.COMPLETE,
     metadata_store_pb2.Execution.CACHED: NodeState.CACHED,
 }
-_RESOLVERS: Final = {EVALUATOR: "ServedModelResolver", "Trainer": "WarmStartResolver"}
+_RESOLVERS: Final = {EVALUATOR: SERVED_MODEL_RESOLVER, TRAINER: "WarmStartResolver"}
 """What brings the served model to a component."""
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
 

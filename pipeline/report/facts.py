@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeline.config.schema import Config
+from pipeline.nodes import EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -186,11 +187,11 @@ def run_facts(record: RunRecord) -> RunFacts:
     return RunFacts(
         record=record,
         settings=_settings(record.settings),
-        history=_of_output(record, "Trainer", "model_run", _read_history),
+        history=_of_output(record, TRAINER, "model_run", _read_history),
         statistics=_of_output(
-            record, "StatisticsGen", "statistics", lambda directory: read_statistics(directory, slice_features)
+            record, STATISTICS_GEN, "statistics", lambda directory: read_statistics(directory, slice_features)
         ),
-        anomalies=_of_output(record, "ExampleValidator", "anomalies", read_anomalies),
+        anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", read_anomalies),
     )
 
 

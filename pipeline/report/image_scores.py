@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from components.model_evaluator.sums import image_statistics
 from pipeline.models.loading import ServedModel
+from pipeline.nodes import EXAMPLE_GEN, SERVED_MODEL_RESOLVER, TRAINER
 from pipeline.report.facts import Missing, output_directory
 from pipeline.runs.record import RunRecord
 from trainer_module import features
@@ -169,8 +170,8 @@ class EvaluatedImages:
         Raises:
           ModelError: The exported model cannot be loaded.
         """
-        examples = output_directory(record, "TfdsExampleGen", "examples")
-        model = output_directory(record, "Trainer", "model")
+        examples = output_directory(record, EXAMPLE_GEN, "examples")
+        model = output_directory(record, TRAINER, "model")
         for directory in (examples, model):
             if isinstance(directory, Missing):
                 return directory
@@ -232,7 +233,7 @@ def load_baseline(record: RunRecord) -> ServedModel | Missing | None:
     """Returns the served model that a run's was compared with, from the run's copy; None where there was none."""
     if record.baseline is None or not record.baseline.found:
         return None
-    directory = output_directory(record, "ServedModelResolver", "model")
+    directory = output_directory(record, SERVED_MODEL_RESOLVER, "model")
     if isinstance(directory, Missing):
         return directory
     try:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from pipeline.nodes import TRAINER
 from pipeline.report import charts
 from pipeline.report.blocks import (
     Block,
@@ -46,7 +47,7 @@ def training_section(facts: RunFacts) -> Section:
 
 def training_gallery(facts: RunFacts) -> Gallery | Missing:
     """Returns images of the `eval` split with their truth and their predictions, from the untrained network on."""
-    model_run = output_directory(facts.record, "Trainer", "model_run")
+    model_run = output_directory(facts.record, TRAINER, "model_run")
     if isinstance(model_run, Missing):
         return model_run
     directory = model_run / "samples"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeline.nodes import EXAMPLE_GEN, TRAINER
 from pipeline.report.blocks import Block, Gallery, Note, Section
 from pipeline.report.charts import save_learning_curve
 from pipeline.report.facts import Missing, RunFacts, output_directory, run_facts
@@ -36,7 +37,7 @@ def pictures_section(facts: RunFacts, run_directory: Path) -> Section:
     Raises:
       ModelError: The exported model cannot be loaded.
     """
-    for node_id, output in (("TfdsExampleGen", "examples"), ("Trainer", "model")):
+    for node_id, output in ((EXAMPLE_GEN, "examples"), (TRAINER, "model")):
         directory = output_directory(facts.record, node_id, output)
         if isinstance(directory, Missing):
             return no_pictures(directory.reason)
@@ -158,7 +159,7 @@ def _write_sheet(galleries: list[Gallery] | Missing, file: Path, written: Writte
 
 def _predictions(facts: RunFacts, run_directory: Path) -> list[Gallery] | Missing:
     """Returns the random sample and the worst images of the evaluated split, with what the exported model predicts."""
-    for node_id, output in (("TfdsExampleGen", "examples"), ("Trainer", "model")):
+    for node_id, output in ((EXAMPLE_GEN, "examples"), (TRAINER, "model")):
         directory = output_directory(facts.record, node_id, output)
         if isinstance(directory, Missing):
             return directory

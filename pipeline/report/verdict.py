@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pipeline.nodes import PUSHER
 from pipeline.report.blocks import Cell, Table, Verdict
 from pipeline.runs.record import NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
 from pipeline.runs.tables import duration
@@ -141,7 +142,7 @@ def _missed(thresholds: Sequence[ThresholdRecord]) -> str:
 def _pushed(record: RunRecord) -> str:
     if record.pushed_model is not None:
         return f"It was pushed to {record.pushed_model}."
-    pusher = next((node for node in record.nodes if node.id == "Pusher"), None)
+    pusher = next((node for node in record.nodes if node.id == PUSHER), None)
     return f"Nothing was pushed: {pusher.summary.removeprefix('nothing: ')}." if pusher and pusher.summary else ""
 
 

@@ -13,13 +13,12 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.text import Text
 
+from pipeline.nodes import TRAINER
 from pipeline.runs.progress import ProgressFollower, TrainingProgress
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord
 from pipeline.runs.tables import duration, nodes_table, opening_lines, result_lines
 from pipeline.terminal.streams import printable
 from pipeline.terminal.tables import PlainTable, console
-
-TRAINER: Final = "Trainer"
 
 _REFRESH_SECONDS: Final = 0.25
 _SHOW_CURSOR: Final = "\x1b[?25h\n"

@@ -9,13 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pipeline.nodes import (
+    EVALUATOR,
+    EXAMPLE_GEN,
+    EXAMPLE_GEN_DRIVER,
+    EXAMPLE_VALIDATOR,
+    KSERVE_DEPLOYER,
+    MODEL_PROBE,
+    PUSHER,
+    SERVED_MODEL_RESOLVER,
+    TRAINER,
+    TRANSFORM,
+    WARM_START_RESOLVER,
+)
 from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord, ThresholdRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
 
-EVALUATOR: Final = "Evaluator"
-PROBE: Final = "ModelProbe"
 PARAMETER_VALUE: Final = "value"
 """Property of an output that is no artifact but a parameter."""
 
@@ -73,7 +84,7 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
         return reader(_Produced(outputs, settings))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if node_id in (EVALUATOR, PROBE):
+        if node_id in (EVALUATOR, MODEL_PROBE):
             raise ModelError(
                 f"{node_id} finished, but what it found cannot be read ({reason}); "
                 f"run it again with --from {node_id} --no-cache"
@@ -205,15 +216,15 @@ def _deployed(produced: _Produced) -> NodeFacts:
 
 
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
-    "TfdsExampleGenDriver": _identified,
-    "TfdsExampleGen": _examples,
-    "ExampleValidator": _anomalies,
-    "Transform": _transformed,
-    "WarmStartResolver": _found_warm_start,
-    "Trainer": _trained,
-    "ServedModelResolver": _found_baseline,
+    EXAMPLE_GEN_DRIVER: _identified,
+    EXAMPLE_GEN: _examples,
+    EXAMPLE_VALIDATOR: _anomalies,
+    TRANSFORM: _transformed,
+    WARM_START_RESOLVER: _found_warm_start,
+    TRAINER: _trained,
+    SERVED_MODEL_RESOLVER: _found_baseline,
     EVALUATOR: _evaluated,
-    PROBE: _probed,
-    "Pusher": _pushed,
-    "KServeDeployer": _deployed,
+    MODEL_PROBE: _probed,
+    PUSHER: _pushed,
+    KSERVE_DEPLOYER: _deployed,
 }

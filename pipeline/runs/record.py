@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
+from pipeline.nodes import code_modules
 from trainer_module.errors import PetsegError
 
 
@@ -273,16 +274,6 @@ class RunRecord(_Record):
             raise PetsegError(f"{str(file)!r} is no run record of this version of petseg: {error}") from error
 
 
-_CODE: Final = (
-    "pipeline.graph",
-    "components.tfds_example_gen.executor",
-    "components.model_evaluator.metric",
-    "components.model_probe.executor",
-    "components.model_probe.serving_process",
-    "components.model_pusher.executor",
-    "trainer_module.preprocessing",
-    "trainer_module.trainer",
-)
 _PACKAGES: Final = ("petseg", "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
 _CPU_DESCRIPTION: Final = Path("/proc/cpuinfo")
 
@@ -291,7 +282,7 @@ def run_environment() -> EnvironmentRecord:
     """Returns what this process runs with; imports TensorFlow, which alone knows the GPUs it can use."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return EnvironmentRecord(
-        code_digest=code_digest(*_CODE),
+        code_digest=code_digest("pipeline.graph", *code_modules()),
         versions={"python": platform.python_version(), **{name: installed_version(name) for name in _PACKAGES}},
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)),

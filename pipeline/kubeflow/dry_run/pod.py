@@ -25,7 +25,7 @@ from pipeline.kubeflow.dry_run.artifacts import Mounts
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
 from pipeline.kubeflow.pod_output import LAUNCHER_ROOT_VARIABLE
-from pipeline.runs.display import TRAINER
+from pipeline.nodes import TRAINER
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from trainer_module.errors import PetsegError
 

@@ -1,4 +1,4 @@
-"""The digest follows imports and nothing else."""
+"""The digest follows imports and what code does, and nothing else."""
 
 import pytest
 
@@ -26,6 +26,31 @@ def test_digest_changes_with_the_module_and_all_it_imports(source_tree, edited, 
     with (source_tree / f"{edited}.py").open("a") as file:
         file.write("OTHER = 2\n")
     assert (code_digest("trainer_module.a") != before) == changes
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("VALUE = 1  # as ever\n", False),
+        ('VALUE = (\n    1\n)\n"""What it is."""\n', False),
+        ('"""A module."""\nVALUE = 1\n', False),
+        ("VALUE = '1'\n", True),
+        ("VALUE = 1\nOTHER = 1\n", True),
+    ],
+)
+def test_what_changes_nothing_that_happens_changes_no_digest(source_tree, text, changes):
+    before = code_digest("trainer_module.a")
+    (source_tree / "c.py").write_text(text)
+    assert (code_digest("trainer_module.a") != before) == changes
+
+
+def test_a_docstring_that_is_mended_changes_nothing(source_tree):
+    function = "class A:\n    def f(self):\n        {docstring!r}\n        return {value!r}\n"
+    digests = []
+    for docstring, value in (("Retruns.", "x"), ("Returns.", "x"), ("Returns.", "Returns.")):
+        (source_tree / "c.py").write_text(function.format(docstring=docstring, value=value))
+        digests.append(code_digest("trainer_module.a"))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.usefixtures("source_tree")

@@ -1,0 +1,39 @@
+"""The table of nodes says of the graph what the graph is."""
+
+import pytest
+
+from pipeline import nodes
+from pipeline.config.loading import load_config
+from pipeline.graph import create_pipeline
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, code_modules
+
+
+@pytest.fixture(scope="module")
+def components():
+    """Every component that a graph may have."""
+    overrides = ["push.kserve.enabled=true", "push.kserve.storage_uri=pvc://models/pets", "trainer.warm_start=served"]
+    return create_pipeline(load_config(preset="demo", overrides=overrides), pipeline_root="root").components
+
+
+def test_the_table_and_the_graph_have_the_same_nodes(components):
+    assert set(COMPONENTS) == {component.id for component in components} | {EXAMPLE_GEN_DRIVER}
+    ids = {value for name, value in vars(nodes).items() if name.isupper() and isinstance(value, str)}
+    assert ids - {nodes.PREPROCESSING_MODULE, nodes.TRAINER_MODULE} == set(COMPONENTS)
+
+
+def test_a_component_of_ours_runs_its_executor_and_what_else_the_table_names(components):
+    for component in components:
+        executor = component.executor_spec.executor_class.__module__
+        if executor.startswith("components."):
+            assert executor in COMPONENTS[component.id].code
+
+
+def test_what_looks_at_the_world_has_a_driver_here_and_no_cache_there(components):
+    for component in components:
+        looks = component.id == EXAMPLE_GEN or not COMPONENTS[component.id].is_cacheable
+        assert component.driver_class.__module__.startswith("components.") == looks, component.id
+
+
+def test_modules_are_named_once():
+    modules = code_modules()
+    assert len(modules) == len(set(modules)) > 8
