@@ -13,7 +13,7 @@ from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
-from pipeline.schedules.firing_check import carried_variables, try_firing
+from pipeline.schedules.environment import carried_variables, try_firing
 from pipeline.schedules.firings import LOG_NAME, FiringRecord, last_firing
 from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, LocalScheduler
 from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences, run_overrides

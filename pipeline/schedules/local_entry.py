@@ -9,12 +9,13 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from petseg.processes import OPTIONS
 from pipeline.config.cron import Cron
 from trainer_module.errors import PetsegError
 
 _COMMAND_SECONDS: Final = 30
 _ENV: Final = "/usr/bin/env"
+_FIRE: Final = ("-P", "-m", "petseg", "schedule", "fire")
+"""What follows the interpreter. It is written down outside petseg and read by every later one, so it stays."""
 
 
 class LocalEntry(BaseModel):
@@ -49,12 +50,12 @@ class LocalEntry(BaseModel):
         return self.command_with()
 
     def command_with(self, *further: str) -> list[str]:
-        """Returns the command with further options of `scheduled_run`."""
+        """Returns the command with further options of `petseg schedule fire`."""
         carried = [f"{name}={value}" for name, value in self.environment.items()]
         options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *further]
         return [
             *([_ENV, *carried] if carried else ()),
-            *(self.python, *OPTIONS, "pipeline.schedules.firings", *options, "--", *self.run_arguments),
+            *(self.python, *_FIRE, *options, "--", *self.run_arguments),
         ]
 
     def settings(self, scheduler: str) -> dict[str, str]:

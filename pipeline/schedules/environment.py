@@ -1,72 +1,26 @@
-"""Tries, before a schedule is installed on this machine, whether its firings find what they need.
-
-The very command that the scheduler is to start is started once in the environment that the scheduler gives, with an
-option that makes it look at everything and run nothing: the configuration, the pipeline root, the modules of builders,
-the data set with its features and splits, and where data and models are written to.
-
-Which environment variables a user's own code asks for: what a builder needs that no configuration names.
-
-What a schedule of this machine carries along of the environment that it is applied in.
+"""The environment that a schedule of this machine fires in: what it carries along, and whether that is enough.
 
 A scheduler starts its commands with next to nothing in their environment. What it writes down for them lies in the
 crontab or in a unit, readable for others, so secrets are never carried along.
+
+Before a schedule is installed, the very command that the scheduler is to start is started once in the environment that
+the scheduler gives, with the option by which it looks at everything and runs nothing.
 """
 
 import os
 import re
 import subprocess
-import sys
-import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-import petseg
-from petseg.surroundings import CERTIFICATES, PROXIES, can_be_made
-from pipeline.config.schema import Config
-from pipeline.runs.session import CHECKPOINT_DIR_VARIABLE
+from petseg.surroundings import CERTIFICATES, PROXIES
 from pipeline.schedules.local_entry import LocalEntry
-from trainer_module.errors import ConfigError, PetsegError
-
-_INSTALLED: Final = (
-    *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-    *(str(petseg.ROOT / name) for name in ("petseg", *petseg.PACKAGES)),
-)
-"""Where code lies that is not the user's own."""
-
-
-@contextmanager
-def asked_variables() -> Iterator[set[str]]:
-    """Collects the names of the variables that code outside libraries looks up while the block runs."""
-    environment: Any = type(os.environ)
-    look_up, asked = environment.__getitem__, set[str]()
-
-    def watched(self: Any, key: str) -> str:
-        if _is_own(sys._getframe(1)):
-            asked.add(key)
-        value: str = look_up(self, key)
-        return value
-
-    environment.__getitem__ = watched
-    try:
-        yield asked
-    finally:
-        environment.__getitem__ = look_up
-
-
-def _is_own(frame: FrameType | None) -> bool:
-    """Returns whether the code that looks a variable up, by whatever function of `os`, is the user's own."""
-    while frame is not None and frame.f_globals.get("__name__") in ("os", "posixpath", "collections.abc"):
-        frame = frame.f_back
-    file = frame.f_code.co_filename if frame else "<"
-    return not file.startswith("<") and not any(Path(file).is_relative_to(place) for place in _INSTALLED)
-
+from trainer_module.errors import ConfigError
 
 PATHS: Final = (
     "PYTHONPATH",
@@ -74,12 +28,23 @@ PATHS: Final = (
     "TFDS_DATA_DIR",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "KUBECONFIG",
-    CHECKPOINT_DIR_VARIABLE,
+    "PETSEG_CHECKPOINT_DIR",
     *CERTIFICATES,
 )
 """Each names one place or several, which need not be absolute here."""
 
 _SECRET: Final = re.compile(r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
+_SECONDS: Final = 600
+
+
+class Verdict(BaseModel):
+    """What a firing found."""
+
+    error: str = ""
+    """Why it would fail; empty when it would not."""
+
+    asked: tuple[str, ...] = ()
+    """The environment variables that the user's own modules ask for, and that are not set where it runs."""
 
 
 def carried_variables(chosen: Sequence[str], here: Mapping[str, str]) -> dict[str, str]:
@@ -108,35 +73,6 @@ def carried_variables(chosen: Sequence[str], here: Mapping[str, str]) -> dict[st
 def holds_secret(name: str, value: str) -> bool:
     """Returns whether a variable seems to hold a secret itself; the path of a file that holds one is none."""
     return _has_password(value) or (bool(_SECRET.search(name)) and not Path(value).is_file())
-
-
-def _has_password(value: str) -> bool:
-    try:
-        return bool(urlsplit(value).password)
-    except ValueError:  # no address
-        return False
-
-
-def _absolute(value: str) -> str:
-    """Returns a list of paths without the working directory's part in them; an address stays as it is."""
-    return (
-        value
-        if "://" in value
-        else os.pathsep.join(str(Path(path).expanduser().absolute()) for path in value.split(os.pathsep))
-    )
-
-
-_SECONDS: Final = 600
-
-
-class Verdict(BaseModel):
-    """What a firing found."""
-
-    error: str = ""
-    """Why it would fail; empty when it would not."""
-
-    asked: tuple[str, ...] = ()
-    """The environment variables that the user's own modules ask for, and that are not set where it runs."""
 
 
 def try_firing(entry: LocalEntry, environment: Mapping[str, str], scheduler: str) -> None:
@@ -202,42 +138,17 @@ def _verdict(entry: LocalEntry, environment: Mapping[str, str]) -> Verdict:
         return Verdict(error=f"its process ended with exit code {ended}: {said}")
 
 
-def check_firing(file: Path, directory: Path, root: str, run_arguments: Sequence[str]) -> None:
-    """Looks at what a firing needs, in the process that stands for it, and leaves the verdict in a file."""
-    with asked_variables() as asked:
-        try:
-            _require_writable("pipeline.root", root)
-            os.chdir(directory)
-            _check_needs(_config(run_arguments))
-            error = ""
-        except Exception as failure:  # noqa: BLE001 (whatever the user's own modules raise)
-            error = str(failure) if isinstance(failure, PetsegError) else f"{type(failure).__name__}: {failure}"
-    missing = sorted(name for name in asked if name not in os.environ)
-    file.write_text(Verdict(error=error.rstrip("."), asked=tuple(missing)).model_dump_json(), encoding="utf-8")
-
-
-def _config(run_arguments: Sequence[str]) -> Config:
-    from pipeline.commands.options import resolve_config
-    from pipeline.commands.run import run
-
-    given = run.make_context("run", list(run_arguments)).params
-    return resolve_config(*(given[name] for name in ("preset", "config_file", "overrides", "pipeline_root")))
-
-
-def _check_needs(config: Config) -> None:
-    from components.tfds_example_gen.source import NotPreparedError, TfdsSource, open_dataset
-
-    _require_writable("push.destination", config.serving_model_dir)
-    fields = config.data.model_dump(include=set(TfdsSource.model_fields))
-    source = TfdsSource(**fields | {"data_dir": config.data_dir, "download": False})
+def _has_password(value: str) -> bool:
     try:
-        open_dataset(source, config.data.splits)
-    except NotPreparedError:
-        if not config.data.download:
-            raise
-        _require_writable("data.data_dir", config.data_dir)
+        return bool(urlsplit(value).password)
+    except ValueError:  # no address
+        return False
 
 
-def _require_writable(setting: str, place: str) -> None:
-    if "://" not in place and not can_be_made(Path(place)):
-        raise ConfigError(f"{setting}: cannot write to {place!r}")
+def _absolute(value: str) -> str:
+    """Returns a list of paths without the working directory's part in them; an address stays as it is."""
+    return (
+        value
+        if "://" in value
+        else os.pathsep.join(str(Path(path).expanduser().absolute()) for path in value.split(os.pathsep))
+    )
