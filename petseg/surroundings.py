@@ -3,8 +3,6 @@
 A user id without an entry in /etc/passwd has no name, and without HOME no home directory; a home may be read-only, as
 with HOME=/. TFX, TFDS, kfp and Keras cope with a home that they cannot write to, but not with none at all; matplotlib
 makes a directory of its own, in the run's place for temporary files, and trips over its absence at exit.
-
-Environment variables that belong to a machine, not to a program: how it reaches the network and whom it trusts.
 """
 
 import atexit
@@ -17,7 +15,7 @@ from typing import Final
 
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-
+"""How a machine reaches the network and whom it trusts: what all its programs have in common."""
 
 _MATPLOTLIB: Final = "MPLCONFIGDIR"
 _made: list[str] = []

@@ -9,8 +9,8 @@ from getpass import getuser
 from pathlib import Path
 from typing import Final
 
-from pipeline.config.schedule import is_machine_time_zone
-from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, answer, called
+from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, completed, output_of
+from pipeline.schedules.times import is_machine_time_zone
 from trainer_module.errors import ConfigError, PetsegError
 
 _BEGIN: Final = "# petseg schedule {name}: begin; change it with petseg schedule apply"
@@ -109,12 +109,12 @@ class Crontab:
         else:
             after = before + ("" if not before or before.endswith("\n") else "\n") + block
         if after != before:
-            called(["crontab", "-"], after)
+            output_of(["crontab", "-"], after)
 
 
 def _read() -> str:
     """Returns the crontab; empty when the user has none."""
-    result = answer(["crontab", "-l"])
+    result = completed(["crontab", "-l"])
     if result.returncode and not _NO_CRONTAB.search(result.stderr):
         raise PetsegError(f"crontab -l failed: {' '.join(result.stderr.split()) or result.returncode}")
     text = "" if result.returncode else result.stdout

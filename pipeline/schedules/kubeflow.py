@@ -1,30 +1,30 @@
 """Schedules on a Kubeflow Pipelines server, as recurring runs."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pipeline.config.cron import Cron
-from pipeline.config.schedule import LATEST, cron_in_zone
+from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.parameters import check_value
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
-from pipeline.schedules.replacement import existing_run, replace, settle, wait_for_quiet
+from pipeline.schedules.replacement import existing_run, finish_or_undo, replace, wait_for_quiet
 from pipeline.schedules.schedule import (
     Action,
     Difference,
     Plan,
     Schedule,
-    check_parameters,
-    check_ranges,
     declared_cron,
     declared_name,
     differences,
-    parameter_settings,
 )
-from pipeline.schedules.times import in_words
+from pipeline.schedules.times import cron_in_zone, in_words
+from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 _SERVICE_ACCOUNT: Final = "service account"
@@ -78,7 +78,7 @@ class KubeflowSchedules:
     def carry_out(self, plan: Plan) -> None:
         if self._package is not None:
             self._client.upload(self._package)
-        current = settle(self._api, existing_run(self._api.all(), plan.name))
+        current = finish_or_undo(self._api, existing_run(self._api.all(), plan.name))
         if current is None:
             self._api.create(self._request(), enabled=True, replaces=None)
         elif plan.action is Action.UPDATE:
@@ -146,9 +146,9 @@ class KubeflowSchedules:
             )
             package = self._server.package(version)
         if package is None:
-            check_ranges(schedule.parameters)
+            _check_ranges(schedule.parameters)
         else:
-            check_parameters(schedule.parameters, package)
+            _check_parameters(schedule.parameters, package)
         return notes
 
     def _declared_settings(self) -> dict[str, str]:
@@ -158,7 +158,7 @@ class KubeflowSchedules:
             "cron": self._server_cron().kubeflow,
             "pipeline": self._config.pipeline.name,
             "version": schedule.version,
-            **parameter_settings(schedule.parameters),
+            **_parameter_settings(schedule.parameters),
             "max concurrency": str(schedule.max_concurrency),
             "catch up": _yes_or_no(schedule.catch_up),
             "experiment": kubeflow.experiment or self._config.pipeline.name,
@@ -173,7 +173,7 @@ class KubeflowSchedules:
             "cron": run.cron or "none, but another trigger",
             "pipeline": server.pipeline_name(run.pipeline_id) if run.pipeline_id else "none, but a package of its own",
             "version": LATEST,
-            **parameter_settings(run.parameters),
+            **_parameter_settings(run.parameters),
             "max concurrency": str(run.max_concurrency),
             "catch up": _yes_or_no(run.catch_up),
             "experiment": server.experiment_name(run.experiment_id),
@@ -232,6 +232,55 @@ class KubeflowSchedules:
     def _plan(self, action: Action, changes: list[Difference], notes: list[str]) -> Plan:
         name = declared_name(self._config)
         return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
+
+
+def _check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
+    """Checks the parameters of a schedule against those of the package that it runs.
+
+    Raises:
+      ConfigError: One is unknown, of the wrong type or out of range, or one that has no default is absent.
+    """
+    declared = package.parameters
+    for name, value in parameters.items():
+        if name not in declared:
+            hint = f"did you mean {nearest(name, declared)!r}?" if declared else "it has none"
+            raise ConfigError(f"schedule.parameters.{name}: the pipeline {package.name} has no such parameter; {hint}")
+        wanted = declared[name].type
+        if not declared[name].accepts(value):
+            hint = (
+                f'; for text write schedule.parameters.{name} = "{value}", with the quotes'
+                if wanted == "STRING"
+                else ""
+            )
+            raise ConfigError(f"schedule.parameters.{name} is {value!r}, but the pipeline wants a {wanted}{hint}")
+    _check_ranges(parameters)
+    missing = sorted(name for name, spec in declared.items() if spec.default is None and name not in parameters)
+    if missing:
+        raise ConfigError(
+            f"schedule.parameters lacks {', '.join(missing)}: the pipeline {package.name} has no default for it"
+        )
+
+
+def _check_ranges(parameters: Mapping[str, Any]) -> None:
+    """Checks the parameters that petseg knows, whatever the package.
+
+    Raises:
+      ConfigError: No component could use a value.
+    """
+    for name, value in parameters.items():
+        try:
+            check_value(name, value)
+        except ConfigError as error:
+            raise ConfigError(f"schedule.parameters: {error}") from None
+
+
+def _parameter_settings(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the parameters as settings of a schedule, the same whether a number came from a file or from JSON."""
+    written = {}
+    for name, value in sorted(parameters.items()):
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        written[f"parameters.{name}"] = json.dumps(number, ensure_ascii=False)
+    return written
 
 
 def _yes_or_no(value: bool) -> str:

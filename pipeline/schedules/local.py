@@ -3,21 +3,24 @@
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.loading import load_config
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
 from pipeline.schedules.environment import carried_variables, try_firing
 from pipeline.schedules.firings import LOG_NAME, FiringRecord, last_firing
 from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, LocalScheduler
-from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences, run_overrides
+from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.systemd import SystemdTimers
+from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 
@@ -81,7 +84,13 @@ class LocalSchedules:
         scheduler.check(entry)
         self._notice("trying what a firing needs, in the environment that it will have")
         try_firing(entry, scheduler.environment(entry.name), scheduler.title)
-        notes = [*self._notes(entry), *scheduler.notes()]
+        notes = [f"runs write to {str(Path(entry.root) / LOG_NAME)!r}; a firing that finds a run going on is skipped"]
+        if self._config.schedule.version != LATEST:
+            notes.append(
+                f"schedule.version {self._config.schedule.version!r} means nothing on one machine: runs use the petseg "
+                "that is installed"
+            )
+        notes += scheduler.notes()
         wanted = entry.settings(scheduler.title)
         holders = self._holders(entry.name)
         if not holders:
@@ -167,7 +176,7 @@ class LocalSchedules:
                 "firing that finds a run going on is skipped; set it to 1"
             )
         options = self._options
-        overrides = [*options.overrides, *run_overrides(schedule.parameters, self._config.data.dataset)]
+        overrides = [*options.overrides, *_parameter_overrides(schedule.parameters, self._config.data.dataset)]
         load_config(preset=options.preset, file=options.config_file, overrides=overrides)
         arguments = [f"--preset={options.preset}"] if options.preset else []
         arguments += [f"--config={options.config_file.resolve()}"] if options.config_file else []
@@ -183,15 +192,6 @@ class LocalSchedules:
             python=sys.executable,
             environment=carried_variables(schedule.environment, os.environ),
         )
-
-    def _notes(self, entry: LocalEntry) -> list[str]:
-        notes = [f"runs write to {str(Path(entry.root) / LOG_NAME)!r}; a firing that finds a run going on is skipped"]
-        if self._config.schedule.version != LATEST:
-            notes.append(
-                f"schedule.version {self._config.schedule.version!r} means nothing on one machine: runs use the petseg "
-                "that is installed"
-            )
-        return notes
 
     def _plan(
         self, entry: LocalEntry, action: Action, present: dict[str, str], wanted: dict[str, str], notes: list[str]
@@ -213,3 +213,29 @@ class LocalSchedules:
         if not holders:
             raise PetsegError(f"the schedule {schedule.name!r} is gone from {self.place}")
         return holders[0]
+
+
+def _parameter_overrides(parameters: Mapping[str, Any], dataset: str) -> list[str]:
+    """Returns the `key=value` texts for `--set` that stand for the parameters in a local run.
+
+    Args:
+      parameters: Of the schedule.
+      dataset: `data.dataset`, whose version `dataset_version` replaces.
+
+    Raises:
+      ConfigError: A parameter stands for no setting.
+    """
+    settings = {parameter.name: parameter.setting for parameter in RUNTIME_PARAMETERS}
+    overrides = []
+    for name, value in sorted(parameters.items()):
+        if name not in settings:
+            raise ConfigError(
+                f"schedule.parameters.{name}: a local run has no such parameter; did you mean "
+                f"{nearest(name, settings)!r}? Other settings go into the configuration itself"
+            )
+        if name == "dataset_version":
+            value = ":".join(filter(None, [dataset.partition(":")[0], str(value)]))
+        if name == "min_accuracy" and value == 0:
+            value = "none"
+        overrides.append(f"{settings[name]}={value}")
+    return overrides

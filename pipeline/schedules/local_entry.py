@@ -138,7 +138,7 @@ class LocalScheduler(Protocol):
         """Returns what the user should know of it, one sentence each."""
 
 
-def called(command: Sequence[str], text: str | None = None) -> str:
+def output_of(command: Sequence[str], text: str | None = None) -> str:
     """Returns what a program of this machine's scheduler writes.
 
     Args:
@@ -148,14 +148,14 @@ def called(command: Sequence[str], text: str | None = None) -> str:
     Raises:
       PetsegError: It failed, or does not end.
     """
-    result = answer(command, text)
+    result = completed(command, text)
     if result.returncode:
         said = " ".join(result.stderr.split()) or f"exit code {result.returncode}"
         raise PetsegError(f"{shlex.join(command)} failed: {said}")
     return result.stdout
 
 
-def answer(command: Sequence[str], text: str | None = None) -> "subprocess.CompletedProcess[str]":
+def completed(command: Sequence[str], text: str | None = None) -> "subprocess.CompletedProcess[str]":
     """Returns how a program ended and what it wrote.
 
     Raises:

@@ -15,9 +15,8 @@ import pytest
 from schedule_commands import Commands
 
 from petseg.surroundings import PROXIES
-from pipeline.config import schedule as time_zones
 from pipeline.runs.store import RunStore
-from pipeline.schedules import local
+from pipeline.schedules import local, times
 from pipeline.schedules.crontab import Crontab
 from pipeline.schedules.environment import PATHS
 from pipeline.schedules.firings import Firing, FiringRecord
@@ -66,7 +65,7 @@ def machine(tmp_path, monkeypatch) -> Machine:
     (state / "enabled").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(FAKES))
     monkeypatch.setenv("FAKE_SCHEDULERS", str(state))
-    monkeypatch.setattr(time_zones, "MACHINE_TIME_ZONE", tmp_path / "absent")
+    monkeypatch.setattr(times, "MACHINE_TIME_ZONE", tmp_path / "absent")
     # It starts TensorFlow; test_environment.py tries it.
     monkeypatch.setattr(local, "try_firing", lambda *_: None)
     for name in [*CARRIED, "FIELD_TILES"]:
@@ -282,8 +281,12 @@ def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
     code = (
         "import sys\nfrom pipeline.cli import exit_code\nfrom pipeline.schedules import local\n"
         "local.try_firing = lambda *_: None\n"
-        "assert exit_code(['schedule', 'apply', '--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']) == 0\n"
-        "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam'} & set(sys.modules)\n"
+        "options = ['--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']\n"
+        "for command in ('apply', 'list', 'show', 'pause'):\n"
+        "    assert exit_code(['schedule', command, *options]) == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam', 'kubernetes', 'ml_metadata', 'grpc'}\n"
+        "heavy |= {'requests', 'keras', 'matplotlib', 'tensorflow_datasets'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
