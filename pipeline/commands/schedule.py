@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import RenderableType
@@ -14,13 +14,12 @@ from pipeline.config.cron import Cron
 from pipeline.config.loading import DEFAULT_PRESET
 from pipeline.config.schema import Config
 from pipeline.schedules.schedule import Schedule, SchedulePlace, declared_cron, declared_name, find_schedule
+from pipeline.schedules.tables import NEXT_FIRINGS, firing_lines, plan_lines, schedule_lines, schedules_table
+from pipeline.schedules.times import next_firings
 from pipeline.terminal.streams import json_text, notify
 from pipeline.terminal.tables import console
 
 _Command = Callable[..., Any]
-
-_FIRINGS: Final = 5
-"""How many of the next firings `show --json` tells of."""
 
 
 def _place_options(command: _Command) -> _Command:
@@ -65,8 +64,6 @@ def apply(package_file: Path | None, dry_run: bool, as_json: bool, **options: An
     if as_json:
         click.echo(json_text(plan.model_dump(mode="json") | {"dry_run": dry_run}))
     else:
-        from pipeline.schedules.tables import firing_lines, plan_lines
-
         _print_lines(plan_lines(plan))
         _print_lines(firing_lines(declared_cron(config), config.schedule.time_zone, place))
     if not dry_run:
@@ -85,8 +82,6 @@ def list_schedules(as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json_text([schedule.model_dump(mode="json") for schedule in schedules]))
     elif schedules:
-        from pipeline.schedules.tables import schedules_table
-
         _print_lines([schedules_table(schedules)])
     else:
         click.echo(f"no schedules on {place.place}; `petseg schedule apply` makes one")
@@ -101,19 +96,14 @@ def show(name: str | None, as_json: bool, **options: Any) -> None:
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = _open_place(**options)
-    schedule = _chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     cron = Cron.parse(schedule.cron) if schedule.cron else None
     if as_json:
-        from pipeline.schedules.times import next_firings
-
         now = datetime.now(UTC)
-        firings = next_firings(cron, schedule.time_zone, now, _FIRINGS, repeats=place.repeats) if cron else []
+        firings = next_firings(cron, schedule.time_zone, now, NEXT_FIRINGS, repeats=place.repeats) if cron else []
         times = [firing.isoformat() for firing in firings]
         click.echo(json_text(schedule.model_dump(mode="json") | {"next_firings": times}))
         return
-    from pipeline.schedules.tables import firing_lines, schedule_lines
-
     _print_lines(schedule_lines(schedule))
     if cron is None:
         click.echo("its firing times are not known here: its trigger is none that petseg writes")
@@ -129,8 +119,7 @@ def pause(name: str | None, **options: Any) -> None:
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = _open_place(**options)
-    schedule = _chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     if not schedule.enabled:
         click.echo(f"the schedule {schedule.name} on {schedule.place} is paused already")
         return
@@ -148,8 +137,7 @@ def resume(name: str | None, **options: Any) -> None:
 
     Kubeflow Pipelines makes up at once for the last firing that was missed meanwhile, with schedule.catch_up for all.
     """
-    config, place = _open_place(**options)
-    schedule = _chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     if schedule.enabled:
         click.echo(f"the schedule {schedule.name} on {schedule.place} is enabled already")
         return
@@ -165,8 +153,8 @@ def trigger(name: str | None, **options: Any) -> None:
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = _open_place(**options)
-    click.echo(place.trigger(_chosen_schedule(config, place, name)))
+    place, schedule = _open_schedule(name, **options)
+    click.echo(place.trigger(schedule))
 
 
 @schedule.command("delete", short_help="Remove a schedule.")
@@ -179,8 +167,7 @@ def delete(name: str | None, yes: bool, **options: Any) -> None:
     NAME is a schedule's name or id; without it the one that the configuration declares. On Kubeflow Pipelines runs of
     the schedule that go on are stopped with it.
     """
-    config, place = _open_place(**options)
-    schedule = _chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     going_on = place.runs_going_on(schedule)
     stopped = f" and stop its runs that go on ({', '.join(going_on)})" if going_on else ""
     if not yes:
@@ -218,13 +205,16 @@ def _open_place(
     return config, KubeflowSchedules(connect(config.kubeflow), config, package, notify)
 
 
-def _chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> Schedule:
-    """Returns the schedule of that name or id; without a name, the one that the configuration declares.
+def _open_schedule(name: str | None, **options: Any) -> tuple[SchedulePlace, Schedule]:
+    """Returns the place that the options name, and its schedule of that name or id.
+
+    Without a name it is the schedule that the configuration declares.
 
     Raises:
-      PetsegError: There is no such schedule.
+      PetsegError: As `_open_place`, or there is no such schedule.
     """
-    return find_schedule(place.schedules(), name or declared_name(config), place.place)
+    config, place = _open_place(**options)
+    return place, find_schedule(place.schedules(), name or declared_name(config), place.place)
 
 
 def _print_lines(lines: Iterable[RenderableType]) -> None:

@@ -44,13 +44,8 @@ class LocalEntry(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     """What is carried along of the environment that the schedule was applied in, by name."""
 
-    @property
-    def command(self) -> list[str]:
-        """What the scheduler starts."""
-        return self.command_with()
-
-    def command_with(self, *further: str) -> list[str]:
-        """Returns the command with further options of `petseg schedule fire`."""
+    def command(self, *further: str) -> list[str]:
+        """Returns what the scheduler starts, with further options of `petseg schedule fire`."""
         carried = [f"{name}={value}" for name, value in self.environment.items()]
         options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *further]
         return [
