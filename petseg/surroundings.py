@@ -46,15 +46,15 @@ def tidy_up() -> None:
         shutil.rmtree(_made.pop(), ignore_errors=True)
 
 
+def can_be_made(directory: Path) -> bool:
+    """Returns whether a directory is there, or could be made, for this user to write to."""
+    there = next(path for path in (directory, *directory.absolute().parents) if os.access(path, os.F_OK))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def _matplotlib_directories() -> list[Path]:
     """Returns where matplotlib keeps its settings and its cache of fonts."""
     if chosen := os.environ.get(_MATPLOTLIB):
         return [Path(chosen)]
     bases = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache"}
     return [Path(os.environ.get(variable) or Path.home() / name, "matplotlib") for variable, name in bases.items()]
-
-
-def can_be_made(directory: Path) -> bool:
-    """Returns whether a directory is there, or could be made, for this user to write to."""
-    there = next(path for path in (directory, *directory.absolute().parents) if os.access(path, os.F_OK))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

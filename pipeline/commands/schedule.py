@@ -193,10 +193,10 @@ def _open_place(
     """
     config = resolve_config(preset, config_file, overrides)
     if local:
-        from pipeline.schedules.local import RunOptions, open_local_schedules
+        from pipeline.schedules.local import LocalSchedules, RunOptions
 
         started_from = preset if preset or config_file else DEFAULT_PRESET
-        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides), notify)
+        return config, LocalSchedules(config, RunOptions(started_from, config_file, overrides), notify)
     from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.package import Package
     from pipeline.schedules.kubeflow import KubeflowSchedules

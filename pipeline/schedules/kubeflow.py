@@ -16,7 +16,6 @@ from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, 
 from pipeline.schedules.replacement import existing_run, finish_or_undo, replace, wait_for_quiet
 from pipeline.schedules.schedule import (
     Action,
-    Difference,
     Plan,
     Schedule,
     declared_cron,
@@ -62,18 +61,20 @@ class KubeflowSchedules:
 
     def plan(self) -> Plan:
         notes = self._check_what_runs()
-        wanted = self._declared_settings()
-        existing = existing_run(self._api.all(), declared_name(self._config))
+        name, wanted = declared_name(self._config), self._declared_settings()
+        existing = existing_run(self._api.all(), name)
+        present: dict[str, str] = {}
+        action = Action.CREATE
         notes += [existing.note] if existing.note else []
-        if existing.current is None:
-            return self._plan(Action.CREATE, differences({}, wanted), notes)
-        present = self._settings(existing.current)
-        if self._config.kubeflow.service_account is None:
-            present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
-        if not existing.enabled:
-            notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
+        if existing.current is not None:
+            present = self._settings(existing.current)
+            if self._config.kubeflow.service_account is None:
+                present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
+            if not existing.enabled:
+                notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
+            action = Action.NONE if present == wanted else Action.UPDATE
         changes = differences(present, wanted)
-        return self._plan(Action.UPDATE if changes else Action.NONE, changes, notes)
+        return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
 
     def carry_out(self, plan: Plan) -> None:
         if self._package is not None:
@@ -228,10 +229,6 @@ class KubeflowSchedules:
             if run.id == schedule.id:
                 return run
         raise PetsegError(f"the schedule {schedule.name!r} ({schedule.id}) is gone from {self.place}")
-
-    def _plan(self, action: Action, changes: list[Difference], notes: list[str]) -> Plan:
-        name = declared_name(self._config)
-        return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
 
 
 def _check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
