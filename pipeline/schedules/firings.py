@@ -106,11 +106,18 @@ def last_firing(entry: LocalEntry, *, enabled: bool, now: datetime) -> LastFirin
             reason=f"no firing is recorded since {heard.astimezone(due.tzinfo):%Y-%m-%d %H:%M %z}; was the machine "
             "off, or can its scheduler not start the command?",
         )
-    if record.last is not None:
-        return _as_it_ended(record.last, store, now)
-    if record.skipped is not None:
+    if record.last is None:
+        if record.skipped is None:
+            return None
         return LastFiring(time=record.skipped, outcome=FiringOutcome.SKIPPED, reason="another run went on")
-    return None
+    started, code = record.last.started, record.last.exit_code
+    if record.last.ended is not None:
+        outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
+        return LastFiring(time=started, outcome=outcome, reason=record.last.reason)
+    if store.active_run() is not None or now - started < _STARTING:
+        return LastFiring(time=started, outcome=FiringOutcome.RUNNING, reason="")
+    died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"
+    return LastFiring(time=started, outcome=FiringOutcome.FAILED, reason=died)
 
 
 class FiringLog:
@@ -146,17 +153,6 @@ class FiringLog:
         lines = written.decode(errors="replace").splitlines()
         errors = [line.partition(": ")[2] for line in lines if line.lower().startswith("error: ")]
         return errors[-1] if errors else ""
-
-
-def _as_it_ended(firing: Firing, store: RunStore, now: datetime) -> LastFiring:
-    if firing.ended is not None:
-        code = firing.exit_code
-        outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
-        return LastFiring(time=firing.started, outcome=outcome, reason=firing.reason)
-    if store.active_run() is not None or now - firing.started < _STARTING:
-        return LastFiring(time=firing.started, outcome=FiringOutcome.RUNNING, reason="")
-    died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"
-    return LastFiring(time=firing.started, outcome=FiringOutcome.FAILED, reason=died)
 
 
 def _open_at_end(root: Path) -> int:

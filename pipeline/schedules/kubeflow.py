@@ -83,10 +83,17 @@ class KubeflowSchedules:
         if current is None:
             self._api.create(self._request(), enabled=True, replaces=None)
         elif plan.action is Action.UPDATE:
-            self._check_idle(current)
+            # Kubernetes removes the runs of a schedule together with it.
+            if going_on := self._server.runs_going_on(current.experiment_id, current.id):
+                raise PetsegError(
+                    f"the schedule {current.name!r} cannot be changed while a run of it goes on, since the server "
+                    f"would stop that run: {', '.join(going_on)}; apply again when it is done, or stop it: petseg "
+                    f"kubeflow cancel {going_on[0]}"
+                )
             request = self._request()
             if current.enabled:
-                wait_for_quiet(self._crons(current), self._tell)
+                zone, former = self._config.schedule.server_time_zone, _five_fields(current.cron)
+                wait_for_quiet([(cron, zone) for cron in (self._server_cron(), former) if cron], self._tell)
             replace(self._api, current, request)
 
     def schedules(self) -> list[Schedule]:
@@ -202,21 +209,6 @@ class KubeflowSchedules:
             max_concurrency=schedule.max_concurrency,
             catch_up=schedule.catch_up,
         )
-
-    def _check_idle(self, run: RecurringRun) -> None:
-        """Refuses to replace a recurring run while a run of it goes on: Kubernetes removes them together."""
-        going_on = self._server.runs_going_on(run.experiment_id, run.id)
-        if going_on:
-            raise PetsegError(
-                f"the schedule {run.name!r} cannot be changed while a run of it goes on, since the server would stop "
-                f"that run: {', '.join(going_on)}; apply again when it is done, or stop it: petseg kubeflow cancel "
-                f"{going_on[0]}"
-            )
-
-    def _crons(self, run: RecurringRun) -> list[tuple[Cron, str]]:
-        """Returns the lines that a change of the recurring run has to keep away from."""
-        lines = [self._server_cron(), _five_fields(run.cron)]
-        return [(line, self._config.schedule.server_time_zone) for line in lines if line is not None]
 
     def _server_cron(self) -> Cron:
         """Returns the declared line as the server reads it."""
