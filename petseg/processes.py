@@ -1,4 +1,4 @@
-"""How petseg starts processes of its own: the one form of the command, for children, schedulers and containers."""
+"""How petseg starts processes of its own: the one form of the command, for children and containers."""
 
 import sys
 from typing import Final

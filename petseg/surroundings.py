@@ -3,8 +3,6 @@
 A user id without an entry in /etc/passwd has no name, and without HOME no home directory; a home may be read-only, as
 with HOME=/. TFX, TFDS, kfp and Keras cope with a home that they cannot write to, but not with none at all; matplotlib
 makes a directory of its own, in the run's place for temporary files, and trips over its absence at exit.
-
-Environment variables that belong to a machine, not to a program: how it reaches the network and whom it trusts.
 """
 
 import atexit
@@ -17,7 +15,7 @@ from typing import Final
 
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-
+"""How a machine reaches the network and whom it trusts: what all its programs have in common."""
 
 _MATPLOTLIB: Final = "MPLCONFIGDIR"
 _made: list[str] = []
@@ -48,15 +46,15 @@ def tidy_up() -> None:
         shutil.rmtree(_made.pop(), ignore_errors=True)
 
 
+def can_be_made(directory: Path) -> bool:
+    """Returns whether a directory is there, or could be made, for this user to write to."""
+    there = next(path for path in (directory, *directory.absolute().parents) if os.access(path, os.F_OK))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def _matplotlib_directories() -> list[Path]:
     """Returns where matplotlib keeps its settings and its cache of fonts."""
     if chosen := os.environ.get(_MATPLOTLIB):
         return [Path(chosen)]
     bases = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache"}
     return [Path(os.environ.get(variable) or Path.home() / name, "matplotlib") for variable, name in bases.items()]
-
-
-def can_be_made(directory: Path) -> bool:
-    """Returns whether a directory is there, or could be made, for this user to write to."""
-    there = next(path for path in (directory, *directory.absolute().parents) if os.access(path, os.F_OK))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

@@ -5,25 +5,13 @@ Exit codes: 0 done, 1 failure, or nobody read to the end what the command is the
 130 interrupted. A run is done whether or not somebody reads what it shows.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Final
 
 import click
 
-from pipeline.commands.options import LazyGroup
-from pipeline.terminal.streams import (
-    INTERRUPTED,
-    discard,
-    leave,
-    notify,
-    prepare_standard_streams,
-    unread_is_no_failure,
-)
-from trainer_module.errors import ConfigError, PetsegError
-
-FAILURE: Final = 1
-BAD_USAGE: Final = 2
+from pipeline.commands import options
+from pipeline.terminal.streams import leave, prepare_standard_streams
 
 _COMMANDS: Final = {
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
@@ -43,7 +31,7 @@ _COMMANDS: Final = {
 }
 
 
-@click.group(cls=LazyGroup, commands_table=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=options.LazyGroup, commands_table=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="petseg", prog_name="petseg", message="%(prog)s %(version)s")
 def cli() -> None:
     """Train, gate and push a U-Net for semantic segmentation, as one TFX pipeline."""
@@ -55,21 +43,6 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def exit_code(args: Sequence[str] | None = None) -> int:
-    """Runs the command line; errors that are the user's to mend become a message and an exit code."""
+    """Runs the command line and returns its exit code."""
     prepare_standard_streams()
-    try:
-        code = cli.main(args=args, prog_name="petseg", standalone_mode=False)
-    except click.ClickException as error:
-        with unread_is_no_failure(sys.stderr):
-            error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        notify("interrupted")
-        return INTERRUPTED
-    except PetsegError as error:
-        notify(f"error: {error}", "red")
-        return BAD_USAGE if isinstance(error, ConfigError) else FAILURE
-    except BrokenPipeError:
-        discard(sys.stdout)
-        return FAILURE
-    return code if isinstance(code, int) else 0
+    return options.exit_code(cli, args)

@@ -1,13 +1,8 @@
-"""How a command ends that has executed a run: its record as JSON, what went wrong, and the exit code.
-
-A group of commands that are imported only when they are called, so that help and mistakes are answered at once.
-
-Options that several commands share.
-"""
+"""What commands share: groups of them, the options for a configuration, and how they end."""
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,11 +11,36 @@ import click
 from pipeline.config.loading import DEFAULT_PRESET, load_config, preset_names
 from pipeline.config.schema import Config
 from pipeline.runs.record import NodeState, RunRecord, RunState
-from pipeline.terminal.streams import INTERRUPTED, json_text, notify, unread_is_no_failure
+from pipeline.terminal.streams import INTERRUPTED, discard, json_text, notify, unread_is_no_failure
+from trainer_module.errors import ConfigError, PetsegError
+
+_Command = Callable[..., Any]
+
+FAILURE: Final = 1
+BAD_USAGE: Final = 2
+NOT_BLESSED: Final = 3
+_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: FAILURE, RunState.INTERRUPTED: INTERRUPTED}
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name only."""
+class SuggestingGroup(click.Group):
+    """A group that names the nearest of its commands where one is misspelt, and lists them as they are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            from pipeline.suggestions import nearest
+
+            ctx.fail(f"there is no command {args[0]!r}; did you mean {nearest(args[0], names)!r}?")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
+    """A group that imports a command only when it is called, so that help and mistakes are answered at once."""
 
     def __init__(self, *args: Any, commands_table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         """Constructs the group.
@@ -43,21 +63,9 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self._table and not args[0].startswith("-"):
-            from pipeline.suggestions import nearest
-
-            ctx.fail(f"there is no command {args[0]!r}; did you mean {nearest(args[0], self._table)!r}?")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in self._table.items()])
-
-
-_Command = Callable[..., Any]
 
 
 def config_options(command: _Command) -> _Command:
@@ -114,21 +122,40 @@ def resolve_config(
     return load_config(preset=preset, file=config_file, overrides=overrides, pipeline_root=pipeline_root)
 
 
-NOT_BLESSED: Final = 3
-_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: INTERRUPTED}
+def exit_code(command: click.Command, args: Sequence[str] | None) -> int:
+    """Runs a command as `petseg`; errors that are the user's to mend become a message and an exit code.
+
+    Args:
+      command: Of the whole command line.
+      args: What follows its name. None: what the process was started with.
+    """
+    try:
+        code = command.main(args=args, prog_name="petseg", standalone_mode=False)
+    except click.ClickException as error:
+        with unread_is_no_failure(sys.stderr):
+            error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        notify("interrupted")
+        return INTERRUPTED
+    except PetsegError as error:
+        notify(f"error: {error}", "red")
+        return BAD_USAGE if isinstance(error, ConfigError) else FAILURE
+    except BrokenPipeError:
+        discard(sys.stdout)
+        return FAILURE
+    return code if isinstance(code, int) else 0
 
 
 def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoReturn:
-    """Ends the command with the exit code of a run, after its record on standard output where that is wanted."""
+    """Ends the command with the exit code of a run.
+
+    Before that the record goes to standard output where that is wanted, and to standard error what went wrong, and
+    where, and whether the gate was overruled.
+    """
     if as_json:
         with unread_is_no_failure(sys.stdout):
             click.echo(json_text(record))
-    _explain_end(record)
-    ctx.exit(NOT_BLESSED if record.refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])
-
-
-def _explain_end(record: RunRecord) -> None:
-    """Says on standard error what went wrong, and where, and when the gate was overruled."""
     if record.force_blessed is not None:
         notify(f"notice: the model did not pass the gate and is blessed by force: {record.force_blessed}", "yellow")
     if record.state is RunState.FAILED:
@@ -136,3 +163,4 @@ def _explain_end(record: RunRecord) -> None:
         notify(f"error: {failed} failed: {record.error}", "red")
     if record.state is RunState.INTERRUPTED:
         notify(f"{record.error}; run again to go on after the last component that finished", "yellow")
+    ctx.exit(NOT_BLESSED if record.refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])

@@ -1,21 +1,4 @@
-"""`petseg schedule`: retraining at declared times.
-
-Options that the schedule commands share, and the place that they name.
-
-`petseg schedule apply`: makes the server or this machine follow the declared schedule.
-
-`petseg schedule list`: the schedules of the server or of this machine.
-
-`petseg schedule show`: one schedule, and when it fires next.
-
-`petseg schedule pause`: stops a schedule from firing.
-
-`petseg schedule resume`: lets a paused schedule fire again.
-
-`petseg schedule trigger`: one run of a schedule, now.
-
-`petseg schedule delete`: removes a schedule.
-"""
+"""`petseg schedule`: retraining at declared times, on Kubeflow Pipelines or by the scheduler of this machine."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -25,18 +8,21 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
-from pipeline.commands.options import LazyGroup, config_options, json_option, resolve_config
+from pipeline.commands.firing import fire
+from pipeline.commands.options import SuggestingGroup, config_options, json_option, resolve_config
 from pipeline.config.cron import Cron
 from pipeline.config.loading import DEFAULT_PRESET
 from pipeline.config.schema import Config
 from pipeline.schedules.schedule import Schedule, SchedulePlace, declared_cron, declared_name, find_schedule
+from pipeline.schedules.tables import NEXT_FIRINGS, firing_lines, plan_lines, schedule_lines, schedules_table
+from pipeline.schedules.times import next_firings
 from pipeline.terminal.streams import json_text, notify
 from pipeline.terminal.tables import console
 
 _Command = Callable[..., Any]
 
 
-def place_options(command: _Command) -> _Command:
+def _place_options(command: _Command) -> _Command:
     """Adds the options that say which schedules are meant: those of the configuration, and `--local`."""
     local = click.option(
         "--local", is_flag=True, help="This machine's own scheduler (systemd or cron) instead of Kubeflow Pipelines."
@@ -44,55 +30,18 @@ def place_options(command: _Command) -> _Command:
     return config_options(local(command))
 
 
-def name_argument(command: _Command) -> _Command:
+def _name_argument(command: _Command) -> _Command:
     """Adds the schedule's name."""
     return click.argument("name", metavar="[NAME]", required=False)(command)
 
 
-def resolve_place(
-    preset: str | None,
-    config_file: Path | None,
-    overrides: tuple[str, ...],
-    local: bool,
-    package_file: Path | None = None,
-) -> tuple[Config, SchedulePlace]:
-    """Returns the configuration that the options describe, and the place that they name.
-
-    Raises:
-      PetsegError: The configuration or the package cannot be used, or the place cannot be reached.
-    """
-    config = resolve_config(preset, config_file, overrides)
-    if local:
-        from pipeline.schedules.local import RunOptions, open_local_schedules
-
-        started_from = preset if preset or config_file else DEFAULT_PRESET
-        return config, open_local_schedules(config, RunOptions(started_from, config_file, overrides), notify)
-    from pipeline.kubeflow.client import connect
-    from pipeline.kubeflow.package import Package
-    from pipeline.schedules.kubeflow import KubeflowSchedules
-
-    package = None if package_file is None else Package.load(package_file)
-    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notify)
+@click.group(cls=SuggestingGroup)
+def schedule() -> None:
+    """Retrain at declared times: on Kubeflow Pipelines, or on this machine by its own scheduler."""
 
 
-def chosen_schedule(config: Config, place: SchedulePlace, name: str | None) -> Schedule:
-    """Returns the schedule of that name or id; without a name, the one that the configuration declares.
-
-    Raises:
-      PetsegError: There is no such schedule.
-    """
-    return find_schedule(place.schedules(), name or declared_name(config), place.place)
-
-
-def print_lines(lines: Iterable[RenderableType]) -> None:
-    """Prints on standard output, each on a line, which is never wrapped."""
-    out = console()
-    for line in lines:
-        out.print(line, soft_wrap=True)
-
-
-@click.command("apply")
-@place_options
+@schedule.command("apply", short_help="Make the server or this machine follow [schedule].")
+@_place_options
 @click.option(
     "--package",
     "package_file",
@@ -110,80 +59,67 @@ def apply(package_file: Path | None, dry_run: bool, as_json: bool, **options: An
     """
     if package_file is not None and options["local"]:
         raise click.UsageError("--package is for Kubeflow Pipelines; with --local the installed petseg runs")
-    config, place = resolve_place(**options, package_file=package_file)
+    config, place = _open_place(**options, package_file=package_file)
     plan = place.plan()
     if as_json:
         click.echo(json_text(plan.model_dump(mode="json") | {"dry_run": dry_run}))
     else:
-        from pipeline.schedules.tables import firing_lines, plan_lines
-
-        print_lines(plan_lines(plan))
-        print_lines(firing_lines(declared_cron(config), config.schedule.time_zone, place))
+        _print_lines(plan_lines(plan))
+        _print_lines(firing_lines(declared_cron(config), config.schedule.time_zone, place))
     if not dry_run:
         place.carry_out(plan)
     if not as_json:
         click.echo("nothing was changed (--dry-run)" if dry_run else "done")
 
 
-@click.command("list")
-@place_options
+@schedule.command("list", short_help="List the schedules.")
+@_place_options
 @json_option("Print the schedules as JSON.")
 def list_schedules(as_json: bool, **options: Any) -> None:
     """List the schedules of the server's namespace, or with --local those of this machine."""
-    _, place = resolve_place(**options)
+    _, place = _open_place(**options)
     schedules = place.schedules()
     if as_json:
         click.echo(json_text([schedule.model_dump(mode="json") for schedule in schedules]))
     elif schedules:
-        from pipeline.schedules.tables import schedules_table
-
-        print_lines([schedules_table(schedules)])
+        _print_lines([schedules_table(schedules)])
     else:
         click.echo(f"no schedules on {place.place}; `petseg schedule apply` makes one")
 
 
-_FIRINGS = 5
-
-
-@click.command("show")
-@name_argument
-@place_options
+@schedule.command("show", short_help="Show a schedule and its next firing times.")
+@_name_argument
+@_place_options
 @json_option("Print the schedule as JSON.")
 def show(name: str | None, as_json: bool, **options: Any) -> None:
     """Show a schedule as it is, and its next firing times.
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = resolve_place(**options)
-    schedule = chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     cron = Cron.parse(schedule.cron) if schedule.cron else None
     if as_json:
-        from pipeline.schedules.times import next_firings
-
         now = datetime.now(UTC)
-        firings = next_firings(cron, schedule.time_zone, now, _FIRINGS, repeats=place.repeats) if cron else []
+        firings = next_firings(cron, schedule.time_zone, now, NEXT_FIRINGS, repeats=place.repeats) if cron else []
         times = [firing.isoformat() for firing in firings]
         click.echo(json_text(schedule.model_dump(mode="json") | {"next_firings": times}))
         return
-    from pipeline.schedules.tables import firing_lines, schedule_lines
-
-    print_lines(schedule_lines(schedule))
+    _print_lines(schedule_lines(schedule))
     if cron is None:
         click.echo("its firing times are not known here: its trigger is none that petseg writes")
     else:
-        print_lines(firing_lines(cron, schedule.time_zone, place))
+        _print_lines(firing_lines(cron, schedule.time_zone, place))
 
 
-@click.command("pause")
-@name_argument
-@place_options
+@schedule.command("pause", short_help="Stop a schedule from firing.")
+@_name_argument
+@_place_options
 def pause(name: str | None, **options: Any) -> None:
     """Stop a schedule from firing until it is resumed; runs that go on are not touched.
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = resolve_place(**options)
-    schedule = chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     if not schedule.enabled:
         click.echo(f"the schedule {schedule.name} on {schedule.place} is paused already")
         return
@@ -191,9 +127,9 @@ def pause(name: str | None, **options: Any) -> None:
     click.echo(f"paused the schedule {schedule.name} on {schedule.place}")
 
 
-@click.command("resume")
-@name_argument
-@place_options
+@schedule.command("resume", short_help="Let a paused schedule fire again.")
+@_name_argument
+@_place_options
 def resume(name: str | None, **options: Any) -> None:
     """Let a paused schedule fire again.
 
@@ -201,8 +137,7 @@ def resume(name: str | None, **options: Any) -> None:
 
     Kubeflow Pipelines makes up at once for the last firing that was missed meanwhile, with schedule.catch_up for all.
     """
-    config, place = resolve_place(**options)
-    schedule = chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     if schedule.enabled:
         click.echo(f"the schedule {schedule.name} on {schedule.place} is enabled already")
         return
@@ -210,21 +145,21 @@ def resume(name: str | None, **options: Any) -> None:
     click.echo(f"resumed the schedule {schedule.name} on {schedule.place}")
 
 
-@click.command("trigger")
-@name_argument
-@place_options
+@schedule.command("trigger", short_help="Start one run of a schedule now.")
+@_name_argument
+@_place_options
 def trigger(name: str | None, **options: Any) -> None:
     """Start one run of a schedule now, with the schedule's own parameters; also of a paused one.
 
     NAME is a schedule's name or id; without it the one that the configuration declares.
     """
-    config, place = resolve_place(**options)
-    click.echo(place.trigger(chosen_schedule(config, place, name)))
+    place, schedule = _open_schedule(name, **options)
+    click.echo(place.trigger(schedule))
 
 
-@click.command("delete")
-@name_argument
-@place_options
+@schedule.command("delete", short_help="Remove a schedule.")
+@_name_argument
+@_place_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(name: str | None, yes: bool, **options: Any) -> None:
     """Remove a schedule; the runs that it started and the models that they pushed stay.
@@ -232,8 +167,7 @@ def delete(name: str | None, yes: bool, **options: Any) -> None:
     NAME is a schedule's name or id; without it the one that the configuration declares. On Kubeflow Pipelines runs of
     the schedule that go on are stopped with it.
     """
-    config, place = resolve_place(**options)
-    schedule = chosen_schedule(config, place, name)
+    place, schedule = _open_schedule(name, **options)
     going_on = place.runs_going_on(schedule)
     stopped = f" and stop its runs that go on ({', '.join(going_on)})" if going_on else ""
     if not yes:
@@ -242,17 +176,49 @@ def delete(name: str | None, yes: bool, **options: Any) -> None:
     click.echo(f"deleted the schedule {schedule.name} on {schedule.place}")
 
 
-_COMMANDS = {
-    "apply": ("pipeline.commands.schedule:apply", "Make the server or this machine follow [schedule]."),
-    "list": ("pipeline.commands.schedule:list_schedules", "List the schedules."),
-    "show": ("pipeline.commands.schedule:show", "Show a schedule and its next firing times."),
-    "pause": ("pipeline.commands.schedule:pause", "Stop a schedule from firing."),
-    "resume": ("pipeline.commands.schedule:resume", "Let a paused schedule fire again."),
-    "trigger": ("pipeline.commands.schedule:trigger", "Start one run of a schedule now."),
-    "delete": ("pipeline.commands.schedule:delete", "Remove a schedule."),
-}
+schedule.add_command(fire)
 
 
-@click.group(cls=LazyGroup, commands_table=_COMMANDS)
-def schedule() -> None:
-    """Retrain at declared times: on Kubeflow Pipelines, or on this machine by its own scheduler."""
+def _open_place(
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    local: bool,
+    package_file: Path | None = None,
+) -> tuple[Config, SchedulePlace]:
+    """Returns the configuration that the options describe, and the place that they name.
+
+    Raises:
+      PetsegError: The configuration or the package cannot be used, or the place cannot be reached.
+    """
+    config = resolve_config(preset, config_file, overrides)
+    if local:
+        from pipeline.schedules.local import LocalSchedules, RunOptions
+
+        started_from = preset if preset or config_file else DEFAULT_PRESET
+        return config, LocalSchedules(config, RunOptions(started_from, config_file, overrides), notify)
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.package import Package
+    from pipeline.schedules.kubeflow import KubeflowSchedules
+
+    package = None if package_file is None else Package.load(package_file)
+    return config, KubeflowSchedules(connect(config.kubeflow), config, package, notify)
+
+
+def _open_schedule(name: str | None, **options: Any) -> tuple[SchedulePlace, Schedule]:
+    """Returns the place that the options name, and its schedule of that name or id.
+
+    Without a name it is the schedule that the configuration declares.
+
+    Raises:
+      PetsegError: As `_open_place`, or there is no such schedule.
+    """
+    config, place = _open_place(**options)
+    return place, find_schedule(place.schedules(), name or declared_name(config), place.place)
+
+
+def _print_lines(lines: Iterable[RenderableType]) -> None:
+    """Prints on standard output, each on a line, which is never wrapped."""
+    out = console()
+    for line in lines:
+        out.print(line, soft_wrap=True)

@@ -111,6 +111,13 @@ class Cron:
 
         Raises:
           ValueError: It is no such line, its meaning depends on who reads it, or it never fires.
+
+        Example:
+          >>> cron = Cron.parse("*/30 3 * * mon-fri")
+          >>> cron.text, cron.kubeflow
+          ('0,30 3 * * 1-5', '0 0,30 3 * * 1-5')
+          >>> cron.calendar_event("Europe/Berlin")
+          'Mon,Tue,Wed,Thu,Fri *-*-* 3:0,30:00 Europe/Berlin'
         """
         fields = text.split()
         _check_shape(text, fields)

@@ -8,6 +8,9 @@
   preset states all its entries, so it replaces the table of the layer below; `--set data.splits.train=…` changes the
   one entry, and `--set 'evaluation.change_thresholds={}'` empties the table.
 - Relative paths are relative to the working directory, wherever they are written.
+
+pydantic-settings does not do this: it merges all tables of its sources, so that none could be replaced, it does not
+know which of them gave the value that an error is about, and an unknown key has no nearest one.
 """
 
 import re
@@ -65,6 +68,11 @@ def load_config(
 
     Raises:
       ConfigError: A layer cannot be read, names an unknown setting, or gives a value that cannot be used.
+
+    Example:
+      >>> config = load_config(preset="blog", overrides=["trainer.epochs=20"])
+      >>> config.trainer.epochs, config.trainer.batch_size
+      (20, 64)
     """
     assignments: list[_Assignment] = []
     if file is not None:

@@ -9,8 +9,8 @@ from getpass import getuser
 from pathlib import Path
 from typing import Final
 
-from pipeline.config.schedule import is_machine_time_zone
-from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, answer, called
+from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, completed, output_of
+from pipeline.schedules.times import is_machine_time_zone
 from trainer_module.errors import ConfigError, PetsegError
 
 _BEGIN: Final = "# petseg schedule {name}: begin; change it with petseg schedule apply"
@@ -51,7 +51,7 @@ class Crontab:
                 "schedule.catch_up is true, but cron does not make up for firings that it missed; set it to false, or "
                 "use a session with systemd user timers"
             )
-        for argument in entry.command:
+        for argument in entry.command():
             if not argument.isprintable():
                 raise ConfigError(f"{argument!r} cannot be written into a crontab: it has control characters")
         length = len(_command(entry).encode())
@@ -85,7 +85,7 @@ class Crontab:
     def start(self, entry: LocalEntry) -> None:
         environment = self.environment(entry.name)
         subprocess.Popen(
-            entry.command,
+            entry.command(),
             env=environment,
             cwd=environment["HOME"],
             start_new_session=True,
@@ -109,12 +109,12 @@ class Crontab:
         else:
             after = before + ("" if not before or before.endswith("\n") else "\n") + block
         if after != before:
-            called(["crontab", "-"], after)
+            output_of(["crontab", "-"], after)
 
 
 def _read() -> str:
     """Returns the crontab; empty when the user has none."""
-    result = answer(["crontab", "-l"])
+    result = completed(["crontab", "-l"])
     if result.returncode and not _NO_CRONTAB.search(result.stderr):
         raise PetsegError(f"crontab -l failed: {' '.join(result.stderr.split()) or result.returncode}")
     text = "" if result.returncode else result.stdout
@@ -128,7 +128,7 @@ def _read() -> str:
 
 def _command(entry: LocalEntry) -> str:
     """Returns the command as cron reads it, for which a plain % would end it."""
-    return shlex.join(entry.command).replace("%", "\\%")
+    return shlex.join(entry.command()).replace("%", "\\%")
 
 
 def _block(entry: LocalEntry, enabled: bool) -> str:

@@ -1,26 +1,17 @@
-"""What the scheduler of this machine starts: `petseg run`, unless a run goes on, with its output in a log file.
+"""What the firings of a schedule of this machine leave in the pipeline root, and what that tells of the last one.
 
-    python -P -m petseg.run_module pipeline.schedules.firings --name NAME --directory DIR --root DIR
-        -- ARGUMENTS OF petseg run
-
-A firing that finds a run of the pipeline root going on is skipped: a line in the log says so, and the exit code is 0.
-What became of the firing is recorded for `petseg schedule list` and `show`. With `--check FILE` nothing is run.
-
-What became of the firings of a schedule of this machine: one small file a schedule, in the pipeline root.
-
-A firing writes when it starts and when it ends. One that the scheduler could not start writes nothing; that is told
-from the times at which the schedule should have fired since the file has been kept.
+One small file a schedule: a firing writes it when it starts and when it ends. One that the scheduler could not start
+writes nothing; that is told from the times at which the schedule should have fired since the file has been kept. What
+the runs print goes into a log, which the schedules of a root share.
 """
 
-import argparse
+import fcntl
 import os
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-import click
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from pipeline.config.cron import Cron
@@ -28,8 +19,12 @@ from pipeline.runs.store import RunStore
 from pipeline.schedules.local_entry import LocalEntry
 from pipeline.schedules.schedule import FiringOutcome, LastFiring
 from pipeline.schedules.times import previous_firing
-from pipeline.terminal.streams import leave
-from trainer_module.errors import PetsegError
+
+LOG_NAME: Final = "schedule.log"
+"""Log of the firings, in the pipeline root."""
+
+FORMER_LOG_NAME: Final = f"{LOG_NAME}.1"
+FULL_LOG_BYTES: Final = 1024 * 1024
 
 _OUTCOMES: Final = {0: FiringOutcome.DONE, 3: FiringOutcome.NOT_BLESSED, 130: FiringOutcome.INTERRUPTED}
 _STARTING: Final = timedelta(minutes=5)
@@ -111,113 +106,77 @@ def last_firing(entry: LocalEntry, *, enabled: bool, now: datetime) -> LastFirin
             reason=f"no firing is recorded since {heard.astimezone(due.tzinfo):%Y-%m-%d %H:%M %z}; was the machine "
             "off, or can its scheduler not start the command?",
         )
-    if record.last is not None:
-        return _as_it_ended(record.last, store, now)
-    if record.skipped is not None:
+    if record.last is None:
+        if record.skipped is None:
+            return None
         return LastFiring(time=record.skipped, outcome=FiringOutcome.SKIPPED, reason="another run went on")
-    return None
-
-
-def _as_it_ended(firing: Firing, store: RunStore, now: datetime) -> LastFiring:
-    if firing.ended is not None:
-        code = firing.exit_code
+    started, code = record.last.started, record.last.exit_code
+    if record.last.ended is not None:
         outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
-        return LastFiring(time=firing.started, outcome=outcome, reason=firing.reason)
-    if store.active_run() is not None or now - firing.started < _STARTING:
-        return LastFiring(time=firing.started, outcome=FiringOutcome.RUNNING, reason="")
+        return LastFiring(time=started, outcome=outcome, reason=record.last.reason)
+    if store.active_run() is not None or now - started < _STARTING:
+        return LastFiring(time=started, outcome=FiringOutcome.RUNNING, reason="")
     died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"
-    return LastFiring(time=firing.started, outcome=FiringOutcome.FAILED, reason=died)
+    return LastFiring(time=started, outcome=FiringOutcome.FAILED, reason=died)
+
+
+class FiringLog:
+    """The log of a pipeline root, to which goes what this process and its children write from now on.
+
+    A firing that finds the log full puts it aside, in the place of the one that was put aside before. So the newest
+    MiB at least is always there, and not much more than two are ever kept. Firings of several schedules may write at
+    the same time: each line goes to the end of the file that its firing began with, and only one at a time looks
+    whether that is full.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        """Opens the log.
+
+        Args:
+          root: Pipeline root; there.
+          name: Of the schedule that fires.
+        """
+        self._name = name
+        self._descriptor = _open_at_end(root)
+        self._start = os.fstat(self._descriptor).st_size
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(self._descriptor, stream.fileno())
+
+    def write(self, what: str) -> None:
+        """Adds a line about the firing."""
+        print(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} schedule {self._name}: {what}", flush=True)
+
+    def last_error(self) -> str:
+        """Returns the last error that was printed since the log was opened, as one line; empty where none was."""
+        written = os.pread(self._descriptor, os.fstat(self._descriptor).st_size - self._start, self._start)
+        lines = written.decode(errors="replace").splitlines()
+        errors = [line.partition(": ")[2] for line in lines if line.lower().startswith("error: ")]
+        return errors[-1] if errors else ""
+
+
+def _open_at_end(root: Path) -> int:
+    """Returns a descriptor of the log, a new one where the present one was full."""
+    log = root / LOG_NAME
+    while True:
+        descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            return descriptor  # a file system without locks, of which the run will complain
+        opened = os.fstat(descriptor)
+        try:
+            is_the_log = os.path.samestat(log.stat(), opened)
+        except FileNotFoundError:
+            is_the_log = False  # another firing has just put it aside
+        is_full = opened.st_size >= FULL_LOG_BYTES
+        if is_the_log and not is_full:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # children share the lock
+            return descriptor
+        if is_the_log:
+            log.replace(root / FORMER_LOG_NAME)
+        os.close(descriptor)
 
 
 def _file(root: Path, name: str) -> Path:
     return root / f"schedule-{name}.json"
-
-
-LOG_NAME: Final = "schedule.log"
-"""Log of the scheduled runs, in the pipeline root."""
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Runs the pipeline once and returns the exit code of `petseg run`."""
-    parser = argparse.ArgumentParser(prog="scheduled_run", description="Starts a scheduled run of petseg.")
-    parser.add_argument("--name", required=True, help="name of the schedule")
-    parser.add_argument("--directory", required=True, type=Path, help="working directory of the run")
-    parser.add_argument("--root", required=True, help="pipeline root")
-    parser.add_argument("--check", type=Path, metavar="FILE", help="only look whether a run could start; say so there")
-    parser.add_argument("run_arguments", nargs="+", metavar="ARGUMENT", help="of petseg run")
-    options = parser.parse_args(arguments)
-    if options.check is not None:
-        from pipeline.schedules.firing_check import check_firing
-
-        check_firing(options.check, options.directory, options.root, options.run_arguments)
-        return 0
-    store = RunStore(options.root)
-    try:
-        store.prepare()
-    except PetsegError as error:
-        print(f"schedule {options.name}: {error}", file=sys.stderr)
-        return 1
-    log, now = store.root / LOG_NAME, datetime.now(UTC)
-    _write_to(log)
-    record = FiringRecord.load(store.root, options.name) or FiringRecord(since=now)
-    active = store.active_run()
-    if active is not None:
-        _say(options.name, f"skipped, since the run {active} goes on")
-        record.model_copy(update={"skipped": now}).save(store.root, options.name)
-        return 0
-    firing = Firing(started=now)
-    record.model_copy(update={"last": firing}).save(store.root, options.name)
-    said = log.stat().st_size
-    try:
-        code = _run(options.name, options.directory, options.run_arguments)
-    except BaseException as error:
-        firing = firing.ending(None, f"{type(error).__name__}: {error}")
-        raise
-    else:
-        firing = firing.ending(code, _reason(log, said) if code else "")
-    finally:
-        # Read anew: meanwhile firings may have been skipped.
-        record = FiringRecord.load(store.root, options.name) or record
-        record.model_copy(update={"last": firing}).save(store.root, options.name)
-    return code
-
-
-def _run(name: str, directory: Path, arguments: Sequence[str]) -> int:
-    from pipeline.cli import exit_code
-
-    _say(name, "started")
-    try:
-        os.chdir(directory)
-    except OSError as error:
-        click.echo(f"error: cannot enter the working directory {str(directory)!r}: {error.strerror}")
-        code = 1
-    else:
-        code = exit_code(["run", *arguments])
-    _say(name, f"ended with exit code {code}")
-    return code
-
-
-def _reason(log: Path, start: int) -> str:
-    """Returns the last error that the run printed, as one line."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()
-    errors = [line.partition(": ")[2] for line in lines if line.lower().startswith("error: ")]
-    return errors[-1] if errors else ""
-
-
-def _write_to(log: Path) -> None:
-    """Sends what this process and its children write to the end of the log."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(descriptor, stream.fileno())
-    os.close(descriptor)
-
-
-def _say(name: str, what: str) -> None:
-    print(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} schedule {name}: {what}", flush=True)
-
-
-if __name__ == "__main__":  # as the schedules of an earlier petseg start it
-    leave(main(sys.argv[1:]))

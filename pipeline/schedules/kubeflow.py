@@ -1,30 +1,29 @@
 """Schedules on a Kubeflow Pipelines server, as recurring runs."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pipeline.config.cron import Cron
-from pipeline.config.schedule import LATEST, cron_in_zone
+from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.parameters import check_value
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
-from pipeline.schedules.replacement import existing_run, replace, settle, wait_for_quiet
+from pipeline.schedules.replacement import existing_run, finish_or_undo, replace, wait_for_quiet
 from pipeline.schedules.schedule import (
     Action,
-    Difference,
     Plan,
     Schedule,
-    check_parameters,
-    check_ranges,
     declared_cron,
     declared_name,
     differences,
-    parameter_settings,
 )
-from pipeline.schedules.times import in_words
+from pipeline.schedules.times import cron_in_zone, in_words
+from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 _SERVICE_ACCOUNT: Final = "service account"
@@ -62,30 +61,39 @@ class KubeflowSchedules:
 
     def plan(self) -> Plan:
         notes = self._check_what_runs()
-        wanted = self._declared_settings()
-        existing = existing_run(self._api.all(), declared_name(self._config))
+        name, wanted = declared_name(self._config), self._declared_settings()
+        existing = existing_run(self._api.all(), name)
+        present: dict[str, str] = {}
+        action = Action.CREATE
         notes += [existing.note] if existing.note else []
-        if existing.current is None:
-            return self._plan(Action.CREATE, differences({}, wanted), notes)
-        present = self._settings(existing.current)
-        if self._config.kubeflow.service_account is None:
-            present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
-        if not existing.enabled:
-            notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
+        if existing.current is not None:
+            present = self._settings(existing.current)
+            if self._config.kubeflow.service_account is None:
+                present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
+            if not existing.enabled:
+                notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
+            action = Action.NONE if present == wanted else Action.UPDATE
         changes = differences(present, wanted)
-        return self._plan(Action.UPDATE if changes else Action.NONE, changes, notes)
+        return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
 
     def carry_out(self, plan: Plan) -> None:
         if self._package is not None:
             self._client.upload(self._package)
-        current = settle(self._api, existing_run(self._api.all(), plan.name))
+        current = finish_or_undo(self._api, existing_run(self._api.all(), plan.name))
         if current is None:
             self._api.create(self._request(), enabled=True, replaces=None)
         elif plan.action is Action.UPDATE:
-            self._check_idle(current)
+            # Kubernetes removes the runs of a schedule together with it.
+            if going_on := self._server.runs_going_on(current.experiment_id, current.id):
+                raise PetsegError(
+                    f"the schedule {current.name!r} cannot be changed while a run of it goes on, since the server "
+                    f"would stop that run: {', '.join(going_on)}; apply again when it is done, or stop it: petseg "
+                    f"kubeflow cancel {going_on[0]}"
+                )
             request = self._request()
             if current.enabled:
-                wait_for_quiet(self._crons(current), self._tell)
+                zone, former = self._config.schedule.server_time_zone, _five_fields(current.cron)
+                wait_for_quiet([(cron, zone) for cron in (self._server_cron(), former) if cron], self._tell)
             replace(self._api, current, request)
 
     def schedules(self) -> list[Schedule]:
@@ -146,9 +154,9 @@ class KubeflowSchedules:
             )
             package = self._server.package(version)
         if package is None:
-            check_ranges(schedule.parameters)
+            _check_ranges(schedule.parameters)
         else:
-            check_parameters(schedule.parameters, package)
+            _check_parameters(schedule.parameters, package)
         return notes
 
     def _declared_settings(self) -> dict[str, str]:
@@ -158,7 +166,7 @@ class KubeflowSchedules:
             "cron": self._server_cron().kubeflow,
             "pipeline": self._config.pipeline.name,
             "version": schedule.version,
-            **parameter_settings(schedule.parameters),
+            **_parameter_settings(schedule.parameters),
             "max concurrency": str(schedule.max_concurrency),
             "catch up": _yes_or_no(schedule.catch_up),
             "experiment": kubeflow.experiment or self._config.pipeline.name,
@@ -173,7 +181,7 @@ class KubeflowSchedules:
             "cron": run.cron or "none, but another trigger",
             "pipeline": server.pipeline_name(run.pipeline_id) if run.pipeline_id else "none, but a package of its own",
             "version": LATEST,
-            **parameter_settings(run.parameters),
+            **_parameter_settings(run.parameters),
             "max concurrency": str(run.max_concurrency),
             "catch up": _yes_or_no(run.catch_up),
             "experiment": server.experiment_name(run.experiment_id),
@@ -202,21 +210,6 @@ class KubeflowSchedules:
             catch_up=schedule.catch_up,
         )
 
-    def _check_idle(self, run: RecurringRun) -> None:
-        """Refuses to replace a recurring run while a run of it goes on: Kubernetes removes them together."""
-        going_on = self._server.runs_going_on(run.experiment_id, run.id)
-        if going_on:
-            raise PetsegError(
-                f"the schedule {run.name!r} cannot be changed while a run of it goes on, since the server would stop "
-                f"that run: {', '.join(going_on)}; apply again when it is done, or stop it: petseg kubeflow cancel "
-                f"{going_on[0]}"
-            )
-
-    def _crons(self, run: RecurringRun) -> list[tuple[Cron, str]]:
-        """Returns the lines that a change of the recurring run has to keep away from."""
-        lines = [self._server_cron(), _five_fields(run.cron)]
-        return [(line, self._config.schedule.server_time_zone) for line in lines if line is not None]
-
     def _server_cron(self) -> Cron:
         """Returns the declared line as the server reads it."""
         schedule = self._config.schedule
@@ -229,9 +222,54 @@ class KubeflowSchedules:
                 return run
         raise PetsegError(f"the schedule {schedule.name!r} ({schedule.id}) is gone from {self.place}")
 
-    def _plan(self, action: Action, changes: list[Difference], notes: list[str]) -> Plan:
-        name = declared_name(self._config)
-        return Plan(name=name, place=self.place, action=action, differences=changes, notes=notes)
+
+def _check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
+    """Checks the parameters of a schedule against those of the package that it runs.
+
+    Raises:
+      ConfigError: One is unknown, of the wrong type or out of range, or one that has no default is absent.
+    """
+    declared = package.parameters
+    for name, value in parameters.items():
+        if name not in declared:
+            hint = f"did you mean {nearest(name, declared)!r}?" if declared else "it has none"
+            raise ConfigError(f"schedule.parameters.{name}: the pipeline {package.name} has no such parameter; {hint}")
+        wanted = declared[name].type
+        if not declared[name].accepts(value):
+            hint = (
+                f'; for text write schedule.parameters.{name} = "{value}", with the quotes'
+                if wanted == "STRING"
+                else ""
+            )
+            raise ConfigError(f"schedule.parameters.{name} is {value!r}, but the pipeline wants a {wanted}{hint}")
+    _check_ranges(parameters)
+    missing = sorted(name for name, spec in declared.items() if spec.default is None and name not in parameters)
+    if missing:
+        raise ConfigError(
+            f"schedule.parameters lacks {', '.join(missing)}: the pipeline {package.name} has no default for it"
+        )
+
+
+def _check_ranges(parameters: Mapping[str, Any]) -> None:
+    """Checks the parameters that petseg knows, whatever the package.
+
+    Raises:
+      ConfigError: No component could use a value.
+    """
+    for name, value in parameters.items():
+        try:
+            check_value(name, value)
+        except ConfigError as error:
+            raise ConfigError(f"schedule.parameters: {error}") from None
+
+
+def _parameter_settings(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the parameters as settings of a schedule, the same whether a number came from a file or from JSON."""
+    written = {}
+    for name, value in sorted(parameters.items()):
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        written[f"parameters.{name}"] = json.dumps(number, ensure_ascii=False)
+    return written
 
 
 def _yes_or_no(value: bool) -> str:

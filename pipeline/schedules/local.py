@@ -3,21 +3,24 @@
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.loading import load_config
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
-from pipeline.schedules.firing_check import carried_variables, try_firing
+from pipeline.schedules.environment import carried_variables, try_firing
 from pipeline.schedules.firings import LOG_NAME, FiringRecord, last_firing
 from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, LocalScheduler
-from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences, run_overrides
+from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.systemd import SystemdTimers
+from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 
@@ -30,45 +33,32 @@ class RunOptions:
     overrides: tuple[str, ...]
 
 
-def open_local_schedules(config: Config, options: RunOptions, notice: Callable[[str], None]) -> "LocalSchedules":
-    """Returns the schedules of this machine.
-
-    Args:
-      config: Declares the schedule.
-      options: What it was resolved from.
-      notice: Called with what takes a while.
-
-    Raises:
-      PetsegError: It has no scheduler that petseg can use.
-    """
-    schedulers: list[LocalScheduler] = [SystemdTimers(), Crontab()]
-    available = [scheduler for scheduler in schedulers if scheduler.is_available()]
-    if not available:
-        raise PetsegError(
-            "this machine has no scheduler for you: systemctl --user does not answer, and there is no crontab; install "
-            "cron, log in with a systemd session, or let Kubeflow Pipelines schedule (without --local)"
-        )
-    return LocalSchedules(config, options, available, notice)
-
-
 class LocalSchedules:
     """The schedules of this machine."""
 
     repeats = False
 
-    def __init__(
-        self, config: Config, options: RunOptions, schedulers: Sequence[LocalScheduler], notice: Callable[[str], None]
-    ) -> None:
+    def __init__(self, config: Config, options: RunOptions, tell: Callable[[str], None]) -> None:
         """Constructs the place.
 
         Args:
           config: Declares the schedule.
           options: What it was resolved from.
-          schedulers: Those of this machine, the preferred one first.
-          notice: Called with what takes a while.
+          tell: Is told what takes time.
+
+        Raises:
+          PetsegError: The machine has no scheduler that petseg can use.
         """
+        schedulers: list[LocalScheduler] = [SystemdTimers(), Crontab()]
+        self._schedulers = [scheduler for scheduler in schedulers if scheduler.is_available()]
+        """The preferred one first."""
+        if not self._schedulers:
+            raise PetsegError(
+                "this machine has no scheduler for you: systemctl --user does not answer, and there is no crontab; "
+                "install cron, log in with a systemd session, or let Kubeflow Pipelines schedule (without --local)"
+            )
         self.place = f"this machine ({socket.gethostname()})"
-        self._config, self._options, self._schedulers, self._notice = config, options, schedulers, notice
+        self._config, self._options, self._tell = config, options, tell
 
     @property
     def clock_changes(self) -> tuple[str, str]:
@@ -79,23 +69,32 @@ class LocalSchedules:
     def plan(self) -> Plan:
         entry, scheduler = self._entry(), self._schedulers[0]
         scheduler.check(entry)
-        self._notice("trying what a firing needs, in the environment that it will have")
+        self._tell("trying what a firing needs, in the environment that it will have")
         try_firing(entry, scheduler.environment(entry.name), scheduler.title)
-        notes = [*self._notes(entry), *scheduler.notes()]
+        notes = [f"runs write to {str(Path(entry.root) / LOG_NAME)!r}; a firing that finds a run going on is skipped"]
+        if self._config.schedule.version != LATEST:
+            notes.append(
+                f"schedule.version {self._config.schedule.version!r} means nothing on one machine: runs use the petseg "
+                "that is installed"
+            )
+        notes += scheduler.notes()
         wanted = entry.settings(scheduler.title)
         holders = self._holders(entry.name)
-        if not holders:
-            return self._plan(entry, Action.CREATE, {}, wanted, notes)
-        holder, installed = holders[0]
-        if not installed.enabled:
-            notes.append("it is paused and stays so; `petseg schedule resume --local` lets it fire again")
-        present = installed.entry.settings(holder.title)
-        if len(holders) > 1:
-            notes.append(f"a former one is removed from the {holders[1][0].title}")
-        if present == wanted and not installed.is_current:
-            notes.append("what is installed was written by another petseg, or changed by hand; it is written anew")
-        unchanged = present == wanted and installed.is_current and len(holders) == 1
-        return self._plan(entry, Action.NONE if unchanged else Action.UPDATE, present, wanted, notes)
+        present: dict[str, str] = {}
+        action = Action.CREATE
+        if holders:
+            holder, installed = holders[0]
+            present = installed.entry.settings(holder.title)
+            if not installed.enabled:
+                notes.append("it is paused and stays so; `petseg schedule resume --local` lets it fire again")
+            if len(holders) > 1:
+                notes.append(f"a former one is removed from the {holders[1][0].title}")
+            if present == wanted and not installed.is_current:
+                notes.append("what is installed was written by another petseg, or changed by hand; it is written anew")
+            unchanged = present == wanted and installed.is_current and len(holders) == 1
+            action = Action.NONE if unchanged else Action.UPDATE
+        changes = differences(present, wanted)
+        return Plan(name=entry.name, place=self.place, action=action, differences=changes, notes=notes)
 
     def carry_out(self, plan: Plan) -> None:
         if plan.action is Action.NONE:
@@ -167,7 +166,7 @@ class LocalSchedules:
                 "firing that finds a run going on is skipped; set it to 1"
             )
         options = self._options
-        overrides = [*options.overrides, *run_overrides(schedule.parameters, self._config.data.dataset)]
+        overrides = [*options.overrides, *_parameter_overrides(schedule.parameters, self._config.data.dataset)]
         load_config(preset=options.preset, file=options.config_file, overrides=overrides)
         arguments = [f"--preset={options.preset}"] if options.preset else []
         arguments += [f"--config={options.config_file.resolve()}"] if options.config_file else []
@@ -184,21 +183,6 @@ class LocalSchedules:
             environment=carried_variables(schedule.environment, os.environ),
         )
 
-    def _notes(self, entry: LocalEntry) -> list[str]:
-        notes = [f"runs write to {str(Path(entry.root) / LOG_NAME)!r}; a firing that finds a run going on is skipped"]
-        if self._config.schedule.version != LATEST:
-            notes.append(
-                f"schedule.version {self._config.schedule.version!r} means nothing on one machine: runs use the petseg "
-                "that is installed"
-            )
-        return notes
-
-    def _plan(
-        self, entry: LocalEntry, action: Action, present: dict[str, str], wanted: dict[str, str], notes: list[str]
-    ) -> Plan:
-        changes = differences(present, wanted)
-        return Plan(name=entry.name, place=self.place, action=action, differences=changes, notes=notes)
-
     def _holders(self, name: str) -> list[tuple[LocalScheduler, InstalledEntry]]:
         """Returns the schedulers that hold a schedule of that name, the preferred one first."""
         return [
@@ -213,3 +197,29 @@ class LocalSchedules:
         if not holders:
             raise PetsegError(f"the schedule {schedule.name!r} is gone from {self.place}")
         return holders[0]
+
+
+def _parameter_overrides(parameters: Mapping[str, Any], dataset: str) -> list[str]:
+    """Returns the `key=value` texts for `--set` that stand for the parameters in a local run.
+
+    Args:
+      parameters: Of the schedule.
+      dataset: `data.dataset`, whose version `dataset_version` replaces.
+
+    Raises:
+      ConfigError: A parameter stands for no setting.
+    """
+    settings = {parameter.name: parameter.setting for parameter in RUNTIME_PARAMETERS}
+    overrides = []
+    for name, value in sorted(parameters.items()):
+        if name not in settings:
+            raise ConfigError(
+                f"schedule.parameters.{name}: a local run has no such parameter; did you mean "
+                f"{nearest(name, settings)!r}? Other settings go into the configuration itself"
+            )
+        if name == "dataset_version":
+            value = ":".join(filter(None, [dataset.partition(":")[0], str(value)]))
+        if name == "min_accuracy" and value == 0:
+            value = "none"
+        overrides.append(f"{settings[name]}={value}")
+    return overrides

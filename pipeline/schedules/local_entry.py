@@ -9,12 +9,13 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from petseg.processes import OPTIONS
 from pipeline.config.cron import Cron
 from trainer_module.errors import PetsegError
 
 _COMMAND_SECONDS: Final = 30
 _ENV: Final = "/usr/bin/env"
+_FIRE: Final = ("-P", "-m", "petseg", "schedule", "fire")
+"""What follows the interpreter. It is written down outside petseg and read by every later one, so it stays."""
 
 
 class LocalEntry(BaseModel):
@@ -43,18 +44,13 @@ class LocalEntry(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     """What is carried along of the environment that the schedule was applied in, by name."""
 
-    @property
-    def command(self) -> list[str]:
-        """What the scheduler starts."""
-        return self.command_with()
-
-    def command_with(self, *further: str) -> list[str]:
-        """Returns the command with further options of `scheduled_run`."""
+    def command(self, *further: str) -> list[str]:
+        """Returns what the scheduler starts, with further options of `petseg schedule fire`."""
         carried = [f"{name}={value}" for name, value in self.environment.items()]
         options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *further]
         return [
             *([_ENV, *carried] if carried else ()),
-            *(self.python, *OPTIONS, "pipeline.schedules.firings", *options, "--", *self.run_arguments),
+            *(self.python, *_FIRE, *options, "--", *self.run_arguments),
         ]
 
     def settings(self, scheduler: str) -> dict[str, str]:
@@ -137,7 +133,7 @@ class LocalScheduler(Protocol):
         """Returns what the user should know of it, one sentence each."""
 
 
-def called(command: Sequence[str], text: str | None = None) -> str:
+def output_of(command: Sequence[str], text: str | None = None) -> str:
     """Returns what a program of this machine's scheduler writes.
 
     Args:
@@ -147,14 +143,14 @@ def called(command: Sequence[str], text: str | None = None) -> str:
     Raises:
       PetsegError: It failed, or does not end.
     """
-    result = answer(command, text)
+    result = completed(command, text)
     if result.returncode:
         said = " ".join(result.stderr.split()) or f"exit code {result.returncode}"
         raise PetsegError(f"{shlex.join(command)} failed: {said}")
     return result.stdout
 
 
-def answer(command: Sequence[str], text: str | None = None) -> "subprocess.CompletedProcess[str]":
+def completed(command: Sequence[str], text: str | None = None) -> "subprocess.CompletedProcess[str]":
     """Returns how a program ended and what it wrote.
 
     Raises:

@@ -64,7 +64,7 @@ def existing_run(runs: Sequence[RecurringRun], name: str) -> Existing:
     )
 
 
-def settle(api: RecurringRuns, existing: Existing) -> RecurringRun | None:
+def finish_or_undo(api: RecurringRuns, existing: Existing) -> RecurringRun | None:
     """Finishes or undoes an interrupted change, and returns what then stands for the schedule."""
     current = existing.current
     if existing.enable and current is not None:

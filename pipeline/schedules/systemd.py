@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.config.cron import Cron
-from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, answer, called
+from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, completed, output_of
 from pipeline.schedules.times import in_words
 from trainer_module.errors import PetsegError
 
@@ -24,14 +24,14 @@ class SystemdTimers:
 
     def is_available(self) -> bool:
         """Returns whether the user's systemd answers, as it does in a login session and not in most containers."""
-        return shutil.which("systemctl") is not None and not answer([*_SYSTEMCTL, "show-environment"]).returncode
+        return shutil.which("systemctl") is not None and not completed([*_SYSTEMCTL, "show-environment"]).returncode
 
     def check(self, entry: LocalEntry) -> None:
         """Takes every entry."""
 
     def environment(self, name: str) -> dict[str, str]:
         """Returns the environment of the user's systemd, which its units inherit."""
-        return _read_environment(called([*_SYSTEMCTL, "show-environment"]))
+        return _read_environment(output_of([*_SYSTEMCTL, "show-environment"]))
 
     def entries(self) -> list[InstalledEntry]:
         entries = []
@@ -42,7 +42,7 @@ class SystemdTimers:
             is_current = (
                 text == _timer_unit(entry) and service.is_file() and service.read_text() == _service_unit(entry)
             )
-            enabled = answer([*_SYSTEMCTL, "is-enabled", file.name]).stdout.strip() == "enabled"
+            enabled = completed([*_SYSTEMCTL, "is-enabled", file.name]).stdout.strip() == "enabled"
             entries.append(InstalledEntry(entry, enabled, is_current))
         return entries
 
@@ -52,30 +52,30 @@ class SystemdTimers:
         try:
             _write(service, _service_unit(entry))
             _write(timer, _timer_unit(entry))
-            called([*_SYSTEMCTL, "daemon-reload"])
+            output_of([*_SYSTEMCTL, "daemon-reload"])
             self.switch(entry, enabled=enabled)
             if enabled:
-                called([*_SYSTEMCTL, "restart", timer.name])
+                output_of([*_SYSTEMCTL, "restart", timer.name])
         except PetsegError:
             _restore(former)
-            answer([*_SYSTEMCTL, "daemon-reload"])
+            completed([*_SYSTEMCTL, "daemon-reload"])
             raise
 
     def switch(self, entry: LocalEntry, *, enabled: bool) -> None:
-        called([*_SYSTEMCTL, "enable" if enabled else "disable", "--now", _files(entry)[1].name])
+        output_of([*_SYSTEMCTL, "enable" if enabled else "disable", "--now", _files(entry)[1].name])
 
     def start(self, entry: LocalEntry) -> None:
-        called([*_SYSTEMCTL, "start", "--no-block", _files(entry)[0].name])
+        output_of([*_SYSTEMCTL, "start", "--no-block", _files(entry)[0].name])
 
     def remove(self, entry: LocalEntry) -> None:
         self.switch(entry, enabled=False)
         _restore(dict.fromkeys(_files(entry)))
-        called([*_SYSTEMCTL, "daemon-reload"])
+        output_of([*_SYSTEMCTL, "daemon-reload"])
 
     def notes(self) -> list[str]:
         if shutil.which("loginctl") is None:
             return []
-        lingers = answer(["loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value"]).stdout.strip()
+        lingers = completed(["loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value"]).stdout.strip()
         if lingers != "no":
             return []
         return [
@@ -111,7 +111,7 @@ Description=Run of the petseg schedule {entry.name}
 
 [Service]
 Type=oneshot
-ExecStart={" ".join(map(_quoted, entry.command))}
+ExecStart={" ".join(map(_quoted, entry.command()))}
 SuccessExitStatus={_NOT_BLESSED}
 """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.text import Text
 
@@ -10,15 +11,17 @@ from pipeline.schedules.schedule import Action, FiringOutcome, LastFiring, Plan,
 from pipeline.schedules.times import clock_change_cautions, in_words, next_firings
 from pipeline.terminal.tables import PlainTable
 
-_NEXT_FIRINGS = 5
-_LAST_FIRING = "last firing"
-_FIRING_STYLES = {
+NEXT_FIRINGS: Final = 5
+"""How many of the next firings are told."""
+
+_LAST_FIRING: Final = "last firing"
+_FIRING_STYLES: Final = {
     FiringOutcome.DONE: "green",
     FiringOutcome.FAILED: "red",
     FiringOutcome.INTERRUPTED: "yellow",
     FiringOutcome.MISSING: "red",
 }
-_HEADLINES = {
+_HEADLINES: Final = {
     Action.CREATE: "create the schedule {name} on {place}",
     Action.UPDATE: "change the schedule {name} on {place}",
     Action.NONE: "the schedule {name} on {place} is as declared",
@@ -43,7 +46,7 @@ def firing_lines(cron: Cron, time_zone: str, place: SchedulePlace) -> Iterator[T
     now = datetime.now(UTC)
     skipped, repeated = place.clock_changes
     yield Text(f"{in_words(cron)} ({time_zone}); the next times:")
-    for firing in next_firings(cron, time_zone, now, _NEXT_FIRINGS, repeats=place.repeats):
+    for firing in next_firings(cron, time_zone, now, NEXT_FIRINGS, repeats=place.repeats):
         in_utc = "" if time_zone == "UTC" else f"  = {firing.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
         yield Text(f"  {firing:%a %Y-%m-%d %H:%M %z}{in_utc}")
     for caution in [*cron.cautions, *clock_change_cautions(cron, time_zone, now, skipped, repeated)]:

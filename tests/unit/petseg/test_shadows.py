@@ -13,7 +13,8 @@ from petseg.processes import command
 
 CHECKOUT = Path(__file__).parents[3]
 CONSOLE = [str(Path(sys.executable).with_name("petseg"))]
-SCHEDULED = "pipeline.schedules.firings"
+SCHEDULED = "pipeline.scheduling.scheduled_run"
+"""Started by schedules of an earlier petseg; those of this one start the console command."""
 
 
 @pytest.fixture(params=["packages", "modules"])

@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 
 import pytest
 from fake_kubeflow_api import FakeKubeflowApi
@@ -371,6 +373,22 @@ def test_list_and_show(api, uploaded, petseg):
     out = petseg("show").out
     assert "max concurrency    1" in out
     assert "At 03:00, only on Monday" in out
+
+
+def test_on_a_server_only_the_client_of_its_api_is_loaded(api, uploaded, petseg):
+    petseg("apply")
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        "for command in ('list', 'show'):\n"
+        "    assert exit_code(['schedule', command, '--preset', 'demo', *sys.argv[1:]]) == 0\n"
+        "assert 'kfp_server_api' in sys.modules\n"
+        "heavy = {'tensorflow', 'tfx', 'kfp', 'apache_beam', 'kubernetes', 'ml_metadata', 'grpc', 'keras'}\n"
+        "heavy &= set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    command = [sys.executable, "-c", code, f"--set=kubeflow.host={api.host}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 def test_all_pages_are_read(api, uploaded, petseg):

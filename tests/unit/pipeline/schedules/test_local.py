@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from pathlib import Path
@@ -13,19 +14,24 @@ from types import SimpleNamespace
 import pytest
 from schedule_commands import Commands
 
-from petseg.processes import command as petseg_process
 from petseg.surroundings import PROXIES
-from pipeline.config import schedule as time_zones
 from pipeline.runs.store import RunStore
-from pipeline.schedules import local
+from pipeline.schedules import local, times
 from pipeline.schedules.crontab import Crontab
-from pipeline.schedules.firing_check import PATHS
+from pipeline.schedules.environment import PATHS
 from pipeline.schedules.firings import Firing, FiringRecord
 from pipeline.schedules.systemd import SystemdTimers
 from trainer_module.errors import ConfigError
 
 FAKES = Path(__file__).parents[3] / "fake_schedulers"
 CARRIED = (*PATHS, *PROXIES)
+FIRE = ("-P", "-m", "petseg", "schedule", "fire")
+FORMER_FIRE = (
+    ("-m", "pipeline.scheduling.scheduled_run"),
+    ("-P", "-m", "petseg.run_module", "pipeline.scheduling.scheduled_run"),
+)
+"""What earlier petsegs wrote into crontabs and units, in this order."""
+
 OTHER_LINES = "MAILTO=me\n# mine\n5 4 * * * echo 100\\%\n"
 
 
@@ -59,8 +65,8 @@ def machine(tmp_path, monkeypatch) -> Machine:
     (state / "enabled").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(FAKES))
     monkeypatch.setenv("FAKE_SCHEDULERS", str(state))
-    monkeypatch.setattr(time_zones, "MACHINE_TIME_ZONE", tmp_path / "absent")
-    # It starts TensorFlow; test_firing_check.py tries it.
+    monkeypatch.setattr(times, "MACHINE_TIME_ZONE", tmp_path / "absent")
+    # It starts TensorFlow; test_environment.py tries it.
     monkeypatch.setattr(local, "try_firing", lambda *_: None)
     for name in [*CARRIED, "FIELD_TILES"]:
         monkeypatch.delenv(name, raising=False)
@@ -142,7 +148,7 @@ def test_systemd_units(machine, petseg, tmp_path):
     assert "OnCalendar=Mon *-*-* 3:30:00 Europe/Berlin\n" in timer
     assert "Persistent=true\n" in timer
     assert "WantedBy=timers.target" in timer
-    assert f'ExecStart="{sys.executable}" "-P" "-m" "petseg.run_module" "pipeline.schedules.firings"' in service
+    assert f'ExecStart="{sys.executable}" "-P" "-m" "petseg" "schedule" "fire" "--name"' in service
     assert '"--name" "petseg-demo"' in service
     assert '"--set=data.data_dir=/a b/100%%$$HOME"' in service
     assert f'"--pipeline-root={tmp_path / "root"}"' in service
@@ -158,7 +164,7 @@ def test_a_crontab_block_leaves_the_other_lines_alone(machine, petseg, tmp_path)
     table = machine.table.read_text()
     assert table.startswith(OTHER_LINES)
     (line,) = [line for line in table.splitlines() if line.startswith("30 3 * * 1 ")]
-    assert f"30 3 * * 1 {sys.executable} -P -m petseg.run_module pipeline.schedules.firings --name petseg-demo" in line
+    assert f"30 3 * * 1 {sys.executable} -P -m petseg schedule fire --name petseg-demo" in line
     assert "'--set=data.data_dir=/a b/100\\%'" in line
     machine.table.write_text(table + "0 0 * * * echo after\n")
     petseg("pause")
@@ -275,25 +281,32 @@ def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
     code = (
         "import sys\nfrom pipeline.cli import exit_code\nfrom pipeline.schedules import local\n"
         "local.try_firing = lambda *_: None\n"
-        "assert exit_code(['schedule', 'apply', '--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']) == 0\n"
-        "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam'} & set(sys.modules)\n"
+        "options = ['--local', '--preset', 'demo', '--set=schedule.cron=0 3 * * 1']\n"
+        "for command in ('apply', 'list', 'show', 'pause'):\n"
+        "    assert exit_code(['schedule', command, *options]) == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'kfp', 'kfp_server_api', 'apache_beam', 'kubernetes', 'ml_metadata', 'grpc'}\n"
+        "heavy |= {'requests', 'keras', 'matplotlib', 'tensorflow_datasets'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
-def scheduled_run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def fire(root: Path, *arguments: str, start: Sequence[str] = FIRE) -> "subprocess.CompletedProcess[str]":
+    """Runs what the schedulers start, with nothing in its environment."""
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
-    command = petseg_process("pipeline.schedules.firings", *options, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, *start, *options, *arguments]
+    environment = {"HOME": str(root.parent), "PATH": os.defpath}
+    return subprocess.run(command, env=environment, cwd=root.parent, capture_output=True, text=True, check=False)
 
 
-def test_a_firing_that_finds_a_run_is_skipped_with_a_line_in_the_log(tmp_path):
+@pytest.mark.parametrize("start", [FIRE, *FORMER_FIRE])
+def test_a_firing_that_finds_a_run_is_skipped_with_a_line_in_the_log(start, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with RunStore(root).lock("20270101-000000-000000"):
-        result = scheduled_run(root, "--preset=demo")
+        result = fire(root, "--preset=demo", start=start)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     (line,) = (root / "schedule.log").read_text().splitlines()
     assert line.endswith("schedule nightly: skipped, since the run 20270101-000000-000000 goes on")
@@ -304,7 +317,7 @@ def test_a_firing_that_finds_a_run_is_skipped_with_a_line_in_the_log(tmp_path):
 
 def test_a_scheduled_run_writes_to_the_log_and_hands_its_exit_code_on(tmp_path):
     root = tmp_path / "root"
-    result = scheduled_run(root, "--set=trainer.epoch=3", "--preset=demo")
+    result = fire(root, "--set=trainer.epoch=3", "--preset=demo")
     assert (result.returncode, result.stdout, result.stderr) == (2, "", "")
     firing = FiringRecord.load(root, "nightly").last
     assert firing.exit_code == 2
@@ -366,15 +379,29 @@ def test_the_environment_is_the_one_that_the_scheduler_gives(machine, monkeypatc
     assert "SECRET" not in found
 
 
-def test_what_another_petseg_wrote_is_written_anew(either, petseg):
+@pytest.mark.parametrize("start", [*FORMER_FIRE, ("-P", "-m", "changed.by.hand")])
+def test_what_another_petseg_wrote_is_read_and_written_anew(either, petseg, start):
     petseg("apply")
-    [file] = [file for file in snapshot(either) if file.endswith((".service", ".table"))]
-    text = Path(file).read_text()
-    Path(file).write_text(text.replace("petseg.run_module", "pipeline.of.old"))
-    plan = petseg("apply", "--json").json
+    written = snapshot(either)
+    by_systemd = (either.state / "session").exists()
+    for file, text in written.items():
+        if file.endswith((".service", ".timer", ".table")):
+            now, then = (" ".join(f'"{word}"' if by_systemd else word for word in words) for words in (FIRE, start))
+            Path(file).write_text(text.replace(now, then).replace(',"environment":{}', ""))  # the first knew of none
+    assert snapshot(either) != written
+    [listed] = petseg("list", "--json").json
+    assert (listed["name"], listed["enabled"], listed["cron"]) == ("petseg-demo", True, "30 3 * * 1")
+    assert "petseg run --preset=demo" in petseg("show").out
+    plan = petseg("apply", "--dry-run", "--json").json
     assert (plan["action"], plan["differences"]) == ("update", [])
     assert "is written anew" in " ".join(plan["notes"])
-    assert Path(file).read_text() == text
+    assert petseg("pause").code == 0
+    assert petseg("list", "--json").json[0]["enabled"] is False
+    assert petseg("resume").code == 0
+    petseg("apply")
+    assert snapshot(either) == written
+    assert petseg("delete", "--yes").code == 0
+    assert petseg("list", "--json").json == []
 
 
 def test_list_and_show_tell_of_the_last_firing(either, petseg, tmp_path):

@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 
 from pipeline.config.cron import Cron
 from pipeline.config.loading import load_config
-from pipeline.config.schedule import clock_changes, cron_in_zone
-from pipeline.schedules.times import clock_change_cautions, in_words, next_firings, previous_firing
+from pipeline.schedules.times import (
+    clock_change_cautions,
+    clock_changes,
+    cron_in_zone,
+    in_words,
+    next_firings,
+    previous_firing,
+)
 from trainer_module.errors import ConfigError
 
 SPRING = datetime(2027, 3, 26, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A schedule's firing is tried before it is installed: what it needs, in the environment that it will have."""
+"""A firing that only looks: what it finds missing, and which variables the user's own code asks for."""
 
 import os
 import sys
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.schedules import firing_check
-from pipeline.schedules.firing_check import Verdict, asked_variables, check_firing, try_firing
-from pipeline.schedules.local_entry import LocalEntry
-from trainer_module.errors import ConfigError
+from pipeline.commands.firing import asked_variables, check_firing
+from pipeline.schedules.environment import Verdict
 
 MODULES = "--set=data.builder_modules=[{}'components.datasets.synthetic_pets']"
 ASKS = """
@@ -44,14 +42,6 @@ def verdict(tmp_path, monkeypatch):
         return Verdict.model_validate_json((tmp_path / "verdict").read_bytes())
 
     return found
-
-
-def entry_of(root: Path, *arguments: str, **environment: str) -> LocalEntry:
-    return LocalEntry(
-        name="nightly", cron="0 3 * * *", time_zone="UTC", catch_up=False, directory=str(root.parent), root=str(root),
-        run_arguments=("--preset=demo", f"--pipeline-root={root}", *arguments), python=sys.executable,
-        environment=environment,
-    )  # fmt: skip
 
 
 def test_what_is_there_is_enough_and_nothing_is_run(verdict, tmp_path):
@@ -98,31 +88,3 @@ def test_looking_up_works_as_before():
         os.environ["PETSEG_NO_SUCH"]
     assert asked == {"PETSEG_NO_SUCH"}
     assert type(os.environ).__getitem__ is get
-
-
-def test_a_process_in_the_schedulers_environment_tries_it(own_builder, tmp_path, monkeypatch):
-    own_builder.write_text(ASKS + "os.getenv('OWN_TOKEN')\nassert 'STRAY' not in list(os.environ)\nprint(PLACE)")
-    for name in ("OWN_TILES", "OWN_TOKEN", "STRAY"):
-        monkeypatch.setenv(name, "here")
-    given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    entry = entry_of(tmp_path / "root", MODULES.format("'own_builder', "), PYTHONPATH=str(own_builder.parent))
-    with pytest.raises(ConfigError) as caught:
-        try_firing(entry, given, "crontab")
-    assert "the builder asks for OWN_TILES, OWN_TOKEN, set in this shell" in str(caught.value)
-    assert 'schedule.environment = ["OWN_TILES"]. OWN_TOKEN: secrets are not carried along' in str(caught.value)
-    assert "the crontab gives, with HOME, PATH, PYTHONPATH" in str(caught.value)
-    assert "would fail" not in str(caught.value)
-
-
-def test_what_cannot_be_started_or_says_nothing_is_refused(tmp_path, monkeypatch):
-    entry = entry_of(tmp_path / "root").model_copy(update={"python": str(tmp_path / "python")})
-    with pytest.raises(ConfigError, match=r"would fail: cannot start '.*/python'"):
-        try_firing(entry, {"HOME": str(tmp_path)}, "crontab")
-    (tmp_path / "python").write_text("#!/bin/sh\necho broken >&2\nexit 7\n")
-    (tmp_path / "python").chmod(0o755)
-    with pytest.raises(ConfigError, match="ended with exit code 7: broken"):
-        try_firing(entry, {"HOME": str(tmp_path)}, "crontab")
-    (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 600\n")
-    monkeypatch.setattr(firing_check, "_SECONDS", 0)
-    with pytest.raises(ConfigError, match="not there after 0 s"):
-        try_firing(entry, {"HOME": str(tmp_path)}, "crontab")
