@@ -10,13 +10,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
+from components.artifact_properties import BASELINE_FOUND, DATASET_NAME, DATASET_VERSION, FORCED_BECAUSE
 from components.model_evaluator.gate import Verdict, judge
-from components.served_model_resolver.executor import FOUND_PROPERTY
-from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
 
 MIN_SLICE_EXAMPLES_KEY: Final = "min_slice_examples"
 FORCE_BLESS_KEY: Final = "force_bless"
-FORCED_PROPERTY: Final = "forced_because"
 
 
 class Executor(evaluator_executor.Executor):
@@ -40,7 +38,7 @@ class Executor(evaluator_executor.Executor):
 
 def _without_missing_baseline(input_dict: dict[str, list[types.Artifact]]) -> dict[str, list[types.Artifact]]:
     baseline = artifact_utils.get_single_instance(input_dict[standard_component_specs.BASELINE_MODEL_KEY])
-    if baseline.get_int_custom_property(FOUND_PROPERTY):
+    if baseline.get_int_custom_property(BASELINE_FOUND):
         return input_dict
     logging.info("There is no baseline: bounds of changes do not count.")
     return {key: value for key, value in input_dict.items() if key != standard_component_specs.BASELINE_MODEL_KEY}
@@ -48,7 +46,7 @@ def _without_missing_baseline(input_dict: dict[str, list[types.Artifact]]) -> di
 
 def _name_data(evaluation: types.Artifact, examples: types.Artifact) -> None:
     """Has the evaluation say on what data: whoever wants to know that needs not fetch the data."""
-    for name in (DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY):
+    for name in (DATASET_NAME, DATASET_VERSION):
         evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
 
 
@@ -56,7 +54,7 @@ def _seal(blessing: types.Artifact, verdict: Verdict, force_bless: str) -> None:
     """Turns the blessing that TFX withheld into one that it gives, where the verdict or the user says so."""
     if force_bless and not verdict.passed:
         logging.warning("The model is blessed by force: %s", force_bless)
-        blessing.set_string_custom_property(FORCED_PROPERTY, force_bless)
+        blessing.set_string_custom_property(FORCED_BECAUSE, force_bless)
     if verdict.passed or force_bless:
         refusal = f"{blessing.uri}/{constants.NOT_BLESSED_FILE_NAME}"
         if fileio.exists(refusal):
