@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
-from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord, ThresholdRecord
+from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
@@ -165,7 +165,7 @@ def _evaluated(produced: _Produced) -> NodeFacts:
     from components.model_evaluator.results import read_evaluation
 
     result = read_evaluation(produced.artifact("evaluation").uri)
-    thresholds = [ThresholdRecord.model_validate(bound.model_dump()) for bound in result.verdict.bounds]
+    thresholds = list(result.verdict.bounds)
     blessed = result.verdict.passed
     forced = produced.artifact("blessing").get_string_custom_property(properties.FORCED_BECAUSE) or None
     missed = dict.fromkeys(threshold.name for threshold in thresholds if threshold.gated and not threshold.passed)
