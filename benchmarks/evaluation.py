@@ -96,7 +96,7 @@ def evaluator_pass(task: Task) -> Measurement:
 
     class_names = ServedModel.load(task.model).card.class_names
     config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(class_names, [], task.slices, ""), has_baseline=False, rubber_stamp=True
+        eval_config(class_names, task.slices, ""), has_baseline=False, rubber_stamp=True
     )
     started = _now()
     shared = tfma.default_eval_shared_model(task.model, eval_config=config)

@@ -15,7 +15,7 @@ from tfx.proto.orchestration import execution_result_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components.tfds_example_gen.executor import CLASS_PIXELS_PROPERTY
+from components.artifact_properties import CLASS_PIXELS
 from trainer_module.errors import DataError
 
 EXAMPLES_KEY: Final = "examples"
@@ -38,7 +38,7 @@ class Executor(example_validator_executor.Executor):
           DataError: As `check_class_bounds` says.
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
-        pixels = json.loads(examples.get_string_custom_property(CLASS_PIXELS_PROPERTY) or "{}")
+        pixels = json.loads(examples.get_string_custom_property(CLASS_PIXELS) or "{}")
         check_class_bounds(pixels, **json.loads(exec_properties[CLASS_BOUNDS_KEY]))
         return super().Do(input_dict, output_dict, exec_properties)
 

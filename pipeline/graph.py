@@ -12,7 +12,7 @@ from components.data_validator import DataValidator
 from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
-from components.model_evaluator.gate import Bound
+from components.model_evaluator.gate import Gate
 from components.model_evaluator.metric import eval_config
 from components.model_probe.component import ModelProbe
 from components.model_probe.findings import ProbeSettings
@@ -23,7 +23,7 @@ from components.served_model_resolver.executor import ModelContract
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.beam import arguments_for_tfx
-from pipeline.config.evaluation import bounds_on_classes, gate_bounds
+from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request
 from pipeline.nodes import (
@@ -143,7 +143,7 @@ def create_pipeline(
         baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
         eval_config=_eval_config(config),
-        min_slice_examples=config.evaluation.min_slice_examples,
+        gate=Gate(bounds=config.evaluation.bounds(), min_slice_examples=config.evaluation.min_slice_examples),
         force_bless=force_bless,
     ).with_id(EVALUATOR)
 
@@ -233,7 +233,6 @@ def _schema_text(name: str) -> str:
 def _eval_config(config: Config) -> message.Message:
     return eval_config(
         class_names=config.data.class_names,
-        bounds=[Bound(**bound) for bound in gate_bounds(config.evaluation)],
         slices=config.evaluation.slices,
         code_digest=node_digest(EVALUATOR),
     )

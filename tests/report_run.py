@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
 from pipeline.runs.record import (
     DatasetRecord,
@@ -12,7 +13,6 @@ from pipeline.runs.record import (
     NodeState,
     RunRecord,
     RunState,
-    ThresholdRecord,
 )
 
 CLASS_NAMES = ("pet", "background", "border")
@@ -93,8 +93,8 @@ def finished_run(directory: Path, *overrides: str) -> RunRecord:
         {"slice": {"species": "Cat"}, "examples": 1, "metrics": {"mean_iou": 0.41111, "accuracy": 0.7, "loss": 0.7}},
     ]
     record.thresholds = [
-        ThresholdRecord(metric="accuracy", kind="min", bound=0.85, value=0.71234, passed=False),
-        ThresholdRecord(metric="loss", kind="max", bound=0.9, value=0.61231, passed=True),
+        BoundResult(metric="accuracy", kind="min", bound=0.85, value=0.71234, passed=False),
+        BoundResult(metric="loss", kind="max", bound=0.9, value=0.61231, passed=True),
     ]
     record.blessed = False
     return record

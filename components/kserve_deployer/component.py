@@ -11,11 +11,11 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import channel, component_spec, standard_artifacts
+from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
 
 from components.kserve_deployer.cluster import DeployRequest
 from components.kserve_deployer.executor import DEPLOYED_MODEL_KEY, PUSHED_MODEL_KEY, REQUEST_KEY, Executor
 from components.property_driver import PropertyDriver
-from components.served_model_resolver.executor import PUSH_DESTINATION_KEY
 
 ASKED_AT_KEY: Final = "asked_at"
 

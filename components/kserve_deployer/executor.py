@@ -21,10 +21,18 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.artifact_properties import (
+    ALREADY_SERVED,
+    DEPLOYED,
+    DEPLOYED_STORAGE_URI,
+    DEPLOYED_URL,
+    DEPLOYED_VERSION,
+    DEPLOYMENT_SUMMARY,
+    PUSHED_DESTINATION,
+)
 from components.kserve_deployer.cluster import IN_CLUSTER, Cluster, DeployRequest, is_in_cluster
 from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.service import version_of
-from components.model_pusher.executor import ALREADY_SERVED_PROPERTY
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import make_readable_directory
 from trainer_module.errors import ConfigError, ModelError
@@ -97,11 +105,8 @@ def _copy_objects(source: str, target: str) -> None:
 PUSHED_MODEL_KEY: Final = "pushed_model"
 DEPLOYED_MODEL_KEY: Final = "deployed_model"
 REQUEST_KEY: Final = "deploy_request"
-DEPLOYED_PROPERTY: Final = "deployed"
-SUMMARY_PROPERTY: Final = "summary"
 DEPLOYMENT_FILE: Final = "deployment.json"
 
-_PUSHED_DESTINATION_PROPERTY: Final = "pushed_destination"
 _CLUSTER_SEES: Final = "gs://"
 
 
@@ -137,11 +142,11 @@ class Executor(base_executor.BaseExecutor):
         outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
         logging.info("%s: %s", request.access.name, outcome.summary)
         properties = {
-            DEPLOYED_PROPERTY: int(storage_uri == outcome.state.newest),
-            SUMMARY_PROPERTY: f"{request.access.namespace}/{request.access.name}: {outcome.summary}",
-            "version": version_of(storage_uri),
-            "storage_uri": storage_uri,
-            "url": outcome.url,
+            DEPLOYED: int(storage_uri == outcome.state.newest),
+            DEPLOYMENT_SUMMARY: f"{request.access.namespace}/{request.access.name}: {outcome.summary}",
+            DEPLOYED_VERSION: version_of(storage_uri),
+            DEPLOYED_STORAGE_URI: storage_uri,
+            DEPLOYED_URL: outcome.url,
         }
         _leave(deployed, properties)
 
@@ -151,7 +156,7 @@ def _served_version(pushed: types.Artifact) -> str | None:
 
     In a pod of Kubeflow Pipelines only the end of its path is what it was when the Pusher wrote it.
     """
-    for name in (_PUSHED_DESTINATION_PROPERTY, ALREADY_SERVED_PROPERTY):
+    for name in (PUSHED_DESTINATION, ALREADY_SERVED):
         directory: str = pushed.get_string_custom_property(name)
         if directory:
             return directory.rstrip("/").rpartition("/")[2]
@@ -172,7 +177,7 @@ def _seen_at(request: DeployRequest, destination: str) -> str:
 
 def _leave_nothing(deployed: types.Artifact, why: str) -> None:
     logging.info("Nothing is deployed: %s.", why)
-    _leave(deployed, {DEPLOYED_PROPERTY: 0, SUMMARY_PROPERTY: f"nothing: {why}"})
+    _leave(deployed, {DEPLOYED: 0, DEPLOYMENT_SUMMARY: f"nothing: {why}"})
 
 
 def _leave(deployed: types.Artifact, properties: dict[str, Any]) -> None:

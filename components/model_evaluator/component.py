@@ -10,7 +10,8 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components.model_evaluator.executor import FORCE_BLESS_KEY, MIN_SLICE_EXAMPLES_KEY, Executor
+from components.model_evaluator.executor import FORCE_BLESS_KEY, GATE_KEY, Executor
+from components.model_evaluator.gate import Gate
 
 
 class ModelEvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -18,15 +19,16 @@ class ModelEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
-        MIN_SLICE_EXAMPLES_KEY: component_spec.ExecutionParameter(type=int),
+        GATE_KEY: component_spec.ExecutionParameter(type=str),
         FORCE_BLESS_KEY: component_spec.ExecutionParameter(type=str),
     }
 
 
 class ModelEvaluator(component.Evaluator):
-    """Evaluator that compares with a baseline where there is one, and does not gate by slices of a few examples.
+    """Evaluator that compares with a baseline where there is one, and decides by a gate of its own.
 
-    Without a baseline, bounds of changes do not count. Both models are evaluated in one pass over the examples.
+    TFMA measures both models in one pass over the examples, and is given no thresholds. Without a baseline, bounds of
+    changes do not count; nor do bounds on slices of a few examples.
 
     Outputs:
       evaluation: `ModelEvaluation` as of TFX's Evaluator, with `gate.json`: every bound, and whether it holds.
@@ -46,7 +48,7 @@ class ModelEvaluator(component.Evaluator):
         baseline_model: types.BaseChannel,
         example_splits: Sequence[str],
         eval_config: tfma.EvalConfig,
-        min_slice_examples: int,
+        gate: Gate,
         force_bless: str = "",
     ) -> None:
         """Constructs the component.
@@ -56,8 +58,8 @@ class ModelEvaluator(component.Evaluator):
           model: The new model.
           baseline_model: What ServedModelResolver found.
           example_splits: The splits to evaluate on.
-          eval_config: Metrics, slices and bounds.
-          min_slice_examples: A slice with fewer examples is reported, and its bounds do not count.
+          eval_config: Metrics and slices.
+          gate: What the model must keep.
           force_bless: Why the model is to be blessed whatever the bounds say; empty to obey them.
         """
         spec = ModelEvaluatorSpec(
@@ -69,7 +71,7 @@ class ModelEvaluator(component.Evaluator):
             fairness_indicator_thresholds=json_utils.dumps(None),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-            **{MIN_SLICE_EXAMPLES_KEY: min_slice_examples, FORCE_BLESS_KEY: force_bless},
+            **{GATE_KEY: gate.model_dump_json(), FORCE_BLESS_KEY: force_bless},
         )
         # TFX's own constructor makes its own specification.
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

@@ -6,21 +6,19 @@ from absl import logging
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as evaluator_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.model_evaluator.gate import Verdict, judge
-from components.served_model_resolver.executor import FOUND_PROPERTY
-from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
+from components.artifact_properties import BASELINE_FOUND, BLESSED, DATASET_NAME, DATASET_VERSION, FORCED_BECAUSE
+from components.model_evaluator.gate import VERDICT_FILE_NAME, Gate, Verdict
+from components.model_evaluator.results import read_measured
 
-MIN_SLICE_EXAMPLES_KEY: Final = "min_slice_examples"
+GATE_KEY: Final = "gate"
 FORCE_BLESS_KEY: Final = "force_bless"
-FORCED_PROPERTY: Final = "forced_because"
 
 
 class Executor(evaluator_executor.Executor):
-    """ModelEvaluator's executor."""
+    """ModelEvaluator's executor: TFX's Evaluator, which measures, and the gate, which decides."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -28,38 +26,49 @@ class Executor(evaluator_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates as TFX does, writes the verdict, and blesses a model that fails nothing but small slices."""
-        super().Do(_without_missing_baseline(input_dict), output_dict, exec_properties)
+        """Measures as TFX does, writes the gate's verdict, and blesses the model or not."""
+        found = artifact_utils.get_single_instance(input_dict[standard_component_specs.BASELINE_MODEL_KEY])
+        baseline = found if found.get_int_custom_property(BASELINE_FOUND) else None
+        if baseline is None:
+            logging.info("There is no baseline: bounds of changes do not count.")
+            input_dict = {
+                key: value for key, value in input_dict.items() if key != standard_component_specs.BASELINE_MODEL_KEY
+            }
+        super().Do(input_dict, output_dict, exec_properties)
+
         evaluation = artifact_utils.get_single_instance(output_dict[standard_component_specs.EVALUATION_KEY])
-        _name_data(evaluation, artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]))
+        gate = Gate.model_validate_json(exec_properties[GATE_KEY])
+        verdict = gate.judge(read_measured(evaluation.uri), has_baseline=baseline is not None)
+        io_utils.write_string_file(f"{evaluation.uri}/{VERDICT_FILE_NAME}", verdict.model_dump_json(indent=2))
+        # Whoever wants to know on what data needs not fetch the data.
+        examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
+        for name in (DATASET_NAME, DATASET_VERSION):
+            evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
+
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
-        verdict = judge(evaluation.uri, int(exec_properties[MIN_SLICE_EXAMPLES_KEY]))
-        verdict.save(evaluation.uri)
-        _seal(blessing, verdict, exec_properties[FORCE_BLESS_KEY])
+        model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        _bless(blessing, verdict, exec_properties[FORCE_BLESS_KEY])
+        _name_models(blessing, model, baseline)
 
 
-def _without_missing_baseline(input_dict: dict[str, list[types.Artifact]]) -> dict[str, list[types.Artifact]]:
-    baseline = artifact_utils.get_single_instance(input_dict[standard_component_specs.BASELINE_MODEL_KEY])
-    if baseline.get_int_custom_property(FOUND_PROPERTY):
-        return input_dict
-    logging.info("There is no baseline: bounds of changes do not count.")
-    return {key: value for key, value in input_dict.items() if key != standard_component_specs.BASELINE_MODEL_KEY}
-
-
-def _name_data(evaluation: types.Artifact, examples: types.Artifact) -> None:
-    """Has the evaluation say on what data: whoever wants to know that needs not fetch the data."""
-    for name in (DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY):
-        evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
-
-
-def _seal(blessing: types.Artifact, verdict: Verdict, force_bless: str) -> None:
-    """Turns the blessing that TFX withheld into one that it gives, where the verdict or the user says so."""
+def _bless(blessing: types.Artifact, verdict: Verdict, force_bless: str) -> None:
+    """Blesses or refuses as the verdict or the user says; where no bound counts, it does neither."""
     if force_bless and not verdict.passed:
         logging.warning("The model is blessed by force: %s", force_bless)
-        blessing.set_string_custom_property(FORCED_PROPERTY, force_bless)
-    if verdict.passed or force_bless:
-        refusal = f"{blessing.uri}/{constants.NOT_BLESSED_FILE_NAME}"
-        if fileio.exists(refusal):
-            fileio.remove(refusal)
-        io_utils.write_string_file(f"{blessing.uri}/{constants.BLESSED_FILE_NAME}", "")
-        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, constants.BLESSED_VALUE)
+        blessing.set_string_custom_property(FORCED_BECAUSE, force_bless)
+    elif verdict.passed is None:
+        logging.info("No bound counts: the model is neither blessed nor refused.")
+        return
+    is_blessed = bool(verdict.passed or force_bless)
+    name = constants.BLESSED_FILE_NAME if is_blessed else constants.NOT_BLESSED_FILE_NAME
+    io_utils.write_string_file(f"{blessing.uri}/{name}", "")
+    blessing.set_int_custom_property(BLESSED, int(is_blessed))
+
+
+def _name_models(blessing: types.Artifact, model: types.Artifact, baseline: types.Artifact | None) -> None:
+    """Has the blessing say what it is of, in the properties of TFX's Evaluator."""
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    if baseline is not None:
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)

@@ -1,41 +1,49 @@
-"""The gate's verdict: TFMA's, but for slices of too few examples, on which TFMA decides as on any other.
+"""The gate: the bounds that a model must keep, and the verdict on what was measured of it.
 
-The bounds of the gate, and how TFMA's configuration says them.
+Numbers in, verdict out: nothing here knows TensorFlow or TFX, so that a bound is the same thing in the settings, in the
+Evaluator and in the run's record. TFMA measures and decides nothing: it could, but not leave out slices of a few
+examples, and of two decisions one would overwrite the blessing of the other.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, get_args
 
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from pydantic import BaseModel, ConfigDict
-from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
-from tensorflow_model_analysis.slicer import slicer_lib
+from pydantic import BaseModel, ConfigDict, field_validator
+
+VERDICT_FILE_NAME: Final = "gate.json"
+"""Beside TFMA's files in the `evaluation` artifact."""
 
 BoundKind = Literal["min", "max", "min_change", "max_change"]
-_KINDS: Final[tuple[BoundKind, ...]] = ("min", "max", "min_change", "max_change")
+SliceKey = tuple[tuple[str, Any], ...]
+"""Feature and value, as TFMA names a slice; empty for all examples together."""
+
+_KINDS: Final = get_args(BoundKind)
 
 
-@dataclass(frozen=True)
-class Bound:
-    """One bound of one metric.
+class Bound(BaseModel):
+    """A bound of one metric.
 
-    Attributes:
-      metric: Name of the metric.
-      kind: `min` and `max` bound the candidate's value, `min_change` and `max_change` what it is above the baseline's.
-      bound: The least or the greatest number that will do.
-      feature: Feature whose slices it bounds; None for all examples together.
-      value: The one value of the feature whose slice it bounds; None for every value.
+    >>> bound = Bound(metric="loss", kind="max", bound=0.5)
+    >>> bound.holds(0.5), bound.holds(0.51), bound.holds(None)
+    (True, False, False)
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     kind: BoundKind
+    """`min` or `max` of the value; `min_change` or `max_change` of what the value is above the baseline's."""
+
     bound: float
-    feature: str | None = None
-    value: str | None = None
+    """The least or the greatest number that will do."""
+
+    slice: Mapping[str, str | None] = {}
+    """Feature to the value whose slice is bounded, None for every value; empty for all examples together."""
+
+    @property
+    def is_least(self) -> bool:
+        return self.kind.startswith("min")
 
     @property
     def is_change(self) -> bool:
@@ -45,121 +53,48 @@ class Bound:
         """Returns whether a value, or a change of it, keeps the bound; one that is undefined does not."""
         if number is None:
             return False
-        return number >= self.bound if self.kind.startswith("min") else number <= self.bound
-
-    def _order(self) -> tuple[str, str, str, int]:
-        return self.metric, self.feature or "", self.value or "", _KINDS.index(self.kind)
+        return number >= self.bound if self.is_least else number <= self.bound
 
 
-def set_bounds(spec: config_pb2.MetricsSpec, bounds: Iterable[Bound]) -> None:
-    """Makes `bounds` the only thresholds of a specification, in the same order whatever theirs is."""
-    spec.per_slice_thresholds.clear()
-    for bound in sorted(bounds, key=Bound._order):
-        entry = spec.per_slice_thresholds[bound.metric].thresholds.add()
-        entry.slicing_specs.add().CopyFrom(_slicing_spec(bound))
-        entry.threshold.CopyFrom(_threshold(bound))
+class BoundResult(Bound):
+    """One bound on one slice, and whether the model kept it; what has a default is absent in records of old runs."""
 
-
-def get_bounds(spec: config_pb2.MetricsSpec) -> list[Bound]:
-    """Returns the bounds that `set_bounds` set; without those of changes where TFMA has dropped them."""
-    return [
-        bound
-        for metric, thresholds in sorted(spec.per_slice_thresholds.items())
-        for entry in thresholds.thresholds
-        for bound in _bounds_of(metric, entry)
-    ]
-
-
-def with_lower_bound(config: config_pb2.EvalConfig, metric: str, bound: float) -> config_pb2.EvalConfig:
-    """Returns the configuration with another lower bound of a metric over all examples; 0 takes the bound away."""
-    changed = config_pb2.EvalConfig()
-    changed.CopyFrom(config)
-    spec = changed.metrics_specs[0]
-    kept = [
-        other for other in get_bounds(spec) if (other.metric, other.kind, other.feature) != (metric, _KINDS[0], None)
-    ]
-    set_bounds(spec, [*kept, Bound(metric, "min", bound)] if bound else kept)
-    return changed
-
-
-def _slicing_spec(bound: Bound) -> config_pb2.SlicingSpec:
-    """Says which slices it is for; TFMA would apply a bound that says nothing to every slice."""
-    if bound.feature is None:
-        return config_pb2.SlicingSpec()
-    if bound.value is None:
-        return config_pb2.SlicingSpec(feature_keys=[bound.feature])
-    return config_pb2.SlicingSpec(feature_values={bound.feature: bound.value})
-
-
-def _threshold(bound: Bound) -> config_pb2.MetricThreshold:
-    is_lower = bound.kind.startswith("min")
-    if bound.is_change:
-        direction = config_pb2.HIGHER_IS_BETTER if is_lower else config_pb2.LOWER_IS_BETTER
-        change = config_pb2.GenericChangeThreshold(direction=direction, absolute={"value": bound.bound})
-        return config_pb2.MetricThreshold(change_threshold=change)
-    field = "lower_bound" if is_lower else "upper_bound"
-    value = config_pb2.GenericValueThreshold(**{field: {"value": bound.bound}})
-    return config_pb2.MetricThreshold(value_threshold=value)
-
-
-def _bounds_of(metric: str, entry: config_pb2.PerSliceMetricThreshold) -> Iterator[Bound]:
-    feature, value = _slice_of(entry.slicing_specs[0])
-    threshold = entry.threshold
-    if threshold.value_threshold.HasField("lower_bound"):
-        yield Bound(metric, "min", threshold.value_threshold.lower_bound.value, feature, value)
-    if threshold.value_threshold.HasField("upper_bound"):
-        yield Bound(metric, "max", threshold.value_threshold.upper_bound.value, feature, value)
-    if threshold.HasField("change_threshold"):
-        is_lower = threshold.change_threshold.direction == config_pb2.HIGHER_IS_BETTER
-        kind: BoundKind = "min_change" if is_lower else "max_change"
-        yield Bound(metric, kind, threshold.change_threshold.absolute.value, feature, value)
-
-
-def _slice_of(spec: config_pb2.SlicingSpec) -> tuple[str | None, str | None]:
-    if spec.feature_keys:
-        return spec.feature_keys[0], None
-    return next(iter(spec.feature_values.items()), (None, None))
-
-
-VERDICT_FILE_NAME: Final = "gate.json"
-_COUNT_METRIC: Final = "example_count"
-
-_SliceKey = tuple[tuple[str, str], ...]
-
-
-class BoundResult(BaseModel):
-    """One bound on one slice."""
-
-    model_config = ConfigDict(frozen=True)
-
-    metric: str
-    kind: BoundKind
-    bound: float
-    slice: dict[str, str]
+    slice: Mapping[str, str] = {}
     """Feature to value; empty for all examples together. The value is `any` where no example has the feature."""
 
-    examples: int
-    """Of the slice."""
+    examples: int | None = None
+    """Of the slice; None where it was not recorded."""
 
     value: float | None
     """The candidate's; None where it is undefined."""
 
-    baseline: float | None
+    baseline: float | None = None
     """The baseline's; None where it is undefined and where there is no baseline."""
 
-    change: float | None
-    """Candidate minus baseline."""
+    change: float | None = None
+    """What `value` is above `baseline`."""
 
-    within_noise: bool | None
-    """Of a bound of a change: whether the interval of the change contains 0; None where there is no interval."""
+    within_noise: bool | None = None
+    """Of a bound of a change: whether the change's 95 % interval contains 0; None where there is no interval."""
 
     passed: bool
-    gated: bool
-    """Whether it counts: the slice has enough examples."""
+    gated: bool = True
+    """Whether the bound decides; on a slice of too few examples it does not."""
+
+    @property
+    def name(self) -> str:
+        """What is bounded: the metric, or its change, and the slice."""
+        where = ", ".join(f"{feature} = {value}" for feature, value in self.slice.items())
+        return f"{self.metric}{' change' if self.is_change else ''}" + (f" ({where})" if where else "")
+
+    @property
+    def number(self) -> float | None:
+        """The number that the bound is for."""
+        return self.change if self.is_change else self.value
 
 
 class Verdict(BaseModel):
-    """What came of the gate."""
+    """What came of the gate: the content of `gate.json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -169,108 +104,96 @@ class Verdict(BaseModel):
     min_slice_examples: int
     bounds: tuple[BoundResult, ...]
 
-    def save(self, evaluation_uri: str) -> None:
-        """Writes the verdict into the `evaluation` artifact."""
-        with tf.io.gfile.GFile(f"{evaluation_uri}/{VERDICT_FILE_NAME}", "w") as file:
-            file.write(self.model_dump_json(indent=2))
 
-    @classmethod
-    def load(cls, evaluation_uri: str) -> Self:
-        """Reads the verdict of an `evaluation` artifact on this machine."""
-        return cls.model_validate_json((Path(evaluation_uri) / VERDICT_FILE_NAME).read_bytes())
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one slice: metric to value, of those that are defined."""
+
+    examples: int
+    candidate: Mapping[str, float]
+    baseline: Mapping[str, float]
+    """Empty where there is no baseline."""
 
 
-def judge(evaluation_uri: str, min_slice_examples: int) -> Verdict:
-    """Returns the verdict on what TFMA wrote.
+class Gate(BaseModel):
+    """What a model must keep to be blessed; travels through TFX as JSON.
 
-    Args:
-      evaluation_uri: The `evaluation` artifact.
-      min_slice_examples: Bounds do not count on slices with fewer examples.
+    >>> gate = Gate(bounds=(Bound(metric="accuracy", kind="min", bound=0.8),), min_slice_examples=30)
+    >>> gate.judge({(): Measured(100, {"accuracy": 0.9}, {})}, has_baseline=False).passed
+    True
     """
-    config = tfma.load_eval_result(evaluation_uri).config
-    baseline = next((spec.name for spec in config.model_specs if spec.is_baseline), None)
-    candidate = next((spec.name for spec in config.model_specs if not spec.is_baseline), "")
-    measured = {
-        slicer_lib.deserialize_slice_key(record.slice_key): _Measured(record, candidate, baseline)
-        for record in tfma.load_metrics(evaluation_uri)
-    }
-    results = tuple(
-        _result(bound, key, measured, min_slice_examples)
-        for spec in config.metrics_specs
-        for bound in get_bounds(spec)
-        for key in _slices_of(bound, measured)
-    )
-    small = {key for key, slice_ in measured.items() if key and slice_.examples < min_slice_examples}
-    passed = _holds(tfma.load_validation_result(evaluation_uri), small) if results else None
-    return Verdict(passed=passed, min_slice_examples=min_slice_examples, bounds=results)
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bounds: tuple[Bound, ...]
+    min_slice_examples: int
+    """On a slice with fewer examples a bound is reported and does not count."""
+
+    @field_validator("bounds")
+    @classmethod
+    def _in_one_order(cls, bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        """The order in which they were set is no other gate, and shall not make TFX evaluate anew."""
+        return tuple(
+            sorted(
+                bounds,
+                key=lambda bound: (
+                    bound.metric, [(feature, value or "") for feature, value in bound.slice.items()],
+                    _KINDS.index(bound.kind),
+                ),
+            )
+        )  # fmt: skip
+
+    def with_least(self, metric: str, least: float) -> "Gate":
+        """Returns the gate with another least value of a metric over all examples; 0 takes the bound away."""
+        kept = [bound for bound in self.bounds if (bound.metric, bound.kind, bound.slice) != (metric, "min", {})]
+        new = [Bound(metric=metric, kind="min", bound=least)] if least else []
+        return Gate(bounds=(*kept, *new), min_slice_examples=self.min_slice_examples)
+
+    def judge(self, measured: Mapping[SliceKey, Measured], *, has_baseline: bool) -> Verdict:
+        """Returns the verdict.
+
+        Args:
+          measured: What was measured on each slice.
+          has_baseline: Whether there is a model to compare with; else bounds of changes do not count.
+        """
+        results = tuple(
+            self._result(bound, key, measured.get(key))
+            for bound in self.bounds
+            if has_baseline or not bound.is_change
+            for key in _slices_of(bound, measured)
+        )
+        passed = all(result.passed for result in results if result.gated) if results else None
+        return Verdict(passed=passed, min_slice_examples=self.min_slice_examples, bounds=results)
+
+    def _result(self, bound: Bound, key: SliceKey, found: Measured | None) -> BoundResult:
+        """Returns what came of a bound on a slice; on one that was asked for and has no example it counts as missed."""
+        found = found or Measured(0, {}, {})
+        value, baseline = found.candidate.get(bound.metric), found.baseline.get(bound.metric)
+        change = None if value is None or baseline is None else value - baseline
+        low, high = (found.candidate.get(f"{bound.metric}_difference_{end}") for end in ("low", "high"))
+        within_noise = None if not bound.is_change or low is None or high is None else low <= 0 <= high
+        return BoundResult(
+            metric=bound.metric,
+            kind=bound.kind,
+            bound=bound.bound,
+            slice={feature: str(slice_value) for feature, slice_value in key},
+            examples=found.examples,
+            value=value,
+            baseline=baseline,
+            change=change,
+            within_noise=within_noise,
+            passed=bound.holds(change if bound.is_change else value),
+            gated=not key or not found.examples or found.examples >= self.min_slice_examples,
+        )
 
 
-class _Measured:
-    """What was measured on one slice: numbers that are defined, by metric."""
-
-    def __init__(self, record: metrics_for_slice_pb2.MetricsForSlice, candidate: str, baseline: str | None) -> None:
-        numbers: dict[tuple[str, str, bool], float] = {}
-        for item in record.metric_keys_and_values:
-            number = item.value.double_value.value
-            if item.value.HasField("double_value") and not math.isnan(number):
-                numbers[item.key.model_name, item.key.name, item.key.is_diff] = number
-        self.value = _of_model(numbers, candidate, is_diff=False)
-        self.change = _of_model(numbers, candidate, is_diff=True)
-        self.baseline = {} if baseline is None else _of_model(numbers, baseline, is_diff=False)
-        self.examples = int(self.value[_COUNT_METRIC])
-
-
-def _of_model(numbers: Mapping[tuple[str, str, bool], float], model: str, *, is_diff: bool) -> dict[str, float]:
-    return {name: number for (of, name, diff), number in numbers.items() if (of, diff) == (model, is_diff)}
-
-
-def _slices_of(bound: Bound, measured: Mapping[_SliceKey, _Measured]) -> Iterator[_SliceKey]:
+def _slices_of(bound: Bound, measured: Mapping[SliceKey, Measured]) -> Iterator[SliceKey]:
     """Yields the slices that a bound is for; where there is none, the one that was asked for."""
-    if bound.feature is None:
+    if not bound.slice:
         yield ()
         return
+    ((feature, value),) = bound.slice.items()
     wanted = [
-        key
-        for key in sorted(measured)
-        if len(key) == 1 and key[0][0] == bound.feature and bound.value in (None, str(key[0][1]))
+        key for key in sorted(measured) if len(key) == 1 and key[0][0] == feature and value in (None, str(key[0][1]))
     ]
-    yield from wanted or [((bound.feature, bound.value or "any"),)]
-
-
-def _result(
-    bound: Bound, key: _SliceKey, measured: Mapping[_SliceKey, _Measured], min_slice_examples: int
-) -> BoundResult:
-    found = measured.get(key)
-    value, baseline, change = (
-        (None, None, None)
-        if found is None
-        else (numbers.get(bound.metric) for numbers in (found.value, found.baseline, found.change))
-    )
-    return BoundResult(
-        metric=bound.metric,
-        kind=bound.kind,
-        bound=bound.bound,
-        slice={feature: str(slice_value) for feature, slice_value in key},
-        examples=0 if found is None else found.examples,
-        value=value,
-        baseline=baseline,
-        change=change,
-        within_noise=_within_noise(bound, found.value) if found else None,
-        passed=bound.holds(change if bound.is_change else value),
-        gated=not key or found is None or found.examples >= min_slice_examples,
-    )
-
-
-def _within_noise(bound: Bound, candidate: Mapping[str, float]) -> bool | None:
-    low, high = (candidate.get(f"{bound.metric}_difference_{end}") for end in ("low", "high"))
-    if not bound.is_change or low is None or high is None:
-        return None
-    return low <= 0 <= high
-
-
-def _holds(validation: tfma.ValidationResult, small: set[_SliceKey]) -> bool:
-    """Returns whether TFMA found every bound kept, or missed none but those of small slices."""
-    if validation.validation_ok:
-        return True
-    failing = {slicer_lib.deserialize_slice_key(slice_.slice_key) for slice_ in validation.metric_validations_per_slice}
-    return bool(failing) and failing <= small and not validation.missing_slices
+    yield from wanted or [((feature, value or "any"),)]

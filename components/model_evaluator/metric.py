@@ -14,7 +14,6 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.model_evaluator.gate import Bound, set_bounds
 from components.model_evaluator.sums import DISTRIBUTIONS, EvaluationSums, replicate_metrics, require_outputs
 from trainer_module import features
 from trainer_module.segmentation_metrics import difference_metrics, difference_names, metric_names
@@ -44,6 +43,29 @@ class SegmentationMetrics(metric_types.Metric):
 metric_types.register_metric(SegmentationMetrics)
 
 
+def eval_config(class_names: Sequence[str], slices: Sequence[str], code_digest: str) -> config_pb2.EvalConfig:
+    """Returns what TFX's Evaluator needs to measure a segmentation model; the gate is no part of it.
+
+    Args:
+      class_names: Names of the classes in the order of their ids.
+      slices: Features by whose values the metrics are reported too.
+      code_digest: See `SegmentationMetrics`.
+    """
+    metric = config_pb2.MetricConfig(
+        class_name=SegmentationMetrics.__name__,
+        module=SegmentationMetrics.__module__,
+        config=json.dumps({"class_names": list(class_names), "code_digest": code_digest}),
+    )
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(signature_name=features.EVALUATION_SIGNATURE)],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in slices),
+        ],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[metric, config_pb2.MetricConfig(class_name="ExampleCount")])],
+    )
+
+
 def _computations(
     class_names: Sequence[str],
     model_names: Sequence[str] | None = None,
@@ -54,32 +76,35 @@ def _computations(
     models = list(model_names or [""])
     specs = [] if eval_config is None else eval_config.model_specs
     baseline = next((spec.name for spec in specs if spec.is_baseline), None)
-    computations = [_model_computation(tuple(class_names), model) for model in models]
+    names = [*metric_names(class_names), *DISTRIBUTIONS, _REPLICATES]
+    computations: list[metric_types.MetricComputation | metric_types.DerivedMetricComputation] = [
+        metric_types.MetricComputation(
+            [_key(name, model) for name in names],
+            preprocessors=None,
+            combiner=_SegmentationCombiner(tuple(class_names), model),
+        )
+        for model in models
+    ]
     if baseline is not None:
-        computations += [_difference_computation(model, baseline) for model in models if model != baseline]
+        computations += [
+            metric_types.DerivedMetricComputation(
+                [_key(name, model) for name in difference_names()], functools.partial(_differences, model, baseline)
+            )
+            for model in models
+            if model != baseline
+        ]
     return computations
 
 
-def _model_computation(class_names: tuple[str, ...], model: str) -> metric_types.MetricComputation:
-    names = [*metric_names(class_names), *DISTRIBUTIONS, _REPLICATES]
-    combiner = _SegmentationCombiner(class_names, model)
-    return metric_types.MetricComputation([_key(name, model) for name in names], preprocessors=None, combiner=combiner)
-
-
-def _difference_computation(model: str, baseline: str) -> metric_types.DerivedMetricComputation:
-    keys = [_key(name, model) for name in difference_names()]
-    return metric_types.DerivedMetricComputation(keys, functools.partial(_differences, model, baseline))
-
-
 def _key(name: str, model: str) -> metric_types.MetricKey:
-    # TFMA looks thresholds by metric name up under keys that say nothing of weights.
+    # Keys that say nothing of weights: there are none.
     return metric_types.MetricKey(name, model_name=model, example_weighted=None)
 
 
 class _SegmentationCombiner(beam.CombineFn):
     """Sums what one model's signature returns, and computes the metrics of the sums.
 
-    Every slice has every metric: to TFMA a bounded metric that a slice lacks is a bound that was missed.
+    Every slice has every metric; one that is undefined there is NaN.
     """
 
     def __init__(self, class_names: tuple[str, ...], model: str) -> None:
@@ -121,31 +146,3 @@ def _differences(
     replicates = results[_key(_REPLICATES, model)], results[_key(_REPLICATES, baseline)]
     differences = difference_metrics(candidate, other, *replicates)
     return {_key(name, model): value for name, value in differences.items()}
-
-
-def eval_config(
-    class_names: Sequence[str], bounds: Iterable[Bound], slices: Sequence[str], code_digest: str
-) -> config_pb2.EvalConfig:
-    """Returns what TFX's Evaluator needs to measure and gate a segmentation model.
-
-    Args:
-      class_names: Names of the classes in the order of their ids.
-      bounds: What the model must keep; those of changes count where there is a baseline model.
-      slices: Features by whose values the metrics are reported too.
-      code_digest: See `SegmentationMetrics`.
-    """
-    metric = config_pb2.MetricConfig(
-        class_name=SegmentationMetrics.__name__,
-        module=SegmentationMetrics.__module__,
-        config=json.dumps({"class_names": list(class_names), "code_digest": code_digest}),
-    )
-    spec = config_pb2.MetricsSpec(metrics=[metric, config_pb2.MetricConfig(class_name="ExampleCount")])
-    set_bounds(spec, bounds)
-    return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(signature_name=features.EVALUATION_SIGNATURE)],
-        slicing_specs=[
-            config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in slices),
-        ],
-        metrics_specs=[spec],
-    )

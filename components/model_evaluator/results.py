@@ -1,7 +1,9 @@
-"""What the Evaluator found, as plain numbers."""
+"""What the Evaluator found, as plain numbers, from TFMA's files and the gate's verdict beside them."""
 
-import dataclasses
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,12 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
-from components.model_evaluator.gate import Verdict
+from components.model_evaluator.gate import VERDICT_FILE_NAME, Measured, SliceKey, Verdict
 
 _COUNT_METRIC = "example_count"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class EvaluationResult:
     """One evaluation.
 
@@ -33,38 +35,55 @@ class EvaluationResult:
 
 
 def read_evaluation(evaluation_uri: str) -> EvaluationResult:
-    """Reads the Evaluator's `evaluation` artifact; of a candidate and a baseline model, the candidate's results."""
-    config = tfma.load_eval_result(evaluation_uri).config
-    models = {"", *(spec.name for spec in config.model_specs if not spec.is_baseline)}
-    records = {
-        slicer_lib.deserialize_slice_key(record.slice_key): record for record in tfma.load_metrics(evaluation_uri)
-    }
-    by_slice = {key: _numbers(record, models) for key, record in records.items()}
+    """Reads the `evaluation` artifact on this machine; of a candidate and a baseline, the candidate's results."""
+    files = _TfmaFiles(evaluation_uri)
+    by_slice = files.measured()
     overall = by_slice.pop(())
-    slices = [
-        {"slice": dict(key), "examples": int(metrics.pop(_COUNT_METRIC)), "metrics": metrics}
-        for key, metrics in sorted(by_slice.items())
-    ]
-    overall.pop(_COUNT_METRIC)
-    return EvaluationResult(overall, slices, Verdict.load(evaluation_uri), _arrays(records[()], models))
+    return EvaluationResult(
+        metrics=dict(overall.candidate),
+        slices=[
+            {"slice": dict(key), "examples": found.examples, "metrics": dict(found.candidate)}
+            for key, found in sorted(by_slice.items())
+        ],
+        verdict=Verdict.model_validate_json((Path(evaluation_uri) / VERDICT_FILE_NAME).read_bytes()),
+        distributions={
+            item.key.name: _nested_lists(item.value.array_value)
+            for item in files.records[()].metric_keys_and_values
+            if item.value.HasField("array_value")
+            and (item.key.model_name, item.key.is_diff) == (files.candidate, False)
+        },
+    )
 
 
-def _numbers(record: metrics_for_slice_pb2.MetricsForSlice, models: set[str]) -> dict[str, float]:
-    """Returns the numbers of a slice that are defined; TFMA's own differences between models are left out."""
-    values = {
-        item.key.name: item.value.double_value.value
-        for item in record.metric_keys_and_values
-        if item.value.HasField("double_value") and item.key.model_name in models and not item.key.is_diff
-    }
-    return {name: value for name, value in values.items() if not math.isnan(value)}
+def read_measured(evaluation_uri: str) -> dict[SliceKey, Measured]:
+    """Reads what TFMA measured on each slice, for the gate."""
+    return _TfmaFiles(evaluation_uri).measured()
 
 
-def _arrays(record: metrics_for_slice_pb2.MetricsForSlice, models: set[str]) -> dict[str, list[Any]]:
-    return {
-        item.key.name: _nested_lists(item.value.array_value)
-        for item in record.metric_keys_and_values
-        if item.value.HasField("array_value") and item.key.model_name in models and not item.key.is_diff
-    }
+class _TfmaFiles:
+    """What TFMA wrote, by slice, and the names that it gave the models."""
+
+    def __init__(self, evaluation_uri: str) -> None:
+        specs = tfma.load_eval_result(evaluation_uri).config.model_specs
+        self.candidate = next((spec.name for spec in specs if not spec.is_baseline), "")
+        self._baseline = next((spec.name for spec in specs if spec.is_baseline), None)
+        self.records = {
+            slicer_lib.deserialize_slice_key(record.slice_key): record for record in tfma.load_metrics(evaluation_uri)
+        }
+
+    def measured(self) -> dict[SliceKey, Measured]:
+        return {key: self._measured(record) for key, record in self.records.items()}
+
+    def _measured(self, record: metrics_for_slice_pb2.MetricsForSlice) -> Measured:
+        """Returns the numbers of a slice that are defined; TFMA's own differences between models are left out."""
+        of_model: dict[str, dict[str, float]] = {}
+        for item in record.metric_keys_and_values:
+            number = item.value.double_value.value
+            if item.value.HasField("double_value") and not item.key.is_diff and not math.isnan(number):
+                of_model.setdefault(item.key.model_name, {})[item.key.name] = number
+        candidate = of_model.get(self.candidate, {})
+        baseline: Mapping[str, float] = {} if self._baseline is None else of_model.get(self._baseline, {})
+        return Measured(int(candidate.pop(_COUNT_METRIC)), candidate, baseline)
 
 
 def _nested_lists(array: metrics_for_slice_pb2.ArrayValue) -> list[Any]:

@@ -17,6 +17,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
+from components.artifact_properties import BLESSED
 from components.model_probe.findings import Findings, Measurements, ProbeSettings, WorkDirectory
 from components.tfds_example_gen.example_names import shown_names
 from petseg.processes import command
@@ -24,11 +25,11 @@ from trainer_module import features
 from trainer_module.errors import DataError
 
 SETTINGS_KEY: Final = "settings"
-BLESSED_PROPERTY: Final = "blessed"
-"""As TFX's InfraValidator has it, for the Pusher; so are the files."""
 
 _BLESSED_FILE: Final = "INFRA_BLESSED"
 _REFUSED_FILE: Final = "INFRA_NOT_BLESSED"
+"""Both as TFX's InfraValidator has them, for the Pusher; so is the property of the blessing."""
+
 _TIMEOUT_SECONDS: Final = 1800
 
 
@@ -62,7 +63,7 @@ class Executor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         io_utils.write_string_file(f"{blessing.uri}/{_BLESSED_FILE if findings.passed else _REFUSED_FILE}", "")
         findings.save(blessing.uri)
-        blessing.set_int_custom_property(BLESSED_PROPERTY, int(findings.passed))
+        blessing.set_int_custom_property(BLESSED, int(findings.passed))
 
 
 def _first_images(split_uri: str, count: int) -> tuple[list[bytes], list[str]]:

@@ -10,16 +10,19 @@ from tfx.components.util import model_utils
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.model_evaluator.executor import FORCED_PROPERTY
+from components.artifact_properties import (
+    ALREADY_SERVED,
+    DATASET_NAME,
+    DATASET_VERSION,
+    FORCED_BECAUSE,
+    NOT_PUSHED_BECAUSE,
+)
 from components.model_evaluator.results import read_evaluation
 from components.model_probe.findings import Findings
 from components.model_pusher.push import PushRecord, PushSettings, push, push_directory
 from components.model_pusher.version_store import version_directory
-from components.tfds_example_gen.executor import DATASET_NAME_PROPERTY, DATASET_VERSION_PROPERTY
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
-REASON_PROPERTY: Final = "not_pushed_because"
-ALREADY_SERVED_PROPERTY: Final = "already_served"
 
 
 class Executor(pusher_executor.Executor):
@@ -48,7 +51,7 @@ class Executor(pusher_executor.Executor):
             pinned=settings.pinned_versions,
         )
         if outcome.already_served:
-            pushed_model.set_string_custom_property(ALREADY_SERVED_PROPERTY, outcome.already_served)
+            pushed_model.set_string_custom_property(ALREADY_SERVED, outcome.already_served)
         if outcome.version is None:
             self._mark_not_pushed(pushed_model, outcome.reason)
             return
@@ -57,7 +60,7 @@ class Executor(pusher_executor.Executor):
 
     def _mark_not_pushed(self, pushed_model: types.Artifact, reason: str) -> None:
         logging.info("Nothing is pushed: %s.", reason)
-        pushed_model.set_string_custom_property(REASON_PROPERTY, reason)
+        pushed_model.set_string_custom_property(NOT_PUSHED_BECAUSE, reason)
         self._MarkNotPushed(pushed_model)
 
 
@@ -83,10 +86,10 @@ def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord
     return PushRecord(
         pushed_at=datetime.now(UTC),
         run=run,
-        dataset=evaluation.get_string_custom_property(DATASET_NAME_PROPERTY),
-        dataset_version=evaluation.get_string_custom_property(DATASET_VERSION_PROPERTY),
+        dataset=evaluation.get_string_custom_property(DATASET_NAME),
+        dataset_version=evaluation.get_string_custom_property(DATASET_VERSION),
         metrics=result.metrics,
         thresholds=[bound.model_dump() for bound in result.verdict.bounds],
         probe=Findings.load(infra_blessing.uri).model_dump(),
-        forced_because=blessing.get_string_custom_property(FORCED_PROPERTY),
+        forced_because=blessing.get_string_custom_property(FORCED_BECAUSE),
     )

@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
+from components.artifact_properties import BASELINE_FOUND, BASELINE_PATH, BASELINE_REASON, BASELINE_VERSION
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import newest_version
 from trainer_module import features
@@ -115,11 +116,6 @@ PUSH_DESTINATION_KEY: Final = standard_component_specs.PUSH_DESTINATION_KEY
 MODEL_CONTRACT_KEY: Final = "model_contract"
 RESET_KEY: Final = "reset"
 
-FOUND_PROPERTY: Final = "found"
-VERSION_PROPERTY: Final = "version"
-PATH_PROPERTY: Final = "path"
-REASON_PROPERTY: Final = "reason"
-
 
 class Executor(base_executor.BaseExecutor):
     """ServedModelResolver's executor."""
@@ -139,6 +135,6 @@ class Executor(base_executor.BaseExecutor):
             io_utils.copy_dir(baseline.path, path_utils.serving_model_path(model.uri))
         # Always there: the launcher of Kubeflow Pipelines knows no artifact without a file.
         io_utils.write_string_file(f"{model.uri}/{features.BASELINE_FILE}", baseline.model_dump_json())
-        model.set_int_custom_property(FOUND_PROPERTY, int(baseline.found))
-        for name in (VERSION_PROPERTY, PATH_PROPERTY, REASON_PROPERTY):
+        model.set_int_custom_property(BASELINE_FOUND, int(baseline.found))
+        for name in (BASELINE_VERSION, BASELINE_PATH, BASELINE_REASON):
             model.set_string_custom_property(name, getattr(baseline, name))

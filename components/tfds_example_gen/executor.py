@@ -15,18 +15,19 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.artifact_properties import (
+    CLASS_PIXELS,
+    DATASET_NAME,
+    DATASET_VERSION,
+    SHARED_IMAGES,
+    SPLIT_COUNTS,
+    SPLIT_DIGESTS,
+)
 from components.tfds_example_gen.contents import SplitContents, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.source import TfdsSource, check_shards, open_dataset, split_identities
 from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import DataError
-
-DATASET_NAME_PROPERTY = "dataset_name"
-DATASET_VERSION_PROPERTY = "dataset_version"
-SPLIT_COUNTS_PROPERTY = "split_counts"
-SPLIT_DIGESTS_PROPERTY = "split_digests"
-CLASS_PIXELS_PROPERTY = "class_pixels"
-SHARED_IMAGES_PROPERTY = "shared_images"
 
 _SHOWN_DUPLICATES = 5
 
@@ -102,17 +103,17 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             if not tf.io.gfile.glob(f"{uri}/*"):
                 raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {uri}.")
         counts = {split: builder.info.splits[pattern].num_examples for split, pattern in splits.items()}
-        artifact.set_string_custom_property(DATASET_NAME_PROPERTY, _name_with_config(builder))
-        artifact.set_string_custom_property(DATASET_VERSION_PROPERTY, str(builder.version))
-        artifact.set_string_custom_property(SPLIT_COUNTS_PROPERTY, json.dumps(counts))
-        artifact.set_string_custom_property(SPLIT_DIGESTS_PROPERTY, json.dumps(split_identities(builder, splits)))
+        artifact.set_string_custom_property(DATASET_NAME, _name_with_config(builder))
+        artifact.set_string_custom_property(DATASET_VERSION, str(builder.version))
+        artifact.set_string_custom_property(SPLIT_COUNTS, json.dumps(counts))
+        artifact.set_string_custom_property(SPLIT_DIGESTS, json.dumps(split_identities(builder, splits)))
         contents = {
             split: read_contents(artifact_utils.get_split_uri([artifact], split), source.mask_values)
             for split in splits
         }
         pixels = {split: found.class_pixels for split, found in contents.items()}
-        artifact.set_string_custom_property(CLASS_PIXELS_PROPERTY, json.dumps(pixels))
-        artifact.set_string_custom_property(SHARED_IMAGES_PROPERTY, json.dumps(check_shared_images(contents, source)))
+        artifact.set_string_custom_property(CLASS_PIXELS, json.dumps(pixels))
+        artifact.set_string_custom_property(SHARED_IMAGES, json.dumps(check_shared_images(contents, source)))
 
 
 def check_shared_images(contents: Mapping[str, SplitContents], source: TfdsSource) -> list[tuple[str, str, int]]:

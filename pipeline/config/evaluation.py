@@ -1,12 +1,12 @@
 """What is measured of a model, and what it must reach to be pushed."""
 
 import itertools
-import math
-from collections.abc import Sequence
-from typing import Any, Final, Self
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from components.model_evaluator.gate import Bound
 from pipeline.suggestions import nearest_few
 from trainer_module.config import Section
 from trainer_module.segmentation_metrics import CLASS_METRICS, RECALL
@@ -52,13 +52,13 @@ class SliceThreshold(Section):
     max_change: float | None = None
 
     @property
-    def bounds(self) -> dict[str, float]:
-        """The bounds that are set, by kind."""
-        return self.model_dump(include={"min", "max", "min_change", "max_change"}, exclude_none=True)
+    def by_kind(self) -> dict[str, float | None]:
+        """The bounds by kind; None where one is not set."""
+        return self.model_dump(include={"min", "max", "min_change", "max_change"})
 
     @model_validator(mode="after")
     def _is_satisfiable(self) -> Self:
-        if not self.bounds:
+        if all(number is None for number in self.by_kind.values()):
             raise ValueError("a threshold needs min, max, min_change or max_change")
         _check_range(self.min, self.max, "")
         _check_range(self.min_change, self.max_change, "_change")
@@ -96,15 +96,20 @@ class EvaluationConfig(Section):
     min_slice_examples: int = Field(30, ge=1)
     """A slice with fewer examples is reported, and its bounds do not count."""
 
-    def bounds(self) -> dict[str, Threshold]:
-        """Returns the bounds on all examples that decide without a served model, by metric name."""
-        shorthands = {
-            "accuracy_gain": self.min_accuracy_gain,
-            "accuracy": self.min_accuracy,
-            "mean_iou": self.min_mean_iou,
+    def bounds(self) -> list[Bound]:
+        """Returns every bound of the gate; those of changes count while a model is served."""
+        values: dict[str, dict[str, float | None]] = {
+            "accuracy_gain": {"min": self.min_accuracy_gain},
+            "accuracy": {"min": self.min_accuracy},
+            "mean_iou": {"min": self.min_mean_iou},
         }
-        named = {metric: Threshold(min=bound) for metric, bound in shorthands.items() if bound is not None}
-        return named | self.thresholds
+        values |= {metric: threshold.model_dump() for metric, threshold in self.thresholds.items()}
+        bounds = [bound for metric, by_kind in values.items() for bound in _bounds(metric, by_kind)]
+        for metric, change in self.change_thresholds.items():
+            bounds += _bounds(metric, {"min_change": change.min, "max_change": change.max})
+        for threshold in self.slice_thresholds:
+            bounds += _bounds(threshold.metric, threshold.by_kind, {threshold.feature: threshold.value})
+        return bounds
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -151,15 +156,25 @@ def bounds_on_classes(evaluation: EvaluationConfig, class_names: Sequence[str]) 
     The recall of a class that never is true is undefined. Its other metrics are 0 where it is predicted, and undefined
     where it is not: a least value above 0 cannot be reached. What only slices are bounded by is not told.
     """
+    overall = [bound for bound in evaluation.bounds() if not bound.slice]
     found: dict[str, list[str]] = {}
-    for name, kind in itertools.product(class_names, CLASS_METRICS):
-        metric, settings = f"{kind}_{name}", found.setdefault(name, [])
-        bound, change = evaluation.thresholds.get(metric), evaluation.change_thresholds.get(metric)
-        if bound is not None and (kind == RECALL or (bound.min or 0) > 0):
-            settings.append(f"evaluation.thresholds.{metric}")
-        if change is not None and kind == RECALL:
-            settings.append(f"evaluation.change_thresholds.{metric}")
-    return {name: settings for name, settings in found.items() if settings}
+    for name, kind, bound in itertools.product(class_names, CLASS_METRICS, overall):
+        needs_pixels = kind == RECALL or (bound.kind == "min" and bound.bound > 0)
+        if bound.metric == f"{kind}_{name}" and needs_pixels:
+            table = "change_thresholds" if bound.is_change else "thresholds"
+            found.setdefault(name, []).append(f"evaluation.{table}.{bound.metric}")
+    return {name: list(dict.fromkeys(settings)) for name, settings in found.items()}
+
+
+def _bounds(
+    metric: str, by_kind: Mapping[str, float | None], where: Mapping[str, str | None] | None = None
+) -> list[Bound]:
+    """Returns the bounds of one metric, on the slices that `where` names or over all examples."""
+    return [
+        Bound.model_validate({"metric": metric, "kind": kind, "bound": number, "slice": where or {}})
+        for kind, number in by_kind.items()
+        if number is not None
+    ]
 
 
 def _check_contradiction(index: int, one: SliceThreshold, other_index: int, other: SliceThreshold) -> None:
@@ -168,18 +183,16 @@ def _check_contradiction(index: int, one: SliceThreshold, other_index: int, othe
     if (one.feature, one.metric) != (other.feature, other.metric) or not same_slice:
         return
     for low, high in (("min", "max"), ("min_change", "max_change")):
-        least = max(_or(getattr(threshold, low), -math.inf) for threshold in (one, other))
-        most = min(_or(getattr(threshold, high), math.inf) for threshold in (one, other))
-        if least > most:
+        least, most = (
+            [number for threshold in (one, other) if (number := threshold.by_kind[kind]) is not None]
+            for kind in (low, high)
+        )
+        if least and most and max(least) > min(most):
             raise ValueError(
                 f"slice_thresholds[{index}] and [{other_index}] contradict each other on "
-                f"{one.feature} = {one.value or other.value or 'any'}: no {one.metric} satisfies {low} = {least} and "
-                f"{high} = {most}"
+                f"{one.feature} = {one.value or other.value or 'any'}: no {one.metric} satisfies {low} = {max(least)} "
+                f"and {high} = {min(most)}"
             )
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
 
 
 def _suggestion(name: str, known: Sequence[str], list_is_in: str) -> str:
@@ -189,25 +202,3 @@ def _suggestion(name: str, known: Sequence[str], list_is_in: str) -> str:
     near = nearest_few(name, known, _SUGGESTED)
     others = len(known) - len(near)
     return f"did you mean {' or '.join(map(repr, near))}?" + (f" {list_is_in} all {len(known)}" if others else "")
-
-
-def gate_bounds(evaluation: EvaluationConfig) -> list[dict[str, Any]]:
-    """Returns every bound, with the fields of `components.model_evaluator.gate.Bound`."""
-    overall = [(metric, "", threshold) for metric, threshold in evaluation.bounds().items()]
-    overall += [(metric, "_change", threshold) for metric, threshold in evaluation.change_thresholds.items()]
-    bounds: list[dict[str, Any]] = [
-        {"metric": metric, "kind": kind + suffix, "bound": bound}
-        for metric, suffix, threshold in overall
-        for kind, bound in threshold.model_dump(exclude_none=True).items()
-    ]
-    return bounds + [
-        {
-            "metric": threshold.metric,
-            "kind": kind,
-            "bound": bound,
-            "feature": threshold.feature,
-            "value": threshold.value,
-        }
-        for threshold in evaluation.slice_thresholds
-        for kind, bound in threshold.bounds.items()
-    ]

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from components.model_evaluator.gate import Gate
 from pipeline.config.schema import Config
 from pipeline.nodes import (
     EVALUATOR,
@@ -152,19 +153,13 @@ def _put_epochs(custom_config: str, epochs: float) -> str:
 
 
 def _default_min_accuracy(config: Config) -> float:
-    bound = config.evaluation.bounds().get("accuracy")
-    return bound.min if bound and bound.min is not None else 0.0
+    """Returns the least accuracy, 0 for none: every accuracy keeps a bound of 0, so that the two decide the same."""
+    bounds = config.evaluation.bounds()
+    return next((b.bound for b in bounds if (b.metric, b.kind, b.slice) == ("accuracy", "min", {})), 0.0)
 
 
-def _put_min_accuracy(eval_config: str, bound: float) -> str:
-    from tensorflow_model_analysis.proto import config_pb2
-    from tfx.utils import proto_utils
-
-    from components.model_evaluator.gate import with_lower_bound
-
-    config = config_pb2.EvalConfig()
-    proto_utils.json_to_proto(eval_config, config)
-    return str(proto_utils.proto_to_json(with_lower_bound(config, "accuracy", float(bound))))
+def _put_min_accuracy(gate: str, least: float) -> str:
+    return Gate.model_validate_json(gate).with_least("accuracy", float(least)).model_dump_json()
 
 
 def _put_push_destination(push_destination: str, directory: str) -> str:
@@ -222,7 +217,7 @@ RUNTIME_PARAMETERS: Final = (
         type="NUMBER_DOUBLE",
         description="Least pixel accuracy of a model that is pushed; 0 for no such bound.",
         tasks=(EVALUATOR,),
-        exec_property="eval_config",
+        exec_property="gate",
         default=_default_min_accuracy,
         put=_put_min_accuracy,
         setting="evaluation.min_accuracy",

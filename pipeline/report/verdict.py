@@ -1,16 +1,13 @@
 """The first thing a report says: what came of the run, and why."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.nodes import PUSHER
 from pipeline.report.blocks import Cell, Table, Verdict
-from pipeline.runs.record import NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import duration
 from pipeline.terminal.tables import metric_value, readable_metric
-
-_SIGNS: Final = {"min": "≥", "max": "≤", "min_change": "change ≥", "max_change": "change ≤"}
-_MISSED: Final = {"min": "below the least allowed", "max": "above the most allowed"}
 
 
 def run_verdict(record: RunRecord) -> Verdict:
@@ -35,25 +32,21 @@ def run_verdict(record: RunRecord) -> Verdict:
     return Verdict("bad", "Not blessed", f"{_missed(record.thresholds)} Nothing was pushed.", tables)
 
 
-def thresholds_table(thresholds: Sequence[ThresholdRecord]) -> Table:
+def thresholds_table(thresholds: Sequence[BoundResult]) -> Table:
     """Returns each bound of the gate beside the value; with the baseline's where there is one."""
-    slices = [_slice(threshold) for threshold in thresholds]
-    baselines = [getattr(threshold, "baseline", None) for threshold in thresholds]
-    columns = ["bound on", *(["of"] if any(slices) else []), "verdict", "value", "bound", "margin"]
-    columns += ["baseline"] if any(value is not None for value in baselines) else []
+    has_slices = any(threshold.slice for threshold in thresholds)
+    has_baseline = any(threshold.baseline is not None for threshold in thresholds)
+    columns = ["bound on", *(["of"] if has_slices else []), "verdict", "value", "bound", "margin"]
+    columns += ["baseline"] if has_baseline else []
     rows: list[list[str | Cell]] = []
-    for threshold, of_slice, baseline in zip(thresholds, slices, baselines, strict=True):
+    for threshold in thresholds:
         row: list[str | Cell] = [readable_metric(threshold.metric)]
-        if "of" in columns:
-            row.append(of_slice or "all images")
-        row += [
-            _cell(threshold),
-            metric_value(threshold.value),
-            f"{_SIGNS.get(threshold.kind, threshold.kind)} {threshold.bound:g}",
-            _margin(threshold),
-        ]
-        if "baseline" in columns:
-            row.append("" if baseline is None else metric_value(baseline))
+        if has_slices:
+            row.append(_slice(threshold) or "all images")
+        sign = f"{'change ' if threshold.is_change else ''}{'≥' if threshold.is_least else '≤'}"
+        row += [_cell(threshold), metric_value(threshold.value), f"{sign} {threshold.bound:g}", _margin(threshold)]
+        if has_baseline:
+            row.append("" if threshold.baseline is None else metric_value(threshold.baseline))
         rows.append(row)
     return Table(columns, rows, words=("of", "verdict"))
 
@@ -89,53 +82,43 @@ def _refused(record: RunRecord) -> str:
     return f"{gate} It cannot be served: {refusals}. Nothing was pushed.".strip()
 
 
-def _cell(threshold: ThresholdRecord) -> Cell:
+def _cell(threshold: BoundResult) -> Cell:
     if not threshold.gated:
         return Cell(f"too few examples ({threshold.examples}) to count", tone="neutral")
     return Cell("passed", tone="good") if threshold.passed else Cell("not passed", tone="bad")
 
 
-def _bounded(threshold: ThresholdRecord) -> float | None:
-    """Returns the number that the bound is for."""
-    return threshold.change if threshold.kind.endswith("_change") else threshold.value
+def _slice(threshold: BoundResult) -> str:
+    return ", ".join(f"{feature} {value}" for feature, value in threshold.slice.items())
 
 
-def _slice(threshold: ThresholdRecord) -> str:
-    found = getattr(threshold, "slice", None)
-    if isinstance(found, dict):
-        return ", ".join(f"{feature} {value}" for feature, value in found.items())
-    return str(found) if found else ""
-
-
-def _margin(threshold: ThresholdRecord) -> str:
+def _margin(threshold: BoundResult) -> str:
     """Writes how far the value is on the right side of the bound."""
-    number = _bounded(threshold)
-    if number is None:
+    if threshold.number is None:
         return ""
-    sign = 1 if threshold.kind.startswith("min") else -1
-    return f"{sign * (number - threshold.bound):+.4f}".replace("-", "−")
+    margin = threshold.number - threshold.bound
+    return f"{margin if threshold.is_least else -margin:+.4f}".replace("-", "−")
 
 
-def _kept(thresholds: Sequence[ThresholdRecord]) -> str:
+def _kept(thresholds: Sequence[BoundResult]) -> str:
     count = sum(threshold.gated for threshold in thresholds)
     bounds = {1: "its one bound", 2: "both bounds"}.get(count, f"all {count} bounds")
     return f"The model keeps {bounds}."
 
 
-def _missed(thresholds: Sequence[ThresholdRecord]) -> str:
+def _missed(thresholds: Sequence[BoundResult]) -> str:
     sentences = []
     for threshold in thresholds:
         if threshold.passed or not threshold.gated:
             continue
         metric = readable_metric(threshold.metric)
-        subject = f"The change of {metric}" if threshold.kind.endswith("_change") else metric[0].upper() + metric[1:]
+        subject = f"The change of {metric}" if threshold.is_change else metric[0].upper() + metric[1:]
         subject += f" of {_slice(threshold)}" if _slice(threshold) else ""
-        number = _bounded(threshold)
-        if number is None:
+        if threshold.number is None:
             sentences.append(f"{subject} is undefined, so that its bound cannot hold.")
             continue
-        missed = _MISSED.get(threshold.kind.removesuffix("_change"), "outside its bound of")
-        sentences.append(f"{subject} is {metric_value(number)}, {missed} {threshold.bound:g}.")
+        missed = "below the least allowed" if threshold.is_least else "above the most allowed"
+        sentences.append(f"{subject} is {metric_value(threshold.number)}, {missed} {threshold.bound:g}.")
     return " ".join(sentences)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from components import artifact_properties as properties
 from pipeline.nodes import (
     EVALUATOR,
     EXAMPLE_GEN,
@@ -22,7 +23,7 @@ from pipeline.nodes import (
     TRANSFORM,
     WARM_START_RESOLVER,
 )
-from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord, ThresholdRecord
+from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
@@ -100,14 +101,14 @@ def _identified(produced: _Produced) -> NodeFacts:
 def _examples(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("examples")
     dataset = DatasetRecord(
-        name=artifact.get_string_custom_property("dataset_name"),
-        version=artifact.get_string_custom_property("dataset_version"),
-        splits=json.loads(artifact.get_string_custom_property("split_counts")),
-        class_pixels=json.loads(artifact.get_string_custom_property("class_pixels") or "{}"),
-        digests=json.loads(artifact.get_string_custom_property("split_digests") or "{}"),
+        name=artifact.get_string_custom_property(properties.DATASET_NAME),
+        version=artifact.get_string_custom_property(properties.DATASET_VERSION),
+        splits=json.loads(artifact.get_string_custom_property(properties.SPLIT_COUNTS)),
+        class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
+        digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
     )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-    shared = json.loads(artifact.get_string_custom_property("shared_images") or "[]")
+    shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
     warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
     class_names = produced.settings.get("data", {}).get("class_names", ())
     warnings += [
@@ -162,9 +163,10 @@ def _found_warm_start(produced: _Produced) -> NodeFacts:
 def _found_baseline(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("model")
     version, path, reason = (
-        artifact.get_string_custom_property(name) or None for name in ("version", "path", "reason")
+        artifact.get_string_custom_property(name) or None
+        for name in (properties.BASELINE_VERSION, properties.BASELINE_PATH, properties.BASELINE_REASON)
     )
-    found = bool(artifact.get_int_custom_property("found"))
+    found = bool(artifact.get_int_custom_property(properties.BASELINE_FOUND))
     served = f"version {version}" if version else ""
     summary = f"baseline: {served}" if found else "no baseline: " + ": ".join(filter(None, [served, reason]))
     return NodeFacts(summary, {"baseline": BaselineRecord(found=found, version=version, path=path, reason=reason)})
@@ -174,9 +176,9 @@ def _evaluated(produced: _Produced) -> NodeFacts:
     from components.model_evaluator.results import read_evaluation
 
     result = read_evaluation(produced.artifact("evaluation").uri)
-    thresholds = [ThresholdRecord.model_validate(bound.model_dump()) for bound in result.verdict.bounds]
+    thresholds = list(result.verdict.bounds)
     blessed = result.verdict.passed
-    forced = produced.artifact("blessing").get_string_custom_property("forced_because") or None
+    forced = produced.artifact("blessing").get_string_custom_property(properties.FORCED_BECAUSE) or None
     missed = dict.fromkeys(threshold.name for threshold in thresholds if threshold.gated and not threshold.passed)
     verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[blessed]
     if forced:
@@ -201,9 +203,9 @@ def _probed(produced: _Produced) -> NodeFacts:
 
 def _pushed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("pushed_model")
-    if not artifact.get_int_custom_property("pushed"):
-        return NodeFacts(f"nothing: {artifact.get_string_custom_property('not_pushed_because')}")
-    destination = artifact.get_string_custom_property("pushed_destination")
+    if not artifact.get_int_custom_property(properties.PUSHED):
+        return NodeFacts(f"nothing: {artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)}")
+    destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
     if "://" not in destination and not Path(destination).is_dir():
         return NodeFacts(f"{destination} is gone; push again with --from Pusher")
     return NodeFacts(destination, {"pushed_model": destination})
@@ -211,8 +213,10 @@ def _pushed(produced: _Produced) -> NodeFacts:
 
 def _deployed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("deployed_model")
-    summary = artifact.get_string_custom_property("summary")
-    return NodeFacts(summary, {"deployed_model": summary} if artifact.get_int_custom_property("deployed") else {})
+    summary = artifact.get_string_custom_property(properties.DEPLOYMENT_SUMMARY)
+    return NodeFacts(
+        summary, {"deployed_model": summary} if artifact.get_int_custom_property(properties.DEPLOYED) else {}
+    )
 
 
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {

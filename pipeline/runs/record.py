@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
 from pipeline.nodes import code_modules
@@ -100,42 +101,6 @@ class EnvironmentRecord(_Record):
     """Names of the GPUs that TensorFlow sees."""
 
 
-class ThresholdRecord(_Record):
-    """One bound of the gate and whether the model kept it."""
-
-    metric: str
-    kind: str
-    """`min` or `max` of the value; `min_change` or `max_change` of what the value is above the baseline's."""
-
-    bound: float
-    value: float | None
-    passed: bool
-    slice: dict[str, str] = {}
-    """Feature to value; empty for all examples together."""
-
-    examples: int | None = None
-    """Of the slice; None where it was not recorded."""
-
-    baseline: float | None = None
-    """The metric's value of the served model; None where there is none to compare with, or it is undefined."""
-
-    change: float | None = None
-    """What `value` is above `baseline`."""
-
-    within_noise: bool | None = None
-    """Of a bound of a change: whether the change's 95 % interval contains 0; None where there is no interval."""
-
-    gated: bool = True
-    """Whether the bound decides; on a slice of too few examples it does not."""
-
-    @property
-    def name(self) -> str:
-        """What is bounded: the metric, or its change, and the slice."""
-        change = " change" if self.kind.endswith("_change") else ""
-        where = ", ".join(f"{feature} = {value}" for feature, value in self.slice.items())
-        return f"{self.metric}{change}" + (f" ({where})" if where else "")
-
-
 class BaselineRecord(_Record):
     """The served model that the new one was compared with, or why there was none."""
 
@@ -186,7 +151,7 @@ class RunRecord(_Record):
     distributions: dict[str, list[Any]] = {}
     """Of the evaluated split: confusion matrix, bins of the calibration, histogram of the mean IoU of single images."""
 
-    thresholds: list[ThresholdRecord] = []
+    thresholds: list[BoundResult] = []
     blessed: bool | None = None
     """Whether the model passed every threshold that decides; None when nothing was evaluated."""
 

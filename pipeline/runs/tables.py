@@ -11,11 +11,10 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState, ThresholdRecord
+from components.model_evaluator.gate import BoundResult
+from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.terminal.streams import printable
 from pipeline.terminal.tables import PlainTable, headline, metric_tables, metric_value, readable_metric
-
-_COMPARISONS: Final = {"min": "≥", "max": "≤", "min_change": "≥", "max_change": "≤"}
 
 
 def gate_lines(record: RunRecord) -> list[str]:
@@ -51,23 +50,18 @@ def probe_line(probe: ProbeRecord) -> str:
     return ", ".join(text.format(measured[name]) for name, text in words.items() if name in measured)
 
 
-def bound_line(bound: ThresholdRecord) -> str:
+def bound_line(bound: BoundResult) -> str:
     """Returns one bound with what it bounds: `accuracy 0.9012 ≥ 0.85: passed`."""
-    comparison = _COMPARISONS.get(bound.kind, bound.kind)
+    number = metric_value(bound.value)
+    if bound.is_change:
+        from_to = f"(from {metric_value(bound.baseline)} to {number})"
+        number = "undefined" if bound.change is None else f"{bound.change:+.4f} {from_to}"
     verdict = "passed" if bound.passed else "not passed"
     if not bound.gated:
         verdict += f", does not count ({bound.examples} examples)"
     if bound.within_noise is not None:
         verdict += ", a change within noise" if bound.within_noise else ", a change beyond noise"
-    return f"{readable_metric(bound.name)} {_bounded(bound)} {comparison} {bound.bound:g}: {verdict}"
-
-
-def _bounded(bound: ThresholdRecord) -> str:
-    if not bound.kind.endswith("_change"):
-        return metric_value(bound.value)
-    if bound.change is None:
-        return "undefined"
-    return f"{bound.change:+.4f} (from {metric_value(bound.baseline)} to {metric_value(bound.value)})"
+    return f"{readable_metric(bound.name)} {number} {'≥' if bound.is_least else '≤'} {bound.bound:g}: {verdict}"
 
 
 _NODE_STYLES: Final = {

@@ -15,11 +15,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components.model_evaluator.gate import BoundResult
 from components.model_pusher.version_store import complete_versions
 from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
 from pipeline.local.runner import RunRequest, run_pipeline
-from pipeline.runs.record import NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import NodeState, RunRecord, RunState
 from trainer_module import unet
 
 DRAWN = ("trainer.learning_rate=1e-9",)
@@ -102,7 +103,7 @@ def _executed(record: RunRecord) -> set[str]:
     return {node.id for node in record.nodes if node.state.value == "complete"}
 
 
-def _accuracy_change(record: RunRecord) -> ThresholdRecord:
+def _accuracy_change(record: RunRecord) -> BoundResult:
     [row] = [row for row in record.thresholds if row.kind == "min_change" and not row.slice]
     return row
 

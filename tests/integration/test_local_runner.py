@@ -18,9 +18,10 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.portable import inputs_utils
 from tfx.orchestration.portable.input_resolution import exceptions
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
 from pipeline.local.runner import RunRequest, run_pipeline
-from pipeline.runs.record import NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import NodeState, RunRecord, RunState
 from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -47,7 +48,7 @@ def _evaluation(monkeypatch):
     def read_evaluation(uri):
         bound = float((Path(uri) / "min_accuracy").read_text())
         passed = METRICS["accuracy"] >= bound
-        threshold = ThresholdRecord(metric="accuracy", kind="min", bound=bound, value=0.75, passed=passed)
+        threshold = BoundResult(metric="accuracy", kind="min", bound=bound, value=0.75, passed=passed)
         by_species = {"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}
         verdict = SimpleNamespace(bounds=[threshold], passed=passed)
         return SimpleNamespace(metrics=METRICS, slices=[by_species], distributions={}, verdict=verdict)

@@ -13,8 +13,8 @@ import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from tiny_training import tiny_network
 
-from components.model_evaluator.gate import judge
-from components.model_evaluator.results import read_evaluation
+from components.model_evaluator.gate import Gate
+from components.model_evaluator.results import read_evaluation, read_measured
 from components.model_pusher.version_store import complete_versions
 from components.tfds_example_gen.source import TfdsSource
 from pipeline import graph
@@ -135,7 +135,9 @@ def test_baseline_beside_the_model_is_compared_image_by_image(workplace, first_r
             writer.write(record.numpy())
     output = str(tmp_path / "evaluation")
     tfma.run_model_analysis(models, eval_config=eval_config, data_location=records, output_path=output)
-    judge(output, min_slice_examples=1).save(output)
+    gate = Gate(bounds=config.evaluation.bounds(), min_slice_examples=1)
+    verdict = gate.judge(read_measured(output), has_baseline=True)
+    (tmp_path / "evaluation" / "gate.json").write_text(verdict.model_dump_json())
     result = read_evaluation(output)
     assert {name: result.metrics[name] for name in first_run.metrics} == pytest.approx(first_run.metrics)
     assert {name: result.metrics[name] for name in difference_names()} == dict.fromkeys(difference_names(), 0.0)

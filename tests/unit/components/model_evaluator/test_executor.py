@@ -7,43 +7,45 @@ from tfx.components.evaluator import executor as evaluator_executor
 from tfx.types import standard_artifacts
 
 from components.model_evaluator import executor
-from components.model_evaluator.gate import Verdict
+from components.model_evaluator.gate import Bound, Gate, Measured, Verdict
+
+ACCURATE = Bound(metric="accuracy", kind="min", bound=0.5)
+BETTER = Bound(metric="accuracy", kind="min_change", bound=0.0)
 
 
 @pytest.fixture
 def evaluate(tmp_path, monkeypatch):
-    """Runs the executor around an Evaluator that only refuses; returns its inputs and the blessing."""
+    """Runs the executor around an Evaluator that only measures; returns its inputs and the blessing."""
 
-    def run(*, passed, force="", found=1):
-        baseline, evaluation, blessing, examples = (
-            standard_artifacts.Model(), standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing(),
-            standard_artifacts.Examples(),
+    def run(*, accuracy=0.9, bounds=(ACCURATE, BETTER), force="", found=1):
+        model, baseline, evaluation, blessing, examples = (
+            standard_artifacts.Model(), standard_artifacts.Model(), standard_artifacts.ModelEvaluation(),
+            standard_artifacts.ModelBlessing(), standard_artifacts.Examples(),
         )  # fmt: skip
         examples.set_string_custom_property("dataset_name", "pets")
         examples.set_string_custom_property("dataset_version", "4.0.0")
         baseline.set_int_custom_property("found", found)
+        model.uri, model.id, baseline.uri, baseline.id = "/models/new", 8, "/models/served", 7
         evaluation.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
         inputs = []
 
-        def refuse(self, input_dict, output_dict, exec_properties):
+        def measure(self, input_dict, output_dict, exec_properties):
             inputs.append(set(input_dict))
             Path(blessing.uri).mkdir()
-            (Path(blessing.uri) / "NOT_BLESSED").touch()
-            blessing.set_int_custom_property("blessed", 0)
 
-        monkeypatch.setattr(evaluator_executor.Executor, "Do", refuse)
-        verdict = Verdict(passed=passed, min_slice_examples=7, bounds=())
-        judged = []
-        monkeypatch.setattr(executor, "judge", lambda *args: judged.append(args) or verdict)
-        outputs = {"evaluation": [evaluation], "blessing": [blessing]}
-        properties = {"min_slice_examples": 7.0, "force_bless": force}
+        measured = {(): Measured(40, {"accuracy": accuracy}, {"accuracy": 0.8} if found else {})}
+        monkeypatch.setattr(evaluator_executor.Executor, "Do", measure)
+        monkeypatch.setattr(executor, "read_measured", {str(tmp_path): measured}.__getitem__)
+        gate = Gate(bounds=bounds, min_slice_examples=7)
         executor.Executor().Do(
-            {"model": [baseline], "baseline_model": [baseline], "examples": [examples]}, outputs, properties
+            {"model": [model], "baseline_model": [baseline], "examples": [examples]},
+            {"evaluation": [evaluation], "blessing": [blessing]},
+            {"gate": gate.model_dump_json(), "force_bless": force},
         )
         said = [evaluation.get_string_custom_property(name) for name in ("dataset_name", "dataset_version")]
         assert said == ["pets", "4.0.0"]
-        assert judged == [(str(tmp_path), 7)]
-        assert Verdict.load(str(tmp_path)) == verdict
+        verdict = Verdict.model_validate_json((tmp_path / "gate.json").read_text())
+        assert verdict == gate.judge(measured, has_baseline=bool(found))
         return inputs[0], blessing
 
     return run
@@ -57,22 +59,33 @@ def files(blessing):
     ("found", "inputs"), [(1, {"model", "baseline_model", "examples"}), (0, {"model", "examples"})]
 )
 def test_a_baseline_that_is_not_there_is_no_input(evaluate, found, inputs):
-    assert evaluate(passed=False, found=found)[0] == inputs
+    assert evaluate(found=found)[0] == inputs
 
 
-def test_what_does_not_pass_stays_refused(evaluate):
-    _, blessing = evaluate(passed=False)
+def test_what_does_not_pass_is_refused(evaluate):
+    _, blessing = evaluate(accuracy=0.4)
     assert (blessing.get_int_custom_property("blessed"), files(blessing)) == (0, ["NOT_BLESSED"])
 
 
-def test_what_fails_on_small_slices_alone_is_blessed(evaluate):
-    _, blessing = evaluate(passed=True)
+@pytest.mark.parametrize("found", [1, 0])
+def test_what_passes_is_blessed_and_the_blessing_says_of_what(evaluate, found):
+    _, blessing = evaluate(found=found)
     assert (blessing.get_int_custom_property("blessed"), files(blessing)) == (1, ["BLESSED"])
     assert not blessing.has_custom_property("forced_because")
+    models = [blessing.get_string_custom_property(f"{name}_model") for name in ("current", "baseline")]
+    ids = [blessing.get_int_custom_property(f"{name}_model_id") for name in ("current", "baseline")]
+    assert (models, ids) == (["/models/new", "/models/served" if found else ""], [8, 7 if found else 0])
 
 
-@pytest.mark.parametrize(("passed", "reason"), [(False, "leaks"), (None, "leaks"), (True, "")])
-def test_force_blesses_and_leaves_its_reason_where_it_was_needed(evaluate, passed, reason):
-    _, blessing = evaluate(passed=passed, force="leaks")
+def test_where_no_bound_counts_nothing_is_said(evaluate):
+    _, blessing = evaluate(bounds=[BETTER], found=0)
+    assert (blessing.has_custom_property("blessed"), files(blessing)) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "bounds", "reason"), [(0.4, [ACCURATE], "leaks"), (0.9, [], "leaks"), (0.9, [ACCURATE], "")]
+)
+def test_force_blesses_and_leaves_its_reason_where_it_was_needed(evaluate, accuracy, bounds, reason):
+    _, blessing = evaluate(accuracy=accuracy, bounds=bounds, force="leaks")
     assert (blessing.get_int_custom_property("blessed"), files(blessing)) == (1, ["BLESSED"])
     assert blessing.get_string_custom_property("forced_because") == reason

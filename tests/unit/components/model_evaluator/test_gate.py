@@ -1,79 +1,124 @@
-"""The verdict on metrics of known values, by TFMA's own validation."""
-
-import json
+"""Bounds, and the verdict on metrics of known values."""
 
 import pytest
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from google.protobuf import json_format
-from tensorflow_model_analysis.evaluators import metrics_validator
-from tensorflow_model_analysis.metrics.metric_types import MetricKey
-from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+from hypothesis import given
+from hypothesis import strategies as st
 
-from components.model_evaluator.gate import Bound, Verdict, judge
-from components.model_evaluator.metric import eval_config
+from components.model_evaluator.gate import Bound, BoundResult, Gate, Measured, Verdict
 
+KINDS = ("min", "max", "min_change", "max_change")
 CAT, DOG = (("species", "Cat"),), (("species", "Dog"),)
+
+
+def bound(metric, kind, number, feature=None, value=None):
+    return Bound(metric=metric, kind=kind, bound=number, slice={feature: value} if feature else {})
+
+
+BOUNDS = st.builds(
+    bound,
+    st.sampled_from(["accuracy", "loss"]),
+    st.sampled_from(KINDS),
+    st.floats(-1, 1),
+    st.just("species"),
+    st.sampled_from([None, "Cat"]),
+) | st.builds(bound, st.just("accuracy"), st.sampled_from(KINDS), st.floats(-1, 1))
 
 
 def of_two(examples, candidate, baseline, low=-0.1, high=0.1):
     """The metrics of a slice: accuracies of two models, and the interval of their difference."""
-    model = {"accuracy": candidate, "example_count": examples, "accuracy_difference_low": low,
-             "accuracy_difference_high": high}  # fmt: skip
-    keyed = {MetricKey(name, model_name="candidate", example_weighted=None): value for name, value in model.items()}
-    served = MetricKey("accuracy", model_name="baseline", example_weighted=None)
-    difference = MetricKey("accuracy", model_name="candidate", example_weighted=None, is_diff=True)
-    return {**keyed, served: baseline, difference: candidate - baseline}
+    interval = {"accuracy_difference_low": low, "accuracy_difference_high": high}
+    return Measured(examples, {"accuracy": candidate} | interval, {"accuracy": baseline})
 
 
 def of_one(examples, accuracy):
-    return {
-        MetricKey(name, model_name="", example_weighted=None): value
-        for name, value in {"accuracy": accuracy, "example_count": examples}.items()
-    }
+    return Measured(examples, {"accuracy": accuracy}, {})
 
 
-@pytest.fixture
-def verdict(tmp_path):
-    """Writes what TFMA writes, and returns what is made of it."""
-
-    def judged(bounds, slices, *, min_slice_examples=30, has_baseline=True):
-        config = eval_config(["a", "b"], bounds, ["species"], "digest")
-        config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
-        run = {"evalConfig": json_format.MessageToDict(config), "version": tfma.__version__}
-        (tmp_path / "eval_config.json").write_text(json.dumps(run))
-        validation = tfma.ValidationResult(validation_ok=True)
-        with tf.io.TFRecordWriter(str(tmp_path / "metrics-00000-of-00001.tfrecord")) as file:
-            for sliced in slices.items():
-                file.write(writer.convert_slice_metrics_to_proto(sliced, None).SerializeToString())
-                found = metrics_validator.validate_metrics(sliced, config)
-                validation.validation_ok &= found.validation_ok
-                validation.metric_validations_per_slice.extend(found.metric_validations_per_slice)
-                metrics_validator.merge_details(validation, found)
-        missing = metrics_validator.get_missing_slices(validation.validation_details.slicing_details, config)
-        validation.missing_slices.extend(missing)
-        validation.validation_ok &= not missing
-        with tf.io.TFRecordWriter(str(tmp_path / "validations.tfrecord")) as file:
-            file.write(validation.SerializeToString())
-        return judge(str(tmp_path), min_slice_examples)
-
-    return judged
+def verdict(bounds, slices, *, min_slice_examples=30, has_baseline=True):
+    return Gate(bounds=bounds, min_slice_examples=min_slice_examples).judge(slices, has_baseline=has_baseline)
 
 
 def passed(verdict):
     return [row.passed for row in verdict.bounds]
 
 
+@given(st.lists(BOUNDS, unique_by=lambda bound: (bound.metric, bound.kind, str(bound.slice))))
+def test_what_is_set_is_read_whatever_the_order(bounds):
+    gate, reverse = (Gate(bounds=some, min_slice_examples=30) for some in (bounds, bounds[::-1]))
+    assert gate.model_dump_json() == reverse.model_dump_json()
+    read = Gate.model_validate_json(gate.model_dump_json())
+    assert (read.min_slice_examples, sorted(read.bounds, key=str)) == (30, sorted(bounds, key=str))
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "holds"),
+    [("min", 0.5, True), ("min", 0.49, False), ("max", 0.5, True), ("max", 0.51, False), ("min_change", 0.6, True),
+     ("max_change", 0.6, False), ("min", None, False), ("max", None, False)],
+)  # fmt: skip
+def test_a_bound_holds_at_itself_and_never_for_what_is_undefined(kind, number, holds):
+    assert bound("accuracy", kind, 0.5).holds(number) is holds
+
+
+@pytest.mark.parametrize(
+    ("before", "least", "after"),
+    [
+        ([], 0.7, [("min", 0.7)]),
+        ([("min", 0.8)], 0.9, [("min", 0.9)]),
+        ([("min", 0.8), ("max", 0.99)], 0.9, [("min", 0.9), ("max", 0.99)]),
+        ([("min", 0.8)], 0.0, []),
+        ([("max", 0.9)], 0.0, [("max", 0.9)]),
+        ([], 0.0, []),
+    ],
+)
+def test_a_bound_is_set_changed_or_taken_away_and_the_others_stay(before, least, after):
+    others = [
+        bound("accuracy", "min_change", -0.01), bound("accuracy", "min", 0.6, "species"),
+        bound("accuracy", "min", 0.7, "species", "cat"), bound("mean_iou", "min", 0.5),
+    ]  # fmt: skip
+    gate, expected = (
+        Gate(bounds=[*(bound("accuracy", *kind) for kind in kinds), *others], min_slice_examples=7)
+        for kinds in (before, after)
+    )
+    assert gate.with_least("accuracy", least) == expected
+
+
+def test_each_bound_is_for_the_slices_that_it_names():
+    bounds = [
+        bound("accuracy", "min", 0.1), bound("accuracy", "min", 0.2, "species"),
+        bound("accuracy", "min", 0.3, "species", "Cat"), bound("accuracy", "min_change", -0.4, "species", "Cat"),
+    ]  # fmt: skip
+    crossed = (*CAT, ("label", "Cat"))
+    slices = dict.fromkeys([(), CAT, DOG, (("label", "Cat"),), crossed], of_two(40, 0.9, 0.9))
+    found = verdict(bounds, slices)
+
+    def applying(slice_key, *, is_change):
+        return [row.bound for row in found.bounds if (row.slice, row.is_change) == (dict(slice_key), is_change)]
+
+    assert applying((), is_change=False) == [0.1]
+    assert applying(CAT, is_change=False) == [0.2, 0.3]
+    assert applying(DOG, is_change=False) == [0.2]
+    assert applying((("label", "Cat"),), is_change=False) == []
+    assert applying(crossed, is_change=False) == []
+    assert applying(CAT, is_change=True) == [-0.4]
+    assert applying((), is_change=True) == []
+
+
+def test_changes_do_not_count_without_a_baseline():
+    bounds = [bound("accuracy", "max_change", 0.1), bound("accuracy", "max", 1)]
+    found = verdict(bounds, {(): of_one(40, 0.9)}, has_baseline=False)
+    assert (found.passed, [row.kind for row in found.bounds]) == (True, ["max"])
+
+
 @pytest.mark.parametrize(("candidate", "ok"), [(0.895, True), (0.885, False), (0.95, True)])
-def test_a_change_is_the_candidate_minus_the_baseline(verdict, candidate, ok):
-    found = verdict([Bound("accuracy", "min_change", -0.01)], {(): of_two(40, candidate, 0.9)})
+def test_a_change_is_the_candidate_minus_the_baseline(candidate, ok):
+    found = verdict([bound("accuracy", "min_change", -0.01)], {(): of_two(40, candidate, 0.9)})
     [row] = found.bounds
     assert (row.value, row.baseline, row.passed, found.passed) == (candidate, 0.9, ok, ok)
     assert row.change == pytest.approx(candidate - 0.9)
 
 
-def test_a_metric_that_shall_not_grow(verdict):
-    bounds = [Bound("accuracy", "max_change", 0.05), Bound("accuracy", "min_change", -0.05)]
+def test_a_metric_that_shall_not_grow():
+    bounds = [bound("accuracy", "max_change", 0.05), bound("accuracy", "min_change", -0.05)]
     assert passed(verdict(bounds, {(): of_two(40, 0.8, 0.7)})) == [True, False]
     assert passed(verdict(bounds, {(): of_two(40, 0.6, 0.7)})) == [False, True]
     assert verdict(bounds, {(): of_two(40, 0.72, 0.7)}).passed is True
@@ -82,14 +127,14 @@ def test_a_metric_that_shall_not_grow(verdict):
 @pytest.mark.parametrize(
     ("low", "high", "within"), [(-0.1, 0.1, True), (0.0, 0.1, True), (0.01, 0.1, False), (-0.1, -0.01, False)]
 )
-def test_noise_is_what_has_an_interval_that_contains_zero(verdict, low, high, within):
-    bounds = [Bound("accuracy", "min", 0.5), Bound("accuracy", "min_change", -1.0)]
+def test_noise_is_what_has_an_interval_that_contains_zero(low, high, within):
+    bounds = [bound("accuracy", "min", 0.5), bound("accuracy", "min_change", -1.0)]
     found = verdict(bounds, {(): of_two(40, 0.9, 0.9, low, high)})
     assert [row.within_noise for row in found.bounds] == [None, within]
 
 
-def test_a_bad_slice_fails_a_model_that_is_good_over_all(verdict):
-    bounds = [Bound("accuracy", "min", 0.8), Bound("accuracy", "min", 0.8, "species")]
+def test_a_bad_slice_fails_a_model_that_is_good_over_all():
+    bounds = [bound("accuracy", "min", 0.8), bound("accuracy", "min", 0.8, "species")]
     found = verdict(bounds, {(): of_one(80, 0.85), CAT: of_one(40, 0.75), DOG: of_one(40, 0.95)}, has_baseline=False)
     assert found.passed is False
     assert [(row.slice, row.examples, row.passed) for row in found.bounds] == [
@@ -97,16 +142,16 @@ def test_a_bad_slice_fails_a_model_that_is_good_over_all(verdict):
     ]  # fmt: skip
 
 
-def test_a_change_on_a_slice(verdict):
+def test_a_change_on_a_slice():
     slices = {(): of_two(80, 0.9, 0.9), CAT: of_two(40, 0.8, 0.9), DOG: of_two(40, 1.0, 0.9)}
-    found = verdict([Bound("accuracy", "min_change", -0.05, "species", "Cat")], slices)
+    found = verdict([bound("accuracy", "min_change", -0.05, "species", "Cat")], slices)
     assert [(row.slice, row.baseline) for row in found.bounds] == [({"species": "Cat"}, 0.9)]
     assert found.passed is False
-    assert verdict([Bound("accuracy", "min_change", -0.05, "species", "Dog")], slices).passed is True
+    assert verdict([bound("accuracy", "min_change", -0.05, "species", "Dog")], slices).passed is True
 
 
-def test_small_slices_are_reported_and_do_not_count(verdict):
-    bounds = [Bound("accuracy", "min", 0.8), Bound("accuracy", "min", 0.8, "species")]
+def test_small_slices_are_reported_and_do_not_count():
+    bounds = [bound("accuracy", "min", 0.8), bound("accuracy", "min", 0.8, "species")]
     slices = {(): of_one(50, 0.85), CAT: of_one(29, 0.1), DOG: of_one(30, 0.9)}
     found = verdict(bounds, slices, has_baseline=False)
     assert found.passed is True
@@ -114,33 +159,50 @@ def test_small_slices_are_reported_and_do_not_count(verdict):
     assert verdict(bounds, slices, has_baseline=False, min_slice_examples=29).passed is False
 
 
-def test_small_slices_do_not_save_what_fails_over_all_or_elsewhere(verdict):
-    bounds = [Bound("accuracy", "min", 0.8), Bound("accuracy", "min", 0.8, "species")]
+def test_small_slices_do_not_save_what_fails_over_all_or_elsewhere():
+    bounds = [bound("accuracy", "min", 0.8), bound("accuracy", "min", 0.8, "species")]
     few = {CAT: of_one(2, 0.1)}
     assert verdict(bounds, {(): of_one(9, 0.7)} | few, has_baseline=False).passed is False, "few examples over all"
     assert verdict(bounds, {(): of_one(90, 0.9), DOG: of_one(88, 0.7)} | few, has_baseline=False).passed is False
 
 
-def test_a_value_that_no_example_has_fails(verdict):
-    found = verdict([Bound("accuracy", "min", 0.1, "species", "cat")], {(): of_one(40, 0.9), CAT: of_one(40, 0.9)},
-                    has_baseline=False)  # fmt: skip
+def test_a_value_that_no_example_has_fails():
+    slices = {(): of_one(40, 0.9), CAT: of_one(40, 0.9)}
+    found = verdict([bound("accuracy", "min", 0.1, "species", "cat")], slices, has_baseline=False)
     [row] = found.bounds
     assert (row.slice, row.examples, row.value, row.passed, row.gated) == ({"species": "cat"}, 0, None, False, True)
     assert found.passed is False
+    [row] = verdict([bound("accuracy", "min", 0.1, "colour")], slices, has_baseline=False).bounds
+    assert (row.slice, row.passed) == ({"colour": "any"}, False)
 
 
-def test_small_slices_do_not_save_a_value_that_no_example_has(verdict):
-    bounds = [Bound("accuracy", "min", 0.5, "species", "Cat"), Bound("accuracy", "min", 0.5, "species", "cat")]
+def test_small_slices_do_not_save_a_value_that_no_example_has():
+    bounds = [bound("accuracy", "min", 0.5, "species", "Cat"), bound("accuracy", "min", 0.5, "species", "cat")]
     assert verdict(bounds, {(): of_one(40, 0.9), CAT: of_one(2, 0.1)}, has_baseline=False).passed is False
 
 
-def test_an_undefined_metric_fails(verdict):
-    found = verdict([Bound("accuracy", "min", 0.1)], {(): of_one(40, float("nan"))}, has_baseline=False)
+def test_an_undefined_metric_fails():
+    found = verdict([bound("accuracy", "min", 0.1)], {(): Measured(40, {}, {})}, has_baseline=False)
     assert (found.passed, found.bounds[0].value) == (False, None)
 
 
-def test_no_bound_is_no_verdict(verdict, tmp_path):
-    found = verdict([Bound("accuracy", "min_change", -0.1)], {(): of_one(40, 0.9)}, has_baseline=False)
+def test_no_bound_is_no_verdict():
+    found = verdict([bound("accuracy", "min_change", -0.1)], {(): of_one(40, 0.9)}, has_baseline=False)
     assert (found.passed, found.bounds) == (None, ())
-    found.save(str(tmp_path))
-    assert Verdict.load(str(tmp_path)) == found
+    assert Verdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    bounds = [bound("accuracy", "min_change", -0.1), bound("accuracy", "min", 0.1, "species")]
+    found = verdict(bounds, {(): of_two(40, 0.9, 0.8), CAT: of_one(2, 0.5)})
+    assert Verdict.model_validate_json(found.model_dump_json()) == found
+    assert list(found.model_dump()["bounds"][0]) == [
+        "metric", "kind", "bound", "slice", "examples", "value", "baseline", "change", "within_noise", "passed", "gated"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["min", "max"])
+def test_a_record_of_the_first_petseg_is_read(kind):
+    """It had neither slices nor baselines."""
+    row = BoundResult.model_validate({"metric": "loss", "kind": kind, "bound": 0.5, "value": None, "passed": False})
+    assert (row.slice, row.examples, row.gated, row.name) == ({}, None, True, "loss")

@@ -1,11 +1,10 @@
-"""The TFMA metric is what its sums are, of one model or of two, and the gate's configuration says what was meant."""
+"""The TFMA metric is what its sums are, of one model or of two."""
 
 import numpy as np
 import pytest
 from tensorflow_model_analysis import utils
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
-from components.model_evaluator.gate import Bound
 from components.model_evaluator.metric import eval_config
 from components.model_evaluator.sums import DISTRIBUTIONS, EvaluationSums
 from trainer_module import features
@@ -16,9 +15,8 @@ NAMES = ("pet", "background", "border")
 CANDIDATE, BASELINE = "candidate", "baseline"
 
 
-def make_config(*, has_baseline: bool = False, bounds=None):
-    bounds = bounds or [Bound("accuracy", "min", 0.8), Bound("loss", "max", 0.5)]
-    config = eval_config(NAMES, bounds, ["species"], "digest")
+def make_config(*, has_baseline: bool = False):
+    config = eval_config(NAMES, ["species"], "digest")
     return utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
 
 
@@ -111,22 +109,10 @@ def test_a_model_does_not_differ_from_itself():
 
 
 @pytest.mark.parametrize("has_baseline", [False, True])
-def test_every_bound_is_looked_up_under_the_key_of_a_metric(has_baseline):
-    bounds = [
-        Bound("accuracy_low", "min", 0.8), Bound("loss", "max", 0.5), Bound("boundary_iou_border", "min", 0.1),
-        Bound("ece", "max", 0.1),
-    ]  # fmt: skip
-    config = make_config(has_baseline=has_baseline, bounds=bounds)
+def test_every_metric_that_may_be_bounded_is_computed_of_each_model_and_tfma_decides_nothing(has_baseline):
+    config = make_config(has_baseline=has_baseline)
     computations = metric_specs.to_computations(config.metrics_specs, eval_config=config)
-    computed = {key for computation in computations for key in computation.keys}
-    thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    assert {key.name for key in thresholds} == {bound.metric for bound in bounds}
-    assert set(thresholds) <= computed
-
-
-def test_bounds_hold_for_all_examples_together_not_for_each_slice(config):
-    thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    for sliced_bounds in thresholds.values():
-        ((slicing_spec, _),) = sliced_bounds
-        assert slicing_spec is not None, "without a slicing spec TFMA applies the bound to every slice"
-        assert not slicing_spec.feature_keys
+    computed = {(key.model_name, key.name) for computation in computations for key in computation.keys}
+    models = [CANDIDATE, BASELINE] if has_baseline else [""]
+    assert {(model, name) for model in models for name in metric_names(NAMES)} <= computed
+    assert not metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)

@@ -10,27 +10,26 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
-from components.model_evaluator.gate import Bound, judge
+from components.model_evaluator.gate import Bound, Gate
 from components.model_evaluator.metric import eval_config
-from components.model_evaluator.results import read_evaluation
+from components.model_evaluator.results import read_evaluation, read_measured
 
 NAMES = ("pet", "background", "border")
 MATRIX = np.arange(9, dtype=np.int64).reshape(3, 3)
 
 
 def _write(directory, slices, *, has_baseline=False):
-    """Writes what TFMA writes: metrics of each slice, the configuration, the verdict."""
-    bounds = [Bound("accuracy_low", "min", 0.5), Bound("ece", "max", 0.1)]
-    config = eval_config(NAMES, bounds, ["species"], "digest")
+    """Writes what TFMA writes: metrics of each slice, the configuration; and the verdict."""
+    config = eval_config(NAMES, ["species"], "digest")
     config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
     run = {"evalConfig": json_format.MessageToDict(config), "version": tfma.__version__}
     directory.joinpath("eval_config.json").write_text(json.dumps(run))
     with tf.io.TFRecordWriter(str(directory / "metrics-00000-of-00001.tfrecord")) as file:
         for slice_metrics in slices.items():
             file.write(writer.convert_slice_metrics_to_proto(slice_metrics, None).SerializeToString())
-    with tf.io.TFRecordWriter(str(directory / "validations.tfrecord")) as file:
-        file.write(tfma.ValidationResult(validation_ok=False).SerializeToString())
-    judge(str(directory), min_slice_examples=1).save(str(directory))
+    bounds = [Bound(metric="accuracy_low", kind="min", bound=0.5), Bound(metric="ece", kind="max", bound=0.1)]
+    verdict = Gate(bounds=bounds, min_slice_examples=1).judge(read_measured(str(directory)), has_baseline=has_baseline)
+    (directory / "gate.json").write_text(verdict.model_dump_json())
     return str(directory)
 
 
@@ -58,7 +57,10 @@ def test_of_two_models_the_candidate_is_read_without_the_differences_of_tfma(tmp
         MetricKey("confusion_matrix", model_name="candidate", example_weighted=None, is_diff=True): MATRIX * 0 - 1,
     }
     overall = {**candidate, **baseline, **differences}
-    result = read_evaluation(_write(tmp_path, {(): overall}, has_baseline=True))
+    measured = read_measured(_write(tmp_path, {(): overall}, has_baseline=True))[()]
+    assert measured.candidate == {"accuracy_low": 0.7, "accuracy_difference": 0.1}
+    assert (measured.baseline, measured.examples) == ({"accuracy_low": 0.6}, 4)
+    result = read_evaluation(str(tmp_path))
     assert result.metrics == {"accuracy_low": 0.7, "accuracy_difference": 0.1}
     assert result.distributions == {"confusion_matrix": MATRIX.tolist()}
 

@@ -3,12 +3,10 @@
 import json
 
 import pytest
-from tensorflow_model_analysis.proto import config_pb2
 from tfx.proto import pusher_pb2
 from tfx.utils import proto_utils
 
-from components.model_evaluator.gate import Bound, get_bounds, with_lower_bound
-from components.model_evaluator.metric import eval_config
+from components.model_evaluator.gate import Bound, Gate
 from components.tfds_example_gen.executor import source_from_message, source_message
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.config.loading import load_config, setting_keys
@@ -19,29 +17,7 @@ SOURCE = TfdsSource(
     dataset="oxford_iiit_pet:4.*.*", data_dir="/cache/data", download=True, builder_modules=(), image_feature="image",
     mask_feature="mask", slice_features=("species",), mask_values=(1, 2, 3),
 )  # fmt: skip
-OTHERS = [
-    Bound("accuracy", "min_change", -0.01), Bound("accuracy", "min", 0.6, "species"),
-    Bound("accuracy", "min", 0.7, "species", "cat"),
-]  # fmt: skip
 PUSH = pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory="/serving/a"))
-
-
-def bounds(config: config_pb2.EvalConfig) -> dict[str, tuple[float | None, float | None]]:
-    found: dict[str, list[float | None]] = {}
-    for bound in get_bounds(config.metrics_specs[0]):
-        if not bound.is_change and bound.feature is None:
-            found.setdefault(bound.metric, [None, None])[bound.kind == "max"] = bound.bound
-    return {metric: (lower, upper) for metric, (lower, upper) in found.items()}
-
-
-def gate(**metric_bounds):
-    named = [
-        Bound(metric, kind, bound)
-        for metric, both in metric_bounds.items()
-        for kind, bound in zip(("min", "max"), both, strict=True)
-        if bound is not None
-    ]
-    return eval_config(["a", "b"], [*named, *OTHERS], ["species"], "digest")
 
 
 @pytest.mark.parametrize(("version", "dataset"), [("3.2.1", "oxford_iiit_pet:3.2.1"), ("", "oxford_iiit_pet")])
@@ -61,31 +37,21 @@ def test_the_epochs_go_into_the_trainers_settings():
     assert changed["module_file"] == "m"
 
 
-def test_the_least_accuracy_goes_into_the_gate_and_leaves_the_rest():
-    text = proto_utils.proto_to_json(gate(accuracy=(0.8, 0.99), mean_iou=(0.5, None)))
-    changed = config_pb2.EvalConfig()
-    proto_utils.json_to_proto(
-        apply_runtime_parameters({"eval_config": text, "runtime_min_accuracy": 0.9})["eval_config"], changed
-    )
-    assert bounds(changed) == {"accuracy": (0.9, 0.99), "mean_iou": (0.5, None)}
-    expected = gate(accuracy=(0.9, 0.99), mean_iou=(0.5, None))
-    assert changed == expected
+@pytest.mark.parametrize(("value", "least"), [(0.9, [0.9]), (1, [1.0]), (0, []), (0.0, [])])
+def test_the_least_accuracy_goes_into_the_gate_and_leaves_the_rest(value, least):
+    """0 is no bound: what it would ask for, every model keeps."""
 
+    def gate(accuracies):
+        others = [
+            Bound(metric="accuracy", kind="max", bound=0.99), Bound(metric="mean_iou", kind="min", bound=0.5),
+            Bound(metric="accuracy", kind="min_change", bound=-0.01),
+            Bound(metric="accuracy", kind="min", bound=0.6, slice={"species": None}),
+        ]  # fmt: skip
+        bounds = [*others, *(Bound(metric="accuracy", kind="min", bound=number) for number in accuracies)]
+        return Gate(bounds=bounds, min_slice_examples=30)
 
-@pytest.mark.parametrize(
-    ("before", "bound", "after"),
-    [
-        ({}, 0.7, {"accuracy": (0.7, None)}),
-        ({"accuracy": (0.8, None)}, 0.0, {}),
-        ({"accuracy": (None, 0.9)}, 0.0, {"accuracy": (None, 0.9)}),
-        ({}, 0.0, {}),
-    ],
-)
-def test_a_bound_is_set_changed_or_taken_away(before, bound, after):
-    config = gate(**before)
-    changed = with_lower_bound(config, "accuracy", bound)
-    assert (bounds(changed), bounds(config)) == (after, before)
-    assert changed == gate(**after)
+    given = {"gate": gate([0.8]).model_dump_json(), "runtime_min_accuracy": value}
+    assert apply_runtime_parameters(given) == {"gate": gate(least).model_dump_json()}
 
 
 def test_the_push_destination_is_replaced():
@@ -104,8 +70,8 @@ def test_the_push_destination_is_replaced():
         ("epochs", "custom_config", float("nan"), "a whole number from 1 on"),
         ("epochs", "custom_config", None, "a whole number from 1 on"),
         ("epochs", "custom_config", "many", "a whole number from 1 on"),
-        ("min_accuracy", "eval_config", 85, "is 85; expected: a number from 0 to 1 .setting evaluation.min_accuracy"),
-        ("min_accuracy", "eval_config", float("nan"), "a number from 0 to 1"),
+        ("min_accuracy", "gate", 85, "is 85; expected: a number from 0 to 1 .setting evaluation.min_accuracy"),
+        ("min_accuracy", "gate", float("nan"), "a number from 0 to 1"),
         ("push_destination", "push_destination", 1.0, "which no pod can write to"),
         ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
         ("push_destination", "push_destination", "serving", "which no pod can write to"),

@@ -125,7 +125,7 @@ def test_slices_are_sorted_with_the_worst_first(record, tmp_path):
 
 
 def test_a_baseline_and_a_slice_of_a_bound_get_their_columns(record, tmp_path):
-    for bound, of_slice, baseline in zip(record.thresholds, ({"species": "Cat"}, None), (0.70111, None), strict=True):
+    for bound, of_slice, baseline in zip(record.thresholds, ({"species": "Cat"}, {}), (0.70111, None), strict=True):
         object.__setattr__(bound, "__dict__", bound.__dict__ | {"slice": of_slice, "baseline": baseline})
     outline, _, _ = written(record, tmp_path)
     text = " ".join(outline.text)
@@ -137,8 +137,7 @@ def test_a_baseline_and_a_slice_of_a_bound_get_their_columns(record, tmp_path):
 
 def test_a_blessed_model_says_where_it_is(record, tmp_path):
     record.blessed, record.pushed_model = True, "/serving/pets/7"
-    for bound in record.thresholds:
-        bound.passed = True
+    record.thresholds = [bound.model_copy(update={"passed": True}) for bound in record.thresholds]
     outline, page, _ = written(record, tmp_path)
     assert "The model keeps both bounds. It was pushed to /serving/pets/7." in " ".join(outline.text)
     assert 'class="verdict good"' in page

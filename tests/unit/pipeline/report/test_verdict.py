@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
 from pipeline.report.verdict import run_verdict
-from pipeline.runs.record import ProbeRecord, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import ProbeRecord, RunRecord, RunState
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 FEW = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.1, "slice": {"label": "Bengal"}, "examples": 2}
@@ -17,8 +18,8 @@ def record():
     record = RunRecord.begin("20260101-000000-000000", load_config(), Path("run.log"))
     record.state, record.blessed = RunState.COMPLETE, False
     record.thresholds = [
-        ThresholdRecord(**CHANGE, passed=False),
-        ThresholdRecord(**FEW, passed=False, gated=False),
+        BoundResult(**CHANGE, passed=False),
+        BoundResult(**FEW, passed=False, gated=False),
     ]
     return record
 

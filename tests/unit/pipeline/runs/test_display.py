@@ -7,11 +7,12 @@ import re
 import pytest
 from rich.console import Console
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
 from pipeline.runs import display as display_module
 from pipeline.runs.display import LiveDisplay, PlainDisplay, open_display
 from pipeline.runs.progress import ProgressFollower
-from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
 from pipeline.runs.tables import duration, remote_runs_table, result_lines, run_details, runs_table
 
 
@@ -134,7 +135,7 @@ def test_a_dumb_terminal_gets_lines(record, progress_file, monkeypatch):
 
 def test_the_result_tells_numbers_gate_and_push(record):
     record.metrics = {"mean_iou": 0.61, "iou_border": None}
-    record.thresholds = [ThresholdRecord(metric="loss", kind="max", bound=0.5, value=0.6, passed=False)]
+    record.thresholds = [BoundResult(metric="loss", kind="max", bound=0.5, value=0.6, passed=False)]
     record.blessed, record.seconds = False, 3661.0
     record.finish(RunState.COMPLETE)
     assert result_lines(record) == [

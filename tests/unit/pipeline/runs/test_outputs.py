@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from components.model_evaluator.gate import BoundResult, Verdict
 from pipeline.config.loading import load_config
 from pipeline.runs.outputs import node_facts
 from pipeline.runs.record import DatasetRecord
@@ -86,11 +87,6 @@ def test_training_tells_its_size_and_end(last, numbers, tmp_path):
     assert found.fields == {"parameters": 5460163}
 
 
-class FakeModel(dict):
-    def model_dump(self):
-        return dict(self)
-
-
 def evaluated(**blessing):
     outputs = {"evaluation": [FakeArtifact()], "blessing": [FakeArtifact(**blessing)]}
     return node_facts("Evaluator", outputs, load_config().model_dump(mode="json"))
@@ -108,7 +104,7 @@ def evaluation(monkeypatch):
         metrics={"accuracy": 0.9, "mean_iou": 0.7},
         slices=[],
         distributions={"image_iou_histogram": [1, 2]},
-        verdict=SimpleNamespace(bounds=[FakeModel(bound) for bound in bounds], passed=False),
+        verdict=SimpleNamespace(bounds=[BoundResult(**bound) for bound in bounds], passed=False),
     )
     monkeypatch.setitem(
         sys.modules, "components.model_evaluator.results", SimpleNamespace(read_evaluation=lambda _: result)
@@ -180,8 +176,9 @@ def test_the_model_to_start_from_is_no_baseline(properties, summary):
     assert (found.summary, found.fields) == (summary, {})
 
 
-def test_an_evaluation_that_cannot_be_read_ends_the_run(evaluation):
-    evaluation.verdict.bounds[0].pop("passed")
+def test_an_evaluation_that_cannot_be_read_ends_the_run(monkeypatch):
+    results = SimpleNamespace(read_evaluation=lambda _: Verdict.model_validate_json('{"bounds": [{"metric": "loss"}]}'))
+    monkeypatch.setitem(sys.modules, "components.model_evaluator.results", results)
     with pytest.raises(
         ModelError, match=r"what it found cannot be read \(ValidationError.*--from Evaluator --no-cache"
     ):

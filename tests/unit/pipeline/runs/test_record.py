@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
-from pipeline.runs.record import DatasetRecord, NodeRecord, NodeState, RunRecord, RunState, ThresholdRecord
+from pipeline.runs.record import DatasetRecord, NodeRecord, NodeState, RunRecord, RunState
 from trainer_module.errors import PetsegError
 
 
@@ -14,7 +15,7 @@ def record(tmp_path) -> RunRecord:
     record = RunRecord.begin("20260101-000000-000000", load_config(preset="blog"), tmp_path / "run.log")
     record.nodes = [NodeRecord(id="A", state=NodeState.COMPLETE, seconds=1.5), NodeRecord(id="B"), NodeRecord(id="C")]
     record.dataset = DatasetRecord(name="pets", version="1.0.0", splits={"train": 10})
-    record.thresholds = [ThresholdRecord(metric="accuracy", kind="min", bound=0.5, value=0.6, passed=True)]
+    record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.5, value=0.6, passed=True)]
     record.metrics = {"accuracy": 0.6}
     return record
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
-from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord, ThresholdRecord
+from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord
 from pipeline.runs.tables import bound_line, gate_lines
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
@@ -40,12 +41,12 @@ def record():
     ],
 )
 def test_a_bound_is_a_line(fields, line):
-    assert bound_line(ThresholdRecord(**fields)) == line
+    assert bound_line(BoundResult(**fields)) == line
 
 
 def test_kept_bounds_on_slices_are_counted_and_the_missing_baseline_is_explained(record):
     kept = {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True}
-    record.thresholds = [ThresholdRecord(**kept, slice={"a": value} if value else {}) for value in ("", "b", "c")]
+    record.thresholds = [BoundResult(**kept, slice={"a": value} if value else {}) for value in ("", "b", "c")]
     record.baseline = BaselineRecord(found=False, version=None, path=None, reason="no model is served in /s")
     record.blessed = True
     assert gate_lines(record) == [
@@ -57,7 +58,7 @@ def test_kept_bounds_on_slices_are_counted_and_the_missing_baseline_is_explained
 
 
 def test_force_is_told_beside_what_did_not_pass(record):
-    record.thresholds = [ThresholdRecord(metric="accuracy", kind="min", bound=0.5, value=0.4, passed=False)]
+    record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.5, value=0.4, passed=False)]
     record.blessed, record.force_blessed = False, "the old one leaks"
     assert gate_lines(record) == [
         "accuracy 0.4000 ≥ 0.5: not passed",

@@ -1,0 +1,56 @@
+"""The custom properties of the artifacts: what one component writes on its output, and another, or the record, reads.
+
+This module imports nothing, so that whoever reads a property depends on its name alone, not on the code of the
+component that writes it: that code would count in the digest by which TFX's cache tells whether to run again.
+"""
+
+# Of `Examples`, by TfdsExampleGen; `ModelEvaluation` repeats the first two.
+DATASET_NAME = "dataset_name"
+DATASET_VERSION = "dataset_version"
+SPLIT_COUNTS = "split_counts"
+"""JSON: split to its number of examples."""
+
+SPLIT_DIGESTS = "split_digests"
+"""JSON: split to a digest of what was read."""
+
+CLASS_PIXELS = "class_pixels"
+"""JSON: split to the pixels of each class."""
+
+SHARED_IMAGES = "shared_images"
+"""JSON: a list of two splits and how many images of the second are in the first."""
+
+# Of the `Model` of ServedModelResolver.
+BASELINE_FOUND = "found"
+"""1 or 0."""
+
+BASELINE_VERSION = "version"
+BASELINE_PATH = "path"
+BASELINE_REASON = "reason"
+"""Why the served model is not compared with; empty where it is."""
+
+# Of `ModelBlessing` and `InfraBlessing`.
+BLESSED = "blessed"
+"""1 or 0; TFX's."""
+
+FORCED_BECAUSE = "forced_because"
+"""Why the model is blessed although a bound does not hold."""
+
+# Of `PushedModel`.
+PUSHED = "pushed"
+"""1 or 0; TFX's."""
+
+PUSHED_DESTINATION = "pushed_destination"
+"""Directory of the pushed version; TFX's."""
+
+NOT_PUSHED_BECAUSE = "not_pushed_because"
+ALREADY_SERVED = "already_served"
+"""The version that made a push needless."""
+
+# Of the artifact of KServeDeployer.
+DEPLOYED = "deployed"
+"""1 or 0."""
+
+DEPLOYMENT_SUMMARY = "summary"
+DEPLOYED_VERSION = "version"
+DEPLOYED_STORAGE_URI = "storage_uri"
+DEPLOYED_URL = "url"
