@@ -22,6 +22,7 @@ from pipeline.commands.options import (
     pipeline_root_option,
     resolve_config,
 )
+from pipeline.config.kubeflow import KEPT_DRY_RUNS
 from pipeline.config.schema import Config
 from pipeline.terminal.streams import INTERRUPTED, captured_output, json_text, notify
 from trainer_module.errors import ConfigError
@@ -97,6 +98,13 @@ def compile_pipeline(
 @pipeline_root_option(f"Directory for everything that dry-runs leave; {DEFAULT_ROOT} when not given.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
 @click.option("--keep-pods", is_flag=True, help="Keep the files that each component saw and wrote.")
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(min=1),
+    default=KEPT_DRY_RUNS,
+    show_default=True,
+    help="Complete runs of the pipeline whose artifacts stay; those of older ones are removed.",
+)
 @click.option("--docker", is_flag=True, help="Run the images of the package under kfp.local; needs Docker.")
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
@@ -107,6 +115,7 @@ def dry_run(
     pipeline_root: str | None,
     no_cache: bool,
     keep_pods: bool,
+    keep_runs: int,
     docker: bool,
     as_json: bool,
 ) -> None:
@@ -131,6 +140,7 @@ def dry_run(
         parameters=parse_arguments(compiled, assignments),
         use_cache=not no_cache,
         keep_pods=keep_pods,
+        keep_runs=keep_runs,
         show_on_stderr=as_json,
     )
     if docker:
