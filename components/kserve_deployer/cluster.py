@@ -1,28 +1,50 @@
-"""The cluster's API as far as a deployment needs it: one InferenceService, its pods, and what happened to them.
+"""The cluster: how it is reached, what is to be deployed there, and its API as far as a deployment needs it.
 
-What is to be deployed, and where; travels through TFX as JSON.
+That is one InferenceService, its pods, and what happened to them. The client of `kubernetes` is imported when a cluster
+is asked: settings of deployments are read, and travel through TFX as JSON, where none is at hand. Its dynamic client
+would not do: it cannot ask for strict validation of fields (`fieldValidation`), and reads the whole API into a file of
+the temporary directory before the first request.
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from components.http_requests import (
     CONNECT_SECONDS,
     READ_SECONDS,
-    ClusterError,
+    ApiError,
+    ApiServer,
+    NoAnswer,
     NotJsonError,
-    details_of,
     patient_retry,
-    translated_errors,
     use_proxy,
 )
 from trainer_module.errors import ConfigError
 
 IN_CLUSTER: Final = "in-cluster"
 """Stands for the service account of the pod in `kubeconfig`."""
+
+FIELD_MANAGER: Final = "petseg"
+SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
+"""Label of KServe's on each pod: the name of its InferenceService."""
+
+_SERVICES: Final = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+_PODS: Final = "/api/v1/namespaces/{namespace}/pods"
+_EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too
+_BACKOFF_SECONDS: Final = 1.0
+_IN_POD_VARIABLE: Final = "KUBERNETES_SERVICE_HOST"
+_CONFLICT: Final = re.compile(r'conflicts? with "?([^":]+)"?')
+
+Object = dict[str, Any]
+"""An object of Kubernetes, as the API sends it."""
 
 
 class ClusterAccess(BaseModel):
@@ -71,20 +93,8 @@ class DeployRequest(BaseModel):
         return cls.model_validate_json(text)
 
 
-FIELD_MANAGER: Final = "petseg"
-SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
-"""Label of KServe's on each pod: the name of its InferenceService."""
-
-_SERVICES: Final = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
-_PODS: Final = "/api/v1/namespaces/{namespace}/pods"
-_EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
-_JSON: Final = "application/json"
-_APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too
-_BACKOFF_SECONDS: Final = 1.0
-_IN_POD_VARIABLE: Final = "KUBERNETES_SERVICE_HOST"
-
-Object = dict[str, Any]
-"""An object of Kubernetes, as the API sends it."""
+class ClusterError(ApiError):
+    """A request to the cluster failed."""
 
 
 class Cluster:
@@ -106,7 +116,7 @@ class Cluster:
         configuration.retries = patient_retry(backoff_seconds, "PATCH")
         use_proxy(configuration)
         self.access = access
-        self._host = configuration.host
+        self._server = _Server(configuration.host, access.namespace)
         self._client = client.ApiClient(configuration)
 
     def read(self) -> Object | None:
@@ -117,11 +127,11 @@ class Cluster:
         """
         from kubernetes.client import ApiException
 
-        with translated_errors(f"read the InferenceService {self.access.name!r}", self._host, self.access.namespace):
+        with self._translated_errors("read the InferenceService {}"):
             try:
                 return self._call("GET", _SERVICES)
             except ApiException as error:
-                if error.status == 404 and details_of(error).get("name") == self.access.name:
+                if error.status == 404 and _details(error).get("name") == self.access.name:
                     return None
                 raise
 
@@ -137,7 +147,7 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         if self.access.force_conflicts:
             query["force"] = "true"
-        with translated_errors(f"apply the InferenceService {self.access.name!r}", self._host, self.access.namespace):
+        with self._translated_errors("apply the InferenceService {}"):
             return self._call("PATCH", _SERVICES, query, manifest)
 
     def pods(self) -> list[Object]:
@@ -146,7 +156,7 @@ class Cluster:
         Raises:
           ClusterError: They cannot be read.
         """
-        with translated_errors(f"read the pods of {self.access.name!r}", self._host, self.access.namespace):
+        with self._translated_errors("read the pods of {}"):
             return list(self._call("GET", _PODS, {"labelSelector": f"{SERVICE_LABEL}={self.access.name}"})["items"])
 
     def warnings(self, objects: set[str]) -> list[Object]:
@@ -156,7 +166,7 @@ class Cluster:
           ClusterError: The cluster cannot be asked.
         """
         try:
-            with translated_errors(f"read the events of {self.access.name!r}", self._host, self.access.namespace):
+            with self._translated_errors("read the events of {}"):
                 events = self._call("GET", _EVENTS, {"fieldSelector": "type=Warning"})["items"]
         except ClusterError as error:
             if error.status == 403:
@@ -164,6 +174,9 @@ class Cluster:
             raise
         mine = [event for event in events if event["involvedObject"].get("name") in objects]
         return sorted(mine, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
+
+    def _translated_errors(self, what: str) -> AbstractContextManager[None]:
+        return self._server.translated_errors(what.format(repr(self.access.name)))
 
     def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Object | None = None) -> Any:
         answer = self._client.call_api(
@@ -179,7 +192,7 @@ class Cluster:
             _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
         )
         if not isinstance(answer, dict):  # the client passes on what it cannot read
-            raise NotJsonError
+            raise NotJsonError("something else than JSON")
         return answer
 
 
@@ -205,3 +218,53 @@ def _configuration(access: ClusterAccess) -> Any:
             f"{access.context!r}"
         ) from None
     return configuration
+
+
+class _Server(ApiServer):
+    """The API of a cluster, as a deployment in one namespace sees it."""
+
+    error: ClassVar[type[ApiError]] = ClusterError
+
+    def __init__(self, host: str, namespace: str) -> None:
+        self.host = host
+        self._namespace = namespace
+
+    @property
+    def refusal(self) -> type[Exception]:
+        from kubernetes.client import ApiException
+
+        return ApiException
+
+    @property
+    def not_json_advice(self) -> str:
+        return "check the cluster's address in the kubeconfig"
+
+    def no_answer_advice(self, why: NoAnswer, *, is_open: bool) -> str:
+        return "; check push.kserve.kubeconfig and push.kserve.context: `kubectl cluster-info` with them tells"
+
+    def reason(self, error: Any, said: str) -> str | None:
+        status, told = error.status, f": {said}" if said else ""
+        where = f"{self.host} answered {status}"
+        if status >= 500:
+            return f"{where}{told}; try again later"
+        if status == 404 and _details(error).get("kind") == "namespaces":
+            return f"there is no namespace {self._namespace!r} (push.kserve.namespace)"
+        others = ", ".join(dict.fromkeys(_CONFLICT.findall(said)))
+        return {
+            401: f"{where}, not authenticated{told}; renew the login of the kubeconfig's user",
+            403: f"{where}, not allowed{told}; the account needs the rights of "
+            f"kubeflow/manifests/kserve/deployer.yaml in the namespace {self._namespace!r}",
+            404: "the cluster knows no InferenceServices (serving.kserve.io/v1beta1): is KServe installed? "
+            "`kubectl get crd inferenceservices.serving.kserve.io` tells",
+            409: f"{others or 'somebody else'} has set fields that petseg sets, to other values: {said}; undo that "
+            "change, or take the fields over with --set push.kserve.force_conflicts=true",
+        }.get(status)
+
+
+def _details(error: Any) -> dict[str, Any]:
+    """Returns the details of Kubernetes' `Status` in an answer that is no success; empty where it sent none."""
+    try:
+        status = json.loads(error.body or "")
+    except ValueError:
+        return {}
+    return dict(status.get("details") or {}) if isinstance(status, dict) else {}

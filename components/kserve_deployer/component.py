@@ -1,7 +1,4 @@
-"""The contract of KServeDeployer.
-
-Keeps TFX from re-using an earlier deployment: the cluster may serve another model since.
-"""
+"""The contract of KServeDeployer, and its driver, which keeps TFX from re-using an earlier deployment."""
 
 import time
 from typing import Any, ClassVar, Final
@@ -21,7 +18,7 @@ ASKED_AT_KEY: Final = "asked_at"
 
 
 class DeployerDriver(PropertyDriver):
-    """Adds the time."""
+    """Adds the time: the cluster may serve another model since the last deployment."""
 
     def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
         return {ASKED_AT_KEY: time.time_ns()}

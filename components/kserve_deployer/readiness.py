@@ -11,8 +11,7 @@ from typing import Final
 
 from absl import logging
 
-from components.http_requests import ClusterError
-from components.kserve_deployer.cluster import Cluster, Object
+from components.kserve_deployer.cluster import Cluster, ClusterError, Object
 from components.kserve_deployer.service import (
     UP_TO_DATE,
     Pod,

@@ -1,11 +1,10 @@
-"""What KServe says of an InferenceService, and what became of its pods.
+"""An InferenceService: which models it serves, with what share of the traffic, and what KServe says of it and its pods.
 
-Which models an InferenceService serves, with what share of the traffic; read from it, and written into it.
-
-KServe has two forms of a canary. On Knative the new model replaces the old one in `spec.predictor`, with
-`canaryTrafficPercent`, and KServe itself remembers the revision that had all traffic; to promote it the percentage is
-removed. In the mode `Standard`, from KServe 0.20 on, the new model is an entry of `spec.canary`; to promote it the
-stable predictor takes its name and its model. Here both are one state, so that a rollout takes the same steps in both.
+The models are read from it, and written into it. KServe has two forms of a canary. On Knative the new model replaces
+the old one in `spec.predictor`, with `canaryTrafficPercent`, and KServe itself remembers the revision that had all
+traffic; to promote it the percentage is removed. In the mode `Standard`, from KServe 0.20 on, the new model is an entry
+of `spec.canary`; to promote it the stable predictor takes its name and its model. Here both are one state
+(`RolloutState`), so that a rollout takes the same steps in both.
 """
 
 import copy
@@ -21,6 +20,9 @@ MODE_ANNOTATION: Final = "serving.kserve.io/deploymentMode"
 STANDARD: Final = "Standard"
 VERSION_LABEL: Final = "petseg/version"
 """Label of each pod: the version of the model that it serves."""
+
+UP_TO_DATE: Final = "UpToDate"
+FAILED_TRANSITIONS: Final = ("BlockedByFailedLoad", "InvalidSpec")
 
 _PREVIOUS_ANNOTATION: Final = "petseg/previous-storage-uri"
 _CONTAINER: Final = "kserve-container"
@@ -53,6 +55,46 @@ class RolloutState:
         """The model that an older one was put in the place of; None when there is none."""
         old, new = version_of(self.stable), version_of(self.previous or "")
         return self.previous if old.isdecimal() and new.isdecimal() and int(new) > int(old) else None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of KServe's findings."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        why = ": ".join(filter(None, (self.reason, self.message)))
+        return f"{self.type}={self.status}" + (f" ({why})" if why else "")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Where a part of the traffic goes."""
+
+    target: str
+    """A revision of Knative's, or the name of a canary."""
+
+    percent: int
+    is_newest: bool
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod."""
+
+    name: str
+    version: str
+    """Of the model that it serves; empty for pods of another origin."""
+
+    phase: str
+    is_ready: bool
+    restarts: int
+    troubles: tuple[str, ...]
+    """What its containers wait for or ended with, and why it cannot be scheduled."""
 
 
 def version_of(storage_uri: str) -> str:
@@ -132,77 +174,6 @@ def template_of(service: Object) -> Object:
     for field in ("canaryTrafficPercent", "name"):
         predictor.pop(field, None)
     return template
-
-
-def _put_model(predictor: Object, storage_uri: str) -> None:
-    predictor["model"] = {**predictor["model"], "storageUri": storage_uri}
-    predictor["labels"] = {**predictor.get("labels", {}), VERSION_LABEL: version_of(storage_uri)}
-
-
-def _with_previous(manifest: Object, previous: str | None) -> Object:
-    if previous is not None:
-        manifest["metadata"].setdefault("annotations", {})[_PREVIOUS_ANNOTATION] = previous
-    return manifest
-
-
-def _owned(service: Object) -> Object:
-    """Returns the fields that petseg has applied, as Kubernetes writes them (`FieldsV1`); empty when there are none."""
-    for entry in service["metadata"].get("managedFields") or []:
-        if entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply" and not entry.get("subresource"):
-            return dict(entry["fieldsV1"])
-    return {}
-
-
-def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
-    """Returns those parts of a value that the fields name; a list, and what has no further fields, as a whole."""
-    names = {key[2:]: inner for key, inner in fields.items() if key.startswith("f:")}
-    if not isinstance(value, dict) or not names:
-        return copy.deepcopy(value)
-    return {name: _extract(value[name], inner) for name, inner in names.items() if name in value}
-
-
-UP_TO_DATE: Final = "UpToDate"
-FAILED_TRANSITIONS: Final = ("BlockedByFailedLoad", "InvalidSpec")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One of KServe's findings."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-
-    def __str__(self) -> str:
-        why = ": ".join(filter(None, (self.reason, self.message)))
-        return f"{self.type}={self.status}" + (f" ({why})" if why else "")
-
-
-@dataclass(frozen=True)
-class Share:
-    """Where a part of the traffic goes."""
-
-    target: str
-    """A revision of Knative's, or the name of a canary."""
-
-    percent: int
-    is_newest: bool
-
-
-@dataclass(frozen=True)
-class Pod:
-    """One pod."""
-
-    name: str
-    version: str
-    """Of the model that it serves; empty for pods of another origin."""
-
-    phase: str
-    is_ready: bool
-    restarts: int
-    troubles: tuple[str, ...]
-    """What its containers wait for or ended with, and why it cannot be scheduled."""
 
 
 def conditions(service: Object) -> list[Condition]:
@@ -288,6 +259,33 @@ def pod(manifest: Object) -> Pod:
         restarts=sum(container.get("restartCount", 0) for container in containers),
         troubles=tuple(_troubles(status, containers)),
     )
+
+
+def _put_model(predictor: Object, storage_uri: str) -> None:
+    predictor["model"] = {**predictor["model"], "storageUri": storage_uri}
+    predictor["labels"] = {**predictor.get("labels", {}), VERSION_LABEL: version_of(storage_uri)}
+
+
+def _with_previous(manifest: Object, previous: str | None) -> Object:
+    if previous is not None:
+        manifest["metadata"].setdefault("annotations", {})[_PREVIOUS_ANNOTATION] = previous
+    return manifest
+
+
+def _owned(service: Object) -> Object:
+    """Returns the fields that petseg has applied, as Kubernetes writes them (`FieldsV1`); empty when there are none."""
+    for entry in service["metadata"].get("managedFields") or []:
+        if entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply" and not entry.get("subresource"):
+            return dict(entry["fieldsV1"])
+    return {}
+
+
+def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
+    """Returns those parts of a value that the fields name; a list, and what has no further fields, as a whole."""
+    names = {key[2:]: inner for key, inner in fields.items() if key.startswith("f:")}
+    if not isinstance(value, dict) or not names:
+        return copy.deepcopy(value)
+    return {name: _extract(value[name], inner) for name, inner in names.items() if name in value}
 
 
 def _troubles(status: Mapping[str, Any], containers: list[Mapping[str, Any]]) -> Iterator[str]:

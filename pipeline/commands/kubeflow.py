@@ -1,18 +1,7 @@
 """`petseg kubeflow`: the pipeline on Kubeflow Pipelines v2.
 
-How a followed run ends, for the commands that follow one.
-
-`petseg kubeflow compile`: the pipeline as one file for the server.
-
-`petseg kubeflow dry-run`: executes a compiled package on this machine.
-
-`petseg kubeflow submit`: uploads a package, runs it, and follows the run.
-
-`petseg kubeflow status`: a run on the server, or the newest ones.
-
-`petseg kubeflow logs`: what a component of a run has written.
-
-`petseg kubeflow cancel`: stops a run on the server.
+What compiles, what runs a package, and the client of the server are imported by the commands that need them, so that
+help and mistakes are answered at once.
 """
 
 import json
@@ -21,48 +10,38 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from pipeline.commands.options import (
-    LazyGroup,
+    SuggestingGroup,
     config_options,
     end_with,
     json_option,
     pipeline_root_option,
     resolve_config,
 )
+from pipeline.config.kubeflow import KEPT_DRY_RUNS
 from pipeline.config.schema import Config
-from pipeline.kubeflow.arguments import parse_arguments
-from pipeline.kubeflow.client import KubeflowClient, UploadedVersion, connect
-from pipeline.kubeflow.logs import ComponentLog
-from pipeline.kubeflow.package import Package, check_compiled_by_this_code
-from pipeline.kubeflow.runs import RemoteRun, brief_record, cancel_run, follow, how_to_go_on
-from pipeline.runs.record import RunRecord, RunState
-from pipeline.runs.tables import remote_runs_table, run_details
 from pipeline.terminal.streams import INTERRUPTED, captured_output, json_text, notify
-from pipeline.terminal.tables import print_table
 from trainer_module.errors import ConfigError
 
-_EXIT_CODES: Final = {RunState.COMPLETE: 0, RunState.FAILED: 1, RunState.INTERRUPTED: INTERRUPTED}
+if TYPE_CHECKING:
+    from pipeline.kubeflow.runs import RemoteRun
 
-
-def explain_end(record: RunRecord, *, was_followed_to_its_end: bool) -> int:
-    """Says on standard error how a followed run ended, if not well; returns the exit code."""
-    if not was_followed_to_its_end:
-        notify(how_to_go_on(record.run_id), "yellow")
-        return INTERRUPTED
-    if record.error is not None:
-        notify(f"error: {record.error}", "red")
-    return _EXIT_CODES[record.state]
-
+DEFAULT_ROOT: Final = "kubeflow_dry_run"
 
 _KUBEFLOW, _VERTEX = "kubeflow", "vertex"
-_SUFFIXES = {_KUBEFLOW: (".yaml", ".yml"), _VERTEX: (".json",)}
+_SUFFIXES: Final = {_KUBEFLOW: (".yaml", ".yml"), _VERTEX: (".json",)}
 
 
-@click.command("compile")
+@click.group(cls=SuggestingGroup)
+def kubeflow() -> None:
+    """Compile, try, submit and follow the pipeline on Kubeflow Pipelines v2."""
+
+
+@kubeflow.command("compile", short_help="Compile the pipeline to one file.")
 @config_options
 @click.option(
     "--output",
@@ -78,7 +57,7 @@ _SUFFIXES = {_KUBEFLOW: (".yaml", ".yml"), _VERTEX: (".json",)}
     show_default=True,
     help="Open-source Kubeflow Pipelines v2, or Vertex AI Pipelines.",
 )
-def compile_package(
+def compile_pipeline(
     preset: str | None, config_file: Path | None, overrides: tuple[str, ...], output: Path, target: str
 ) -> None:
     """Compile the pipeline to one file, checked for what the server would refuse or ignore in silence.
@@ -90,31 +69,24 @@ def compile_package(
         raise ConfigError(f"--output {output}: for --target {target} it must end in {' or '.join(_SUFFIXES[target])}")
     config = resolve_config(preset, config_file, overrides)
     with captured_output(Path(os.devnull)) as (stdout, _):
-        from pipeline.kubeflow.compiler import compile_package as compile_for_kubeflow
-        from pipeline.kubeflow.compiler import compile_vertex_job
+        from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 
         if target == _VERTEX:
-            _write_job(compile_vertex_job(config), output)
+            job = compile_vertex_job(config)
+            try:
+                output.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(f"cannot write {str(output)!r}: {error.strerror}") from error
             click.echo(f"{output}: job of {config.pipeline.name} for Vertex AI Pipelines", file=stdout)
             return
-        package = compile_for_kubeflow(config)
+        package = compile_package(config)
         package.save(output)
         lines = [f"{output}: pipeline {package.name}, {len(package.task_ids)} components, digest {package.digest}"]
         lines += [f"  {name} = {spec.default!r}  ({spec.type})" for name, spec in package.parameters.items()]
         click.echo("\n".join(lines), file=stdout)
 
 
-def _write_job(job: dict[str, object], output: Path) -> None:
-    try:
-        output.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(output)!r}: {error.strerror}") from error
-
-
-DEFAULT_ROOT = "kubeflow_dry_run"
-
-
-@click.command("dry-run")
+@kubeflow.command("dry-run", short_help="Execute a compiled file on this machine.")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.option(
     "--parameter",
@@ -126,6 +98,13 @@ DEFAULT_ROOT = "kubeflow_dry_run"
 @pipeline_root_option(f"Directory for everything that dry-runs leave; {DEFAULT_ROOT} when not given.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
 @click.option("--keep-pods", is_flag=True, help="Keep the files that each component saw and wrote.")
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(min=1),
+    default=KEPT_DRY_RUNS,
+    show_default=True,
+    help="Complete runs of the pipeline whose artifacts stay; those of older ones are removed.",
+)
 @click.option("--docker", is_flag=True, help="Run the images of the package under kfp.local; needs Docker.")
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
@@ -136,6 +115,7 @@ def dry_run(
     pipeline_root: str | None,
     no_cache: bool,
     keep_pods: bool,
+    keep_runs: int,
     docker: bool,
     as_json: bool,
 ) -> None:
@@ -160,6 +140,7 @@ def dry_run(
         parameters=parse_arguments(compiled, assignments),
         use_cache=not no_cache,
         keep_pods=keep_pods,
+        keep_runs=keep_runs,
         show_on_stderr=as_json,
     )
     if docker:
@@ -169,7 +150,7 @@ def dry_run(
     end_with(ctx, execute(compiled, request), as_json=as_json)
 
 
-@click.command("submit")
+@kubeflow.command("submit", short_help="Upload a compiled file, run it, and follow the run.")
 @click.argument("package_file", metavar="PACKAGE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--parameter", "assignments", metavar="NAME=VALUE", multiple=True, help="Set a runtime parameter; may be repeated."
@@ -201,20 +182,30 @@ def submit(
     """
     if upload_only and (assignments or run_name is not None or no_wait):
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
+    from pipeline.kubeflow.arguments import parse_arguments
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.package import Package, check_compiled_by_this_code
+    from pipeline.kubeflow.runs import RemoteRun
+
     package = Package.load(package_file)
     parameters = parse_arguments(package, assignments)
     check_compiled_by_this_code(package.pipeline_spec)
     client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
-    version = _upload(client, package)
+    version = client.upload(package)
+    what = "uploaded" if version.is_new else "the server has it already:"
+    notify(f"{what} {version.name} of the pipeline {package.name}")
     if upload_only:
         if as_json:
             click.echo(json_text(asdict(version)))
         return
-    remote = RemoteRun(client, _start(client, package, version, run_name, parameters))
+    experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
+    name = run_name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    run = client.create_run(version, name=name, experiment_id=experiment_id, parameters=parameters)
+    notify(f"started {name!r} on {client.access.host}: run {run.run_id}")
+    remote = RemoteRun(client, run)
     code = 0
     if not no_wait:
-        has_ended = follow(remote, sys.stderr if as_json else sys.stdout)
-        code = explain_end(remote.record, was_followed_to_its_end=has_ended)
+        code = _follow(remote, as_json)
     elif not as_json:
         click.echo(remote.record.run_id)
     if as_json:
@@ -222,24 +213,7 @@ def submit(
     ctx.exit(code)
 
 
-def _upload(client: KubeflowClient, package: Package) -> UploadedVersion:
-    version = client.upload(package)
-    what = "uploaded" if version.is_new else "the server has it already:"
-    notify(f"{what} {version.name} of the pipeline {package.name}")
-    return version
-
-
-def _start(
-    client: KubeflowClient, package: Package, version: UploadedVersion, name: str | None, parameters: dict[str, Any]
-) -> Any:
-    experiment_id = client.experiment_id(client.config.experiment or package.name, create=True)
-    run_name = name or f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-    run = client.create_run(version, name=run_name, experiment_id=experiment_id, parameters=parameters)
-    notify(f"started {run_name!r} on {client.access.host}: run {run.run_id}")
-    return run
-
-
-@click.command("status")
+@kubeflow.command("status", short_help="Show a run on the server.")
 @click.argument("run", required=False)
 @config_options
 @click.option("--experiment", metavar="NAME", help="Without RUN: list this experiment; else that of the settings.")
@@ -266,43 +240,32 @@ def status(
 
     Exit codes: 0 done; with --follow 1 when the run failed and 130 when it was interrupted or cancelled.
     """
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.runs import RemoteRun
+    from pipeline.runs.record import RunState
+    from pipeline.runs.tables import run_details
+    from pipeline.terminal.tables import print_table
+
     config = resolve_config(preset, config_file, overrides, announce_default=False)
     if run is None:
         if follow_run:
             raise click.UsageError("--follow needs the id of a run")
-        _list(config, experiment, limit, as_json)
+        _list_runs(config, experiment, limit, as_json)
         return
     remote = RemoteRun.load(connect(config.kubeflow), run)
     code = 0
     if follow_run:
-        has_ended = follow(remote, sys.stderr if as_json else sys.stdout)
-        code = explain_end(remote.record, was_followed_to_its_end=has_ended)
+        code = _follow(remote, as_json)
     elif remote.record.state is RunState.FAILED:
         remote.record.error = remote.explain_failure().message
-    _show(remote.record, as_json, was_followed=follow_run)
+    if as_json:
+        click.echo(json_text(remote.record))
+    elif not follow_run:
+        print_table(run_details(remote.record))
     ctx.exit(code)
 
 
-def _show(record: RunRecord, as_json: bool, *, was_followed: bool) -> None:
-    if as_json:
-        click.echo(json_text(record))
-    elif not was_followed:
-        print_table(run_details(record))
-
-
-def _list(config: Config, experiment: str | None, limit: int, as_json: bool) -> None:
-    client = connect(config.kubeflow)
-    name = experiment or config.kubeflow.experiment or config.pipeline.name
-    records = [brief_record(run) for run in client.runs(client.experiment_id(name, create=False), limit)]
-    if as_json:
-        click.echo(json_text([record.model_dump(mode="json") for record in records]))
-    elif records:
-        print_table(remote_runs_table(records))
-    else:
-        click.echo(f"no runs in the experiment {name!r}; `petseg kubeflow submit` starts one")
-
-
-@click.command("logs")
+@kubeflow.command("logs", short_help="Print the log of a component of a run.")
 @click.argument("run")
 @click.argument("component")
 @config_options
@@ -322,6 +285,10 @@ def logs(
     The server can read a log while its pod is there, or from its archive if it has one. Where it cannot, the command
     for kubectl is named.
     """
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.logs import ComponentLog
+    from pipeline.kubeflow.runs import RemoteRun
+
     client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
     log = ComponentLog(client, RemoteRun.load(client, run), component)
     try:
@@ -331,7 +298,7 @@ def logs(
         ctx.exit(INTERRUPTED)
 
 
-@click.command("cancel")
+@kubeflow.command("cancel", short_help="Stop a run on the server.")
 @click.argument("run")
 @config_options
 def cancel(run: str, preset: str | None, config_file: Path | None, overrides: tuple[str, ...]) -> None:
@@ -339,21 +306,38 @@ def cancel(run: str, preset: str | None, config_file: Path | None, overrides: tu
 
     A run that has ended, or is being cancelled, is left as it is.
     """
-    click.echo(
-        cancel_run(connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow), run)
-    )
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.runs import cancel_run
+
+    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
+    click.echo(cancel_run(client, run))
 
 
-_COMMANDS = {
-    "compile": ("pipeline.commands.kubeflow:compile_package", "Compile the pipeline to one file."),
-    "dry-run": ("pipeline.commands.kubeflow:dry_run", "Execute a compiled file on this machine."),
-    "submit": ("pipeline.commands.kubeflow:submit", "Upload a compiled file, run it, and follow the run."),
-    "status": ("pipeline.commands.kubeflow:status", "Show a run on the server."),
-    "logs": ("pipeline.commands.kubeflow:logs", "Print the log of a component of a run."),
-    "cancel": ("pipeline.commands.kubeflow:cancel", "Stop a run on the server."),
-}
+def _follow(remote: "RemoteRun", as_json: bool) -> int:
+    """Follows a run, says on standard error how it ended if not well, and returns the exit code."""
+    from pipeline.kubeflow.runs import follow, how_to_go_on
+    from pipeline.runs.record import RunState
+
+    if not follow(remote, sys.stderr if as_json else sys.stdout):
+        notify(how_to_go_on(remote.record.run_id), "yellow")
+        return INTERRUPTED
+    if remote.record.error is not None:
+        notify(f"error: {remote.record.error}", "red")
+    return {RunState.COMPLETE: 0, RunState.FAILED: 1}.get(remote.record.state, INTERRUPTED)
 
 
-@click.group(cls=LazyGroup, commands_table=_COMMANDS)
-def kubeflow() -> None:
-    """Compile, try, submit and follow the pipeline on Kubeflow Pipelines v2."""
+def _list_runs(config: Config, experiment: str | None, limit: int, as_json: bool) -> None:
+    from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.runs import brief_record
+    from pipeline.runs.tables import remote_runs_table
+    from pipeline.terminal.tables import print_table
+
+    client = connect(config.kubeflow)
+    name = experiment or config.kubeflow.experiment or config.pipeline.name
+    records = [brief_record(run) for run in client.runs(client.experiment_id(name, create=False), limit)]
+    if as_json:
+        click.echo(json_text([record.model_dump(mode="json") for record in records]))
+    elif records:
+        print_table(remote_runs_table(records))
+    else:
+        click.echo(f"no runs in the experiment {name!r}; `petseg kubeflow submit` starts one")

@@ -44,7 +44,7 @@ class KServeConfig(Section):
     runtime: ObjectName | None = None
     """ServingRuntime or ClusterServingRuntime. None: KServe takes the one for TensorFlow."""
 
-    runtime_version: str | None = Field(None, pattern=r"^\w[\w.-]{0,127}$")
+    runtime_version: str | None = Field(None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
     """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.19.1, or 2.19.1-gpu."""
 
     deployment_mode: Literal["Knative", "Standard", "Serverless", "RawDeployment"] | None = None

@@ -17,6 +17,9 @@ REMOTE_SCHEMES: Final = ("gs", "s3", "minio")
 POD_SCRATCH: Final = "/tmp/petseg"
 """Directory of a pod that nothing outlives."""
 
+KEPT_DRY_RUNS: Final = 10
+"""How many complete dry-runs of a pipeline keep their artifacts when nobody says otherwise."""
+
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 _LABEL_KEY: Final = re.compile(rf"({_DNS_LABEL}(\.{_DNS_LABEL})*/)?[A-Za-z0-9]([\w.-]{{0,61}}[A-Za-z0-9])?", re.ASCII)

@@ -1,11 +1,8 @@
-"""An InferenceService as a record, and as tables for people.
-
-The InferenceService that the settings describe, still without a model, and the request to deploy one.
-"""
+"""The InferenceService that the settings describe, still without a model, and what is shown of one that is there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -33,9 +30,10 @@ from pipeline.nodes import KSERVE_DEPLOYER, node_digest
 from pipeline.terminal.tables import PlainTable
 from trainer_module.errors import ConfigError
 
-_LABELS = {"app.kubernetes.io/managed-by": "petseg"}
-_PROTOCOL = "v1"
-_SEEN_BY_CLUSTERS = "gs://"
+_LABELS: Final = {"app.kubernetes.io/managed-by": "petseg"}
+_PROTOCOL: Final = "v1"
+_SEEN_BY_CLUSTERS: Final = "gs://"
+_YES: Final = {True: "yes", False: "no"}
 
 
 def cluster_access(config: Config) -> ClusterAccess:
@@ -153,31 +151,25 @@ def service_tables(record: ServiceRecord) -> RenderableType:
         parts.append(Text(record.failure, "red", overflow="fold"))
     elif record.transition:
         parts.append(Text(f"model: {record.transition}"))
-    for rows, columns in (
-        ([(share.target, f"{share.percent} %") for share in record.traffic], ("revision", "traffic")),
-        (
-            [
-                (each.type, each.status, ": ".join(filter(None, (each.reason, each.message))))
-                for each in record.conditions
-            ],
-            ("condition", "status", "reason"),
-        ),
-        ([_pod_row(each) for each in record.pods], ("pod", "version", "phase", "ready", "restarts", "trouble")),
+    traffic = [(share.target, f"{share.percent} %") for share in record.traffic]
+    reasons = [
+        (each.type, each.status, ": ".join(filter(None, (each.reason, each.message)))) for each in record.conditions
+    ]
+    pods = [
+        (each.name, each.version, each.phase, _YES[each.is_ready], str(each.restarts), "; ".join(each.troubles))
+        for each in record.pods
+    ]
+    for columns, rows in (
+        (("revision", "traffic"), traffic),
+        (("condition", "status", "reason"), reasons),
+        (("pod", "version", "phase", "ready", "restarts", "trouble"), pods),
     ):
-        if rows:
-            parts += [Text(), _table(columns, rows)]
+        if not rows:
+            continue
+        table = PlainTable()
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        parts += [Text(), table]
     return Group(*parts)
-
-
-def _pod_row(pod: Pod) -> tuple[str, ...]:
-    ready = "yes" if pod.is_ready else "no"
-    return pod.name, pod.version, pod.phase, ready, str(pod.restarts), "; ".join(pod.troubles)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> PlainTable:
-    table = PlainTable()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table

@@ -7,23 +7,19 @@ reached.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeline.config.kubeflow import KubeflowConfig
-from pipeline.kubeflow import transport
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.transport import Access, KubeflowApiError
+from pipeline.kubeflow.transport import Access, ApiClient, KubeflowApiError, models, open_api_client, pages, services
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
-
-if TYPE_CHECKING:
-    from pipeline.kubeflow.transport import ApiClient
 
 IN_CLUSTER_HOST: Final = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 """Address of the API for pods of its cluster."""
@@ -33,7 +29,6 @@ IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubeflow/pipelines/token")
 
 BACKOFF_SECONDS: Final = 1.0
 
-_PAGE_SIZE: Final = 100
 _CONFLICT: Final = 409
 
 
@@ -61,8 +56,6 @@ def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) ->
       ConfigError: The certificate file, the token or the proxy cannot be used.
       KubeflowApiError: The server does not answer, or not as Kubeflow Pipelines does.
     """
-    from pipeline.kubeflow.transport import open_api_client
-
     if config.ca_certificate is not None and not Path(config.ca_certificate).is_file():
         raise ConfigError(f"kubeflow.ca_certificate is {config.ca_certificate!r}, which is no file")
     token = _token_source(config)
@@ -95,7 +88,7 @@ def _token_source(config: KubeflowConfig) -> Callable[[], str] | None:
 class KubeflowClient:
     """Talks to one server, in one namespace."""
 
-    def __init__(self, config: KubeflowConfig, access: Access, api: "ApiClient") -> None:
+    def __init__(self, config: KubeflowConfig, access: Access, api: ApiClient) -> None:
         """Constructs the client; `connect` does it.
 
         Args:
@@ -103,24 +96,21 @@ class KubeflowClient:
           access: Whom the client talks to.
           api: The generated client.
         """
-        from pipeline.kubeflow import transport
-
         self.config = config
         self.access = access
-        self.models: ModuleType = transport.models
+        self.models: ModuleType = models
         """The generated classes of requests and answers, such as `V2beta1RecurringRun`."""
 
-        apis = transport.services
         self._api = api
-        self._pipelines = apis.PipelineServiceApi(api)
-        self._uploads = apis.PipelineUploadServiceApi(api)
-        self._experiments = apis.ExperimentServiceApi(api)
-        self._runs = apis.RunServiceApi(api)
-        self.recurring_runs = apis.RecurringRunServiceApi(api)
+        self._pipelines = services.PipelineServiceApi(api)
+        self._uploads = services.PipelineUploadServiceApi(api)
+        self._experiments = services.ExperimentServiceApi(api)
+        self._runs = services.RunServiceApi(api)
+        self.recurring_runs = services.RecurringRunServiceApi(api)
         """The generated API of schedules; call it inside `translated_errors`."""
 
         with self.translated_errors("reach Kubeflow Pipelines"):
-            multi_user = apis.HealthzServiceApi(api).healthz_service_get_healthz().multi_user
+            multi_user = services.HealthzServiceApi(api).healthz_service_get_healthz().multi_user
         self.namespace: str | None = config.namespace if multi_user else None
         """What requests have to name; None on a server of one user, which refuses the parameter."""
 
@@ -130,7 +120,7 @@ class KubeflowClient:
         Args:
           what: What the block does, as it reads after "cannot".
         """
-        return transport.translated_errors(what, self.access)
+        return self.access.translated_errors(what)
 
     def upload(self, package: Package) -> UploadedVersion:
         """Uploads a package, unless the server has one of the same content.
@@ -295,8 +285,8 @@ class KubeflowClient:
     def _experiment_names(self, wanted: str) -> str:
         """Returns what to write instead of an experiment that does not exist."""
         with self.translated_errors("list the experiments"):
-            pages = _pages(partial(self._experiments.experiment_service_list_experiments, **self._in_namespace()))
-            names = [entry.display_name for page in pages for entry in page.experiments or ()]
+            list_page = partial(self._experiments.experiment_service_list_experiments, **self._in_namespace())
+            names = [entry.display_name for page in pages(list_page) for entry in page.experiments or ()]
         return f"did you mean {nearest(wanted, names)!r}?" if names else "the server has none yet"
 
     def _in_namespace(self) -> dict[str, str]:
@@ -306,17 +296,6 @@ class KubeflowClient:
 def _named(name: str) -> str:
     """Returns the filter for entries of that name."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
-
-
-def _pages(list_page: Callable[..., Any]) -> Iterator[Any]:
-    """Returns all pages of a list, one after the other."""
-    token = ""
-    while True:
-        page = list_page(page_size=_PAGE_SIZE, page_token=token)
-        yield page
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def _package_of(specification: Any) -> Package:

@@ -1,15 +1,11 @@
-"""Whether a package was compiled from the code that is to run it.
-
-A package names functions by dotted path; what they do comes with the image. The digest of the code that a component
-runs is an argument of its container, so that an image that was not rebuilt is noticed before it computes anything. The
-server's cache looks at the arguments, too: other code of one component does not make it forget the others.
-
-A compiled pipeline: one YAML file with the specification of Kubeflow Pipelines and what Kubernetes adds to it.
+"""A compiled pipeline: one YAML file with the specification of Kubeflow Pipelines and what Kubernetes adds to it.
 
 The first document is a `PipelineSpec`, the second a `PlatformSpec`
 (https://www.kubeflow.org/docs/components/pipelines/reference/pipeline-spec-yaml/).
 
-What a compiled package tells of the configuration that it was made from.
+A package names functions by dotted path; what they do comes with the image. The digest of the code that a component
+runs is an argument of its container, so that an image that was not rebuilt is noticed before it computes anything. The
+server's cache looks at the arguments, too: other code of one component does not make it forget the others.
 """
 
 import hashlib
@@ -26,6 +22,12 @@ from pipeline.code_digest import code_digest
 from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, TRAINER, TRANSFORM
 from trainer_module.errors import ConfigError
 
+MODULES_FLAG: Final = "--code_modules"
+DIGEST_FLAG: Final = "--code_digest"
+
+_CUSTOM_CONFIG: Final = "custom_config"
+_INPUT_CONFIG: Final = "input_config"
+_NO_SETTINGS: Final = ("evaluation_split", "code_digest")
 _PARAMETER_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "STRING": (str,),
     "NUMBER_INTEGER": (int,),
@@ -135,11 +137,6 @@ class Package:
         return ordered
 
 
-_CUSTOM_CONFIG: Final = "custom_config"
-_INPUT_CONFIG: Final = "input_config"
-_NO_SETTINGS: Final = ("evaluation_split", "code_digest")
-
-
 def package_settings(package: Package) -> dict[str, Any]:
     """Returns the settings of data, training and evaluation, as far as the package's components are given them."""
     settings: dict[str, Any] = {}
@@ -164,9 +161,6 @@ def _constant(package: Package, task_id: str, parameter: str) -> dict[str, Any]:
     found = json.loads(constant) if isinstance(constant, str) else {}
     return found if isinstance(found, dict) else {}
 
-
-MODULES_FLAG: Final = "--code_modules"
-DIGEST_FLAG: Final = "--code_digest"
 
 _ENTRYPOINT: Final = (
     "petseg",

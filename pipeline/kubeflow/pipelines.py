@@ -1,15 +1,16 @@
 """Which pipelines, versions and experiments a server has, as far as schedules need to know."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.transport import KubeflowApiError
+from pipeline.kubeflow.transport import KubeflowApiError, pages, services
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
-_PAGE_SIZE: Final = 100
+_NEWEST_RUNS: Final = 100
 _NOT_FOUND: Final = 404
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 
@@ -18,8 +19,6 @@ class ServerPipelines:
     """Looks up names and ids on a server."""
 
     def __init__(self, client: KubeflowClient) -> None:
-        from pipeline.kubeflow.transport import services
-
         self._client = client
         self._names: dict[str, str] = {}
         api_client = client.recurring_runs.api_client
@@ -99,7 +98,7 @@ class ServerPipelines:
         """Returns the ids of the runs of a schedule that have not ended, as far as the newest hundred tell."""
         return [
             run.run_id
-            for run in self._client.runs(experiment_id, _PAGE_SIZE)
+            for run in self._client.runs(experiment_id, _NEWEST_RUNS)
             if run.recurring_run_id == recurring_run_id and run.state not in _ENDED
         ]
 
@@ -117,17 +116,11 @@ class ServerPipelines:
 
     def _versions(self, pipeline_id: str) -> list[Any]:
         """Returns the versions of a pipeline, the newest first."""
-        versions: list[Any] = []
-        token = ""
+        list_page = partial(
+            self._pipelines.pipeline_service_list_pipeline_versions, pipeline_id, sort_by="created_at desc"
+        )
         with self._client.translated_errors("list the versions of the pipeline"):
-            while True:
-                page = self._pipelines.pipeline_service_list_pipeline_versions(
-                    pipeline_id, page_size=_PAGE_SIZE, page_token=token, sort_by="created_at desc"
-                )
-                versions += page.pipeline_versions or ()
-                token = page.next_page_token or ""
-                if not token:
-                    return versions
+            return [version for page in pages(list_page) for version in page.pipeline_versions or ()]
 
 
 def _uploaded(version: Any) -> UploadedVersion:

@@ -1,12 +1,4 @@
-"""What a component says in its pod's log while it works: that it is alive, and how training goes.
-
-Where the launcher of Kubeflow Pipelines puts an artifact in a pod: `gs://b/k` is at `/gcs/b/k`, and so on.
-
-The launcher downloads every input to its path before the component starts, and uploads what is at the paths of the
-outputs afterwards. TFX opens URIs itself, and TensorFlow knows neither `s3://` nor `minio://`; so in a pod TFX is given
-the paths, and the server is told the URIs.
-
-Between the launcher of Kubeflow Pipelines and TFX's executor runner: what each says, as the other understands it.
+"""What goes in and out of a component's pod, between the launcher of Kubeflow Pipelines and TFX's executor runner.
 
 Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
 (https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). They differ in:
@@ -14,10 +6,14 @@ Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
 - the type of an input artifact, which the server leaves empty and TFX needs: it is taken from the component's inputs;
 - lists and structs in the metadata of an artifact, which come back wrapped in `{"list": …}` and `{"struct": …}`;
 - nulls in the metadata, on which the launcher fails;
-- URIs, which TFX opens as they are: see `pipeline.kubeflow.pod_output`;
+- URIs, which TFX opens as they are, and TensorFlow knows neither `s3://` nor `minio://`. The launcher downloads every
+  input to a path before the component starts (`gs://b/k` is at `/gcs/b/k`, and so on), and uploads what is at the paths
+  of the outputs afterwards; so TFX is given the paths, and the server is told the URIs;
 - runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.parameters`;
 - outputs that the component does not declare: servers from 2.5 on add `executor-logs`, which they write themselves, and
   TFX would take it for the component's.
+
+Meanwhile the pod's log says that the component is alive, and how training goes.
 """
 
 import copy
@@ -40,6 +36,14 @@ LAUNCHER_ROOT_VARIABLE: Final = "PETSEG_LAUNCHER_ROOT"
 
 _DIRECTORY_BY_SCHEME: Final = {"gs": "gcs", "s3": "s3", "minio": "minio"}
 _REMOTE: Final = re.compile(rf"^({'|'.join(_DIRECTORY_BY_SCHEME)})://")
+_WRAPPERS: Final = ("list", "struct")
+_PUSHED: Final = "pushed"
+"""Property of the Pusher's model: whether it was pushed."""
+
+_POLL_SECONDS: Final = 2.0
+_HEARTBEAT_SECONDS: Final = 60.0
+
+Message = dict[str, Any]
 
 
 def local_path(uri: str) -> str:
@@ -59,17 +63,6 @@ def remote_uri(text: str) -> str:
         if text.startswith(prefix):
             return f"{scheme}://{text.removeprefix(prefix)}"
     return text
-
-
-def _root() -> str:
-    return os.environ.get(LAUNCHER_ROOT_VARIABLE, "").rstrip("/")
-
-
-Message = dict[str, Any]
-
-_WRAPPERS: Final = ("list", "struct")
-_PUSHED: Final = "pushed"
-"""Property of the Pusher's model: whether it was pushed."""
 
 
 def with_declared_outputs(executor_input: Message, declared: Collection[str]) -> Message:
@@ -137,17 +130,42 @@ def output_uris(executor_input: Message) -> list[str]:
 def input_paths(executor_input: Message) -> dict[str, str]:
     """Returns the paths of the inputs in the pod, by input; a pushed model that was not pushed has no files."""
     artifacts = _artifacts(executor_input.get("inputs", {}))
-    return {key: local_path(artifact["uri"]) for key, artifact in artifacts if _has_files(artifact)}
+    return {
+        key: local_path(artifact["uri"])
+        for key, artifact in artifacts
+        if _plain(artifact.get("metadata", {})).get(_PUSHED, True)
+    }
+
+
+@contextmanager
+def heartbeat(component: str) -> Iterator[None]:
+    """Prints a line a minute while the block runs, and one for each epoch of a training in it."""
+    with tempfile.TemporaryDirectory() as directory, _progress_file(Path(directory) / "progress.jsonl") as file:
+        stop = threading.Event()
+        follower = ProgressFollower(file)
+        thread = threading.Thread(target=_beat, args=(component, follower, stop), name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            _print_epochs(component, follower.poll(training_ended=True))
+
+
+def say(component: str, text: str) -> None:
+    """Prints a line of the pod's log."""
+    print(f"petseg {time.strftime('%H:%M:%S', time.gmtime())} {component}: {text}", flush=True)
+
+
+def _root() -> str:
+    return os.environ.get(LAUNCHER_ROOT_VARIABLE, "").rstrip("/")
 
 
 def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     for key, channel in side.get("artifacts", {}).items():
         for artifact in channel.get("artifacts", []):
             yield key, artifact
-
-
-def _has_files(artifact: Message) -> bool:
-    return bool(_plain(artifact.get("metadata", {})).get(_PUSHED, True))
 
 
 def _plain(value: Any) -> Any:
@@ -172,31 +190,6 @@ def _mapped(value: Any, convert: Any) -> Any:
     if isinstance(value, list):
         return [_mapped(inner, convert) for inner in value]
     return convert(value) if isinstance(value, str) else value
-
-
-_POLL_SECONDS: Final = 2.0
-_HEARTBEAT_SECONDS: Final = 60.0
-
-
-@contextmanager
-def heartbeat(component: str) -> Iterator[None]:
-    """Prints a line a minute while the block runs, and one for each epoch of a training in it."""
-    with tempfile.TemporaryDirectory() as directory, _progress_file(Path(directory) / "progress.jsonl") as file:
-        stop = threading.Event()
-        follower = ProgressFollower(file)
-        thread = threading.Thread(target=_beat, args=(component, follower, stop), name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            _print_epochs(component, follower.poll(training_ended=True))
-
-
-def say(component: str, text: str) -> None:
-    """Prints a line of the pod's log."""
-    print(f"petseg {time.strftime('%H:%M:%S', time.gmtime())} {component}: {text}", flush=True)
 
 
 @contextmanager

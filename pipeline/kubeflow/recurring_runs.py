@@ -7,11 +7,12 @@ one says in its description which it replaces, so that an interrupted change can
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pipeline.kubeflow.client import KubeflowClient
+from pipeline.kubeflow.transport import pages, services
 
-_PAGE_SIZE: Final = 100
 _REPLACEMENT: Final = re.compile(r"; replaces (\S+), which was (enabled|paused)$")
 
 
@@ -91,25 +92,15 @@ class RecurringRuns:
 
     def __init__(self, client: KubeflowClient) -> None:
         self._client = client
-        from pipeline.kubeflow.transport import services
-
         self._api = client.recurring_runs
         self._runs = services.RunServiceApi(client.recurring_runs.api_client)
 
     def all(self) -> list[RecurringRun]:
         """Returns all recurring runs, by name and age."""
-        answers: list[Any] = []
-        token = ""
         namespace = {} if self._client.namespace is None else {"namespace": self._client.namespace}
+        list_page = partial(self._api.recurring_run_service_list_recurring_runs, sort_by="created_at", **namespace)
         with self._client.translated_errors("list the schedules"):
-            while True:
-                page = self._api.recurring_run_service_list_recurring_runs(
-                    page_token=token, page_size=_PAGE_SIZE, sort_by="created_at", **namespace
-                )
-                answers += page.recurring_runs or ()
-                token = page.next_page_token or ""
-                if not token:
-                    break
+            answers = [answer for page in pages(list_page) for answer in page.recurring_runs or ()]
         return sorted(map(RecurringRun.of, answers), key=lambda run: run.name)
 
     def create(self, request: RecurringRunRequest, *, enabled: bool, replaces: RecurringRun | None) -> RecurringRun:

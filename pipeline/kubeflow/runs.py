@@ -1,10 +1,8 @@
-"""Stops a run on the server; doing it twice is no error.
+"""A run on the server: as a record, followed until it ends or the user has seen enough, and stopped.
 
-A run on the server as a record: what `petseg run` keeps of a run here, as far as the server tells it.
-
-Metrics, blessing and pushed model are in the artifacts of the run, which its API does not give out; they stay unknown.
-
-Follows a run on the server until it ends or the user has seen enough; the run itself goes on either way.
+The record is what `petseg run` keeps of a run here, as far as the server tells it. Metrics, blessing and pushed model
+are in the artifacts of the run, which its API does not give out; they stay unknown. The run itself goes on whether or
+not it is followed.
 """
 
 import os
@@ -25,6 +23,11 @@ from pipeline.suggestions import nearest
 from pipeline.terminal.streams import lasting
 from trainer_module.errors import PetsegError
 
+POLL_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 600.0
+"""How long the server may be away before following ends."""
+
+_CANCELING: Final = "CANCELING"
 _TAIL_LINES: Final = 15
 _FAILURE_LINE: Final = re.compile(r"^petseg \d\d:\d\d:\d\d \S+: failed: (.*)$", re.MULTILINE)
 
@@ -171,21 +174,6 @@ class RemoteRun:
         return Failure(f"{component} failed: {message}", lines[-_TAIL_LINES:])
 
 
-def _update(record: RunRecord, run: Any) -> None:
-    record.state = run_state(run)
-    ended = time_or_none(run.finished_at) if record.state is not RunState.RUNNING else None
-    record.seconds = max(0.0, ((ended or datetime.now(UTC)) - record.started).total_seconds())
-    if record.state is RunState.FAILED and run.error is not None and run.error.message:
-        record.error = run.error.message
-    if record.state is RunState.INTERRUPTED:
-        record.error = "the run was cancelled"
-
-
-POLL_SECONDS: Final = 5.0
-PATIENCE_SECONDS: Final = 600.0
-"""How long the server may be away before following ends."""
-
-
 def follow(remote: RemoteRun, stream: TextIO) -> bool:
     """Shows a run until it ends, whether or not somebody reads on.
 
@@ -198,22 +186,56 @@ def follow(remote: RemoteRun, stream: TextIO) -> bool:
     display = open_display(lasting(stream), remote.record, ProgressFollower(Path(os.devnull)))
     try:
         with display.live():
-            return _follow(remote, display)
+            try:
+                _poll(remote, display)
+            except KeyboardInterrupt:  # what is shown stays on the screen
+                return False
+            if remote.record.state is RunState.FAILED:
+                failure = remote.explain_failure()
+                remote.record.error = failure.message
+                display.explain(failure.log_lines)
+            return True
     except KeyboardInterrupt:
         return False
 
 
-def _follow(remote: RemoteRun, display: RunDisplay) -> bool:
-    """Follows the run while the display is live; it stays on the screen when the user interrupts."""
+def how_to_go_on(run_id: str) -> str:
+    """Returns how to follow or stop a run that goes on without us."""
+    return (
+        f"the run goes on: petseg kubeflow status {run_id} --follow shows it, petseg kubeflow cancel {run_id} stops it"
+    )
+
+
+def cancel_run(client: KubeflowClient, run_id: str) -> str:
+    """Asks the server to stop a run, unless it has ended.
+
+    Returns:
+      What has become of it, for the user.
+
+    Raises:
+      KubeflowApiError: There is no such run, or the server does not stop it.
+    """
+    settled = _settled(client.run(run_id))
+    if settled is not None:
+        return settled
     try:
-        _poll(remote, display)
-    except KeyboardInterrupt:
-        return False
-    if remote.record.state is RunState.FAILED:
-        failure = remote.explain_failure()
-        remote.record.error = failure.message
-        display.explain(failure.log_lines)
-    return True
+        client.terminate(run_id)
+    except KubeflowApiError:
+        settled = _settled(client.run(run_id))
+        if settled is None:
+            raise
+        return settled
+    return f"run {run_id}: the server stops it; petseg kubeflow status {run_id} shows when it has"
+
+
+def _update(record: RunRecord, run: Any) -> None:
+    record.state = run_state(run)
+    ended = time_or_none(run.finished_at) if record.state is not RunState.RUNNING else None
+    record.seconds = max(0.0, ((ended or datetime.now(UTC)) - record.started).total_seconds())
+    if record.state is RunState.FAILED and run.error is not None and run.error.message:
+        record.error = run.error.message
+    if record.state is RunState.INTERRUPTED:
+        record.error = "the run was cancelled"
 
 
 def _poll(remote: RemoteRun, display: RunDisplay) -> None:
@@ -239,38 +261,6 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
             display.notice("")
         for node in changed:
             display.node_changed(node)
-
-
-def how_to_go_on(run_id: str) -> str:
-    """Returns how to follow or stop a run that goes on without us."""
-    return (
-        f"the run goes on: petseg kubeflow status {run_id} --follow shows it, petseg kubeflow cancel {run_id} stops it"
-    )
-
-
-_CANCELING: Final = "CANCELING"
-
-
-def cancel_run(client: KubeflowClient, run_id: str) -> str:
-    """Asks the server to stop a run, unless it has ended.
-
-    Returns:
-      What has become of it, for the user.
-
-    Raises:
-      KubeflowApiError: There is no such run, or the server does not stop it.
-    """
-    settled = _settled(client.run(run_id))
-    if settled is not None:
-        return settled
-    try:
-        client.terminate(run_id)
-    except KubeflowApiError:
-        settled = _settled(client.run(run_id))
-        if settled is None:
-            raise
-        return settled
-    return f"run {run_id}: the server stops it; petseg kubeflow status {run_id} shows when it has"
 
 
 def _settled(run: Any) -> str | None:

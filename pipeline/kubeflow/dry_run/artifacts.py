@@ -1,17 +1,13 @@
-"""What the record of a run reads from an artifact of the object store.
-
-The paths of a pod's volumes on this machine.
+"""Where the files of a pod are on this machine: artifacts in a directory for the object store, volumes, scratch.
 
 A pod sees a volume at its mount path; a process of this machine cannot. So the path is replaced wherever a text names
 it: in parameters, also inside JSON that is text itself, in environment variables and in arguments.
-
-A directory that stands for the object store, and how the launcher copies to and from it.
 """
 
 import glob
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +105,29 @@ class ObjectStore:
             _copy(file, target / file.relative_to(local))
             count += 1
         return count
+
+    def remove_others(self, uri: str, run_ids: Collection[str], kept_uris: Iterable[str]) -> int:
+        """Removes what other runs of a pipeline have uploaded, which is under `<uri>/<run>/<task>/<execution>/`.
+
+        Args:
+          uri: Of the pipeline's artifacts.
+          run_ids: Runs whose objects stay.
+          kept_uris: Artifacts whose objects stay, whatever run has made them.
+
+        Returns:
+          The number of runs that had something to be removed.
+        """
+        kept = {parent for kept_uri in kept_uris for parent in self.path(kept_uri).parents}
+        removed = 0
+        for run in sorted(self.path(uri).glob("*/")):
+            old = [] if run.name in run_ids else [found for found in run.glob("*/*/") if found not in kept]
+            for directory in old:
+                shutil.rmtree(directory)
+            removed += bool(old)
+            for directory in [*run.glob("*/"), run]:
+                if not any(directory.iterdir()):
+                    directory.rmdir()
+        return removed
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -1,35 +1,91 @@
-"""What a task gets: its `ExecutorInput`, put together as the driver of Kubeflow Pipelines does.
+"""What a task gets: its `ExecutorInput`, put together as the driver of Kubeflow Pipelines does, and its cache key.
 
-Input artifacts come as the server knows them: their name is their id in ML Metadata, their type is empty, and their
-metadata has been through ML Metadata. To the outputs that the component declares, the driver adds the artifact
-`executor-logs` for what the component writes to its standard output: `provisionOutputs` of
+Input artifacts come as the server knows them (`Metadata`). To the outputs that the component declares, the driver adds
+the artifact `executor-logs` for what the component writes to its standard output: `provisionOutputs` of
 https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/driver/driver.go, for servers whose `PUBLISH_LOGS` is
 not switched off.
 
-What makes two executions of a task the same to the server, which then takes the outputs of the earlier one.
-
-The key covers: the ids in ML Metadata of the input artifacts; the values of the input parameters; type and metadata of
-the output artifacts, and the type of the output parameters; image, command and arguments of the container; the claims
-of its volumes. It covers neither its environment variables, nor what is on the volumes or under a URI
-(`GenerateCacheKey` of https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/cacheutils/cache.go).
-
-It is taken before any path is replaced by one of this machine, so that it is the same wherever the dry-run is.
+The cache key is what makes two executions of a task the same to the server, which then takes the outputs of the earlier
+one. It covers: the ids of the input artifacts; the values of the input parameters; type and metadata of the output
+artifacts, and the type of the output parameters; image, command and arguments of the container; the claims of its
+volumes. It covers neither its environment variables, nor what is on the volumes or under a URI (`GenerateCacheKey` of
+https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/cacheutils/cache.go). It is taken before any path is
+replaced by one of this machine, so that it is the same wherever the dry-run is.
 """
 
 import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.dry_run.metadata import Metadata
+from pipeline.kubeflow.dry_run.metadata import Execution
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import ConfigError, PetsegError
+
+OUTPUT_FILE: Final = "output_metadata.json"
+EXECUTOR_LOGS: Final = "executor-logs"
+"""The output that every task has, whatever its component declares."""
+
+_LOGS_TYPE: Final = pipeline_spec_pb2.ArtifactTypeSchema(schema_title="system.Artifact")
+_OUTPUT_PARAMETERS: Final = "/tmp/kfp/outputs"
+_Type = pipeline_spec_pb2.ParameterType
+_KIND_OF_VALUE: Final = {
+    "null_value": "null",
+    "number_value": "a number",
+    "string_value": "a text",
+    "bool_value": "a truth value",
+    "list_value": "a list",
+    "struct_value": "a struct",
+}
+_KINDS_BY_TYPE: Final = {
+    _Type.NUMBER_DOUBLE: "number_value",
+    _Type.NUMBER_INTEGER: "number_value",
+    _Type.BOOLEAN: "bool_value",
+    _Type.LIST: "list_value",
+    _Type.STRUCT: "struct_value",
+}
+
+
+def executor_input(
+    task: Task, runtime_values: Mapping[str, Any], upstream: Mapping[str, Execution], task_root: str
+) -> pipeline_spec_pb2.ExecutorInput:
+    """Returns what the launcher of a task is given.
+
+    Args:
+      task: The task.
+      runtime_values: The values of the pipeline's runtime parameters.
+      upstream: The executions of the tasks before it.
+      task_root: URI under which the outputs of this one task of this run go.
+
+    Raises:
+      ConfigError: A parameter has no value, or one of another type than the component takes.
+      PetsegError: An input artifact is not there.
+    """
+    message = pipeline_spec_pb2.ExecutorInput()
+    for name, value in _parameters(task, runtime_values, upstream).items():
+        message.inputs.parameter_values[name].CopyFrom(value)
+    for name, spec in task.spec.inputs.artifacts.items():
+        artifact = _input_artifact(task, name, spec, upstream)
+        message.inputs.artifacts[name].artifacts.append(artifact)
+    execution_root = f"{task_root}/{uuid.uuid4()}"
+    definitions = dict(task.component.output_definitions.artifacts)
+    definitions[EXECUTOR_LOGS] = pipeline_spec_pb2.ComponentOutputsSpec.ArtifactSpec(artifact_type=_LOGS_TYPE)
+    for name, definition in definitions.items():
+        artifact = message.outputs.artifacts[name].artifacts.add()
+        artifact.name = name
+        artifact.uri = f"{execution_root}/{name}"
+        artifact.type.CopyFrom(definition.artifact_type)
+        if definition.HasField("metadata"):
+            artifact.metadata.CopyFrom(definition.metadata)
+    for name in task.component.output_definitions.parameters:
+        message.outputs.parameters[name].output_file = f"{_OUTPUT_PARAMETERS}/{name}"
+    message.outputs.output_file = local_path(f"{execution_root}/{OUTPUT_FILE}")
+    return message
 
 
 def cache_key(task: Task, executor_input: pipeline_spec_pb2.ExecutorInput) -> str:
@@ -60,80 +116,9 @@ def _without_uri(artifact: pipeline_spec_pb2.RuntimeArtifact) -> dict[str, Any]:
     return {name: value for name, value in json_format.MessageToDict(artifact).items() if name != "uri"}
 
 
-OUTPUT_FILE: Final = "output_metadata.json"
-EXECUTOR_LOGS: Final = "executor-logs"
-"""The output that every task has, whatever its component declares."""
-
-_LOGS_TYPE: Final = pipeline_spec_pb2.ArtifactTypeSchema(schema_title="system.Artifact")
-_OUTPUT_PARAMETERS: Final = "/tmp/kfp/outputs"
-_Type = pipeline_spec_pb2.ParameterType
-_KIND_OF_VALUE: Final = {
-    "null_value": "null",
-    "number_value": "a number",
-    "string_value": "a text",
-    "bool_value": "a truth value",
-    "list_value": "a list",
-    "struct_value": "a struct",
-}
-_KINDS_BY_TYPE: Final = {
-    _Type.NUMBER_DOUBLE: "number_value",
-    _Type.NUMBER_INTEGER: "number_value",
-    _Type.BOOLEAN: "bool_value",
-    _Type.LIST: "list_value",
-    _Type.STRUCT: "struct_value",
-}
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """What the tasks of a run have left so far, by task."""
-
-    executions: dict[str, int]
-    """Their executions in ML Metadata."""
-
-    parameters: dict[str, dict[str, Any]]
-    """Their output parameters."""
-
-
-def executor_input(
-    task: Task, runtime_values: Mapping[str, Any], upstream: Upstream, metadata: Metadata, task_root: str
-) -> pipeline_spec_pb2.ExecutorInput:
-    """Returns what the launcher of a task is given.
-
-    Args:
-      task: The task.
-      runtime_values: The values of the pipeline's runtime parameters.
-      upstream: What the tasks before it have left.
-      metadata: Where their artifacts are recorded.
-      task_root: URI under which the outputs of this one task of this run go.
-
-    Raises:
-      ConfigError: A parameter has no value, or one of another type than the component takes.
-      PetsegError: An input artifact is not there.
-    """
-    message = pipeline_spec_pb2.ExecutorInput()
-    for name, value in _parameters(task, runtime_values, upstream).items():
-        message.inputs.parameter_values[name].CopyFrom(value)
-    for name, spec in task.spec.inputs.artifacts.items():
-        artifact = _input_artifact(task, name, spec, upstream, metadata)
-        message.inputs.artifacts[name].artifacts.append(artifact)
-    execution_root = f"{task_root}/{uuid.uuid4()}"
-    definitions = dict(task.component.output_definitions.artifacts)
-    definitions[EXECUTOR_LOGS] = pipeline_spec_pb2.ComponentOutputsSpec.ArtifactSpec(artifact_type=_LOGS_TYPE)
-    for name, definition in definitions.items():
-        artifact = message.outputs.artifacts[name].artifacts.add()
-        artifact.name = name
-        artifact.uri = f"{execution_root}/{name}"
-        artifact.type.CopyFrom(definition.artifact_type)
-        if definition.HasField("metadata"):
-            artifact.metadata.CopyFrom(definition.metadata)
-    for name in task.component.output_definitions.parameters:
-        message.outputs.parameters[name].output_file = f"{_OUTPUT_PARAMETERS}/{name}"
-    message.outputs.output_file = local_path(f"{execution_root}/{OUTPUT_FILE}")
-    return message
-
-
-def _parameters(task: Task, runtime_values: Mapping[str, Any], upstream: Upstream) -> dict[str, struct_pb2.Value]:
+def _parameters(
+    task: Task, runtime_values: Mapping[str, Any], upstream: Mapping[str, Execution]
+) -> dict[str, struct_pb2.Value]:
     """Returns the values of a task's input parameters, each of the type that its component takes."""
     values = {
         name: _resolved(task, name, spec, runtime_values, upstream)
@@ -156,7 +141,7 @@ def _resolved(
     name: str,
     spec: pipeline_spec_pb2.TaskInputsSpec.InputParameterSpec,
     runtime_values: Mapping[str, Any],
-    upstream: Upstream,
+    upstream: Mapping[str, Execution],
 ) -> struct_pb2.Value:
     match spec.WhichOneof("kind"):
         case "runtime_value" if spec.runtime_value.WhichOneof("value") == "constant":
@@ -165,8 +150,8 @@ def _resolved(
             return _value(_known(task, name, runtime_values, spec.component_input_parameter))
         case "task_output_parameter":
             source = spec.task_output_parameter
-            outputs = _known(task, name, upstream.parameters, source.producer_task)
-            return _value(_known(task, name, outputs, source.output_parameter_key))
+            producer = _known(task, name, upstream, source.producer_task)
+            return _value(_known(task, name, producer.parameters, source.output_parameter_key))
         case kind:
             raise ConfigError(f"task {task.id!r}, parameter {name!r}: the dry-run cannot resolve a {kind or 'nothing'}")
 
@@ -203,14 +188,13 @@ def _input_artifact(
     task: Task,
     name: str,
     spec: pipeline_spec_pb2.TaskInputsSpec.InputArtifactSpec,
-    upstream: Upstream,
-    metadata: Metadata,
+    upstream: Mapping[str, Execution],
 ) -> pipeline_spec_pb2.RuntimeArtifact:
     if spec.WhichOneof("kind") != "task_output_artifact":
         raise ConfigError(f"task {task.id!r}, input {name!r}: expected the output of another task")
     source = spec.task_output_artifact
-    execution = upstream.executions.get(source.producer_task)
-    artifact = metadata.output_artifacts(execution).get(source.output_artifact_key) if execution else None
+    producer = upstream.get(source.producer_task)
+    artifact = producer.artifacts.get(source.output_artifact_key) if producer else None
     if artifact is None:
         raise PetsegError(
             f"task {task.id!r}, input {name!r}: {source.producer_task!r} left no {source.output_artifact_key!r}"

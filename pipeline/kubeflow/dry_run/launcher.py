@@ -15,12 +15,11 @@ from typing import Any, BinaryIO, Final
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
-from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config.kubeflow import POD_SCRATCH
 from pipeline.kubeflow.dry_run.artifacts import Mounts, ObjectStore
 from pipeline.kubeflow.dry_run.driver import EXECUTOR_LOGS
-from pipeline.kubeflow.dry_run.metadata import Metadata
+from pipeline.kubeflow.dry_run.metadata import Artifact, Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import (
     DeadlineExceededError,
     PodFailedError,
@@ -59,7 +58,7 @@ class Launcher:
     def launch(
         self,
         task: Task,
-        execution: mlmd.Execution,
+        execution: Execution,
         executor_input: pipeline_spec_pb2.ExecutorInput,
         pod: Path,
         attempt: int,
@@ -68,7 +67,7 @@ class Launcher:
 
         Args:
           task: The task.
-          execution: Its execution in ML Metadata.
+          execution: Its execution.
           executor_input: From the driver.
           pod: Its directory, which is made anew; it stands for the root of the pod's files.
           attempt: How often the task was started before.
@@ -100,7 +99,7 @@ class Launcher:
             raise
         parameters = _output_parameters(task, message, output)
         artifacts = self._upload(task, executor_input, output, pod)
-        recorded = {name: self._metadata.artifact(name, artifact) for name, artifact in artifacts.items()}
+        recorded = [Artifact.of(name, artifact) for name, artifact in artifacts.items()]
         self._metadata.complete(execution, recorded, parameters)
 
     def _mounts(self, task: Task, scratch: Path) -> Mounts:
@@ -116,11 +115,11 @@ class Launcher:
                 _LOGGER.warning(f"input {name!r}: nothing is at {uri}")
 
     def _publish_failure(
-        self, execution: mlmd.Execution, executor_input: pipeline_spec_pb2.ExecutorInput, pod: Path
+        self, execution: Execution, executor_input: pipeline_spec_pb2.ExecutorInput, pod: Path
     ) -> None:
         [logs] = executor_input.outputs.artifacts[EXECUTOR_LOGS].artifacts
         self._store.upload(_pod_path(logs.uri, pod), logs.uri)
-        self._metadata.fail(execution, {EXECUTOR_LOGS: self._metadata.artifact(EXECUTOR_LOGS, logs)})
+        self._metadata.fail(execution, [Artifact.of(EXECUTOR_LOGS, logs)])
 
     def _upload(
         self,

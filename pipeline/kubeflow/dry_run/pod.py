@@ -1,11 +1,12 @@
-"""The process that stands for a pod: its directory, its environment, and how it ends.
+"""The process that stands for a pod: its environment, and how it ends.
 
 The environment is what the specification and the platform document name, plus what any process of this machine needs to
 start: where programs, libraries and certificates are, locale, proxies, and which devices there are. Nothing else of the
 caller's environment gets in, and HOME is an empty directory, so that a component that leans on them fails here as it
 would in a cluster. Secrets come from variables of the same name; their values are passed on and written nowhere.
 
-What the end of a pod means, by its exit code and what it wrote.
+A pod does not outlive the dry-run, however that ends: beside each one a shell waits at a pipe, which the kernel closes
+with the process that holds its other end, and then kills all processes of the pod.
 """
 
 import os
@@ -15,10 +16,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 from petseg.surroundings import CERTIFICATES, PROXIES
 from pipeline.kubeflow.dry_run.artifacts import Mounts
@@ -29,50 +30,25 @@ from pipeline.nodes import TRAINER
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from trainer_module.errors import PetsegError
 
-_EXPLANATION: Final = re.compile(r"^petseg [\d:]+ \S+: failed: (.*)\Z", re.DOTALL | re.MULTILINE)
-"""The last line of the entrypoint."""
-
-_TYPE_OF_EXCEPTION: Final = re.compile(r"[\w.]+(?:Error|Exception|Interrupt|Exit)\b: ")
-_TRACEBACK: Final = "Traceback (most recent call last)"
-
-
-class PodFailedError(Exception):
-    """The pod ended with an exception that nobody foresaw; the message is what it wrote, the traceback included."""
-
-
-def written_since(log: Path, start: int) -> str:
-    """Returns what was appended to a log after its first `start` bytes."""
-    with log.open("rb") as file:
-        file.seek(start)
-        return file.read().decode(errors="replace")
-
-
-def end_of_pod(code: int | None, written: str) -> Exception:
-    """Returns the error that says why a pod failed.
-
-    Args:
-      code: Its exit code, negative for a signal; None when it is not known.
-      written: What it wrote.
-    """
-    if code is not None and code < 0:
-        return PetsegError(f"the pod was ended by {signal.Signals(-code).name}; it may have run out of memory")
-    explained = _EXPLANATION.search(written)
-    if explained and not _TYPE_OF_EXCEPTION.match(explained[1]):
-        return PetsegError(explained[1].strip())
-    said = written[: explained.start()] if explained else written
-    if _TRACEBACK in said:
-        return PodFailedError(said.strip())
-    ended = "the pod failed" if code is None else f"the pod ended with exit code {code}"
-    last_line = said.strip().rpartition("\n")[2]
-    return PetsegError(f"{ended}; its last words: {last_line}" if last_line else ended)
-
-
 _PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 _OF_THIS_MACHINE: Final = frozenset(("PATH", "LANG", "TZ", *_PYTHON, *CERTIFICATES, *PROXIES))
 _OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "ONEDNN_", "XLA_", "OMP_")
 _MAX_BACKOFF_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 30.0
 """What Kubernetes leaves a pod between SIGTERM and SIGKILL."""
+
+_EXPLANATION: Final = re.compile(r"^petseg [\d:]+ \S+: failed: (.*)\Z", re.DOTALL | re.MULTILINE)
+"""The last line of the entrypoint."""
+
+_TYPE_OF_EXCEPTION: Final = re.compile(r"[\w.]+(?:Error|Exception|Interrupt|Exit)\b: ")
+_TRACEBACK: Final = "Traceback (most recent call last)"
+
+_WATCH: Final = 'read group && { read _; kill -9 "-$group"; }'
+"""For a shell: kills the group of processes that its standard input names when that is closed."""
+
+
+class PodFailedError(Exception):
+    """The pod ended with an exception that nobody foresaw; the message is what it wrote, the traceback included."""
 
 
 class DeadlineExceededError(PetsegError):
@@ -82,6 +58,11 @@ class DeadlineExceededError(PetsegError):
 def missing_secrets(tasks: list[Task]) -> list[str]:
     """Returns the variables that pods take from secrets and that the caller's environment has not."""
     return sorted({name for task in tasks for name in secret_variables(task) if name not in os.environ})
+
+
+def secret_variables(task: Task) -> list[str]:
+    """Returns the environment variables that a task takes from secrets."""
+    return [key.env_var for secret in task.kubernetes.secret_as_env for key in secret.key_to_env]
 
 
 def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts) -> dict[str, str]:
@@ -144,7 +125,7 @@ class PodProcess:
         """
         if command[0] in ("python", "python3"):
             command = [sys.executable, *command[1:]]
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, _watcher() as watcher:
             start = log.tell()
             try:
                 self._process = subprocess.Popen(
@@ -158,15 +139,16 @@ class PodProcess:
                 )
             except OSError as error:
                 raise PetsegError(f"cannot start {command[0]!r}: {error.strerror}") from error
-        try:
-            code = self._process.wait(deadline)
-        except subprocess.TimeoutExpired as error:
-            raise DeadlineExceededError(f"the pod was ended after its deadline of {deadline:g} s") from error
-        finally:
-            self._end()
-            with self._log.open("rb") as log:
-                log.seek(start)
-                shutil.copyfileobj(log, executor_log)
+            try:
+                watcher.write(b"%d\n" % self._process.pid)
+                code = self._process.wait(deadline)
+            except subprocess.TimeoutExpired as error:
+                raise DeadlineExceededError(f"the pod was ended after its deadline of {deadline:g} s") from error
+            finally:
+                self._end()
+                with self._log.open("rb") as written:
+                    written.seek(start)
+                    shutil.copyfileobj(written, executor_log)
         if code:
             raise end_of_pod(code, written_since(self._log, start))
 
@@ -191,6 +173,44 @@ class PodProcess:
                 os.killpg(self._process.pid, number)
 
 
+@contextmanager
+def _watcher() -> Iterator[IO[bytes]]:
+    """Yields what to write the number of a group to that is not to outlive this process, while the block runs."""
+    watcher = subprocess.Popen(["/bin/sh", "-c", _WATCH], stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
+    try:
+        yield cast(IO[bytes], watcher.stdin)
+    finally:
+        watcher.kill()
+        watcher.communicate()
+
+
+def written_since(log: Path, start: int) -> str:
+    """Returns what was appended to a log after its first `start` bytes."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def end_of_pod(code: int | None, written: str) -> Exception:
+    """Returns the error that says why a pod failed.
+
+    Args:
+      code: Its exit code, negative for a signal; None when it is not known.
+      written: What it wrote.
+    """
+    if code is not None and code < 0:
+        return PetsegError(f"the pod was ended by {signal.Signals(-code).name}; it may have run out of memory")
+    explained = _EXPLANATION.search(written)
+    if explained and not _TYPE_OF_EXCEPTION.match(explained[1]):
+        return PetsegError(explained[1].strip())
+    said = written[: explained.start()] if explained else written
+    if _TRACEBACK in said:
+        return PodFailedError(said.strip())
+    ended = "the pod failed" if code is None else f"the pod ended with exit code {code}"
+    last_line = said.strip().rpartition("\n")[2]
+    return PetsegError(f"{ended}; its last words: {last_line}" if last_line else ended)
+
+
 def sleep_before_retry(task: Task, attempt: int, notice: Callable[[str], None]) -> None:
     """Waits as the retry policy says, but a second at most: here no node has to come back."""
     policy = task.spec.retry_policy
@@ -198,8 +218,3 @@ def sleep_before_retry(task: Task, attempt: int, notice: Callable[[str], None]) 
     seconds = min(wanted, policy.backoff_max_duration.seconds or wanted, _MAX_BACKOFF_SECONDS)
     notice(f"{task.id}: attempt {attempt} of {policy.max_retry_count + 1} failed, the next starts in {seconds:g} s")
     time.sleep(seconds)
-
-
-def secret_variables(task: Task) -> list[str]:
-    """Returns the environment variables that a task takes from secrets."""
-    return [key.env_var for secret in task.kubernetes.secret_as_env for key in secret.key_to_env]

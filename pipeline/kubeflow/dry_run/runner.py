@@ -2,7 +2,7 @@
 
 Everything is under one root, laid out as `petseg run` does it, so that `petseg runs` lists dry-runs:
 
-    metadata.sqlite                 ML Metadata of every dry-run
+    executions.jsonl                executions and artifacts of the dry-runs
     object_store/<scheme>/<bucket>/ artifacts, by their URI
     volumes/<claim>/                the volumes of the pods
     runs/<run id>/package.yaml      the package
@@ -11,7 +11,8 @@ Everything is under one root, laid out as `petseg run` does it, so that `petseg 
                   pods/<task>/      the files of a pod; gone when it is done, unless they are to be kept or it failed
     .lock                           held by the dry-run that is going on
 
-What the runs of a package on this machine have in common, whatever stands for its pods.
+A run that is complete forgets the older ones of its pipeline, but for some: their artifacts go, except those that a
+later run took from the cache; their records and logs stay.
 """
 
 import itertools
@@ -21,21 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ml_metadata.proto import metadata_store_pb2 as mlmd
-
 from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT
 from pipeline.kubeflow.arguments import runtime_values
 from pipeline.kubeflow.dry_run.artifacts import ObjectStore, StoredArtifact, check_directory
-from pipeline.kubeflow.dry_run.driver import Upstream, cache_key, executor_input
+from pipeline.kubeflow.dry_run.driver import cache_key, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher
-from pipeline.kubeflow.dry_run.metadata import Metadata
+from pipeline.kubeflow.dry_run.metadata import Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import PodFailedError, PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
 from pipeline.kubeflow.package import Package, check_compiled_by_this_code
-from pipeline.runs.record import NodeRecord, NodeState, RunRecord
+from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState, run_environment
 from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.store import RunFiles, RunStore
 from trainer_module.errors import PetsegError
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,6 @@ def record_package_run(kind: type[PackageRun], package: Package, request: DryRun
     return record_run(store, lambda run_id, files: kind(checked, store, run_id, files))
 
 
-_LOGGER: Final = logging.getLogger(__name__)
-
-
 def dry_run(package: Package, request: DryRunRequest) -> RunRecord:
     """Executes a package on this machine.
 
@@ -109,22 +107,19 @@ class _DryRun(PackageRun):
         super().__init__(checked, store, run_id, files)
         self._objects = ObjectStore(store.root / "object_store")
         self._process = PodProcess(files.log)
-        self._upstream = Upstream({}, {})
-        self._metadata: Metadata
-        self._execution: mlmd.Execution | None = None
+        self._metadata = Metadata(store.root / "executions.jsonl", checked.package.name, run_id)
+        self._upstream: dict[str, Execution] = {}
+        self._execution: Execution | None = None
 
     def _run(self) -> None:
         self._package.save(self._files.directory / "package.yaml")
         self._record.nodes = [NodeRecord(id=task.id) for task in self._tasks]
-        self._metadata = Metadata(self._store.metadata, self._package.name, self._record.run_id)
-        self._metadata.fail_abandoned()
         for variable in missing_secrets(self._tasks):
             self._warn(f"{variable} is not set: in a cluster it comes from a secret, here the components go without it")
         launcher = Launcher(self._objects, self._metadata, self._store.root / "volumes", self._process)
         for task in self._tasks:
             self._run_task(task, launcher)
-        from pipeline.runs.record import run_environment
-
+        self._forget_old_runs()
         self._record.environment = run_environment()
 
     def _tidy(self) -> None:
@@ -148,8 +143,8 @@ class _DryRun(PackageRun):
 
     def _run_task(self, task: Task, launcher: Launcher) -> None:
         self.node_started(task.id)
-        root = f"{self._pipeline_root}/{self._package.name}/{self._record.run_id}/{task.id}"
-        message = executor_input(task, self._values, self._upstream, self._metadata, root)
+        root = f"{self._artifacts_root}/{self._record.run_id}/{task.id}"
+        message = executor_input(task, self._values, self._upstream, root)
         key = cache_key(task, message) if self._request.use_cache and task.spec.caching_options.enable_cache else None
         self._execution = execution = self._metadata.start(task.id, message, key)
         earlier = self._metadata.cached(key) if key else None
@@ -158,11 +153,10 @@ class _DryRun(PackageRun):
         else:
             self._launch_with_retries(task, launcher, execution, message)
         self._execution = None
-        self._upstream.executions[task.id] = execution.id
-        self._upstream.parameters[task.id] = self._metadata.output_parameters(execution)
+        self._upstream[task.id] = execution
         self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task))
 
-    def _launch_with_retries(self, task: Task, launcher: Launcher, execution: mlmd.Execution, message: Any) -> None:
+    def _launch_with_retries(self, task: Task, launcher: Launcher, execution: Execution, message: Any) -> None:
         """Starts a task again as often as its retry policy says."""
         pod = self._pods / task.id
         for attempt in itertools.count():
@@ -182,13 +176,33 @@ class _DryRun(PackageRun):
 
     def _outputs(self, task: Task) -> dict[str, list[StoredArtifact]]:
         """Returns what a component left, for the record: its artifacts, and its parameters as if they were some."""
-        artifacts = self._metadata.output_artifacts(self._upstream.executions[task.id])
-        declared = task.component.output_definitions.artifacts
+        execution = self._upstream[task.id]
+        artifacts, declared = execution.artifacts, task.component.output_definitions.artifacts
         outputs = {name: [StoredArtifact.of(artifacts[name], self._objects)] for name in declared if name in artifacts}
-        parameters = self._upstream.parameters[task.id]
+        parameters = execution.parameters
         return outputs | {name: [StoredArtifact.of_parameter(value)] for name, value in parameters.items()}
 
+    def _forget_old_runs(self) -> None:
+        """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good."""
+        kept = {self._record.run_id}
+        complete = 1
+        try:
+            for run_id in self._store.run_ids():
+                if complete == self._request.keep_runs:
+                    break
+                record = self._store.record(run_id)
+                if record.pipeline == self._package.name and run_id not in kept:
+                    kept.add(run_id)
+                    complete += record.state is RunState.COMPLETE
+            removed = self._objects.remove_others(self._artifacts_root, kept, self._metadata.forget_others(kept))
+        except (OSError, PetsegError) as error:
+            self._warn(f"the artifacts of older runs are not removed: {error}")
+            return
+        if removed:
+            self._warn(f"removed the artifacts of {removed} older runs (--keep-runs {self._request.keep_runs})")
+
     @property
-    def _pipeline_root(self) -> str:
-        """The URI that the package was compiled for; its runs in a cluster are given one, too."""
-        return (str(self._package.pipeline_spec.get("defaultPipelineRoot") or "") or DEFAULT_PIPELINE_ROOT).rstrip("/")
+    def _artifacts_root(self) -> str:
+        """The URI that the artifacts of the pipeline go under: that which the package was compiled for."""
+        root = str(self._package.pipeline_spec.get("defaultPipelineRoot") or "") or DEFAULT_PIPELINE_ROOT
+        return f"{root.rstrip('/')}/{self._package.name}"

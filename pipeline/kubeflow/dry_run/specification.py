@@ -1,24 +1,48 @@
-"""What is asked of a dry-run, and the record that it starts with.
+"""What is asked of a dry-run, the record that it starts with, and the tasks of its package.
 
-The tasks of a package, as the messages that the server parses its documents to.
+Both documents of the package are parsed as strictly as the server does, to the same messages.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.config.kubeflow import KEPT_DRY_RUNS
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, package_settings
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import ConfigError
 
-_NOT_EXECUTED = ("trigger_policy", "artifact_iterator", "parameter_iterator")
+_NOT_EXECUTED: Final = ("trigger_policy", "artifact_iterator", "parameter_iterator")
+
+
+@dataclass(frozen=True)
+class DryRunRequest:
+    """How to execute a package."""
+
+    root: str
+    """Directory for everything that it leaves."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Values of runtime parameters, on top of the package's defaults."""
+
+    use_cache: bool = True
+    """Whether tasks that the package lets be cached are."""
+
+    keep_pods: bool = False
+    """Whether the directories of the pods stay when they are done."""
+
+    keep_runs: int = KEPT_DRY_RUNS
+    """How many complete runs keep their artifacts, the newest ones."""
+
+    show_on_stderr: bool = False
+    """Whether the display goes to standard error, to keep standard output for a machine."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +113,6 @@ def _check_executable(
                 f"task {task_id!r} mounts {mount.constant or 'a claim that is named at run time'!r} at "
                 f"{mount.mount_path!r}; the dry-run needs the name of a claim and an absolute path"
             )
-
-
-@dataclass(frozen=True)
-class DryRunRequest:
-    """How to execute a package."""
-
-    root: str
-    """Directory for everything that it leaves."""
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Values of runtime parameters, on top of the package's defaults."""
-
-    use_cache: bool = True
-    """Whether tasks that the package lets be cached are."""
-
-    keep_pods: bool = False
-    """Whether the directories of the pods stay when they are done."""
-
-    show_on_stderr: bool = False
-    """Whether the display goes to standard error, to keep standard output for a machine."""
 
 
 def new_record(package: Package, parameters: Mapping[str, Any], run_id: str, log: Path) -> RunRecord:

@@ -8,9 +8,8 @@ from fake_proxy import FakeProxy
 from kserve_deployments import template_for, uri
 
 from components import http_requests
-from components.http_requests import ClusterError
 from components.kserve_deployer import cluster as cluster_module
-from components.kserve_deployer.cluster import Cluster, ClusterAccess
+from components.kserve_deployer.cluster import Cluster, ClusterAccess, ClusterError
 from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.service import RolloutState, render
 from trainer_module.errors import ConfigError
@@ -130,7 +129,7 @@ def test_in_a_pod_the_service_account_is_used(kubeconfig, api, monkeypatch, tmp_
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     pod = Cluster(ClusterAccess(kubeconfig=kubeconfig, namespace="models", name="pets", timeout_seconds=1))
-    assert pod._host == f"https://{host}:{port}"
+    assert pod._server.host == f"https://{host}:{port}"
     assert pod._client.configuration.api_key["authorization"] == "bearer secret-of-the-pod"
 
 

@@ -509,12 +509,32 @@ class TestCancel:
         assert "Run nix not found" in err
 
 
-@pytest.mark.parametrize("command", ["submit", "status", "logs", "cancel"])
-def test_help_loads_no_client(command):
+HEAVY = ("tensorflow", "tfx", "kfp", "apache_beam", "ml_metadata", "kubernetes", "matplotlib", "pandas")
+
+
+def test_help_loads_no_client():
     code = (
         "import sys\nfrom pipeline.cli import exit_code\n"
-        "assert exit_code(sys.argv[1:]) == 0\n"
-        "loaded = [name for name in ('kfp', 'kfp_server_api', 'tfx', 'tensorflow') if name in sys.modules]\n"
+        "for command in ('compile', 'dry-run', 'submit', 'status', 'logs', 'cancel'):\n"
+        "    assert exit_code(['kubeflow', command, '--help']) == 0\n"
+        f"loaded = set({(*HEAVY, 'kfp_server_api', 'docker')!r}) & sys.modules.keys()\n"
         "assert not loaded, loaded"
     )
-    subprocess.run([sys.executable, "-c", code, "kubeflow", command, "--help"], check=True, capture_output=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "--parameter NAME=VALUE" in result.stdout
+
+
+def test_what_asks_the_server_loads_nothing_that_computes(api, petseg, package_file):
+    play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "RUNNING"}))
+    run_id = petseg("submit", package_file, "--no-wait")[1].strip()
+    calls = [["submit", str(package_file), "--no-wait"], ["status"], ["status", run_id], ["cancel", run_id]]
+    calls = [["kubeflow", *call, "--set", f"kubeflow.host={api.host}"] for call in calls]
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        f"for call in {calls!r}: assert exit_code(call) == 0, call\n"
+        "import pipeline.kubeflow.logs\n"
+        f"loaded = set({HEAVY!r}) & sys.modules.keys()\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -5,8 +5,8 @@ It notes what it was given in a journal, and does what a file of behaviour asks 
 
 import json
 import os
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 
@@ -40,7 +40,8 @@ def main(declared: list[str], task: str, argument: str) -> int:
         with Path(behaviour["journal"]).open("a") as journal:
             journal.write(json.dumps(seen) + "\n")
     print(f"{task} writes to its log", flush=True)
-    time.sleep(asked.get("sleep", 0))
+    if "sleep" in asked:
+        subprocess.run(["sleep", str(asked["sleep"])], check=False)  # in a process of its own, as workers of Beam do
     failures = Path(os.environ["TF_FAKE_BEHAVIOUR"]).with_name(f"{task}.failures")
     failed = int(failures.read_text()) if failures.exists() else 0
     if failed < asked.get("fail", 0):

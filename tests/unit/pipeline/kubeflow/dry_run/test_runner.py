@@ -1,17 +1,17 @@
 """Whole dry-runs of a package whose components are a small script."""
 
 import json
-import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.kubeflow.dry_run.metadata import Artifact, Execution, ExecutionState
 from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.kubeflow.package import Package, code_arguments
@@ -36,14 +36,15 @@ def states(record: RunRecord) -> list[str]:
     return [node.state.value for node in record.nodes]
 
 
-def store(root: Path) -> metadata_store.MetadataStore:
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(root / "metadata.sqlite")
-    return metadata_store.MetadataStore(config)
+def executions(root: Path) -> list[Execution]:
+    """Returns the executions as they were left, each by its last line."""
+    lines = (root / "executions.jsonl").read_text().splitlines()
+    return list({execution.id: execution for execution in map(Execution.model_validate_json, lines)}.values())
 
 
-def executions(root: Path) -> list[mlmd.Execution]:
-    return store(root).get_executions()
+def logs_of(root: Path, task: str) -> list[Artifact]:
+    outputs = [artifact for execution in executions(root) if execution.task == task for artifact in execution.outputs]
+    return [artifact for artifact in outputs if artifact.name == "executor-logs"]
 
 
 def objects(root: Path) -> list[str]:
@@ -245,13 +246,11 @@ def test_what_each_attempt_writes_is_an_artifact(make_package, behave, root):
     behave(Trainer={"fail": 1, "say": "no memory"})
     run(make_package(), root)
     *_, trainer = executions(root)
-    assert trainer.last_known_state == mlmd.Execution.COMPLETE
-    metadata = store(root)
-    [logs_type] = [found for found in metadata.get_artifact_types() if found.name == "system.Artifact"]
-    logs = [a for a in metadata.get_artifacts_by_type(logs_type.name) if "/Trainer/" in a.uri]
+    assert trainer.state is ExecutionState.COMPLETE
+    logs = logs_of(root, "Trainer")
     assert [log.uri.rpartition("/")[2] for log in logs] == ["executor-logs-0", "executor-logs-1"]
-    events = metadata.get_events_by_artifact_ids([log.id for log in logs])
-    assert {(event.execution_id, event.path.steps[0].key) for event in events} == {(trainer.id, "executor-logs")}
+    assert {log.type for log in logs} == {"system.Artifact"}
+    assert [log in trainer.outputs for log in logs] == [True, True]
     files = [root / "object_store" / log.uri.replace("://", "/") for log in logs]
     assert [file.read_text() for file in files] == [
         "Trainer writes to its log\nno memory\n", "Trainer writes to its log\n",
@@ -262,9 +261,9 @@ def test_what_a_component_says_of_the_log_does_not_count(make_package, behave, r
     echo = {"executor-logs": {"artifacts": [{"uri": "minio://elsewhere/log", "metadata": {"said": "x"}}]}}
     behave(Driver={"output": {"artifacts": echo}})
     assert run(make_package(), root).state is RunState.COMPLETE
-    [log] = [a for a in store(root).get_artifacts_by_type("system.Artifact") if "/Driver/" in a.uri]
-    assert sorted(log.custom_properties) == ["display_name", "store_session_info"]
-    assert log.custom_properties["display_name"].string_value == "executor-logs"
+    [log] = logs_of(root, "Driver")
+    assert "/Driver/" in log.uri
+    assert log.metadata == {"display_name": "executor-logs", "store_session_info": "{}"}
 
 
 def test_a_task_that_fails_too_often_ends_the_run_and_the_next_goes_on_from_it(make_package, behave, root):
@@ -273,7 +272,7 @@ def test_a_task_that_fails_too_often_ends_the_run_and_the_next_goes_on_from_it(m
     assert (failed.state, failed.error) == (RunState.FAILED, "the split is empty")
     assert states(failed) == ["complete", "complete", "failed"]
     assert (Path(failed.log).with_name("pods") / "Trainer").is_dir()
-    assert [e.last_known_state for e in executions(root)][-1] == mlmd.Execution.FAILED
+    assert executions(root)[-1].state is ExecutionState.FAILED
     assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
 
 
@@ -366,12 +365,57 @@ def test_pods_are_kept_when_asked(make_package, root):
 
 
 @pytest.mark.usefixtures("behave")
-def test_metadata_that_is_no_database_is_named(make_package, root):
-    root.mkdir()
-    (root / "metadata.sqlite").write_text("not a database" * 100)
-    with pytest.raises(PetsegError, match=r"metadata\.sqlite' is no database of ML Metadata, or a damaged one"):
+def test_a_damaged_record_is_named_and_what_a_killed_process_wrote_of_a_line_does_not_count(make_package, root):
+    run(make_package(), root)
+    file = root / "executions.jsonl"
+    with file.open("a") as opened:
+        opened.write('{"id": 9, "pipe')
+    assert states(run(make_package(), root)) == ["complete", "cached", "cached"]
+    before = RunStore(root).run_ids()
+    file.write_text("not a record\n" + file.read_text())
+    with pytest.raises(PetsegError, match=r"executions\.jsonl' is no record of dry-runs, or a damaged one \(line 1: "):
         run(make_package(), root)
-    assert RunStore(root).run_ids() == []
+    assert RunStore(root).run_ids() == before
+
+
+def test_a_store_that_an_earlier_petseg_left_is_not_read(make_package, pods, root):
+    root.mkdir()
+    with closing(sqlite3.connect(root / "metadata.sqlite")) as connection:
+        connection.execute("CREATE TABLE Execution (id INTEGER)")
+    assert states(run(make_package(), root)) == ["complete"] * 3
+    assert states(run(make_package(), root)) == ["complete", "cached", "cached"]
+
+
+def test_the_newest_complete_runs_keep_their_artifacts_and_what_they_took_from_the_cache(
+    make_package, behave, root, capfd
+):
+    first = run(make_package(), root)
+    behave(Trainer={"fail": 9})
+    failed = run(make_package(), root, parameters={"epochs": 4})
+    behave(Trainer={})
+    second = run(make_package(), root, parameters={"epochs": 5})
+    assert runs_with_objects(root) == {first.run_id: TASKS, failed.run_id: ["Driver", "Trainer"]} | {
+        second.run_id: ["Driver", "Trainer"]
+    }
+    other = run(make_package(lambda spec, _: spec["pipelineInfo"].update(name="petseg-other")), root, keep_runs=1)
+    assert "removed" not in capfd.readouterr().out
+
+    third = run(make_package(), root, parameters={"epochs": 6}, keep_runs=2)
+    assert "removed the artifacts of 2 older runs (--keep-runs 2)" in capfd.readouterr().out
+    assert runs_with_objects(root) == {
+        first.run_id: ["ExampleGen"],
+        second.run_id: ["Driver", "Trainer"],
+        third.run_id: ["Driver", "Trainer"],
+    }
+    assert runs_with_objects(root, "petseg-other") == {other.run_id: TASKS}
+    assert RunStore(root).record(first.run_id).state is RunState.COMPLETE
+    assert states(run(make_package(), root, parameters={"epochs": 5})) == ["complete", "cached", "cached"]
+    assert states(run(make_package(), root, parameters={"epochs": 3})) == ["complete", "cached", "complete"]
+
+
+def runs_with_objects(root: Path, pipeline: str = "petseg-tiny") -> dict[str, list[str]]:
+    runs = (root / "object_store" / "minio" / "mlpipeline" / "v2" / "artifacts" / pipeline).iterdir()
+    return {run.name: sorted(task.name for task in run.iterdir()) for run in runs}
 
 
 def test_a_root_whose_name_json_escapes_is_refused(make_package, tmp_path):
@@ -423,21 +467,23 @@ def test_ctrl_c_ends_run_and_pod_and_leaves_nothing_half_done(started, make_pack
     assert json.loads(stdout)["state"] == "interrupted"
     assert "interrupted in Trainer" in stderr
     assert component_processes(root) == []
-    assert [e.last_known_state for e in executions(root)][-1] == mlmd.Execution.FAILED
+    assert executions(root)[-1].state is ExecutionState.FAILED
     behave(Trainer={})
     assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
 
 
 def test_what_a_killed_run_left_is_put_right_by_the_next(started, make_package, behave, root):
-    orphans = component_processes(root)
+    assert len(component_processes(root)) == 2
     started.kill()
     started.communicate()
-    for pid in orphans:
-        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while component_processes(root) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert component_processes(root) == []
     assert RunStore(root).record("latest").state is RunState.INTERRUPTED
     behave(Trainer={})
     assert states(run(make_package(), root)) == ["complete", "cached", "complete"]
-    assert mlmd.Execution.RUNNING not in {execution.last_known_state for execution in executions(root)}
+    assert ExecutionState.RUNNING not in {execution.state for execution in executions(root)}
 
 
 def _container(spec, task_id):
