@@ -20,6 +20,9 @@ _PATIENCE_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 15.0
 _BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_DOUBTFUL: Final = (*_DAMAGED, "SQLITE_IOERR")
+"""What may be otherwise a moment later."""
+
 _SAID_OF_LOCKED: Final = ("database is locked", "Concurrent writes aborted")
 """What SQLite says, and what ML Metadata makes of it."""
 
@@ -43,7 +46,7 @@ def check_metadata_file(file: Path, *, wait_seconds: float = _WAIT_SECONDS) -> N
     try:
         _write_nothing(file, min(_PATIENCE_SECONDS, wait_seconds))
     except sqlite3.Error as error:
-        if not _says(error, _BUSY + _DAMAGED) or wait_seconds <= _PATIENCE_SECONDS:
+        if not _says(error, _BUSY + _DOUBTFUL) or wait_seconds <= _PATIENCE_SECONDS:
             raise _failure(file, error) from error
         if _says(error, _BUSY):
             notify(f"waiting for {str(file)!r}, which another process has locked{_holders(file)}")
