@@ -15,6 +15,47 @@ from pipeline.runs.record import ProbeRecord, RunRecord, RunState
 from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, ModelError
 
+LIGHT_COMMANDS = [
+    "--help",
+    "run --help",
+    "runs --help",
+    "report --help",
+    "pictures --help",
+    "compare --help",
+    "evaluate --help",
+    "predict --help",
+    "kserve --help",
+    "export --help",
+    "models --help",
+    "models list --help",
+    "models rollback --help",
+    "models remove --help",
+    "models verify --help",
+    "serve --help",
+    "show-config --preset pets",
+    "show-config --json",
+    "runs",
+    "runs list --json",
+    "runs show",
+    "runs show --json latest",
+    "compare latest 20260101-000000-000000",
+    "compare latest 20260101-000000-000000 --json",
+]
+"""What only reads files and answers at once."""
+
+ANSWER = """
+import contextlib, io, json, sys
+from pipeline.cli import exit_code
+heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib', 'ml_metadata'}
+heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn', 'pandas', 'pyarrow', 'jinja2'}
+answers = {}
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = exit_code(arguments.split())
+    answers[arguments] = [code, sorted(heavy & set(sys.modules)), out.getvalue()]
+print(json.dumps(answers))
+"""
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
@@ -31,57 +72,27 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
     return record
 
 
-@pytest.fixture(scope="session")
-def two_runs(tmp_path_factory) -> Path:
-    """A working directory under whose `petseg_runs` are two finished runs; only their records are left."""
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, tuple[int, list[str], str]]:
+    """Each light command to its exit code, the heavy modules that are loaded after it, and what it printed.
+
+    They run one after another in one process, where two finished runs are, of which only the records are left.
+    """
     directory = tmp_path_factory.mktemp("two_runs")
     for day in (1, 2):
         record_run(directory / DEFAULT_PIPELINE_ROOT, f"2026010{day}-000000-000000", state=RunState.COMPLETE)
-    return directory
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "--help",
-        "run --help",
-        "runs --help",
-        "report --help",
-        "pictures --help",
-        "compare --help",
-        "evaluate --help",
-        "predict --help",
-        "kserve --help",
-        "export --help",
-        "models --help",
-        "models list --help",
-        "models rollback --help",
-        "models remove --help",
-        "models verify --help",
-        "serve --help",
-        "show-config --preset pets",
-        "show-config --json",
-        "runs",
-        "runs list --json",
-        "runs show",
-        "runs show --json latest",
-        "compare latest 20260101-000000-000000",
-        "compare latest 20260101-000000-000000 --json",
-    ],
-)
-def test_light_commands_import_no_tensorflow(arguments, two_runs):
-    code = (
-        "import sys\nfrom pipeline.cli import exit_code\n"
-        "assert exit_code(sys.argv[1:]) == 0\n"
-        "heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib', 'ml_metadata'}\n"
-        "heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn', 'pandas', 'pyarrow', 'jinja2'}\n"
-        "heavy &= set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    command = [sys.executable, "-c", code, *arguments.split()]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=two_runs, check=False)
+    command = [sys.executable, "-c", ANSWER, json.dumps(LIGHT_COMMANDS)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=directory, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("arguments", LIGHT_COMMANDS)
+def test_light_commands_import_no_tensorflow(arguments, answers):
+    code, heavy, printed = answers[arguments]
+    assert code == 0
+    assert heavy == []
+    assert printed
 
 
 def test_help_lists_every_command_in_one_line(capsys):
