@@ -1,36 +1,18 @@
 """What the arguments of Apache Beam ask for, and whether its workers reach what they are to read and write.
 
-Where nothing else is asked for, components get FnApiRunner, which works inside the process. Beam's DirectRunner would
-first download another runner, Prism, from GitHub, and use that where the download succeeds.
-
-Beam's runner of this machine, whose worker processes, where it is asked for them, see petseg's packages.
+Where nothing else is asked for, components get Beam's FnApiRunner, which works inside the process. Its DirectRunner
+would first download another runner, Prism, from GitHub, and use that where the download succeeds.
 """
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-from apache_beam.portability import python_urns
-from apache_beam.runners.portability import fn_api_runner
+from typing import TYPE_CHECKING, Any, Final
 
 from petseg.processes import command
 from trainer_module.errors import ConfigError
 
-_WORKER: Final = "apache_beam.runners.worker.sdk_worker_main"
-
-
-class FnApiRunner(fn_api_runner.FnApiRunner):
-    """Beam's own, but for how it starts workers with `--direct_running_mode=multi_processing`.
-
-    Beam starts them in the working directory, which Python would search first for what they are to run.
-    """
-
-    def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
-        for environment in pipeline_proto.components.environments.values():
-            if environment.urn == python_urns.SUBPROCESS_SDK:
-                environment.payload = shlex.join(command(_WORKER)).encode()
-        return super().run_via_runner_api(pipeline_proto, options)
-
+if TYPE_CHECKING:
+    from apache_beam.runners.portability import fn_api_runner
 
 _DIRECT: Final = ("directrunner", "direct")
 _IN_PROCESS: Final = (
@@ -41,17 +23,22 @@ _IN_PROCESS: Final = (
     "bundlebaseddirectrunner",
     "switchingdirectrunner",
 )
-_FN_API_RUNNER: Final = "pipeline.beam.FnApiRunner"
+_MANAGED: Final = ("dataflowrunner", "dataflow")
+"""Their workers are machines of a cloud, which share no disk with anybody."""
+
 _NO_PACKING: Final = "--sdk_container_image=none"
 """Keeps TFX from packing itself for workers elsewhere, 52 MB in the temporary directory for every component. Beam looks
 at the name of the image for such workers alone."""
 
-_MANAGED: Final = ("dataflowrunner", "dataflow")
-"""Their workers are machines of a cloud, which share no disk with anybody."""
+_WORKER: Final = "apache_beam.runners.worker.sdk_worker_main"
 
 
 def beam_runner(arguments: Sequence[str]) -> str:
-    """Returns the runner's name, the last of several; Beam's default when the arguments name none."""
+    """Returns the runner's name, the last of several; Beam's default when the arguments name none.
+
+    >>> beam_runner(["--runner=FlinkRunner", "--runner", "direct"])
+    'direct'
+    """
     for position, argument in reversed([*enumerate(arguments)]):
         if argument.startswith("--runner="):
             return argument.partition("=")[2]
@@ -70,7 +57,25 @@ def arguments_for_tfx(arguments: Sequence[str]) -> list[str]:
     if runs_elsewhere(arguments):
         return list(arguments)
     is_ours = _short_name(arguments) in (*_DIRECT, "fnapirunner")
-    return [_NO_PACKING, *arguments, *([f"--runner={_FN_API_RUNNER}"] if is_ours else [])]
+    return [_NO_PACKING, *arguments, *([f"--runner={__name__}.{FnApiRunner.__name__}"] if is_ours else [])]
+
+
+def FnApiRunner() -> "fn_api_runner.FnApiRunner":  # noqa: N802 (Beam calls what it is told the name of)
+    """Returns Beam's own, but for how it starts workers with `--direct_running_mode=multi_processing`.
+
+    Beam starts them in the working directory, which Python would search first for what they are to run.
+    """
+    from apache_beam.portability import python_urns
+    from apache_beam.runners.portability import fn_api_runner
+
+    class Runner(fn_api_runner.FnApiRunner):
+        def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
+            for environment in pipeline_proto.components.environments.values():
+                if environment.urn == python_urns.SUBPROCESS_SDK:
+                    environment.payload = shlex.join(command(_WORKER)).encode()
+            return super().run_via_runner_api(pipeline_proto, options)
+
+    return Runner()
 
 
 def check_pods(arguments: Sequence[str], places: Mapping[str, str]) -> None:

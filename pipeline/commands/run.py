@@ -1,7 +1,4 @@
-"""`petseg show-config`: prints the configuration that `petseg run` would use.
-
-`petseg run`: runs the pipeline on this machine.
-"""
+"""`petseg run`: runs the pipeline on this machine; `petseg show-config`: prints the configuration that it would use."""
 
 import sys
 from pathlib import Path
@@ -10,7 +7,6 @@ import click
 
 from pipeline.commands.options import config_options, end_with, json_option, pipeline_root_option, resolve_config
 from pipeline.config.loading import config_toml
-from pipeline.local.runner import RunRequest, run_pipeline
 from pipeline.terminal.streams import json_text
 from trainer_module.errors import ConfigError
 
@@ -56,6 +52,8 @@ def run(
     if force_bless is not None and not force_bless.strip():
         raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")
     config = resolve_config(preset, config_file, overrides, pipeline_root)
+    from pipeline.local.runner import RunRequest, run_pipeline
+
     request = RunRequest(
         from_node,
         to_node,
@@ -64,8 +62,7 @@ def run(
         force_bless=(force_bless or "").strip(),
         show_on_stderr=as_json,
     )
-    record = run_pipeline(config, request)
-    end_with(ctx, record, as_json=as_json)
+    end_with(ctx, run_pipeline(config, request), as_json=as_json)
 
 
 @click.command("show-config")

@@ -1,11 +1,4 @@
-"""`petseg pictures`: the learning curves and sample predictions of a run as picture files.
-
-`petseg runs`: what was run under a pipeline root.
-
-`petseg compare`: two runs side by side.
-
-`petseg report`: the report of a run.
-"""
+"""The commands that look at runs: `petseg runs`, `petseg compare`, `petseg report` and `petseg pictures`."""
 
 import os
 import sys
@@ -13,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.commands.options import json_option, pipeline_root_option
@@ -26,9 +19,10 @@ from pipeline.terminal.tables import PlainTable, numbers_table, print_table
 from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
-    from pipeline.report.blocks import Note
-    from pipeline.report.blocks import Table as TableBlock
+    from pipeline.report.blocks import Table
     from pipeline.report.comparison import Comparison
+
+_MOST_IMAGES: Final = 8
 
 
 @click.command("runs")
@@ -72,9 +66,6 @@ def _list(store: RunStore, as_json: bool) -> None:
         click.echo(f"no runs under {str(store.root)!r}; `petseg run` starts one")
 
 
-_MOST_IMAGES: Final = 8
-
-
 @click.command("compare")
 @click.argument("first", metavar="RUN")
 @click.argument("second", metavar="RUN")
@@ -98,12 +89,14 @@ def compare(first: str, second: str, pipeline_root: str | None, as_json: bool, p
     directories = store.runs_dir / records[0].run_id, store.runs_dir / records[1].run_id
     with captured_output(Path(os.devnull)):
         from pipeline.report.comparison import compare_runs
-        from pipeline.report.comparison_page import ensure_scores, write_comparison
+        from pipeline.report.image_scores import ensure_scores
 
         for record, directory in zip(records, directories, strict=True):
             ensure_scores(record, directory)
         comparison = compare_runs(*records, directories)
         if page is not None:
+            from pipeline.report.comparison_page import write_comparison
+
             write_comparison(comparison, page)
     if as_json:
         click.echo(json_text(comparison.as_json(_MOST_IMAGES)))
@@ -114,9 +107,10 @@ def compare(first: str, second: str, pipeline_root: str | None, as_json: bool, p
 
 
 def _print(comparison: "Comparison") -> None:
-    from pipeline.report.comparison_page import headline, metrics_block, settings_block, signed, unpaired_note
+    from pipeline.report.blocks import Note
+    from pipeline.report.comparison import headline, metrics_block, settings_block, signed, unpaired_note
 
-    parts = [Text(headline(comparison))]
+    parts: list[RenderableType] = [Text(headline(comparison))]
     if not comparison.same_data:
         parts.append(Text("They evaluated different data.", "yellow"))
     if note := unpaired_note(comparison):
@@ -124,15 +118,13 @@ def _print(comparison: "Comparison") -> None:
     images = numbers_table("images that changed most", "first", "second", "difference")
     for image in comparison.images[:_MOST_IMAGES]:
         images.add_row(image.name, f"{image.first:.3f}", f"{image.second:.3f}", signed(image.difference))
-    tables = [_for_terminal(settings_block(comparison)), _for_terminal(metrics_block(comparison))]
-    print_table(Group(*parts, *(part for table in (*tables, images) for part in (Text(), table))))
+    for block in (settings_block(comparison), metrics_block(comparison)):
+        parts += [Text(), Text(block.text) if isinstance(block, Note) else _plain(block)]
+    print_table(Group(*parts, Text(), images))
 
 
-def _for_terminal(block: "Note | TableBlock") -> PlainTable | Text:
-    from pipeline.report.blocks import Note
-
-    if isinstance(block, Note):
-        return Text(block.text)
+def _plain(block: "Table") -> PlainTable:
+    """Returns a table of the page for the terminal."""
     table = PlainTable()
     for heading, is_number in block.headings:
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold")

@@ -1,25 +1,27 @@
-"""Executes a pipeline's graph with TFX's LocalDagRunner, and reports each component as it starts and ends.
+"""Executes a pipeline's graph component by component, and cleans up after those that were cut off.
 
-LocalDagRunner has no hooks and names a run by itself; here the run gets the name that its files have, and
-`Launcher.launch`, through which every component goes, is wrapped while the run lasts.
+The loop is that of TFX's LocalDagRunner, which has no hooks and names a run by itself; here the run gets the name that
+its files have, and an observer hears of each component as it starts and ends.
 
 Importing this module imports TFX.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, Protocol
+import shutil
+from pathlib import Path
+from typing import Final, Protocol
 
+from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.nodes import EVALUATOR, SERVED_MODEL_RESOLVER, TRAINER
+from pipeline.nodes import EVALUATOR, SERVED_MODEL_RESOLVER, TRAINER, WARM_START_RESOLVER
 from pipeline.runs.outputs import Outputs
 from pipeline.runs.record import NodeState
 from pipeline.suggestions import nearest
@@ -29,8 +31,14 @@ _NODE_STATES: Final = {
     metadata_store_pb2.Execution.COMPLETE: NodeState.COMPLETE,
     metadata_store_pb2.Execution.CACHED: NodeState.CACHED,
 }
-_RESOLVERS: Final = {EVALUATOR: SERVED_MODEL_RESOLVER, TRAINER: "WarmStartResolver"}
+_UNFINISHED: Final = (
+    metadata_store_pb2.Execution.NEW,
+    metadata_store_pb2.Execution.RUNNING,
+    metadata_store_pb2.Execution.CANCELED,
+)
+_RESOLVERS: Final = {EVALUATOR: SERVED_MODEL_RESOLVER, TRAINER: WARM_START_RESOLVER}
 """What brings the served model to a component."""
+
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
 
 
@@ -80,9 +88,12 @@ class DagExecution:
             return
         settings = pipeline_pb2.SnapshotSettings()
         settings.latest_pipeline_run_strategy.SetInParent()
+        first_nodes = [from_node] if from_node else None
+        if first_nodes and (resolver := _RESOLVERS.get(first_nodes[0])) in self.node_ids:
+            first_nodes.append(resolver)  # what needs the served model looks anew at what is served
         partial_run_utils.mark_pipeline(
             self._ir,
-            from_nodes=self._first_nodes(from_node) if from_node else None,
+            from_nodes=first_nodes,
             to_nodes=[to_node] if to_node else None,
             snapshot_settings=settings,
         )
@@ -96,13 +107,28 @@ class DagExecution:
         Raises:
           Exception: A component failed; nothing after it was started.
         """
-        with _observed_launches(self._observed(observer)):
-            tfx.orchestration.LocalDagRunner().run_with_ir(self._ir)
-
-    def _first_nodes(self, from_node: str) -> list[str]:
-        """Returns where a partial run starts: what needs the served model looks anew at what is served."""
-        resolver = _RESOLVERS.get(from_node)
-        return [from_node, resolver] if resolver in self.node_ids else [from_node]
+        deployment = runner_utils.extract_local_deployment_config(self._ir)
+        handle = metadata.Metadata(self._connection_config)
+        if self.skipped:
+            with handle:
+                partial_run_utils.snapshot(handle, self._ir)
+                self._report_reused(handle, observer)
+        for node in self._nodes:
+            node_id = node.node_info.id
+            if node_id in self.skipped:
+                continue
+            observer.node_started(node_id)
+            execution = launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=metadata.Metadata(self._connection_config),
+                pipeline_info=self._ir.pipeline_info,
+                pipeline_runtime_spec=self._ir.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+            ).launch()
+            with handle:
+                state, outputs = _outcome(handle, execution.execution_id if execution else None)
+            observer.node_finished(node_id, state, outputs)
 
     @property
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
@@ -162,28 +188,6 @@ class DagExecution:
             if outputs:
                 observer.node_finished(node_id, NodeState.SKIPPED, outputs)
 
-    def _observed(self, observer: NodeObserver) -> "_LaunchWrapper":
-        handle = metadata.Metadata(self._connection_config)
-        started: list[str] = []
-
-        def launch(original: Callable[[launcher.Launcher], Any], node_launcher: launcher.Launcher) -> Any:
-            node_id = node_launcher._pipeline_node.node_info.id
-            if not started:
-                with handle:
-                    self._report_reused(handle, observer)
-            started.append(node_id)
-            observer.node_started(node_id)
-            info = original(node_launcher)
-            with handle:
-                state, outputs = _outcome(handle, info.execution_id if info else None)
-            observer.node_finished(node_id, state, outputs)
-            return info
-
-        return launch
-
-
-_LaunchWrapper = Callable[[Callable[[launcher.Launcher], Any], launcher.Launcher], Any]
-
 
 def _outcome(handle: metadata.Metadata, execution_id: int | None) -> tuple[NodeState, Outputs]:
     """Returns how an execution ended; TFX publishes one whose inputs cannot be resolved as failed and says nothing."""
@@ -197,11 +201,29 @@ def _outcome(handle: metadata.Metadata, execution_id: int | None) -> tuple[NodeS
     return state, execution_lib.get_output_artifacts(handle, execution_id)
 
 
-@contextmanager
-def _observed_launches(wrapper: _LaunchWrapper) -> Iterator[None]:
-    original = launcher.Launcher.launch
-    launcher.Launcher.launch = lambda node_launcher: wrapper(original, node_launcher)
-    try:
-        yield
-    finally:
-        launcher.Launcher.launch = original
+def cancel_abandoned_executions(connection_config: metadata_store_pb2.ConnectionConfig, artifacts_root: Path) -> None:
+    """Puts ML Metadata and the disk right after a run that was interrupted or killed.
+
+    TFX's launcher cleans up on `Exception` only: after Ctrl-C, a signal or a crash the execution stays RUNNING for
+    ever, and its half-written outputs stay on the disk. Caching is not misled by them, so the next run goes on after
+    the last component that finished. The caller holds the pipeline root, so that every execution that is not finished
+    is abandoned; of a canceled one a thread may have written for a moment more.
+
+    Args:
+      connection_config: Where ML Metadata is.
+      artifacts_root: Directory that holds one directory of outputs a pipeline.
+    """
+    store = metadata_store.MetadataStore(connection_config)
+    for execution in store.get_executions():
+        if execution.last_known_state not in _UNFINISHED:
+            continue
+        for context in store.get_contexts_by_execution(execution.id):
+            if context.type == constants.NODE_CONTEXT_TYPE_NAME:
+                node_dir = artifacts_root.joinpath(*context.name.split(".", 1))
+                system = node_dir / ".system"
+                leftovers = [*node_dir.glob(f"*/{execution.id}"), system / "executor_execution" / str(execution.id)]
+                for directory in [*leftovers, system / "stateful_working_dir"]:
+                    shutil.rmtree(directory, ignore_errors=True)
+        if execution.last_known_state != metadata_store_pb2.Execution.CANCELED:
+            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+            store.put_executions([execution])

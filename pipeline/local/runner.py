@@ -13,13 +13,12 @@ from pipeline.beam import check_machine
 from pipeline.config.paths import check_no_pattern
 from pipeline.config.schema import Config
 from pipeline.runs.metadata import MAX_RETRIES, metadata_failure
-from pipeline.runs.record import NodeRecord, NodeState, RunRecord
+from pipeline.runs.record import NodeRecord, NodeState, RunRecord, run_environment
 from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.store import RunFiles, RunStore
 
 if TYPE_CHECKING:
     from tfx import v1 as tfx
-
 
 _STARTING: Final = "starting TensorFlow and TFX"
 
@@ -77,13 +76,12 @@ class _LocalRun(RecordedRun):
         from tfx.v1.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.local.execution import DagExecution
-        from pipeline.runs.record import run_environment
 
         self._record.environment = run_environment()
         request, name = self._request, self._config.pipeline.name
         self._connection_config = sqlite_metadata_connection_config(str(self._store.metadata))
         self._connection_config.retry_options.max_num_retries = MAX_RETRIES
-        self._reap()
+        self._cancel_abandoned()
         pipeline = (request.create_pipeline or _graph())(
             self._config,
             pipeline_root=str(self._store.artifacts(name)),
@@ -95,23 +93,28 @@ class _LocalRun(RecordedRun):
         execution = DagExecution(pipeline, self._record.run_id, self._connection_config)
         execution.restrict(request.from_node, request.to_node)
         skipped = execution.skipped
-        states = {
-            node_id: NodeState.SKIPPED if node_id in skipped else NodeState.PENDING for node_id in execution.node_ids
-        }
-        self._record.nodes = [NodeRecord(id=node_id, state=state) for node_id, state in states.items()]
+        self._record.nodes = [
+            NodeRecord(id=node_id, state=NodeState.SKIPPED if node_id in skipped else NodeState.PENDING)
+            for node_id in execution.node_ids
+        ]
         self._save()
         execution.run(self)
 
     def _tidy(self) -> None:
         if self._connection_config is not None:
-            self._reap()
+            self._cancel_abandoned()
 
-    def _reap(self) -> None:
+    def _write_report(self, *, with_pictures: bool) -> Path:
+        from pipeline.report.page import write_report
+
+        return write_report(self._record, self._files.directory, with_pictures=with_pictures).page
+
+    def _cancel_abandoned(self) -> None:
         """Cleans up after executions that no process runs any more."""
-        from pipeline.runs.session import reap_abandoned_executions
+        from pipeline.local.execution import cancel_abandoned_executions
 
         try:
-            reap_abandoned_executions(self._connection_config, self._store.artifacts_dir)
+            cancel_abandoned_executions(self._connection_config, self._store.artifacts_dir)
         except Exception as error:
             raise metadata_failure(error, self._store.metadata) from error
 

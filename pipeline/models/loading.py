@@ -84,6 +84,18 @@ class ServedModel:
                 raise ModelError(f"the model in {str(version)!r} has no signature {name!r}; it has {[*signatures]}.")
         return cls(version, card, signatures)
 
+    def check_predicts(self) -> None:
+        """Checks that the model can answer `predict`, before much is done for it.
+
+        Raises:
+          ModelError: It was exported before it could.
+        """
+        if features.MASK_PNG not in self._signatures[features.SERVING_SIGNATURE].structured_outputs:
+            raise ModelError(
+                f"the model in {str(self.directory)!r} was exported by an earlier version of petseg: its signature "
+                f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
+            )
+
     def predict(self, image: bytes, name: str) -> NDArray[np.uint8]:
         """Returns the class id of each pixel of one encoded image as viewers show it, at its size: [height, width].
 
@@ -91,12 +103,8 @@ class ServedModel:
           DataError: `image`, called `name` in the message, is no readable JPEG or PNG, or too large.
           ModelError: The model was exported before it could answer so.
         """
+        self.check_predicts()
         signature = self._signatures[features.SERVING_SIGNATURE]
-        if features.MASK_PNG not in signature.structured_outputs:
-            raise ModelError(
-                f"the model in {str(self.directory)!r} was exported by an earlier version of petseg: its signature "
-                f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
-            )
         try:
             asked = image if self.card.turns_images else without_orientation(image)
             outputs = signature(image=tf.constant([asked]))

@@ -1,11 +1,11 @@
-"""What two runs differ in: settings, metrics, and the single images that one does better than the other.
+"""What two runs differ in: settings, metrics, and the single images that one does better than the other; and in words.
 
 Accuracy and mean IoU are compared by a paired bootstrap over the images that both runs evaluated. Nothing here imports
-TensorFlow.
+TensorFlow or matplotlib.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from components.model_evaluator.sums import empty_replicates, replicate_counts, replicate_metrics
 from components.tfds_example_gen.example_names import is_tfds_id, shown_names
+from pipeline.report.blocks import Cell, Note, Table
 from pipeline.report.facts import RunFacts, flat_settings, run_facts
 from pipeline.report.image_scores import SCORES_FILE, ImageDifference, ImageScore, read_scores
 from pipeline.runs.record import RunRecord
+from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.segmentation_metrics import difference_metrics, pixel_accuracy_and_mean_iou
 
 _NOT_COMPARED: Final = ("preset", "pipeline.root")
@@ -48,6 +50,11 @@ class MetricDifference:
 
     difference_interval: tuple[float, float] | None
     """95 % interval of the difference, paired by image; None where the runs did not evaluate the same images."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether the difference is more than the choice of the images explains, in words."""
+        return {True: "within noise", False: "more than noise", None: ""}[self.within_noise]
 
     @property
     def within_noise(self) -> bool | None:
@@ -125,6 +132,63 @@ def compare_runs(first: RunRecord, second: RunRecord, directories: tuple[Path, P
     )
 
 
+def headline(comparison: Comparison) -> str:
+    """Says in one sentence what became of the mean IoU."""
+    found = next((metric for metric in comparison.metrics if metric.name == "mean_iou"), None)
+    if found is None or found.difference is None:
+        return "The mean IoU cannot be compared: it is not known of both runs."
+    words = f"Mean IoU {signed(found.difference)}, from {metric_value(found.first)} to {metric_value(found.second)}"
+    return f"{words}: {found.verdict}."
+
+
+def unpaired_note(comparison: Comparison) -> str:
+    """Says how many images could not be compared, and why; empty where all were, or no scores are known."""
+    first, second = comparison.unpaired
+    if not any(comparison.unpaired) or not all(comparison.evaluated):
+        return ""
+    return (
+        f"Not compared: {first:,} of the {comparison.evaluated[0]:,} images of the first run and {second:,} of the "
+        f"{comparison.evaluated[1]:,} of the second. Where two runs did not read the very same data, their images are "
+        "paired by file names that one image alone has."
+    )
+
+
+def signed(value: float | None) -> str:
+    """Writes a difference with its sign."""
+    return "" if value is None else f"{value:+.4f}".replace("-", "−")
+
+
+def settings_block(comparison: Comparison) -> Table | Note:
+    """Returns the settings that differ."""
+    rows = [[setting.key, setting.first, setting.second] for setting in comparison.settings]
+    if not rows:
+        return Note("Both runs have the same settings.")
+    return Table(["setting", "first", "second"], rows, words=("first", "second"))
+
+
+def metrics_block(comparison: Comparison) -> Table | Note:
+    """Returns the metrics of both runs side by side."""
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(readable_metric(metric.name), metric.verdict),
+            Cell(metric_value(metric.first), _interval_words(metric.first_interval)),
+            Cell(metric_value(metric.second), _interval_words(metric.second_interval)),
+            Cell(signed(metric.difference), _interval_words(metric.difference_interval, is_signed=True)),
+        ]
+        for metric in comparison.metrics
+    ]
+    if not rows:
+        return Note("Neither run evaluated its model.")
+    paired = any(metric.difference_interval for metric in comparison.metrics)
+    how = "of the difference excludes 0, paired by image" if paired else "of the two runs do not overlap"
+    columns = ["metric", "first", "second", "difference"]
+    return Table(
+        columns,
+        rows,
+        f"With 95 % intervals. A difference is more than noise where the 95 % interval {how}.",
+    )
+
+
 def _evaluated_data(record: RunRecord) -> tuple[object, ...]:
     data = (record.dataset.name, record.dataset.version) if record.dataset else (None, None)
     split = record.settings.get("evaluation", {}).get("split")
@@ -150,21 +214,15 @@ def _pairs(first: list[ImageScore], second: list[ImageScore], *, by_id: bool) ->
         image is known by its file name, if no other of its run has the same.
     """
     by_id = by_id and all(score.example_id for score in (*first, *second))
-    ours, theirs = (_unique(scores, _id if by_id else _file_name) for scores in (first, second))
+
+    def unique(scores: list[ImageScore]) -> dict[str, ImageScore]:
+        names = [score.example_id if by_id else score.file_name for score in scores]
+        counts = Counter(names)
+        named = zip(names, scores, strict=True)
+        return {name: score for name, score in named if counts[name] == 1 and (by_id or not is_tfds_id(name))}
+
+    ours, theirs = unique(first), unique(second)
     return [(score, theirs[key]) for key, score in sorted(ours.items()) if key in theirs]
-
-
-def _id(score: ImageScore) -> str:
-    return score.example_id
-
-
-def _file_name(score: ImageScore) -> str | None:
-    return None if is_tfds_id(score.file_name) else score.file_name
-
-
-def _unique(scores: list[ImageScore], key: Callable[[ImageScore], str | None]) -> dict[str, ImageScore]:
-    counts = Counter(map(key, scores))
-    return {name: score for score in scores if (name := key(score)) is not None and counts[name] == 1}
 
 
 def _image_differences(pairs: list[_Pair]) -> list[ImageDifference]:
@@ -228,3 +286,11 @@ def _resampled(scores: list[ImageScore], fingerprints: list[int]) -> tuple[tuple
         replicates += np.outer(replicate_counts(fingerprint), np.array(score.statistics, np.int64))
     accuracy, mean_iou = pixel_accuracy_and_mean_iou(*np.split(total, 2))
     return (float(accuracy), float(mean_iou)), replicate_metrics(replicates)
+
+
+def _interval_words(interval: tuple[float, float] | None, *, is_signed: bool = False) -> str:
+    """Writes an interval; empty where there is none."""
+    if interval is None:
+        return ""
+    write = signed if is_signed else metric_value
+    return f"{write(interval[0])} to {write(interval[1])}"

@@ -1,7 +1,4 @@
-"""Scores the images of two runs where that was not done, and writes their comparison as a page.
-
-The comparison of two runs as a page.
-"""
+"""The comparison of two runs as a page."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,27 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.report import charts
-from pipeline.report.blocks import (
-    Block,
-    Cell,
-    Figure,
-    Figures,
-    Gallery,
-    Note,
-    Page,
-    PictureRow,
-    Section,
-    Table,
-    Verdict,
-)
-from pipeline.report.comparison import Comparison, MetricDifference
-from pipeline.report.facts import Missing, RunFacts
+from pipeline.report.blocks import Block, Figure, Figures, Gallery, Note, Page, PictureRow, Section, Verdict
+from pipeline.report.comparison import Comparison, headline, metrics_block, settings_block, unpaired_note
+from pipeline.report.facts import Missing
 from pipeline.report.gallery import picture_row
-from pipeline.report.image_scores import SCORES_FILE, saved_scores
+from pipeline.report.image_scores import EvaluatedImages
 from pipeline.report.metric_sections import class_legend
 from pipeline.report.page import html
-from pipeline.runs.record import RunRecord
-from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import PetsegError
 
 SHOWN_IMAGES: Final = 8
@@ -56,76 +39,6 @@ def comparison_page(comparison: Comparison, pictures: Sequence[PictureRow] | Mis
     )
 
 
-def headline(comparison: Comparison) -> str:
-    """Says in one sentence what became of the mean IoU."""
-    found = next((metric for metric in comparison.metrics if metric.name == "mean_iou"), None)
-    if found is None or found.difference is None:
-        return "The mean IoU cannot be compared: it is not known of both runs."
-    words = f"Mean IoU {signed(found.difference)}, from {metric_value(found.first)} to {metric_value(found.second)}"
-    return f"{words}: {verdict_word(found)}."
-
-
-def unpaired_note(comparison: Comparison) -> str:
-    """Says how many images could not be compared, and why; empty where all were, or no scores are known."""
-    first, second = comparison.unpaired
-    if not any(comparison.unpaired) or not all(comparison.evaluated):
-        return ""
-    return (
-        f"Not compared: {first:,} of the {comparison.evaluated[0]:,} images of the first run and {second:,} of the "
-        f"{comparison.evaluated[1]:,} of the second. Where two runs did not read the very same data, their images are "
-        "paired by file names that one image alone has."
-    )
-
-
-def verdict_word(metric: MetricDifference) -> str:
-    """Says whether a difference is more than the choice of the images explains."""
-    return {True: "within noise", False: "more than noise", None: ""}[metric.within_noise]
-
-
-def signed(value: float | None) -> str:
-    """Writes a difference with its sign."""
-    return "" if value is None else f"{value:+.4f}".replace("-", "−")
-
-
-def interval_words(interval: tuple[float, float] | None, *, is_signed: bool = False) -> str:
-    """Writes an interval; empty where there is none."""
-    if interval is None:
-        return ""
-    write = signed if is_signed else metric_value
-    return f"{write(interval[0])} to {write(interval[1])}"
-
-
-def settings_block(comparison: Comparison) -> Table | Note:
-    """Returns the settings that differ."""
-    rows = [[setting.key, setting.first, setting.second] for setting in comparison.settings]
-    if not rows:
-        return Note("Both runs have the same settings.")
-    return Table(["setting", "first", "second"], rows, words=("first", "second"))
-
-
-def metrics_block(comparison: Comparison) -> Table | Note:
-    """Returns the metrics of both runs side by side."""
-    rows: list[list[str | Cell]] = [
-        [
-            Cell(readable_metric(metric.name), verdict_word(metric)),
-            Cell(metric_value(metric.first), interval_words(metric.first_interval)),
-            Cell(metric_value(metric.second), interval_words(metric.second_interval)),
-            Cell(signed(metric.difference), interval_words(metric.difference_interval, is_signed=True)),
-        ]
-        for metric in comparison.metrics
-    ]
-    if not rows:
-        return Note("Neither run evaluated its model.")
-    paired = any(metric.difference_interval for metric in comparison.metrics)
-    how = "of the difference excludes 0, paired by image" if paired else "of the two runs do not overlap"
-    columns = ["metric", "first", "second", "difference"]
-    return Table(
-        columns,
-        rows,
-        f"With 95 % intervals. A difference is more than noise where the 95 % interval {how}.",
-    )
-
-
 def _verdict(comparison: Comparison) -> Verdict:
     reason = "Both evaluated the same data."
     if not comparison.same_data:
@@ -135,7 +48,7 @@ def _verdict(comparison: Comparison) -> Verdict:
 
 def _curves(comparison: Comparison) -> list[Block]:
     runs = {}
-    for label, facts in _labelled(comparison):
+    for label, facts in (("first", comparison.first), ("second", comparison.second)):
         if isinstance(facts.history, Missing):
             return [Note(f"No curves: the {label} run has no history of its training. {facts.history.reason}")]
         runs[label] = facts.history.epochs
@@ -155,10 +68,6 @@ def _curves(comparison: Comparison) -> list[Block]:
     ]
 
 
-def _labelled(comparison: Comparison) -> list[tuple[str, RunFacts]]:
-    return [("first", comparison.first), ("second", comparison.second)]
-
-
 def _images(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) -> list[Block]:
     note = unpaired_note(comparison)
     notes: list[Block] = [Note(note)] if note else []
@@ -170,23 +79,6 @@ def _images(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) ->
         pictures,
     )
     return [*notes, class_legend(comparison.second.class_names), gallery]
-
-
-def ensure_scores(record: RunRecord, run_directory: Path) -> None:
-    """Scores the images of a run unless that was done; does nothing for a run that left nothing to score.
-
-    Raises:
-      ModelError: The exported model cannot be loaded.
-    """
-    file = run_directory / SCORES_FILE
-    if file.is_file():
-        return
-    from pipeline.report.image_scores import EvaluatedImages
-
-    images = EvaluatedImages.of_run(record)
-    if not isinstance(images, Missing):
-        for _ in saved_scores(images.scored(), file):
-            pass
 
 
 def write_comparison(comparison: Comparison, output: Path) -> None:
@@ -209,13 +101,13 @@ def write_comparison(comparison: Comparison, output: Path) -> None:
 def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
     if not comparison.images:
         return Missing("No image was evaluated by both runs, or one of them left no model.")
-    from pipeline.report.image_scores import EvaluatedImages
-
     first, second = (EvaluatedImages.of_run(facts.record) for facts in (comparison.first, comparison.second))
     if isinstance(first, Missing):
         return first
     if isinstance(second, Missing):
         return second
+    for model in (first.model, second.model):
+        model.check_predicts()
     turned = first.model.card.turns_images
     if first.model.card != second.model.card.model_copy(update={"turns_images": turned}):
         return Missing("The two models have different classes or image sizes; their masks cannot be laid side by side.")

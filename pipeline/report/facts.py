@@ -1,8 +1,7 @@
 """What is known of a run: its record, and what its components left, as far as it is still there.
 
-What cannot be had is `Missing` and says why, so that a report can say it, too. Nothing here imports TensorFlow or TFX.
-
-What StatisticsGen and ExampleValidator found in the data, read from their files without TFDV.
+What cannot be had is `Missing` and says why, so that a report can say it, too. Nothing here imports TensorFlow or TFX;
+what StatisticsGen and ExampleValidator found is read from their files without TFDV.
 """
 
 import json
@@ -17,7 +16,11 @@ from pipeline.nodes import EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
+_UNSET: Final = "(not set)"
+_SHOWN_ELSEWHERE: Final = ("pipeline.root", "preset")
 _SPLIT_PREFIX: Final = "Split-"
+
+_Facts = TypeVar("_Facts")
 
 
 @dataclass(frozen=True)
@@ -50,81 +53,6 @@ class Anomaly:
     feature: str
     severity: str
     description: str
-
-
-def read_statistics(directory: Path, slice_features: Collection[str]) -> list[SplitStatistics]:
-    """Reads the `statistics` of StatisticsGen.
-
-    Raises:
-      ValueError: There is no split, or a file is damaged.
-    """
-    from google.protobuf.message import DecodeError
-    from tensorflow_metadata.proto.v0 import statistics_pb2
-
-    found = []
-    for file in _files(directory, "FeatureStats.pb"):
-        try:
-            [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
-        except DecodeError as error:
-            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
-        by_name = {".".join(feature.path.step) or feature.name: feature for feature in dataset.features}
-        sizes = {
-            name: _sizes(by_name[name]) for name in (features.IMAGE, features.SEGMENTATION_MASK) if name in by_name
-        }
-        values = {name: _values(by_name[name]) for name in slice_features if name in by_name}
-        found.append(SplitStatistics(_split(file), int(dataset.num_examples), sizes, values))
-    return found
-
-
-def read_anomalies(directory: Path) -> list[Anomaly]:
-    """Reads the `anomalies` of ExampleValidator.
-
-    Raises:
-      ValueError: There is no split, or a file is damaged.
-    """
-    from google.protobuf.message import DecodeError
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
-    found = []
-    for file in _files(directory, "SchemaDiff.pb"):
-        try:
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-        except DecodeError as error:
-            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
-        infos = sorted(anomalies.anomaly_info.items())
-        if anomalies.HasField("dataset_anomaly_info"):
-            infos.append(("the whole split", anomalies.dataset_anomaly_info))
-        for feature, info in infos:
-            severity = anomalies_pb2.AnomalyInfo.Severity.Name(info.severity).lower()
-            text = info.description or info.short_description
-            found.append(Anomaly(_split(file), feature, severity, text))
-    return found
-
-
-def _files(directory: Path, name: str) -> list[Path]:
-    files = sorted(directory.glob(f"{_SPLIT_PREFIX}*/{name}"))
-    if not files:
-        raise ValueError(f"it has no {_SPLIT_PREFIX}*/{name}")
-    return files
-
-
-def _split(file: Path) -> str:
-    return file.parent.name.removeprefix(_SPLIT_PREFIX)
-
-
-def _sizes(feature: Any) -> ByteSizes:
-    stats = feature.bytes_stats
-    return ByteSizes(stats.min_num_bytes, stats.avg_num_bytes, stats.max_num_bytes)
-
-
-def _values(feature: Any) -> dict[str, int]:
-    return {bucket.label: int(bucket.sample_count) for bucket in feature.string_stats.rank_histogram.buckets}
-
-
-_UNSET: Final = "(not set)"
-_SHOWN_ELSEWHERE: Final = ("pipeline.root", "preset")
-
-_Facts = TypeVar("_Facts")
 
 
 @dataclass(frozen=True)
@@ -184,14 +112,16 @@ class RunFacts:
 def run_facts(record: RunRecord) -> RunFacts:
     """Returns what is known of a run."""
     slice_features = record.settings.get("data", {}).get("slice_features", ())
+    defaults = flat_settings(Config().model_dump(mode="json"))
+    settings = flat_settings(record.settings)
     return RunFacts(
         record=record,
-        settings=_settings(record.settings),
+        settings=[Setting(key, value, defaults.get(key, _UNSET)) for key, value in settings.items()],
         history=_of_output(record, TRAINER, "model_run", _read_history),
         statistics=_of_output(
-            record, STATISTICS_GEN, "statistics", lambda directory: read_statistics(directory, slice_features)
+            record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
-        anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", read_anomalies),
+        anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", _read_anomalies),
     )
 
 
@@ -216,20 +146,11 @@ def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, st
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             flat |= flat_settings(value, f"{prefix}{key}.")
+        elif value is None:
+            flat[prefix + key] = _UNSET
         else:
-            flat[prefix + key] = _as_text(value)
+            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return flat
-
-
-def _settings(settings: Mapping[str, Any]) -> list[Setting]:
-    defaults = flat_settings(Config().model_dump(mode="json"))
-    return [Setting(key, value, defaults.get(key, _UNSET)) for key, value in flat_settings(settings).items()]
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return _UNSET
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _of_output(record: RunRecord, node_id: str, output: str, read: Callable[[Path], _Facts]) -> _Facts | Missing:
@@ -260,3 +181,73 @@ def _goodness(epoch: Mapping[str, float | None]) -> float:
     if mean_iou is not None:
         return mean_iou
     return -math.inf if loss is None else -loss
+
+
+def _read_statistics(directory: Path, slice_features: Collection[str]) -> list[SplitStatistics]:
+    """Reads the `statistics` of StatisticsGen.
+
+    Raises:
+      ValueError: There is no split, or a file is damaged.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    found = []
+    for file in _files(directory, "FeatureStats.pb"):
+        try:
+            [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
+        except DecodeError as error:
+            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
+        by_name = {".".join(feature.path.step) or feature.name: feature for feature in dataset.features}
+        encoded = {
+            name: by_name[name].bytes_stats for name in (features.IMAGE, features.SEGMENTATION_MASK) if name in by_name
+        }
+        sizes = {
+            name: ByteSizes(stats.min_num_bytes, stats.avg_num_bytes, stats.max_num_bytes)
+            for name, stats in encoded.items()
+        }
+        values = {
+            name: {
+                bucket.label: int(bucket.sample_count) for bucket in by_name[name].string_stats.rank_histogram.buckets
+            }
+            for name in slice_features
+            if name in by_name
+        }
+        found.append(SplitStatistics(_split(file), int(dataset.num_examples), sizes, values))
+    return found
+
+
+def _read_anomalies(directory: Path) -> list[Anomaly]:
+    """Reads the `anomalies` of ExampleValidator.
+
+    Raises:
+      ValueError: There is no split, or a file is damaged.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    found = []
+    for file in _files(directory, "SchemaDiff.pb"):
+        try:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        except DecodeError as error:
+            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
+        infos = sorted(anomalies.anomaly_info.items())
+        if anomalies.HasField("dataset_anomaly_info"):
+            infos.append(("the whole split", anomalies.dataset_anomaly_info))
+        for feature, info in infos:
+            severity = anomalies_pb2.AnomalyInfo.Severity.Name(info.severity).lower()
+            text = info.description or info.short_description
+            found.append(Anomaly(_split(file), feature, severity, text))
+    return found
+
+
+def _files(directory: Path, name: str) -> list[Path]:
+    files = sorted(directory.glob(f"{_SPLIT_PREFIX}*/{name}"))
+    if not files:
+        raise ValueError(f"it has no {_SPLIT_PREFIX}*/{name}")
+    return files
+
+
+def _split(file: Path) -> str:
+    return file.parent.name.removeprefix(_SPLIT_PREFIX)

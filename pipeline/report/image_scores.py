@@ -1,8 +1,7 @@
 """How well a run's model does on every single image of the evaluated split.
 
-The images pass one batch at a time, and nothing here keeps them. Importing this module imports TensorFlow.
-
-The scores of single images, a file of JSON lines beside a run's record, which the comparison of two runs reads.
+The scores are kept beside the run's record, a file of JSON lines that the comparison of two runs reads. The images pass
+one batch at a time, and nothing here keeps them. TensorFlow is imported when a model is loaded.
 """
 
 import itertools
@@ -11,13 +10,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import tensorflow as tf
 
 from components.model_evaluator.sums import image_statistics
-from pipeline.models.loading import ServedModel
 from pipeline.nodes import EXAMPLE_GEN, SERVED_MODEL_RESOLVER, TRAINER
 from pipeline.report.facts import Missing, output_directory
 from pipeline.runs.record import RunRecord
@@ -25,7 +22,16 @@ from trainer_module import features
 from trainer_module.errors import DataError, ModelError, PetsegError
 from trainer_module.segmentation_metrics import pixel_accuracy_and_mean_iou
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from pipeline.models.loading import ServedModel
+
 SCORES_FILE: Final = "image_scores.jsonl"
+
+_BATCH_SIZE: Final = 32
+_SERVING_FORMAT: Final = "Format-Serving"
+"""Where TFX leaves the model to serve, below a `model` output."""
 
 
 @dataclass(frozen=True)
@@ -88,37 +94,6 @@ class ImageDifference:
         return f"mean IoU {self.first:.3f} → {self.second:.3f} ({self.difference:+.3f})".replace("-", "−")
 
 
-def saved_scores(images: "Iterator[ScoredImage]", file: Path) -> "Iterator[ScoredImage]":
-    """Passes the images on and writes their scores to a file, which is complete or absent."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as lines:
-        for image in images:
-            lines.write(image.score.to_json() + "\n")
-            yield image
-    partial.replace(file)
-
-
-def read_scores(file: Path) -> list[ImageScore]:
-    """Returns the score of each image, in the order of evaluation.
-
-    Raises:
-      PetsegError: The file is no file of scores.
-    """
-    try:
-        with file.open(encoding="utf-8") as lines:
-            return [ImageScore.from_json(line) for line in lines]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PetsegError(
-            f"{str(file)!r} is no file of image scores ({type(error).__name__}: {error}); remove it, and "
-            "`petseg report` writes it again"
-        ) from error
-
-
-_BATCH_SIZE: Final = 32
-_SERVING_FORMAT: Final = "Format-Serving"
-"""Where TFX leaves the model to serve, below a `model` output."""
-
-
 @dataclass(frozen=True)
 class ScoredImage:
     """One image with its score."""
@@ -159,7 +134,7 @@ class ScoredImage:
 class EvaluatedImages:
     """The images that a run evaluated, and the model that it evaluated on them."""
 
-    model: ServedModel
+    model: "ServedModel"
     files: list[str]
     slice_features: tuple[str, ...]
 
@@ -181,20 +156,24 @@ class EvaluatedImages:
         files = sorted(map(str, (Path(str(examples)) / f"Split-{split}").glob("*.gz")))
         if not files:
             return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
+        from pipeline.models.loading import ServedModel
+
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))
-        if features.EXAMPLE_FINGERPRINT not in loaded.evaluation_outputs or not _have_ids(files):
+        first = next(_records(files), None)
+        has_ids = first is None or features.EXAMPLE_ID in _example(first).features.feature
+        if features.EXAMPLE_FINGERPRINT not in loaded.evaluation_outputs or not has_ids:
             return Missing(
                 "The run is of an earlier version of petseg, which knew images by their file names alone; run it again."
             )
         return cls(loaded, files, tuple(record.settings.get("data", {}).get("slice_features", ())))
 
-    def scored(self, baseline: ServedModel | None = None) -> Iterator[ScoredImage]:
+    def scored(self, baseline: "ServedModel | None" = None) -> Iterator[ScoredImage]:
         """Yields every image with its score, in the order of the files.
 
         Args:
           baseline: A model that is to score them, too.
         """
-        records = tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator()
+        records = _records(self.files)
         while batch := list(itertools.islice(records, _BATCH_SIZE)):
             of_baseline = baseline.evaluate(batch) if baseline else itertools.repeat(None, len(batch))
             for serialized, outputs, others in zip(batch, self.model.evaluate(batch), of_baseline, strict=True):
@@ -207,8 +186,8 @@ class EvaluatedImages:
           DataError: One of them is not among the images.
         """
         missing = set(example_ids)
-        for serialized in tf.data.TFRecordDataset(self.files, compression_type="GZIP").as_numpy_iterator():
-            example_id = _bytes(tf.train.Example.FromString(serialized), features.EXAMPLE_ID).decode()
+        for serialized in _records(self.files):
+            example_id = _bytes(_example(serialized), features.EXAMPLE_ID).decode()
             if example_id in missing:
                 missing.remove(example_id)
                 [outputs] = self.model.evaluate([serialized])
@@ -219,7 +198,7 @@ class EvaluatedImages:
     def _scored(
         self, serialized: bytes, outputs: Mapping[str, Any], of_baseline: Mapping[str, Any] | None = None
     ) -> ScoredImage:
-        example = tf.train.Example.FromString(serialized)
+        example = _example(serialized)
         return ScoredImage(
             _score(example, outputs),
             tuple(_text(example, name) for name in self.slice_features),
@@ -229,20 +208,65 @@ class EvaluatedImages:
         )
 
 
-def load_baseline(record: RunRecord) -> ServedModel | Missing | None:
+def saved_scores(images: Iterator[ScoredImage], file: Path) -> Iterator[ScoredImage]:
+    """Passes the images on and writes their scores to a file, which is complete or absent."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8") as lines:
+        for image in images:
+            lines.write(image.score.to_json() + "\n")
+            yield image
+    partial.replace(file)
+
+
+def read_scores(file: Path) -> list[ImageScore]:
+    """Returns the score of each image, in the order of evaluation.
+
+    Raises:
+      PetsegError: The file is no file of scores.
+    """
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return [ImageScore.from_json(line) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PetsegError(
+            f"{str(file)!r} is no file of image scores ({type(error).__name__}: {error}); remove it, and "
+            "`petseg report` writes it again"
+        ) from error
+
+
+def ensure_scores(record: RunRecord, run_directory: Path) -> None:
+    """Scores the images of a run unless that was done; does nothing for a run that left nothing to score.
+
+    Raises:
+      ModelError: The exported model cannot be loaded.
+    """
+    file = run_directory / SCORES_FILE
+    if file.is_file():
+        return
+    images = EvaluatedImages.of_run(record)
+    if not isinstance(images, Missing):
+        for _ in saved_scores(images.scored(), file):
+            pass
+
+
+def load_baseline(record: RunRecord) -> "ServedModel | Missing | None":
     """Returns the served model that a run's was compared with, from the run's copy; None where there was none."""
     if record.baseline is None or not record.baseline.found:
         return None
     directory = output_directory(record, SERVED_MODEL_RESOLVER, "model")
     if isinstance(directory, Missing):
         return directory
+    from pipeline.models.loading import ServedModel
+
     try:
-        return ServedModel.load(str(directory / _SERVING_FORMAT))
+        model = ServedModel.load(str(directory / _SERVING_FORMAT))
+        model.check_predicts()
     except ModelError as error:
         return Missing(f"Its copy cannot be used: {error}")
+    return model
 
 
-def _score(example: tf.train.Example, outputs: Mapping[str, Any]) -> ImageScore:
+def _score(example: "tf.train.Example", outputs: Mapping[str, Any]) -> ImageScore:
     flat = np.asarray(outputs[features.CONFUSION_MATRIX])
     side = math.isqrt(flat.size)
     return ImageScore(
@@ -253,18 +277,24 @@ def _score(example: tf.train.Example, outputs: Mapping[str, Any]) -> ImageScore:
     )
 
 
-def _have_ids(files: list[str]) -> bool:
-    """Returns whether the examples have ids, as far as the first tells."""
-    first = tf.data.TFRecordDataset(files, compression_type="GZIP").take(1).as_numpy_iterator()
-    return all(features.EXAMPLE_ID in tf.train.Example.FromString(record).features.feature for record in first)
+def _records(files: list[str]) -> Iterator[bytes]:
+    import tensorflow as tf
+
+    return iter(tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator())
 
 
-def _bytes(example: tf.train.Example, name: str) -> bytes:
+def _example(serialized: bytes) -> "tf.train.Example":
+    import tensorflow as tf
+
+    return tf.train.Example.FromString(serialized)
+
+
+def _bytes(example: "tf.train.Example", name: str) -> bytes:
     value: bytes = example.features.feature[name].bytes_list.value[0]
     return value
 
 
-def _text(example: tf.train.Example, name: str) -> str:
+def _text(example: "tf.train.Example", name: str) -> str:
     feature = example.features.feature[name]
     (value,) = getattr(feature, feature.WhichOneof("kind")).value
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,7 +1,4 @@
-"""How well the model does: metrics, where it errs, how sure it is, and on which images.
-
-The section "Before and after training": what the network predicted of a few images in the course of its training.
-"""
+"""How well the model does: metrics, where it errs, how sure it is, on which images, and how training got there."""
 
 import dataclasses
 import re
@@ -14,7 +11,6 @@ from PIL import Image
 from pipeline.nodes import TRAINER
 from pipeline.report import charts
 from pipeline.report.blocks import (
-    Block,
     Cell,
     Figure,
     Figures,
@@ -28,70 +24,20 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.facts import Missing, RunFacts, output_directory
 from pipeline.report.gallery import thumbnail_uri
-from pipeline.terminal.tables import metric_value, readable_metric
+from pipeline.terminal.tables import class_metrics, metric_interval, metric_value, overall_metrics, readable_metric
 from trainer_module import features
 from trainer_module.features import class_colors
-from trainer_module.segmentation_metrics import CLASS_METRICS
-
-_TITLE: Final = "Before and after training"
-_PREDICTION: Final = re.compile(r"(\d+)_epoch_(\d+)\.png")
-
-
-def training_section(facts: RunFacts) -> Section:
-    """Returns the section, or why there is nothing to show."""
-    gallery = training_gallery(facts)
-    if isinstance(gallery, Missing):
-        return Section(_TITLE, [Note(f"No predictions of the training. {gallery.reason}")])
-    return Section(_TITLE, [class_legend(facts.class_names, with_errors=False), gallery])
-
-
-def training_gallery(facts: RunFacts) -> Gallery | Missing:
-    """Returns images of the `eval` split with their truth and their predictions, from the untrained network on."""
-    model_run = output_directory(facts.record, TRAINER, "model_run")
-    if isinstance(model_run, Missing):
-        return model_run
-    directory = model_run / "samples"
-    epochs = _epochs(directory)
-    try:
-        rows = [_row(directory, number, epochs[number]) for number in sorted(epochs)]
-    except OSError as error:
-        return Missing(f"The pictures in {directory} cannot be read: {error}.")
-    if not rows:
-        return Missing(f"The Trainer left no pictures in {directory}.")
-    caption = (
-        "Images of the eval split, none of which was trained on, after the epochs of trainer.sample_epochs and after "
-        "the last."
-    )
-    return Gallery("The same images, epoch by epoch", caption, rows)
-
-
-def _epochs(directory: Path) -> dict[int, list[int]]:
-    """Returns the number of each image to the epochs of which there are predictions, in order."""
-    found: dict[int, list[int]] = {}
-    for match in map(_PREDICTION.fullmatch, sorted(path.name for path in directory.glob("*.png"))):
-        if match:
-            found.setdefault(int(match[1]), []).append(int(match[2]))
-    return {number: sorted(epochs) for number, epochs in found.items()}
-
-
-def _row(directory: Path, number: int, epochs: list[int]) -> PictureRow:
-    names = {"image": "image", "truth": "truth"}
-    names |= {"before training" if epoch == 0 else f"epoch {epoch}": f"epoch_{epoch:04d}" for epoch in epochs}
-    pictures = []
-    for label, name in names.items():
-        with Image.open(directory / f"{number}_{name}.png") as image:
-            pictures.append(Picture(label, thumbnail_uri(image)))
-    return PictureRow(f"image {number}", "", pictures)
-
 
 FEW_EXAMPLES: Final = 10
 """Slices of fewer examples are marked: a single image moves their metrics."""
 
 _MOST_DRAWN_CLASSES: Final = 30
 _MOST_SHOWN_SLICES: Final = 12
-_LOW, _HIGH = "_low", "_high"
 _SLICE_METRICS: Final = ("mean_iou", "accuracy", "loss")
 _NOTHING_EVALUATED: Final = "The run ended before its model was evaluated."
+
+_BEFORE_AND_AFTER: Final = "Before and after training"
+_PREDICTION: Final = re.compile(r"(\d+)_epoch_(\d+)\.png")
 
 _MEANINGS: Final = {
     "accuracy": "share of pixels whose class is right",
@@ -124,7 +70,41 @@ def learning_section(facts: RunFacts) -> Section:
         for metric, caption in captions.items()
         if metric in history.epochs[-1]
     ]
-    return Section("Learning curves", [Figures(figures), Note(_exported_weights(facts, history.best_epoch))])
+    weights = "The exported weights are those of the last epoch; trainer.best_weights = true exports those of the best."
+    if facts.record.settings.get("trainer", {}).get("best_weights"):
+        weights = f"The exported weights are those of the best epoch, {best} (trainer.best_weights)."
+    return Section("Learning curves", [Figures(figures), Note(weights)])
+
+
+def training_section(facts: RunFacts) -> Section:
+    """Returns the section, or why there is nothing to show."""
+    gallery = training_gallery(facts)
+    if isinstance(gallery, Missing):
+        return Section(_BEFORE_AND_AFTER, [Note(f"No predictions of the training. {gallery.reason}")])
+    return Section(_BEFORE_AND_AFTER, [class_legend(facts.class_names, with_errors=False), gallery])
+
+
+def training_gallery(facts: RunFacts) -> Gallery | Missing:
+    """Returns images of the `eval` split with their truth and their predictions, from the untrained network on."""
+    model_run = output_directory(facts.record, TRAINER, "model_run")
+    if isinstance(model_run, Missing):
+        return model_run
+    directory = model_run / "samples"
+    epochs: dict[int, list[int]] = {}
+    for match in map(_PREDICTION.fullmatch, sorted(path.name for path in directory.glob("*.png"))):
+        if match:
+            epochs.setdefault(int(match[1]), []).append(int(match[2]))
+    try:
+        rows = [_training_row(directory, number, sorted(epochs[number])) for number in sorted(epochs)]
+    except OSError as error:
+        return Missing(f"The pictures in {directory} cannot be read: {error}.")
+    if not rows:
+        return Missing(f"The Trainer left no pictures in {directory}.")
+    caption = (
+        "Images of the eval split, none of which was trained on, after the epochs of trainer.sample_epochs and after "
+        "the last."
+    )
+    return Gallery("The same images, epoch by epoch", caption, rows)
 
 
 def metrics_section(facts: RunFacts) -> Section:
@@ -137,12 +117,13 @@ def metrics_section(facts: RunFacts) -> Section:
 def metrics_table(facts: RunFacts) -> Table:
     """Returns the metrics over all classes, with their intervals."""
     metrics = facts.record.metrics
-    of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in facts.class_names}
-    ends = {name + end for name in metrics for end in (_LOW, _HIGH)}
     rows: list[list[str | Cell]] = [
-        [Cell(readable_metric(name), _MEANINGS.get(name, "")), metric_value(value), interval(metrics, name)]
-        for name, value in metrics.items()
-        if name not in of_classes | ends
+        [
+            Cell(readable_metric(name), _MEANINGS.get(name, "")),
+            metric_value(metrics[name]),
+            metric_interval(metrics, name),
+        ]
+        for name in overall_metrics(metrics, facts.class_names)
     ]
     caption = (
         f"On the {facts.evaluated_split} split. The interval says how far a metric would move had other images of the "
@@ -154,7 +135,7 @@ def metrics_table(facts: RunFacts) -> Table:
 def classes_table(facts: RunFacts) -> Table:
     """Returns the metrics of each class; a metric is undefined for a class that does not occur."""
     metrics, names = facts.record.metrics, facts.class_names
-    kinds = [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in names)]
+    kinds = class_metrics(metrics, names)
     rows: list[list[str | Cell]] = [
         [Cell(name, swatch=color), *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds)]
         for name, color in zip(names, _css_colors(len(names)), strict=True)
@@ -192,8 +173,8 @@ def errors_section(facts: RunFacts) -> Section:
         figures.append(Figure(charts.image_iou_chart("image-iou", histogram), caption))
     if metrics and len(facts.class_names) <= _MOST_DRAWN_CLASSES:
         figures.append(_class_iou_figure(metrics, facts.class_names))
-    blocks: list[Block] = [Figures(figures)] if figures else [Note(_missing_distributions(facts))]
-    return Section("Where it errs", blocks)
+    reason = "The evaluation recorded no distributions." if metrics else _NOTHING_EVALUATED
+    return Section("Where it errs", [Figures(figures) if figures else Note(reason)])
 
 
 def slices_section(facts: RunFacts) -> Section:
@@ -217,7 +198,7 @@ def slices_table(facts: RunFacts) -> Table:
         [
             Cell(", ".join(map(str, each["slice"].values())), ", ".join(each["slice"])),
             f"{each['examples']:,}{' *' if each['examples'] < FEW_EXAMPLES else ''}",
-            *(Cell(metric_value(each["metrics"].get(name)), interval(each["metrics"], name)) for name in names),
+            *(Cell(metric_value(each["metrics"].get(name)), metric_interval(each["metrics"], name)) for name in names),
         ]
         for each in slices
     ]
@@ -226,16 +207,20 @@ def slices_table(facts: RunFacts) -> Table:
     return Table(["slice", "examples", *map(readable_metric, names)], rows, caption)
 
 
-def interval(metrics: Mapping[str, float | None], name: str) -> str:
-    """Writes the 95 % interval of a metric; empty where there is none."""
-    low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)
-    return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"
-
-
 def class_legend(class_names: Sequence[str], *, with_errors: bool = True) -> Legend:
     """Returns the colours of the classes in masks, and that of wrong pixels where they are shown."""
     colors = _css_colors(len(class_names))
     return Legend([Cell(name, swatch=color) for name, color in zip(class_names, colors, strict=True)], with_errors)
+
+
+def _training_row(directory: Path, number: int, epochs: list[int]) -> PictureRow:
+    names = {"image": "image", "truth": "truth"}
+    names |= {"before training" if epoch == 0 else f"epoch {epoch}": f"epoch_{epoch:04d}" for epoch in epochs}
+    pictures = []
+    for label, name in names.items():
+        with Image.open(directory / f"{number}_{name}.png") as image:
+            pictures.append(Picture(label, thumbnail_uri(image)))
+    return PictureRow(f"image {number}", "", pictures)
 
 
 def _class_iou_figure(metrics: Mapping[str, float | None], class_names: Sequence[str]) -> Figure:
@@ -252,14 +237,3 @@ def _css_colors(num_classes: int) -> list[str]:
 def _slice_order(found: Mapping[str, Any]) -> tuple[bool, float]:
     value = found["metrics"].get("mean_iou")
     return value is None, value or 0.0
-
-
-def _exported_weights(facts: RunFacts, best_epoch: int) -> str:
-    trainer = facts.record.settings.get("trainer", {})
-    if trainer.get("best_weights"):
-        return f"The exported weights are those of the best epoch, {best_epoch} (trainer.best_weights)."
-    return "The exported weights are those of the last epoch; trainer.best_weights = true exports those of the best."
-
-
-def _missing_distributions(facts: RunFacts) -> str:
-    return "The evaluation recorded no distributions." if facts.record.metrics else _NOTHING_EVALUATED

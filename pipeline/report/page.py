@@ -1,8 +1,6 @@
-"""Writes the report of a run: the HTML page, and the model card beside it.
+"""The report of a run: one HTML file that needs nothing else, and the model card beside it.
 
-The model card: what a report says of the model, as Markdown to keep beside it.
-
-A page as one HTML file that needs nothing else: style, charts and pictures are inside.
+Style, charts and pictures are inside the page; the card is what it says of the model, as Markdown.
 """
 
 from dataclasses import dataclass
@@ -29,87 +27,17 @@ from pipeline.report.verdict import run_verdict
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
 
-
-def model_card(facts: RunFacts) -> str:
-    """Returns the model card of a run's model, also of a run that left none."""
-    record = facts.record
-    evaluated = [metrics_table(facts), classes_table(facts)] if record.metrics else []
-    data = record.settings.get("data", {})
-    return TEMPLATES.get_template("model_card.md").render(
-        facts=facts,
-        verdict=run_verdict(record),
-        overview=overview_table(facts),
-        image_size=data.get("image_size"),
-        class_names=", ".join(facts.class_names),
-        evaluation=[_markdown(table) for table in evaluated],
-        slices=_markdown(slices_table(facts)) if record.slices else None,
-        thresholds=[_markdown(table) for table in run_verdict(record).blocks if isinstance(table, Table)],
-        overview_text=_markdown(overview_table(facts)),
-        settings=_block(settings_table(facts)),
-        anomalies=_block(anomalies_block(facts)),
-    )
+REPORT_FILE: Final = "report.html"
+MODEL_CARD_FILE: Final = "model_card.md"
 
 
-def _block(block: Note | Table) -> str:
-    return block.text if isinstance(block, Note) else _markdown(block)
-
-
-def _markdown(table: Table) -> str:
-    """Writes a table in GitHub's Markdown, under its caption."""
-    headings = [_escaped(text) for text, _ in table.headings]
-    rules = ["---:" if is_number else "---" for _, is_number in table.headings]
-    rows = [[_escaped(cell.line) for cell, _ in row] for row in table.cells]
-    lines = ["| " + " | ".join(row) + " |" for row in (headings, rules, *rows)]
-    return "\n".join([table.caption, "", *lines] if table.caption else lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*").replace("<", "&lt;")
-
-
-TEMPLATES: Final = jinja2.Environment(
+_TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("pipeline.report"),
     autoescape=jinja2.select_autoescape(["html"]),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-def run_page(facts: RunFacts, pictures: Section) -> Page:
-    """Returns the report of a run.
-
-    Args:
-      facts: What is known of the run.
-      pictures: The section with the gallery.
-    """
-    record = facts.record
-    dataset = record.dataset
-    data = f" · {dataset.name} {dataset.version}" if dataset else ""
-    return Page(
-        title=f"{record.pipeline} · run {record.run_id}",
-        subtitle=f"{record.started:%d %B %Y, %H:%M} UTC{data}",
-        verdict=run_verdict(record),
-        sections=[
-            metrics_section(facts),
-            errors_section(facts),
-            pictures,
-            slices_section(facts),
-            learning_section(facts),
-            training_section(facts),
-            data_section(facts),
-            what_ran(facts),
-        ],
-    )
-
-
-def html(page: Page) -> str:
-    """Returns a page as HTML."""
-    return TEMPLATES.get_template("page.html").render(page=page)
-
-
-REPORT_FILE: Final = "report.html"
-MODEL_CARD_FILE: Final = "model_card.md"
 
 
 @dataclass(frozen=True)
@@ -151,6 +79,58 @@ def write_report(
     return written
 
 
+def run_page(facts: RunFacts, pictures: Section) -> Page:
+    """Returns the report of a run.
+
+    Args:
+      facts: What is known of the run.
+      pictures: The section with the gallery.
+    """
+    record = facts.record
+    dataset = record.dataset
+    data = f" · {dataset.name} {dataset.version}" if dataset else ""
+    return Page(
+        title=f"{record.pipeline} · run {record.run_id}",
+        subtitle=f"{record.started:%d %B %Y, %H:%M} UTC{data}",
+        verdict=run_verdict(record),
+        sections=[
+            metrics_section(facts),
+            errors_section(facts),
+            pictures,
+            slices_section(facts),
+            learning_section(facts),
+            training_section(facts),
+            data_section(facts),
+            what_ran(facts),
+        ],
+    )
+
+
+def html(page: Page) -> str:
+    """Returns a page as HTML."""
+    return _TEMPLATES.get_template("page.html").render(page=page)
+
+
+def model_card(facts: RunFacts) -> str:
+    """Returns the model card of a run's model, also of a run that left none."""
+    record = facts.record
+    evaluated = [metrics_table(facts), classes_table(facts)] if record.metrics else []
+    data = record.settings.get("data", {})
+    return _TEMPLATES.get_template("model_card.md").render(
+        facts=facts,
+        verdict=run_verdict(record),
+        overview=overview_table(facts),
+        image_size=data.get("image_size"),
+        class_names=", ".join(facts.class_names),
+        evaluation=[_markdown(table) for table in evaluated],
+        slices=_markdown(slices_table(facts)) if record.slices else None,
+        thresholds=[_markdown(table) for table in run_verdict(record).blocks if isinstance(table, Table)],
+        overview_text=_markdown(overview_table(facts)),
+        settings=_block(settings_table(facts)),
+        anomalies=_block(anomalies_block(facts)),
+    )
+
+
 def _pictures(facts: RunFacts, run_directory: Path) -> Section:
     """Returns the section with the pictures; what keeps them from being drawn does not cost the rest of the report."""
     try:
@@ -158,3 +138,20 @@ def _pictures(facts: RunFacts, run_directory: Path) -> Section:
     except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over models and images)
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         return no_pictures(f"They could not be predicted: {reason}")
+
+
+def _block(block: Note | Table) -> str:
+    return block.text if isinstance(block, Note) else _markdown(block)
+
+
+def _markdown(table: Table) -> str:
+    """Writes a table in GitHub's Markdown, under its caption."""
+    headings = [_escaped(text) for text, _ in table.headings]
+    rules = ["---:" if is_number else "---" for _, is_number in table.headings]
+    rows = [[_escaped(cell.line) for cell, _ in row] for row in table.cells]
+    lines = ["| " + " | ".join(row) + " |" for row in (headings, rules, *rows)]
+    return "\n".join([table.caption, "", *lines] if table.caption else lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*").replace("<", "&lt;")

@@ -1,29 +1,35 @@
-"""The learning curves and sample predictions of a run as picture files, for slides and papers.
-
-The section with the pictures: a sample, the worst, the best, and what changed against the served model.
-"""
+"""The sample predictions of a run: the report's section of pictures, and picture files for slides and papers."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.nodes import EXAMPLE_GEN, TRAINER
 from pipeline.report.blocks import Block, Gallery, Note, Section
 from pipeline.report.charts import save_learning_curve
-from pipeline.report.facts import Missing, RunFacts, output_directory, run_facts
+from pipeline.report.facts import Missing, RunFacts, run_facts
 from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, Selection, picture_rows, select, write_sheet
-from pipeline.report.image_scores import SCORES_FILE, saved_scores
+from pipeline.report.image_scores import SCORES_FILE, EvaluatedImages, ScoredImage, load_baseline, saved_scores
 from pipeline.report.metric_sections import class_legend, training_gallery
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import DataError, PetsegError
 
 if TYPE_CHECKING:
     from pipeline.models.loading import ServedModel
-    from pipeline.report.image_scores import ScoredImage
-
 
 _TITLE: Final = "Pictures"
 _CHANGES: Final = "The largest changes against the served model"
+_CURVES: Final = ("loss", "accuracy", "mean_iou")
+_PREDICTIONS_FILE: Final = "predictions.png"
+_TRAINING_FILE: Final = "before_and_after_training.png"
+
+
+@dataclass
+class WrittenPictures:
+    """What there is to see of a run."""
+
+    files: list[Path] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Why something could not be drawn, in sentences."""
 
 
 def no_pictures(reason: str) -> Section:
@@ -37,77 +43,30 @@ def pictures_section(facts: RunFacts, run_directory: Path) -> Section:
     Raises:
       ModelError: The exported model cannot be loaded.
     """
-    for node_id, output in ((EXAMPLE_GEN, "examples"), (TRAINER, "model")):
-        directory = output_directory(facts.record, node_id, output)
-        if isinstance(directory, Missing):
-            return no_pictures(directory.reason)
-
-    from pipeline.report.image_scores import EvaluatedImages, load_baseline
-
     images = EvaluatedImages.of_run(facts.record)
     if isinstance(images, Missing):
         return no_pictures(images.reason)
+    images.model.check_predicts()
     baseline = load_baseline(facts.record)
     compared = None if isinstance(baseline, Missing) else baseline
     selection = select(saved_scores(images.scored(compared), run_directory / SCORES_FILE))
-    blocks = [class_legend(facts.class_names), *_galleries(selection, images.model, facts.evaluated_split)]
+    captions = {
+        "A random sample": f"{RANDOM_COUNT} images of the {facts.evaluated_split} split, the same for every model on "
+        "this data: what to expect.",
+        "The worst": f"The {WORST_COUNT} images with the lowest mean IoU. Look for what they share: a breed, a pose, "
+        "a light, or a wrong annotation.",
+        "The best": f"The {BEST_COUNT} images with the highest mean IoU: what the model finds easy.",
+    }
+    blocks: list[Block] = [class_legend(facts.class_names)]
+    for (title, caption), chosen in zip(
+        captions.items(), (selection.random, selection.worst, selection.best), strict=True
+    ):
+        blocks.append(_gallery(title, caption, selection, chosen, images.model))
     if isinstance(baseline, Missing):
         blocks.append(Note(f"No comparison with the served model. {baseline.reason}"))
     elif baseline is not None:
         blocks.append(_changes(selection, images.model, baseline))
     return Section(_TITLE, blocks)
-
-
-def _galleries(selection: Selection, model: "ServedModel", split: str) -> list[Block]:
-    def gallery(title: str, caption: str, chosen: "list[ScoredImage]") -> Gallery:
-        rows = picture_rows(selection, chosen, {"prediction": model}, model.card.mask_values)
-        return Gallery(title, caption, rows)
-
-    return [
-        gallery(
-            "A random sample",
-            f"{RANDOM_COUNT} images of the {split} split, the same for every model on this data: what to expect.",
-            selection.random,
-        ),
-        gallery(
-            "The worst",
-            f"The {WORST_COUNT} images with the lowest mean IoU. Look for what they share: a breed, a pose, "
-            "a light, or a wrong annotation.",
-            selection.worst,
-        ),
-        gallery(
-            "The best",
-            f"The {BEST_COUNT} images with the highest mean IoU: what the model finds easy.",
-            selection.best,
-        ),
-    ]
-
-
-def _changes(selection: Selection, model: "ServedModel", baseline: "ServedModel") -> Block:
-    """Returns the images that the new model does much worse or better on than the served one."""
-    if not selection.fallen + selection.risen:
-        return Note(f"{_CHANGES}: none. Both models have the same mean IoU on every image.")
-    models = {"prediction served": baseline, "prediction new": model}
-    rows = picture_rows(selection, selection.fallen + selection.risen, models, baseline.card.mask_values)
-    caption = (
-        f"First the {len(selection.fallen)} images whose mean IoU fell the most from the served model to the new one, "
-        f"then the {len(selection.risen)} where it rose the most: what the new model lost and gained."
-    )
-    return Gallery(_CHANGES, caption, rows)
-
-
-_CURVES: Final = ("loss", "accuracy", "mean_iou")
-_PREDICTIONS_FILE: Final = "predictions.png"
-_TRAINING_FILE: Final = "before_and_after_training.png"
-
-
-@dataclass
-class WrittenPictures:
-    """What there is to see of a run."""
-
-    files: list[Path] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    """Why something could not be drawn, in sentences."""
 
 
 def write_pictures(record: RunRecord, run_directory: Path, output: Path) -> WrittenPictures:
@@ -138,6 +97,19 @@ def write_pictures(record: RunRecord, run_directory: Path, output: Path) -> Writ
     return written
 
 
+def _changes(selection: Selection, model: "ServedModel", baseline: "ServedModel") -> Block:
+    """Returns the images that the new model does much worse or better on than the served one."""
+    if not selection.fallen + selection.risen:
+        return Note(f"{_CHANGES}: none. Both models have the same mean IoU on every image.")
+    models = {"prediction served": baseline, "prediction new": model}
+    rows = picture_rows(selection, selection.fallen + selection.risen, models, baseline.card.mask_values)
+    caption = (
+        f"First the {len(selection.fallen)} images whose mean IoU fell the most from the served model to the new one, "
+        f"then the {len(selection.risen)} where it rose the most: what the new model lost and gained."
+    )
+    return Gallery(_CHANGES, caption, rows)
+
+
 def _write_curves(facts: RunFacts, output: Path, written: WrittenPictures) -> None:
     history = facts.history
     if isinstance(history, Missing):
@@ -159,23 +131,21 @@ def _write_sheet(galleries: list[Gallery] | Missing, file: Path, written: Writte
 
 def _predictions(facts: RunFacts, run_directory: Path) -> list[Gallery] | Missing:
     """Returns the random sample and the worst images of the evaluated split, with what the exported model predicts."""
-    for node_id, output in ((EXAMPLE_GEN, "examples"), (TRAINER, "model")):
-        directory = output_directory(facts.record, node_id, output)
-        if isinstance(directory, Missing):
-            return directory
-
-    from pipeline.report.image_scores import EvaluatedImages
-
     images = EvaluatedImages.of_run(facts.record)
     if isinstance(images, Missing):
         return images
+    images.model.check_predicts()
     selection = select(saved_scores(images.scored(), run_directory / SCORES_FILE))
-
-    def gallery(title: str, chosen: "list[ScoredImage]") -> Gallery:
-        models = {"prediction": images.model}
-        return Gallery(title, "", picture_rows(selection, chosen, models, images.model.card.mask_values))
-
+    title = f"A random sample of the {facts.evaluated_split} split"
     return [
-        gallery(f"A random sample of the {facts.evaluated_split} split", selection.random),
-        gallery("The worst", selection.worst),
+        _gallery(title, "", selection, selection.random, images.model),
+        _gallery("The worst", "", selection, selection.worst, images.model),
     ]
+
+
+def _gallery(
+    title: str, caption: str, selection: Selection, chosen: list[ScoredImage], model: "ServedModel"
+) -> Gallery:
+    """Returns some of the selected images with what the exported model predicts."""
+    rows = picture_rows(selection, chosen, {"prediction": model}, model.card.mask_values)
+    return Gallery(title, caption, rows)

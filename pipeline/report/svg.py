@@ -1,5 +1,6 @@
 """Figures of matplotlib as SVG inside a page: its fonts, its colours in light and dark, and titles to hover over.
 
+matplotlib can do neither: it knows no CSS variables and has no titles, and it numbers the groups of every figure alike.
 Nothing of it refers to the network: even the names of XML's namespaces are left out, which HTML does not need.
 """
 
@@ -37,7 +38,9 @@ _VARIABLES: Final = {
 
 _POINTS_PER_INCH: Final = 72
 _STYLE_COLOR: Final = re.compile(r"(--[a-z-]+): (#[0-9a-f]{6});")
+_REFERENCE: Final = re.compile(r"(?:url\(|href=\")#([^)\"]+)")
 _UNDATED: Final = {".svg": {"Date": None}}
+_NO_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -67,8 +70,6 @@ STYLE: Final[dict[Any, Any]] = {
     "savefig.facecolor": "none",
 }
 """Settings of matplotlib under which a chart is to be made, drawn and written."""
-
-_REFERENCE: Final = re.compile(r"url\(#([^)]+)\)|^#(.+)$")
 
 
 class Chart:
@@ -112,13 +113,18 @@ class Chart:
         """
         buffer = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": self.name}):
-            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+            self.figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
         root = ElementTree.fromstring(buffer.getvalue())
-        _drop_namespaces(root)
-        for metadata in root.findall("metadata"):
-            root.remove(metadata)
-        _add_titles(root, self._titles)
-        _keep_referenced_ids(root, self.name)
+        referenced = set(_REFERENCE.findall(buffer.getvalue()))
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+            element.attrib = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+            if text := self._titles.get(element.get("id", "")):
+                title = ElementTree.Element("title")
+                title.text = text
+                element.insert(0, title)
+            if element.get("id") not in referenced:
+                element.attrib.pop("id", None)
         for attribute in ("width", "height", "version"):
             root.attrib.pop(attribute, None)
         root.attrib |= {"role": "img", "aria-label": label, "class": "chart"}
@@ -143,43 +149,3 @@ def _recolor(artist: Artist, part: str, colors: Mapping[str, str]) -> None:
     color: Any = get()
     if is_color_like(color) and to_hex(color) in colors:
         put(to_rgba(colors[to_hex(color)], to_rgba(color)[3]))
-
-
-def _drop_namespaces(root: ElementTree.Element) -> None:
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-        element.attrib = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
-
-
-def _add_titles(root: ElementTree.Element, titles: Mapping[str, str]) -> None:
-    for element in root.iter():
-        text = titles.get(element.get("id", ""))
-        if text is not None:
-            title = ElementTree.Element("title")
-            title.text = text
-            element.insert(0, title)
-
-
-def _keep_referenced_ids(root: ElementTree.Element, prefix: str) -> None:
-    """Makes ids different from those of other charts, and drops those that nothing refers to."""
-    referenced = {
-        name
-        for element in root.iter()
-        for value in element.attrib.values()
-        for match in _REFERENCE.finditer(value)
-        for name in match.groups()
-        if name
-    }
-    for element in root.iter():
-        if "id" in element.attrib and element.attrib["id"] not in referenced:
-            del element.attrib["id"]
-        for name, value in element.attrib.items():
-            if name == "id":
-                element.attrib[name] = f"{prefix}-{value}"
-            else:
-                element.attrib[name] = _REFERENCE.sub(lambda match: _renamed(match, prefix), value)
-
-
-def _renamed(match: re.Match[str], prefix: str) -> str:
-    in_url, whole = match.groups()
-    return f"url(#{prefix}-{in_url})" if in_url else f"#{prefix}-{whole}"

@@ -5,6 +5,7 @@ A file that another program has locked is sound; only one that SQLite itself cal
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,9 @@ _PATIENCE_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 15.0
 _BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_DOUBTFUL: Final = (*_DAMAGED, "SQLITE_IOERR")
+"""What may be otherwise a moment later."""
+
 _SAID_OF_LOCKED: Final = ("database is locked", "Concurrent writes aborted")
 """What SQLite says, and what ML Metadata makes of it."""
 
@@ -27,6 +31,10 @@ _LOCKS: Final = Path("/proc/locks")
 
 def check_metadata_file(file: Path, *, wait_seconds: float = _WAIT_SECONDS) -> None:
     """Checks that the file can be written to, if it is there; waits for somebody who has locked it.
+
+    What looks damaged is looked at again after a moment. It may be a copy that somebody is just putting there; and a
+    process that closes the file by another library than ML Metadata's loses the locks by which no other sees half a
+    page.
 
     Args:
       file: Of ML Metadata.
@@ -38,9 +46,12 @@ def check_metadata_file(file: Path, *, wait_seconds: float = _WAIT_SECONDS) -> N
     try:
         _write_nothing(file, min(_PATIENCE_SECONDS, wait_seconds))
     except sqlite3.Error as error:
-        if not _is_busy(error) or wait_seconds <= _PATIENCE_SECONDS:
+        if not _says(error, _BUSY + _DOUBTFUL) or wait_seconds <= _PATIENCE_SECONDS:
             raise _failure(file, error) from error
-        notify(f"waiting for {str(file)!r}, which another process has locked{_holders(file)}")
+        if _says(error, _BUSY):
+            notify(f"waiting for {str(file)!r}, which another process has locked{_holders(file)}")
+        else:
+            time.sleep(_PATIENCE_SECONDS)
         try:
             _write_nothing(file, wait_seconds - _PATIENCE_SECONDS)
         except sqlite3.Error as late_error:
@@ -84,14 +95,14 @@ def _write_nothing(file: Path, wait_seconds: float) -> None:
         connection.execute("ROLLBACK")
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    return str(getattr(error, "sqlite_errorname", "")).startswith(_BUSY)
+def _says(error: sqlite3.Error, names: tuple[str, ...]) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
 
 
 def _failure(file: Path, error: sqlite3.Error) -> PetsegError:
-    if _is_busy(error):
+    if _says(error, _BUSY):
         return PetsegError(locked_message(file))
-    if str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED):
+    if _says(error, _DAMAGED):
         aside = f"{file}.damaged"
         return PetsegError(
             f"{str(file)!r} is no database of ML Metadata, or a damaged one ({error}); restore it from a copy, or "

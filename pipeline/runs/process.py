@@ -1,9 +1,8 @@
-"""A run's own place for temporary files: TensorFlow and Beam leave theirs behind where a process ends early.
+"""What a run asks of its process: signals that end it in order, its own temporary files, variables for its children.
 
-Turns Ctrl-C and termination signals into one orderly KeyboardInterrupt, and a second one into an exit at once.
-
-Python runs signal handlers in the main thread between bytecodes, so a training step in C++ delays them; a thread that
-reads the wake-up descriptor hears of a signal at once.
+Ctrl-C and termination signals become one orderly KeyboardInterrupt, and a second one an exit at once. Python runs
+signal handlers in the main thread between bytecodes, so a training step in C++ delays them; a thread that reads the
+wake-up descriptor hears of a signal at once.
 """
 
 import os
@@ -12,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -86,25 +85,36 @@ def _listen(wakeup: int, on_request: Callable[[], None], on_abort: Callable[[], 
             os._exit(INTERRUPTED)
 
 
-_VARIABLE: Final = "TMPDIR"
-
-
 @contextmanager
 def temporary_directory(directory: Path) -> Iterator[None]:
     """Makes a directory that of temporary files, for this process and its children, and removes it in the end.
+
+    TensorFlow and Beam leave theirs behind where a process ends early.
 
     Args:
       directory: The directory; emptied first of what a killed process left.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    variable, chosen = os.environ.get(_VARIABLE), tempfile.tempdir
-    os.environ[_VARIABLE] = tempfile.tempdir = str(directory)
+    chosen = tempfile.tempdir
+    tempfile.tempdir = str(directory)
+    try:
+        with environment_variables({"TMPDIR": str(directory)}):
+            yield
+    finally:
+        tempfile.tempdir = chosen
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables of the environment, for this process and its children, while the block runs."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        tempfile.tempdir = chosen
-        os.environ.pop(_VARIABLE)
-        if variable is not None:
-            os.environ[_VARIABLE] = variable
-        shutil.rmtree(directory, ignore_errors=True)
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value

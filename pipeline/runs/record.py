@@ -1,6 +1,4 @@
-"""What a run runs with: the code, the packages and the machine, as its record keeps them.
-
-The record of one run: what ran, on what data, how good it became, and what was pushed.
+"""The record of one run: what ran, on what data and with what, how good it became, and what was pushed.
 
 It is what `petseg runs` lists, what `petseg run --json` prints, and the file `runs/<run id>/run.json`.
 """
@@ -20,6 +18,9 @@ from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
 from pipeline.nodes import code_modules
 from trainer_module.errors import PetsegError
+
+_PACKAGES: Final = ("petseg", "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
+_CPU_DESCRIPTION: Final = Path("/proc/cpuinfo")
 
 
 class RunState(StrEnum):
@@ -239,12 +240,11 @@ class RunRecord(_Record):
             raise PetsegError(f"{str(file)!r} is no run record of this version of petseg: {error}") from error
 
 
-_PACKAGES: Final = ("petseg", "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
-_CPU_DESCRIPTION: Final = Path("/proc/cpuinfo")
-
-
 def run_environment() -> EnvironmentRecord:
     """Returns what this process runs with; imports TensorFlow, which alone knows the GPUs it can use."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return EnvironmentRecord(
         code_digest=code_digest("pipeline.graph", *code_modules()),
@@ -252,7 +252,7 @@ def run_environment() -> EnvironmentRecord:
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(memory / 2**30, 1),
-        gpus=_gpu_names(),
+        gpus=[tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
     )
 
 
@@ -263,10 +263,3 @@ def _cpu_name() -> str:
         if key.strip() == "model name":
             return value.strip()
     return platform.machine()
-
-
-def _gpu_names() -> list[str]:
-    import tensorflow as tf
-
-    devices = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(device).get("device_name", device.name) for device in devices]

@@ -1,13 +1,7 @@
 """A run that keeps a record and shows itself, whatever executes its components.
 
-A runner says by `RecordedRun` how its components are executed; the record, the display, the log, the training progress,
-interruptions and the message of a failure are the same for every runner.
-
-Puts ML Metadata and the disk right after a run that was interrupted or killed.
-
-TFX's launcher cleans up on `Exception` only: after Ctrl-C, a signal or a crash the execution stays RUNNING for ever,
-and its half-written outputs stay on the disk. Caching is not misled by them, so the next run goes on after the last
-component that finished.
+A runner says by `RecordedRun` how its components are executed and where the report is written; the record, the display,
+the log, the training progress, interruptions and the message of a failure are the same for every runner.
 """
 
 import logging
@@ -22,71 +16,24 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2
-
 from pipeline.runs.display import RunDisplay, open_display
 from pipeline.runs.failures import explain_failure, log_tail
 from pipeline.runs.metadata import check_metadata_file
 from pipeline.runs.outputs import Outputs, node_facts
-from pipeline.runs.process import Interruption, interruptible, temporary_directory
+from pipeline.runs.process import Interruption, environment_variables, interruptible, temporary_directory
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE, ProgressFollower
 from pipeline.runs.record import NodeState, RunRecord, RunState
 from pipeline.runs.store import RunFiles, RunStore
 from pipeline.terminal.streams import captured_output
 from trainer_module.errors import ConfigError, PetsegError
 
-_NODE_CONTEXT: Final = "node"
-_UNFINISHED: Final = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
-
-
-def reap_abandoned_executions(
-    connection_config: metadata_store_pb2.ConnectionConfig, artifacts_root: Path
-) -> list[str]:
-    """Cancels the executions that no process runs any more, and removes what they left.
-
-    The caller holds the pipeline root, so every execution that is not finished is abandoned.
-
-    Args:
-      connection_config: Where ML Metadata is.
-      artifacts_root: Directory that holds one directory of outputs a pipeline.
-
-    Returns:
-      The abandoned components: `<pipeline name>.<node id>`.
-    """
-    store = metadata_store.MetadataStore(connection_config)
-    abandoned = []
-    for execution in store.get_executions():
-        canceled = execution.last_known_state == metadata_store_pb2.Execution.CANCELED
-        if not canceled and execution.last_known_state not in _UNFINISHED:
-            continue
-        for context in store.get_contexts_by_execution(execution.id):
-            if context.type == _NODE_CONTEXT:
-                pipeline_name, _, node_id = context.name.partition(".")
-                _remove_outputs(artifacts_root / pipeline_name / node_id, execution.id)
-                if not canceled:
-                    abandoned.append(context.name)
-        if not canceled:
-            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-            store.put_executions([execution])
-    return abandoned
-
-
-def _remove_outputs(node_dir: Path, execution_id: int) -> None:
-    """Removes TFX's directories of one execution; a thread of it may still write for a moment."""
-    system = node_dir / ".system"
-    leftovers = [*node_dir.glob(f"*/{execution_id}"), system / "executor_execution" / str(execution_id)]
-    for directory in [*leftovers, system / "stateful_working_dir"]:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 """Environment variable of the Trainer that names where checkpoints go; a run keeps one that is set."""
 
-_LOGGER: Final = logging.getLogger(__name__)
 _GPU_MEMORY_GROWTH_VARIABLE: Final = "TF_FORCE_GPU_ALLOW_GROWTH"
-_REPORTING: Final = "writing the report"
+_LOGGER: Final = logging.getLogger(__name__)
 _STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
+_OUTPUT_LOST: Final = "Nothing can be shown on %s: %s. The run goes on without it."
 
 
 class RecordedRun(ABC):
@@ -117,6 +64,10 @@ class RecordedRun(ABC):
     def _tidy(self) -> None:
         """Leaves metadata and disk consistent after a failure or an interruption."""
 
+    @abstractmethod
+    def _write_report(self, *, with_pictures: bool) -> Path:
+        """Writes the report of the run, which has ended one way or the other; returns where its page is."""
+
     def _abort(self) -> None:
         """Called just before the process exits at once, from another thread."""
         self._display.abort()
@@ -132,11 +83,11 @@ class RecordedRun(ABC):
             temporary_directory(self._store.temporary_dir),
             captured_output(self._files.log) as (stdout, stderr),
             self._python_log(),
-            self._trainer_environment(),
+            environment_variables(self._trainer_variables()),
         ):
             stream = stderr if self._show_on_stderr else stdout
             for output, name in ((stdout, "standard output"), (stderr, "standard error")):
-                output.watch(partial(_log_loss, name))
+                output.watch(partial(_LOGGER.warning, _OUTPUT_LOST, name))
             self._display = open_display(stream, self._record, ProgressFollower(self._files.progress))
             with (
                 interruptible(lambda: self._display.notice(_STOPPING), self._abort) as self._interruption,
@@ -175,17 +126,13 @@ class RecordedRun(ABC):
             self._save()
         except OSError as error:
             self._log(error)
-        self._write_report()
+        self._end_with_report()
 
-    def _write_report(self) -> None:
-        """Writes the report; a run without one is as good."""
-        self._display.notice(_REPORTING)
+    def _end_with_report(self) -> None:
+        """Has the report written; a run without one is as good."""
+        self._display.notice("writing the report")
         try:
-            from pipeline.report.page import write_report
-
-            pictures = not self._interruption.requested
-            written = write_report(self._record, self._files.directory, with_pictures=pictures)
-            self._record.report = str(written.page)
+            self._record.report = str(self._write_report(with_pictures=not self._interruption.requested))
             self._record.save(self._files.record)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the run itself has ended)
             self._log(error)
@@ -253,27 +200,13 @@ class RecordedRun(ABC):
             tfx_logger.setLevel(level)
             handler.close()
 
-    @contextmanager
-    def _trainer_environment(self) -> Iterator[None]:
-        """Tells the Trainer where its progress and its checkpoints go, and TensorFlow to share GPUs."""
-        variables = {
+    def _trainer_variables(self) -> dict[str, str]:
+        """Returns what tells the Trainer where progress and checkpoints go, and TensorFlow to share GPUs."""
+        return {
             PROGRESS_FILE_VARIABLE: str(self._files.progress),
             CHECKPOINT_DIR_VARIABLE: os.environ.get(CHECKPOINT_DIR_VARIABLE) or str(self._store.checkpoints_dir),
             _GPU_MEMORY_GROWTH_VARIABLE: os.environ.get(_GPU_MEMORY_GROWTH_VARIABLE, "true"),
         }
-        before = {name: os.environ.get(name) for name in variables}
-        os.environ.update(variables)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name)
-                if value is not None:
-                    os.environ[name] = value
-
-
-def _log_loss(name: str, reason: str) -> None:
-    _LOGGER.warning("Nothing can be shown on %s: %s. The run goes on without it.", name, reason)
 
 
 def record_run(store: RunStore, make_run: Callable[[str, RunFiles], RecordedRun]) -> RunRecord:

@@ -1,10 +1,7 @@
-"""Tables and lines that show records of runs to people.
-
-What the gate decided, in lines for people.
-"""
+"""Tables and lines that show records of runs to people: their components, what the gate decided, what came of them."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +12,23 @@ from components.model_evaluator.gate import BoundResult
 from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.terminal.streams import printable
 from pipeline.terminal.tables import PlainTable, headline, metric_tables, metric_value, readable_metric
+
+_NODE_STYLES: Final = {
+    NodeState.PENDING: "dim",
+    NodeState.RUNNING: "bold cyan",
+    NodeState.COMPLETE: "green",
+    NodeState.CACHED: "blue",
+    NodeState.FAILED: "bold red",
+    NodeState.SKIPPED: "dim",
+    NodeState.INTERRUPTED: "yellow",
+}
+_RUN_STYLES: Final = {
+    RunState.RUNNING: "bold cyan",
+    RunState.COMPLETE: "green",
+    RunState.FAILED: "bold red",
+    RunState.INTERRUPTED: "yellow",
+}
+_HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
 
 def gate_lines(record: RunRecord) -> list[str]:
@@ -64,26 +78,12 @@ def bound_line(bound: BoundResult) -> str:
     return f"{readable_metric(bound.name)} {number} {'≥' if bound.is_least else '≤'} {bound.bound:g}: {verdict}"
 
 
-_NODE_STYLES: Final = {
-    NodeState.PENDING: "dim",
-    NodeState.RUNNING: "bold cyan",
-    NodeState.COMPLETE: "green",
-    NodeState.CACHED: "blue",
-    NodeState.FAILED: "bold red",
-    NodeState.SKIPPED: "dim",
-    NodeState.INTERRUPTED: "yellow",
-}
-_RUN_STYLES: Final = {
-    RunState.RUNNING: "bold cyan",
-    RunState.COMPLETE: "green",
-    RunState.FAILED: "bold red",
-    RunState.INTERRUPTED: "yellow",
-}
-_HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
-
-
 def duration(seconds: float | None) -> str:
-    """Writes seconds for people: `12.3 s`, `2 m 31 s`, `1 h 02 m`."""
+    """Writes seconds for people.
+
+    >>> [duration(seconds) for seconds in (None, 12.34, 151, 3720)]
+    ['', '12.3 s', '2 m 31 s', '1 h 02 m']
+    """
     if seconds is None:
         return ""
     if seconds < 59.95:
@@ -133,17 +133,10 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append(f"deployed: {record.deployed_model}")
     if record.report is not None:
         lines.append(f"report: {record.report}")
-    curves = _tensorboard_directory(record)
-    if curves is not None:
+    model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
+    if model_run and (curves := Path(model_run) / "tensorboard").is_dir():
         lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")
     return lines
-
-
-def _tensorboard_directory(record: RunRecord) -> Path | None:
-    """Returns where the training left what TensorBoard reads, if it is there."""
-    model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
-    directory = Path(model_run) / "tensorboard" if model_run else None
-    return directory if directory and directory.is_dir() else None
 
 
 def run_details(record: RunRecord) -> RenderableType:
@@ -164,38 +157,33 @@ def run_details(record: RunRecord) -> RenderableType:
 
 def runs_table(records: Sequence[RunRecord]) -> PlainTable:
     """Returns one row a run; in 80 columns only the pipeline's name is cut."""
-    table = PlainTable(space=1)
-    widths = {
-        "run": 22,
-        "state": 11,
-        "time": 9,
-        **{readable_metric(name): 8 for name in _HEADLINE_METRICS},
-        "blessed": 7,
-    }
-    for column, width in widths.items():
-        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
-    table.add_column("pipeline", no_wrap=True, overflow="ellipsis")
+    metrics = dict.fromkeys(map(readable_metric, _HEADLINE_METRICS), 8)
+    table = _listing({"run": 22, "state": 11, "time": 9, **metrics, "blessed": 7}, "pipeline")
     for record in records:
-        metrics = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
+        values = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
         blessed = "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
         if record.probe is not None and not record.probe.passed:
             blessed = "refused"
-        state = Text(record.state, _RUN_STYLES[record.state])
-        table.add_row(record.run_id, state, duration(record.seconds), *metrics, blessed, record.pipeline)
+        table.add_row(*_opening_cells(record), *values, blessed, record.pipeline)
     return table
 
 
 def remote_runs_table(records: Sequence[RunRecord]) -> PlainTable:
     """Returns one row a run on a server, of which no metrics are known; in 80 columns only the run's name is cut."""
-    table = PlainTable(space=1)
-    for column, width in {"run": 36, "state": 11, "time": 11}.items():
-        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
-    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    table = _listing({"run": 36, "state": 11, "time": 11}, "name")
     for record in records:
-        table.add_row(
-            record.run_id,
-            Text(record.state, _RUN_STYLES[record.state]),
-            duration(record.seconds),
-            record.pipeline,
-        )
+        table.add_row(*_opening_cells(record), record.pipeline)
     return table
+
+
+def _listing(widths: Mapping[str, int], last: str) -> PlainTable:
+    """Returns a table without rows, whose last column alone is cut where there is no room."""
+    table = PlainTable(space=1)
+    for column, width in widths.items():
+        table.add_column(column, no_wrap=True, min_width=width, justify="right" if column == "time" else "left")
+    table.add_column(last, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _opening_cells(record: RunRecord) -> tuple[str, Text, str]:
+    return record.run_id, Text(record.state, _RUN_STYLES[record.state]), duration(record.seconds)

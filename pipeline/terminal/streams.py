@@ -1,12 +1,7 @@
-"""Sends everything a process writes to its terminal to a file, C++ libraries included.
+"""What a process writes, and how it ends: its standard streams, whatever they lead to, and values as JSON.
 
-How a process that may have loaded TensorFlow and Beam ends.
-
-Values as JSON that every reader takes.
-
-The standard streams, whatever they lead to: a terminal that hangs up, a reader that leaves, ASCII, or nothing.
-
-`prepare_standard_streams` is called once, before a command writes. Nothing here imports rich, TensorFlow or TFX.
+A stream may lead to a terminal that hangs up, a reader that leaves, ASCII, or nothing; `prepare_standard_streams` is
+called once, before a command writes. Nothing here imports rich, TensorFlow or TFX.
 """
 
 import atexit
@@ -30,29 +25,6 @@ from petseg.surroundings import tidy_up
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
-
-def leave(code: int) -> None:
-    """Exits; with TensorFlow loaded at once: taking it down costs seconds, and threads of Beam may not end at all."""
-    if "tensorflow" not in sys.modules:
-        sys.exit(code)
-    if code not in (INTERRUPTED, TERMINATED):
-        atexit._run_exitfuncs()
-    tidy_up()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # its reader has left, which does not change how the work ended
-            stream.flush()
-    os._exit(code)
-
-
-_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(Any)
-
-
-def json_text(value: Any) -> str:
-    """Returns a value as indented JSON, in ASCII, which every stream can encode; NaN and the like become null."""
-    text = _ANYTHING.dump_json(value, indent=2).decode()
-    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-
-
 ENCODING_ERRORS: Final = "petseg.replace"
 """Name of the codecs' error handler that writes in other words what a stream cannot encode."""
 
@@ -68,6 +40,7 @@ _IN_OTHER_WORDS: Final = {"≤": "<=", "≥": ">=", "→": "->", "×": "x", "–
 _CONTROL: Final = (*range(0x20), *range(0x7F, 0xA0))
 _ESCAPED: Final = {code: repr(chr(code))[1:-1] for code in _CONTROL}
 _ESCAPED_BUT_LINES: Final = {code: text for code, text in _ESCAPED.items() if chr(code) not in "\n\t"}
+_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 class ClosedStream(io.TextIOWrapper):
@@ -128,7 +101,10 @@ def prepare_standard_streams() -> None:
     for descriptor, name in enumerate(_STANDARD):
         stream = getattr(sys, name)
         if stream is None:
-            _open_null(descriptor)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
             setattr(sys, name, ClosedStream(descriptor))
         elif descriptor and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ENCODING_ERRORS)
@@ -166,6 +142,9 @@ def printable(text: str, *, keep_lines: bool = False) -> str:
     Args:
       text: Anything; names come from files, servers and users.
       keep_lines: Whether ends of lines and tabs stay, as in a message that has several.
+
+    >>> printable("a\x1b[31m")
+    'a\\x1b[31m'
     """
     return text.translate(_ESCAPED_BUT_LINES if keep_lines else _ESCAPED)
 
@@ -184,24 +163,6 @@ def notify(message: str, color: str | None = None) -> None:
         click.secho(printable(message, keep_lines=True), fg=color, file=sys.stderr)
 
 
-def _open_null(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    if null != descriptor:
-        os.dup2(null, descriptor)
-        os.close(null)
-
-
-def _replace(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    character = error.object[error.start]
-    code = ord(character)
-    return _IN_OTHER_WORDS.get(character, f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"), error.start + 1
-
-
-codecs.register_error(ENCODING_ERRORS, _replace)
-
-
 @contextmanager
 def captured_output(log: Path) -> Iterator[tuple[LastingStream, LastingStream]]:
     """Redirects the file descriptors of standard output and error to the end of a file.
@@ -215,9 +176,31 @@ def captured_output(log: Path) -> Iterator[tuple[LastingStream, LastingStream]]:
       The real standard output and error, to write to the user meanwhile; a reader that leaves is no failure.
     """
     with ExitStack() as stack:
-        target = stack.enter_context(log.open("ab"))
-        outputs = _redirect(stack, sys.stdout, 1, target.fileno()), _redirect(stack, sys.stderr, 2, target.fileno())
-        yield outputs
+        target = stack.enter_context(log.open("ab")).fileno()
+        yield _redirect(stack, sys.stdout, 1, target), _redirect(stack, sys.stderr, 2, target)
+
+
+def json_text(value: Any) -> str:
+    r"""Returns a value as indented JSON, in ASCII, which every stream can encode; NaN and the like become null.
+
+    >>> print(json_text(["ü", float("nan")]).replace(chr(10), ""))
+    [  "\u00fc",  null]
+    """
+    text = _ANYTHING.dump_json(value, indent=2).decode()
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def leave(code: int) -> None:
+    """Exits; with TensorFlow loaded at once: taking it down costs seconds, and threads of Beam may not end at all."""
+    if "tensorflow" not in sys.modules:
+        sys.exit(code)
+    if code not in (INTERRUPTED, TERMINATED):
+        atexit._run_exitfuncs()
+    tidy_up()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # its reader has left, which does not change how the work ended
+            stream.flush()
+    os._exit(code)
 
 
 def _redirect(stack: ExitStack, standard: TextIO, descriptor: int, target: int) -> LastingStream:
@@ -235,3 +218,14 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with unread_is_no_failure(stream):
             stream.flush()
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    code = ord(character)
+    return _IN_OTHER_WORDS.get(character, f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"), error.start + 1
+
+
+codecs.register_error(ENCODING_ERRORS, _replace)

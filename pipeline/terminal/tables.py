@@ -1,8 +1,7 @@
-"""Metrics of an evaluation, shown to people.
+"""What is drawn on a terminal: tables, lines, a bar of progress, and how metrics are written.
 
-Tables and lines for a terminal, by rich; what is shown is data, and never rich's markup.
-
-Everything that is drawn goes through `console`, `PlainTable` and `progress_bar` here.
+Everything that is drawn by rich goes through `console`, `PlainTable` and `progress_bar` here, so that what is shown is
+data, and never rich's markup.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,14 @@ from rich.text import Text
 from pipeline.terminal.streams import printable
 from trainer_module.segmentation_metrics import CLASS_METRICS
 
+Metrics = Mapping[str, float | None]
+"""Metric name to value; None where a metric is undefined."""
+
 _WIDTH_OF_FILES: Final = 240
+_HEADLINE: Final = ("accuracy", "mean_iou", "loss")
+_HEADLINE_OF_CLASSES: Final = "iou_"
+_LOW, _HIGH = "_low", "_high"
+_WRITTEN: Final = {"iou": "IoU", "ece": "ECE"}
 
 
 class _DataConsole(Console):
@@ -57,14 +63,15 @@ def print_table(renderable: RenderableType) -> None:
 class PlainTable(Table):
     """A table without frame, whose cells are data: a string is shown as it is, on one line."""
 
-    def __init__(self, *, space: int = 2, **kwargs: Any) -> None:
+    def __init__(self, *headers: str, space: int = 2, **kwargs: Any) -> None:
         """Constructs the table.
 
         Args:
+          *headers: Of columns of text; others are added by `add_column`.
           space: Between the columns.
           **kwargs: Of `rich.table.Table`.
         """
-        super().__init__(box=None, pad_edge=False, padding=(0, space, 0, 0), header_style="dim", **kwargs)
+        super().__init__(*headers, box=None, pad_edge=False, padding=(0, space, 0, 0), header_style="dim", **kwargs)
 
     def add_column(self, header: RenderableType = "", *args: Any, **kwargs: Any) -> None:
         super().add_column(_as_data(header), *args, **kwargs)
@@ -75,8 +82,7 @@ class PlainTable(Table):
 
 def numbers_table(first: str, *others: str) -> PlainTable:
     """Returns a table whose first column names what the numbers in the other ones are of."""
-    table = PlainTable()
-    table.add_column(first)
+    table = PlainTable(first)
     for other in others:
         table.add_column(other, justify="right")
     return table
@@ -88,24 +94,6 @@ def progress_bar(stream: TextIO) -> Progress:
     return Progress(*columns, console=console(stream), transient=True)
 
 
-def _as_data(cell: RenderableType) -> RenderableType:
-    """Returns a cell whose width is that of what is shown."""
-    if isinstance(cell, str):
-        return Text(printable(cell))
-    if isinstance(cell, Text) and printable(cell.plain) != cell.plain:
-        return Text(printable(cell.plain), cell.style)
-    return cell
-
-
-_HEADLINE: Final = ("accuracy", "mean_iou", "loss")
-_HEADLINE_OF_CLASSES: Final = "iou_"
-_LOW, _HIGH = "_low", "_high"
-_WRITTEN: Final = {"iou": "IoU", "ece": "ECE"}
-
-Metrics = Mapping[str, float | None]
-"""Metric name to value; None where a metric is undefined."""
-
-
 def headline(metrics: Metrics) -> str:
     """Returns the numbers that one line has room for: accuracy, mean IoU, loss, and the IoU of each class."""
     names = (name for name in metrics if name in _HEADLINE or name.startswith(_HEADLINE_OF_CLASSES))
@@ -114,21 +102,34 @@ def headline(metrics: Metrics) -> str:
 
 def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTable]:
     """Returns all metrics: those of the whole with their intervals, then one row a class."""
-    of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in class_names}
-    ends = {f"{name}{end}" for name in metrics for end in (_LOW, _HIGH)}
     overall = numbers_table("metric", "value", "95 % interval")
-    for name in metrics:
-        if name not in of_classes | ends:
-            overall.add_row(readable_metric(name), metric_value(metrics[name]), _interval(metrics, name))
-    kinds = [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in class_names)]
+    for name in overall_metrics(metrics, class_names):
+        overall.add_row(readable_metric(name), metric_value(metrics[name]), metric_interval(metrics, name))
+    kinds = class_metrics(metrics, class_names)
     by_class = numbers_table("class", *map(readable_metric, kinds))
     for name in class_names:
         by_class.add_row(name, *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds))
     return [overall, by_class] if kinds else [overall]
 
 
+def overall_metrics(metrics: Metrics, class_names: Sequence[str]) -> list[str]:
+    """Returns the metrics over all classes, without the ends of their intervals."""
+    of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in class_names}
+    ends = {f"{name}{end}" for name in metrics for end in (_LOW, _HIGH)}
+    return [name for name in metrics if name not in of_classes | ends]
+
+
+def class_metrics(metrics: Metrics, class_names: Sequence[str]) -> list[str]:
+    """Returns what is known of single classes: `iou`, where `iou_pet` is a metric."""
+    return [kind for kind in CLASS_METRICS if any(f"{kind}_{name}" in metrics for name in class_names)]
+
+
 def readable_metric(name: str) -> str:
-    """Writes a metric's name for people: `mean IoU`."""
+    """Writes a metric's name for people.
+
+    >>> readable_metric("mean_iou")
+    'mean IoU'
+    """
     return " ".join(_WRITTEN.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
@@ -137,6 +138,16 @@ def metric_value(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-def _interval(metrics: Metrics, name: str) -> str:
+def metric_interval(metrics: Metrics, name: str) -> str:
+    """Writes the 95 % interval of a metric; empty where there is none."""
     low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)
     return "" if low is None or high is None else f"{metric_value(low)} to {metric_value(high)}"
+
+
+def _as_data(cell: RenderableType) -> RenderableType:
+    """Returns a cell whose width is that of what is shown."""
+    if isinstance(cell, str):
+        return Text(printable(cell))
+    if isinstance(cell, Text) and printable(cell.plain) != cell.plain:
+        return Text(printable(cell.plain), cell.style)
+    return cell

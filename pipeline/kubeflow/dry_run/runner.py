@@ -72,6 +72,11 @@ class PackageRun(RecordedRun):
         self._values = checked.values
         self._request = checked.request
 
+    def _write_report(self, *, with_pictures: bool) -> Path:
+        from pipeline.report.page import write_report
+
+        return write_report(self._record, self._files.directory, with_pictures=with_pictures).page
+
 
 def record_package_run(kind: type[PackageRun], package: Package, request: DryRunRequest) -> RunRecord:
     """Checks that a package can be run here, runs it, and returns the record, also of a run that failed.

@@ -10,9 +10,51 @@ import pytest
 
 from pipeline import cli
 from pipeline.config.loading import load_config
+from pipeline.config.schema import DEFAULT_PIPELINE_ROOT
 from pipeline.runs.record import ProbeRecord, RunRecord, RunState
 from pipeline.runs.store import RunStore
 from trainer_module.errors import ConfigError, ModelError
+
+LIGHT_COMMANDS = [
+    "--help",
+    "run --help",
+    "runs --help",
+    "report --help",
+    "pictures --help",
+    "compare --help",
+    "evaluate --help",
+    "predict --help",
+    "kserve --help",
+    "export --help",
+    "models --help",
+    "models list --help",
+    "models rollback --help",
+    "models remove --help",
+    "models verify --help",
+    "serve --help",
+    "show-config --preset pets",
+    "show-config --json",
+    "runs",
+    "runs list --json",
+    "runs show",
+    "runs show --json latest",
+    "compare latest 20260101-000000-000000",
+    "compare latest 20260101-000000-000000 --json",
+]
+"""What only reads files and answers at once."""
+
+ANSWER = """
+import contextlib, io, json, sys
+from pipeline.cli import exit_code
+heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib', 'ml_metadata'}
+heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn', 'pandas', 'pyarrow', 'jinja2'}
+answers = {}
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = exit_code(arguments.split())
+    answers[arguments] = [code, sorted(heavy & set(sys.modules)), out.getvalue()]
+print(json.dumps(answers))
+"""
 
 
 @pytest.fixture
@@ -30,42 +72,27 @@ def record_run(root: Path, run_id: str, **fields) -> RunRecord:
     return record
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "--help",
-        "run --help",
-        "runs --help",
-        "report --help",
-        "pictures --help",
-        "compare --help",
-        "evaluate --help",
-        "predict --help",
-        "kserve --help",
-        "export --help",
-        "models --help",
-        "models list --help",
-        "models rollback --help",
-        "models remove --help",
-        "models verify --help",
-        "serve --help",
-        "show-config --preset pets",
-        "runs",
-    ],
-)
-def test_light_commands_import_no_tensorflow(arguments, tmp_path):
-    code = (
-        "import sys\nfrom pipeline.cli import exit_code\n"
-        "assert exit_code(sys.argv[1:]) == 0\n"
-        "heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib'}\n"
-        "heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn'}\n"
-        "heavy &= set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    command = [sys.executable, "-c", code, *arguments.split()]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, tuple[int, list[str], str]]:
+    """Each light command to its exit code, the heavy modules that are loaded after it, and what it printed.
+
+    They run one after another in one process, where two finished runs are, of which only the records are left.
+    """
+    directory = tmp_path_factory.mktemp("two_runs")
+    for day in (1, 2):
+        record_run(directory / DEFAULT_PIPELINE_ROOT, f"2026010{day}-000000-000000", state=RunState.COMPLETE)
+    command = [sys.executable, "-c", ANSWER, json.dumps(LIGHT_COMMANDS)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=directory, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("arguments", LIGHT_COMMANDS)
+def test_light_commands_import_no_tensorflow(arguments, answers):
+    code, heavy, printed = answers[arguments]
+    assert code == 0
+    assert heavy == []
+    assert printed
 
 
 def test_help_lists_every_command_in_one_line(capsys):
@@ -124,7 +151,7 @@ def test_errors_become_a_message_and_a_code(error, code, monkeypatch, capsys):
 )
 def test_run_exits_by_what_came_of_it(state, blessed, code, root, monkeypatch, capsys):
     record = record_run(root, "x", state=state, blessed=blessed, error="why")
-    monkeypatch.setattr("pipeline.commands.run.run_pipeline", lambda *_: record)
+    monkeypatch.setattr("pipeline.local.runner.run_pipeline", lambda *_: record)
     assert cli.exit_code(["run", "--preset", "demo", "--json"]) == code
     out, err = capsys.readouterr()
     assert RunRecord.model_validate_json(out) == record
@@ -135,7 +162,7 @@ def test_run_exits_by_what_came_of_it(state, blessed, code, root, monkeypatch, c
 def test_a_model_that_cannot_be_served_is_not_blessed_by_force_either(forced, root, monkeypatch, capsys):
     probe = ProbeRecord(refusals=["it is slow"])
     record = record_run(root, "x", state=RunState.COMPLETE, blessed=forced is None, force_blessed=forced, probe=probe)
-    monkeypatch.setattr("pipeline.commands.run.run_pipeline", lambda *_: record)
+    monkeypatch.setattr("pipeline.local.runner.run_pipeline", lambda *_: record)
     assert cli.exit_code(["run", "--preset", "demo"]) == 3
     assert cli.exit_code(["runs", "--pipeline-root", str(root)]) == 0
     assert "refused" in capsys.readouterr().out
@@ -144,7 +171,7 @@ def test_a_model_that_cannot_be_served_is_not_blessed_by_force_either(forced, ro
 def test_a_forced_blessing_is_no_failure_and_is_said_aloud(root, monkeypatch, capsys):
     record = record_run(root, "x", state=RunState.COMPLETE, blessed=False, force_blessed="the old one leaks")
     requests = []
-    monkeypatch.setattr("pipeline.commands.run.run_pipeline", lambda _, request: requests.append(request) or record)
+    monkeypatch.setattr("pipeline.local.runner.run_pipeline", lambda _, request: requests.append(request) or record)
     assert cli.exit_code(["run", "--preset", "demo", "--reset-baseline", "--force-bless", " the old one leaks "]) == 0
     assert (requests[0].force_bless, requests[0].reset_baseline) == ("the old one leaks", True)
     assert "did not pass the gate and is blessed by force: the old one leaks" in capsys.readouterr().err

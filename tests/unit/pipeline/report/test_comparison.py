@@ -8,8 +8,8 @@ import pytest
 import report_run
 
 from pipeline.cli import exit_code
-from pipeline.report.comparison import compare_runs
-from pipeline.report.comparison_page import comparison_page, headline, unpaired_note
+from pipeline.report.comparison import compare_runs, headline, unpaired_note
+from pipeline.report.comparison_page import comparison_page
 from pipeline.report.facts import Missing
 from pipeline.report.image_scores import SCORES_FILE, ImageScore
 from pipeline.report.page import html

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.models.loading import ServedModel
 from pipeline.report.blocks import Gallery, Note
 from pipeline.report.facts import run_facts
 from pipeline.report.image_scores import SCORES_FILE, read_scores
-from pipeline.report.pictures import pictures_section
+from pipeline.report.pictures import pictures_section, write_pictures
 from pipeline.runs.record import BaselineRecord, NodeRecord, NodeState
+from trainer_module.errors import ModelError
 from trainer_module.signatures import export_model
 
 SIDE = 16
@@ -146,6 +148,28 @@ def test_a_run_whose_images_have_no_ids_is_told_to_run_again(evaluated, tmp_path
                 writer.write(example.SerializeToString())
     [note] = notes(section_of_run())
     assert "an earlier version of petseg, which knew images by their file names alone; run it again" in note
+
+
+def test_a_model_of_an_earlier_version_is_told_before_anything_is_predicted(evaluated, record, tmp_path, monkeypatch):
+    section_of_run = evaluated(model=1, served=None)
+    monkeypatch.setattr("trainer_module.features.MASK_PNG", "what_only_later_versions_answer")
+    monkeypatch.setattr(ServedModel, "evaluate", lambda *_: pytest.fail("an image was scored"))
+    for draw in (section_of_run, lambda: write_pictures(record, tmp_path, tmp_path / "pictures")):
+        with pytest.raises(ModelError, match=r"exported by an earlier version of petseg.*Export it again"):
+            draw()
+
+
+def test_a_served_model_of_an_earlier_version_costs_the_comparison_alone(evaluated, monkeypatch):
+    section_of_run = evaluated(model=1, served=2)
+
+    def check_predicts(model: ServedModel) -> None:
+        if "ServedModelResolver" in str(model.directory):
+            raise ModelError("Export it again.")
+
+    monkeypatch.setattr(ServedModel, "check_predicts", check_predicts)
+    section = section_of_run()
+    assert len(galleries(section)) == 3
+    assert notes(section) == ["No comparison with the served model. Its copy cannot be used: Export it again."]
 
 
 def test_the_same_model_gets_a_note_and_no_empty_gallery(evaluated):

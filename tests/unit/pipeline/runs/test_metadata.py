@@ -93,7 +93,8 @@ def test_a_locked_file_keeps_a_run_from_starting_and_leaves_no_record(tmp_path, 
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_damaged_file_may_be_put_aside_and_nothing_is_lost(content, tmp_path):
+def test_a_damaged_file_may_be_put_aside_and_nothing_is_lost(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "_PATIENCE_SECONDS", 0.1)
     damaged = tmp_path / "metadata.sqlite"
     damaged.write_bytes(content)
     with pytest.raises(PetsegError) as error:
@@ -101,6 +102,15 @@ def test_a_damaged_file_may_be_put_aside_and_nothing_is_lost(content, tmp_path):
     assert f"rename it to '{damaged}.damaged' to start with an empty cache" in str(error.value)
     assert "restore it from a copy" in str(error.value)
     assert damaged.read_bytes() == content
+
+
+def test_a_file_that_somebody_is_just_putting_there_is_not_called_damaged(file, monkeypatch):
+    whole = file.read_bytes()
+    file.write_bytes(bytes(len(whole)))
+    with pytest.raises(PetsegError, match="or a damaged one"):
+        check_metadata_file(file, wait_seconds=0)
+    monkeypatch.setattr(metadata.time, "sleep", lambda _: file.write_bytes(whole))
+    check_metadata_file(file)
 
 
 @pytest.mark.parametrize("make", [lambda file: None, lambda file: file.touch()])

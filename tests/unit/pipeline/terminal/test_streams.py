@@ -24,6 +24,7 @@ RUN = """
 import sys, threading
 from pipeline import cli
 from pipeline.config.loading import load_config
+from pipeline.report.page import write_report
 from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord
 from pipeline.runs.store import RunStore
@@ -43,14 +44,17 @@ class Run(RecordedRun):
     def _tidy(self):
         pass
 
+    def _write_report(self, *, with_pictures):
+        return write_report(self._record, self._files.directory, with_pictures=with_pictures).page
+
 def run_pipeline(config, request):
     store = RunStore(config.pipeline.root)
     record = lambda run_id, files: RunRecord.begin(run_id, config, files.log)
     return record_run(store, lambda run_id, files: Run(
         store, files, record(run_id, files), show_on_stderr=request.show_on_stderr))
 
-import pipeline.commands.run
-pipeline.commands.run.run_pipeline = run_pipeline
+import pipeline.local.runner
+pipeline.local.runner.run_pipeline = run_pipeline
 cli.main()
 """
 
