@@ -49,6 +49,11 @@ class Bound(BaseModel):
     def is_change(self) -> bool:
         return self.kind.endswith("_change")
 
+    @property
+    def place(self) -> list[tuple[str, str]]:
+        """Feature and value of the slice, to sort by."""
+        return [(feature, value or "") for feature, value in self.slice.items()]
+
     def holds(self, number: float | None) -> bool:
         """Returns whether a value, or a change of it, keeps the bound; one that is undefined does not."""
         if number is None:
@@ -133,15 +138,7 @@ class Gate(BaseModel):
     @classmethod
     def _in_one_order(cls, bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
         """The order in which they were set is no other gate, and shall not make TFX evaluate anew."""
-        return tuple(
-            sorted(
-                bounds,
-                key=lambda bound: (
-                    bound.metric, [(feature, value or "") for feature, value in bound.slice.items()],
-                    _KINDS.index(bound.kind),
-                ),
-            )
-        )  # fmt: skip
+        return tuple(sorted(bounds, key=lambda bound: (bound.metric, bound.place, _KINDS.index(bound.kind))))
 
     def with_least(self, metric: str, least: float) -> "Gate":
         """Returns the gate with another least value of a metric over all examples; 0 takes the bound away."""
