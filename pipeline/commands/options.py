@@ -19,7 +19,21 @@ from pipeline.runs.record import NodeState, RunRecord, RunState
 from pipeline.terminal.streams import INTERRUPTED, json_text, notify, unread_is_no_failure
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that names the nearest of its commands where one is misspelt."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            from pipeline.suggestions import nearest
+
+            ctx.fail(f"there is no command {args[0]!r}; did you mean {nearest(args[0], names)!r}?")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """A group that knows its commands by name only."""
 
     def __init__(self, *args: Any, commands_table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -42,15 +56,6 @@ class LazyGroup(click.Group):
         module, _, attribute = self._table[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self._table and not args[0].startswith("-"):
-            from pipeline.suggestions import nearest
-
-            ctx.fail(f"there is no command {args[0]!r}; did you mean {nearest(args[0], self._table)!r}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
