@@ -20,7 +20,10 @@ from pipeline.terminal.streams import INTERRUPTED, json_text, notify, unread_is_
 
 
 class SuggestingGroup(click.Group):
-    """A group that names the nearest of its commands where one is misspelt."""
+    """A group that shows its commands in the order of their declaration, and the nearest where one is misspelt."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from components.model_pusher.checksums import content_digest
+from components.model_pusher.checksums import content_digest, file_digests
 from components.model_pusher.version_store import SAVED_MODEL_FILE, newest_version
 from pipeline.config.paths import check_no_pattern
 from trainer_module import features
@@ -228,7 +228,7 @@ class Original:
 
     def identity(self) -> dict[str, Any]:
         """Returns what tells this model from others: its version's number and a digest of its files."""
-        return {"version": self.directory.name, "sha256": content_digest(str(self.directory))}
+        return {"version": self.directory.name, "sha256": content_digest(file_digests(str(self.directory)))}
 
     def _example(self, image: bytes) -> bytes:
         """Returns a raw example of an image that has no mask."""
