@@ -1,8 +1,8 @@
 """What must be true of a model that is served; each check yields a line for everything that is not.
 
-A model behind the session loader, on which TensorFlow Serving is built: what it cannot load cannot be served.
-
-Images as they come from the world: tiny, narrow, of any colour model; and files that are none.
+The model is behind the session loader, on which TensorFlow Serving is built, and not behind the one that the rest of
+petseg loads models with: what the session loader cannot load cannot be served, and only it notices. It is asked about
+images as they come from the world: tiny, narrow, of any colour model; and about files that are none.
 """
 
 import io
@@ -14,11 +14,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 from tensorflow_serving.apis import prediction_log_pb2
 
 from trainer_module import features
 from trainer_module.encoded_images import UNREADABLE, read_header
+from trainer_module.model_card import ModelCard
+
+TOLERANCE: Final = 1e-5
+"""Of probabilities that ought to be the same, and of their sum."""
+
+_COLOR: Final = (200, 120, 40)
+
+_Answers = Mapping[str, NDArray[Any]]
 
 
 class SessionModel:
@@ -49,85 +56,17 @@ class SessionModel:
         return answers
 
 
-_COLOR = (200, 120, 40)
-
-
-def odd_images() -> dict[str, bytes]:
-    """Returns encoded images that a model must answer, by what they are."""
-    return {
-        "a PNG of 1×1 pixels": _encoded("RGB", (1, 1), "PNG"),
-        "a PNG of 1×500 pixels": _encoded("RGB", (1, 500), "PNG"),
-        "a JPEG of 3000×20 pixels": _encoded("RGB", (3000, 20), "JPEG"),
-        "a grayscale JPEG": _encoded("L", (90, 60), "JPEG"),
-        "a CMYK JPEG": _encoded("CMYK", (80, 60), "JPEG"),
-        "an RGBA PNG": _encoded("RGBA", (60, 90), "PNG"),
-        "a PNG of gray with alpha": _encoded("LA", (60, 90), "PNG"),
-        "a PNG of 16 bits": _encoded("I;16", (60, 90), "PNG"),
-        "a palette PNG": _encoded("P", (70, 50), "PNG"),
-        "a progressive JPEG": _encoded("RGB", (80, 60), "JPEG", progressive=True),
-        "a JPEG of a camera that was turned": _encoded("RGB", (80, 60), "JPEG", exif=_turned()),
-    }
-
-
-def unreadable_images() -> dict[str, bytes]:
-    """Returns what a model must refuse, by what it is."""
-    photo = _encoded("RGB", (90, 60), "JPEG")
-    return {
-        "an empty file": b"",
-        "a text": b"no image",
-        "half a JPEG": photo[: len(photo) // 2],
-        "half a PNG": _encoded("RGB", (90, 60), "PNG")[:60],
-        "a GIF": _encoded("RGB", (90, 60), "GIF"),
-        "a BMP": _encoded("RGB", (90, 60), "BMP"),
-    }
-
-
-def _turned() -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return exif
-
-
-def _encoded(mode: str, size: tuple[int, int], encoding: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, _COLOR).convert(mode).save(file, encoding, **options)
-    return file.getvalue()
-
-
-TOLERANCE: Final = 1e-5
-"""Of probabilities that ought to be the same, and of their sum."""
-
-_Answers = Mapping[str, NDArray[Any]]
-
-
-class Card(BaseModel):
-    """What the checks need of the model's card."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    class_names: tuple[str, ...]
-    image_size: int
-    turns_images: bool = False
-    """Whether it turns images by their EXIF orientation, as all but the first did."""
-
-    @property
-    def shapes(self) -> dict[str, tuple[Any, list[int]]]:
-        """Type and shape of every output of the signatures that serve; -1 is the batch."""
-        size = self.image_size
-        return {
-            features.PROBABILITIES: (tf.float32, [-1, size, size, len(self.class_names)]),
-            features.MASK: (tf.uint8, [-1, size, size]),
-            features.MASK_PNG: (tf.string, [-1]),
-        }
-
-
-def check_signatures(model: SessionModel, card: Card) -> Iterator[str]:
+def check_signatures(model: SessionModel, card: ModelCard) -> Iterator[str]:
     """The signatures are there, with inputs and outputs of the types and shapes that clients count on."""
     size = card.image_size
-    encoded, prepared = (tf.string, [-1]), (tf.float32, [-1, size, size, 3])
-    of_prepared = {name: card.shapes[name] for name in (features.PROBABILITIES, features.MASK)}
+    encoded, prepared = (tf.string, [-1]), (tf.float32, [-1, size, size, 3])  # -1 is the batch
+    of_prepared = {
+        features.PROBABILITIES: (tf.float32, [-1, size, size, len(card.class_names)]),
+        features.MASK: (tf.uint8, [-1, size, size]),
+    }
+    of_encoded = {**of_prepared, features.MASK_PNG: (tf.string, [-1])}
     for name, image, outputs in (
-        (features.SERVING_SIGNATURE, encoded, card.shapes),
+        (features.SERVING_SIGNATURE, encoded, of_encoded),
         (features.TENSOR_SIGNATURE, prepared, of_prepared),
     ):
         if name not in model.signatures:
@@ -136,19 +75,6 @@ def check_signatures(model: SessionModel, card: Card) -> Iterator[str]:
         signature = model.signatures[name]
         yield from _compare(f"the input of {name!r}", signature.inputs, {features.IMAGE: image})
         yield from _compare(f"the output of {name!r}", signature.outputs, outputs)
-
-
-def _compare(what: str, found: Mapping[str, Any], expected: Mapping[str, tuple[Any, list[int]]]) -> Iterator[str]:
-    described = {
-        name: (tf.as_dtype(info.dtype), [dimension.size for dimension in info.tensor_shape.dim])
-        for name, info in found.items()
-    }
-    if described != dict(expected):
-        yield f"{what} is {_in_words(described)}; expected {_in_words(expected)}"
-
-
-def _in_words(tensors: Mapping[str, tuple[Any, list[int]]]) -> str:
-    return ", ".join(f"{name} {dtype.name} {shape}" for name, (dtype, shape) in sorted(tensors.items())) or "nothing"
 
 
 def check_warmup(model: SessionModel, file: str) -> Iterator[str]:
@@ -164,7 +90,7 @@ def check_warmup(model: SessionModel, file: str) -> Iterator[str]:
             yield f"warm-up request {index} fails: {first_line(error)}"
 
 
-def check_odd_images(model: SessionModel, card: Card) -> Iterator[str]:
+def check_odd_images(model: SessionModel, card: ModelCard) -> Iterator[str]:
     """Images of any size and colour model are answered, alone and together."""
     images = odd_images()
     for name, image in images.items():
@@ -180,22 +106,6 @@ def check_odd_images(model: SessionModel, card: Card) -> Iterator[str]:
         yield f"a batch of images of different sizes is not answered: {first_line(error)}"
     else:
         yield from _check_answers("a batch of images of different sizes", answers, list(images.values()), card)
-
-
-def _check_answers(what: str, answers: _Answers, images: Sequence[bytes], card: Card) -> Iterator[str]:
-    probabilities, mask = answers[features.PROBABILITIES], answers[features.MASK]
-    if not np.isfinite(probabilities).all() or (np.abs(probabilities.sum(-1, dtype=np.float64) - 1) > TOLERANCE).any():
-        yield f"{what}: the probabilities do not sum to 1"
-    if len(mask) != len(images) or (mask >= len(card.class_names)).any():
-        yield f"{what}: the mask has {len(mask)} images, or class ids that are none"
-    for image, png in zip(images, answers[features.MASK_PNG], strict=True):
-        header = read_header(image)
-        size = header.size if card.turns_images else (header.width, header.height)
-        with Image.open(io.BytesIO(png)) as answered:
-            if answered.size != size or answered.mode != "L":
-                yield f"{what}: the mask is {answered.mode} {answered.size}, the image has {size}"
-            elif np.asarray(answered).max() >= len(card.class_names):
-                yield f"{what}: the PNG has class ids up to {np.asarray(answered).max()}"
 
 
 def check_unreadable_images(model: SessionModel) -> Iterator[str]:
@@ -258,3 +168,70 @@ def compare_paths(
 def first_line(error: Exception) -> str:
     """Returns an error's first line, with its kind."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def odd_images() -> dict[str, bytes]:
+    """Returns encoded images that a model must answer, by what they are."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "a PNG of 1×1 pixels": _encoded("RGB", (1, 1), "PNG"),
+        "a PNG of 1×500 pixels": _encoded("RGB", (1, 500), "PNG"),
+        "a JPEG of 3000×20 pixels": _encoded("RGB", (3000, 20), "JPEG"),
+        "a grayscale JPEG": _encoded("L", (90, 60), "JPEG"),
+        "a CMYK JPEG": _encoded("CMYK", (80, 60), "JPEG"),
+        "an RGBA PNG": _encoded("RGBA", (60, 90), "PNG"),
+        "a PNG of gray with alpha": _encoded("LA", (60, 90), "PNG"),
+        "a PNG of 16 bits": _encoded("I;16", (60, 90), "PNG"),
+        "a palette PNG": _encoded("P", (70, 50), "PNG"),
+        "a progressive JPEG": _encoded("RGB", (80, 60), "JPEG", progressive=True),
+        "a JPEG of a camera that was turned": _encoded("RGB", (80, 60), "JPEG", exif=turned),
+    }
+
+
+def unreadable_images() -> dict[str, bytes]:
+    """Returns what a model must refuse, by what it is."""
+    photo = _encoded("RGB", (90, 60), "JPEG")
+    return {
+        "an empty file": b"",
+        "a text": b"no image",
+        "half a JPEG": photo[: len(photo) // 2],
+        "half a PNG": _encoded("RGB", (90, 60), "PNG")[:60],
+        "a GIF": _encoded("RGB", (90, 60), "GIF"),
+        "a BMP": _encoded("RGB", (90, 60), "BMP"),
+    }
+
+
+def _compare(what: str, found: Mapping[str, Any], expected: Mapping[str, tuple[Any, list[int]]]) -> Iterator[str]:
+    described = {
+        name: (tf.as_dtype(info.dtype), [dimension.size for dimension in info.tensor_shape.dim])
+        for name, info in found.items()
+    }
+    if described != dict(expected):
+        yield f"{what} is {_in_words(described)}; expected {_in_words(expected)}"
+
+
+def _in_words(tensors: Mapping[str, tuple[Any, list[int]]]) -> str:
+    return ", ".join(f"{name} {dtype.name} {shape}" for name, (dtype, shape) in sorted(tensors.items())) or "nothing"
+
+
+def _check_answers(what: str, answers: _Answers, images: Sequence[bytes], card: ModelCard) -> Iterator[str]:
+    probabilities, mask = answers[features.PROBABILITIES], answers[features.MASK]
+    if not np.isfinite(probabilities).all() or (np.abs(probabilities.sum(-1, dtype=np.float64) - 1) > TOLERANCE).any():
+        yield f"{what}: the probabilities do not sum to 1"
+    if len(mask) != len(images) or (mask >= len(card.class_names)).any():
+        yield f"{what}: the mask has {len(mask)} images, or class ids that are none"
+    for image, png in zip(images, answers[features.MASK_PNG], strict=True):
+        header = read_header(image)
+        size = header.size if card.turns_images else (header.width, header.height)
+        with Image.open(io.BytesIO(png)) as answered:
+            if answered.size != size or answered.mode != "L":
+                yield f"{what}: the mask is {answered.mode} {answered.size}, the image has {size}"
+            elif np.asarray(answered).max() >= len(card.class_names):
+                yield f"{what}: the PNG has class ids up to {np.asarray(answered).max()}"
+
+
+def _encoded(mode: str, size: tuple[int, int], encoding: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, _COLOR).convert(mode).save(file, encoding, **options)
+    return file.getvalue()

@@ -1,9 +1,4 @@
-"""What a model may cost to serve, as it travels through TFX.
-
-What the probe found of a model.
-
-What the executor and the process that probes tell each other, as files.
-"""
+"""What the probe finds of a model, what it may cost to serve, and how executor and probing process tell each other."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,6 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 FINDINGS_FILE: Final = "probe.json"
+_IMAGES: Final = "images"
+_NAMES: Final = "names.json"
+_PREPARED: Final = "prepared.npy"
+_LOG: Final = "log"
 
 
 class Measurements(BaseModel):
@@ -66,14 +65,37 @@ class Findings(BaseModel):
         return cls.model_validate_json((Path(blessing_uri) / FINDINGS_FILE).read_bytes())
 
 
-_IMAGES: Final = "images"
-_NAMES: Final = "names.json"
-_PREPARED: Final = "prepared.npy"
-_LOG: Final = "log"
+class ProbeSettings(BaseModel):
+    """The budgets, None for none; the fields mean what those of the same name in `ProbeConfig` mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: str
+    """Whose raw examples the model is asked about."""
+
+    examples: int
+    max_load_seconds: float | None = None
+    max_latency_p50_ms: float | None = None
+    max_latency_p99_ms: float | None = None
+    max_memory_mb: float | None = None
+    code_digest: str = ""
+    """Identifies the code of the probe, so that a change to it re-runs the component."""
+
+    def overruns(self, measured: Measurements) -> Iterator[str]:
+        """Yields a line for each budget that was not kept."""
+        for name, words in {
+            "load_seconds": "loading took {:.1f} s",
+            "latency_p50_ms": "half of the requests took {:.0f} ms or more",
+            "latency_p99_ms": "the slowest requests (p99) took {:.0f} ms",
+            "memory_mb": "loading and answering took {:.0f} MB of memory",
+        }.items():
+            value, budget = getattr(measured, name), getattr(self, f"max_{name}")
+            if value is not None and budget is not None and value > budget:
+                yield f"{words.format(value)}; probe.max_{name} is {budget:g}"
 
 
 class WorkDirectory:
-    """A directory that is empty at first."""
+    """Where the executor leaves what to ask, and the probing process what it found; empty at first."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -115,32 +137,3 @@ class WorkDirectory:
     def findings(self) -> Findings | None:
         """Returns what was found; None where the process did not come so far."""
         return Findings.load(str(self.directory)) if (self.directory / FINDINGS_FILE).is_file() else None
-
-
-class ProbeSettings(BaseModel):
-    """The budgets, None for none; the fields mean what those of the same name in `ProbeConfig` mean."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    split: str
-    """Whose raw examples the model is asked about."""
-
-    examples: int
-    max_load_seconds: float | None = None
-    max_latency_p50_ms: float | None = None
-    max_latency_p99_ms: float | None = None
-    max_memory_mb: float | None = None
-    code_digest: str = ""
-    """Identifies the code of the probe, so that a change to it re-runs the component."""
-
-    def overruns(self, measured: Measurements) -> Iterator[str]:
-        """Yields a line for each budget that was not kept."""
-        for name, words in {
-            "load_seconds": "loading took {:.1f} s",
-            "latency_p50_ms": "half of the requests took {:.0f} ms or more",
-            "latency_p99_ms": "the slowest requests (p99) took {:.0f} ms",
-            "memory_mb": "loading and answering took {:.0f} MB of memory",
-        }.items():
-            value, budget = getattr(measured, name), getattr(self, f"max_{name}")
-            if value is not None and budget is not None and value > budget:
-                yield f"{words.format(value)}; probe.max_{name} is {budget:g}"

@@ -16,7 +16,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.model_probe.checks import (
-    Card,
     SessionModel,
     check_odd_images,
     check_real_images,
@@ -28,6 +27,7 @@ from components.model_probe.checks import (
 )
 from components.model_probe.findings import Findings, Measurements, WorkDirectory
 from trainer_module import features
+from trainer_module.model_card import ModelCard
 
 _REQUESTS: Final = 30
 _MAX_MEASURING_SECONDS: Final = 30.0
@@ -36,7 +36,7 @@ _STATUS: Final = Path("/proc/self/status")
 
 class _Probe(NamedTuple):
     model: SessionModel
-    card: Card
+    card: ModelCard
     images: list[bytes]
     names: list[str]
     prepared: NDArray[np.float32]
@@ -67,7 +67,7 @@ def probe(directory: str, work: WorkDirectory) -> Findings:
         return Findings(refusals=(refusal,), measurements=Measurements(), examples=len(images))
     measured = Measurements(load_seconds=time.monotonic() - start)
     try:
-        card = Card.model_validate_json((assets / features.MODEL_CARD_ASSET).read_bytes())
+        card = ModelCard.parse((assets / features.MODEL_CARD_ASSET).read_bytes())
     except (OSError, ValueError) as error:
         refusal = f"its {features.MODEL_CARD_ASSET}, which names its classes, cannot be read: {first_line(error)}"
         return Findings(refusals=(refusal,), measurements=measured, examples=len(images))

@@ -3,6 +3,7 @@
 Keeps TFX's cache from claiming a push that is undone: its version deleted, or another destination in its place.
 """
 
+import json
 import uuid
 from typing import Any, ClassVar, Final
 
@@ -13,8 +14,8 @@ from tfx.orchestration.portable import data_types
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components.model_pusher.checksums import content_digest
-from components.model_pusher.executor import EVALUATION_KEY, Executor, refused_by
+from components.model_pusher.checksums import file_digests, is_model
+from components.model_pusher.executor import DIGESTS_KEY, EVALUATION_KEY, Executor, refused_by
 from components.model_pusher.push import PushSettings, push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver
@@ -23,24 +24,22 @@ SITUATION_KEY: Final = "situation"
 
 
 class PushDriver(PropertyDriver):
-    """Adds what the push depends on beside its inputs."""
+    """Adds what the push depends on beside its inputs, and what was read to know it.
+
+    `situation` is the same twice only where the push would do nothing twice, so that it always looks but then.
+    """
 
     def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
-        return {SITUATION_KEY: situation(execution_info)}
-
-
-def situation(execution_info: data_types.ExecutionInfo) -> str:
-    """Returns what is the same twice only where the push would do nothing twice: so it always looks but then."""
-    inputs = execution_info.input_dict
-    refusal = refused_by(inputs)
-    if refusal:
-        return refusal
-    model = artifact_utils.get_single_instance(inputs[standard_component_specs.MODEL_KEY])
-    served = newest_version(push_directory(execution_info.exec_properties))
-    content = content_digest(path_utils.serving_model_path(model.uri))
-    if served is not None and content_digest(served) == content:
-        return f"{served} is this model"
-    return f"to be pushed {uuid.uuid4().hex}"
+        inputs = execution_info.input_dict
+        refusal = refused_by(inputs)
+        if refusal:
+            return {SITUATION_KEY: refusal}
+        model = artifact_utils.get_single_instance(inputs[standard_component_specs.MODEL_KEY])
+        digests = file_digests(path_utils.serving_model_path(model.uri))
+        served = newest_version(push_directory(execution_info.exec_properties))
+        is_served = served is not None and is_model(served, digests)
+        situation = f"{served} is this model" if is_served else f"to be pushed {uuid.uuid4().hex}"
+        return {SITUATION_KEY: situation, DIGESTS_KEY: json.dumps(digests)}
 
 
 class ModelPusherSpec(standard_component_specs.PusherSpec):

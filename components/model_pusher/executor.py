@@ -1,5 +1,6 @@
 """Pushes a model that has its blessings, unless the newest served version is the same."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from components.model_pusher.push import PushRecord, PushSettings, push, push_di
 from components.model_pusher.version_store import version_directory
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
+DIGESTS_KEY: Final = "model_digests"
+"""The driver's, which has read the model already; Kubeflow Pipelines runs drivers of its own, and has none."""
 
 
 class Executor(pusher_executor.Executor):
@@ -42,13 +45,15 @@ class Executor(pusher_executor.Executor):
             self._mark_not_pushed(pushed_model, refusal)
             return
         model, base_directory = self.GetModelPath(input_dict), push_directory(exec_properties)
-        settings, run = PushSettings.of(exec_properties), (self._context and self._context.pipeline_run_id) or ""
+        settings = PushSettings.model_validate_json(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        run = (self._context and self._context.pipeline_run_id) or ""
         outcome = push(
             model,
             base_directory,
             _record(input_dict, run),
             keep=settings.keep_versions,
             pinned=settings.pinned_versions,
+            digests=json.loads(exec_properties.get(DIGESTS_KEY, "null")),
         )
         if outcome.already_served:
             pushed_model.set_string_custom_property(ALREADY_SERVED, outcome.already_served)

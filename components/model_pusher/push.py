@@ -1,24 +1,29 @@
 """Pushing a model, bringing an earlier version back, and keeping the number of versions in bounds.
 
-The settings of ModelPusher, as they travel through TFX.
-
-What a pushed version says of its push (`assets.extra/petseg_push.json`).
+What a version says of its push is `PushRecord` (`assets.extra/petseg_push.json`). Importing this module is cheap: the
+commands that look after pushed versions need neither TFX nor, for a directory of this machine, TensorFlow.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import tensorflow as tf
 from absl import logging
 from pydantic import BaseModel, ConfigDict, ValidationError
-from tfx.proto import pusher_pb2
-from tfx.types import standard_component_specs
-from tfx.utils import proto_utils
 
-from components.model_pusher.checksums import CHECKSUMS_FILE, PUSH_FILE, checksums, content_digest, differences
+from components.model_pusher.checksums import (
+    CHECKSUMS_FILE,
+    PUSH_FILE,
+    checksums,
+    content_digest,
+    differences,
+    file_digests,
+    is_model,
+    pushed_content,
+    pushed_digests,
+)
+from components.model_pusher.files import opened
 from components.model_pusher.version_store import (
     VersionStore,
     complete_versions,
@@ -39,18 +44,6 @@ class PushSettings(BaseModel):
     pinned_versions: tuple[int, ...] = ()
     code_digest: str = ""
     """Identifies the code of the push, so that a change to it re-runs the component."""
-
-    @classmethod
-    def of(cls, exec_properties: Mapping[str, Any]) -> "PushSettings":
-        """Reads the settings of an execution."""
-        return cls.model_validate(json.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]) or {})
-
-
-def push_directory(exec_properties: Mapping[str, Any]) -> str:
-    """Returns the directory that models are pushed to."""
-    destination = pusher_pb2.PushDestination()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
-    return str(destination.filesystem.base_directory)
 
 
 class Withdrawal(BaseModel):
@@ -96,9 +89,9 @@ class PushRecord(BaseModel):
     def of(cls, version_directory: str) -> "PushRecord | None":
         """Reads the record of a version; None where there is none that can be read."""
         try:
-            with tf.io.gfile.GFile(f"{version_directory}/{PUSH_FILE}", "rb") as file:
+            with opened(f"{version_directory}/{PUSH_FILE}") as file:
                 return cls.model_validate_json(file.read())
-        except (tf.errors.OpError, ValidationError):
+        except (OSError, ValidationError):
             return None
 
 
@@ -116,8 +109,25 @@ class PushOutcome:
     """The newest version, where it is this very model."""
 
 
+def push_directory(exec_properties: Mapping[str, Any]) -> str:
+    """Returns the directory that models are pushed to, from the properties of an execution."""
+    from tfx.proto import pusher_pb2
+    from tfx.types import standard_component_specs
+    from tfx.utils import proto_utils
+
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+    return str(destination.filesystem.base_directory)
+
+
 def push(
-    model: str, base_directory: str, record: PushRecord, *, keep: int | None = None, pinned: Collection[int] = ()
+    model: str,
+    base_directory: str,
+    record: PushRecord,
+    *,
+    keep: int | None = None,
+    pinned: Collection[int] = (),
+    digests: Mapping[str, str] | None = None,
 ) -> PushOutcome:
     """Makes a model the highest version of a destination, then removes the versions that are too many.
 
@@ -129,33 +139,19 @@ def push(
       record: What the version says of its push.
       keep: How many complete versions stay, the highest; None: all.
       pinned: Versions that stay besides.
+      digests: Those of the model's files (`file_digests`), where they are known; reading them takes a while.
     """
+    digests = file_digests(model) if digests is None else digests
     store = open_store(base_directory)
     with store.exclusive():
-        needless = _needless(model, base_directory, forced=bool(record.forced_because))
+        needless = _needless(digests, base_directory, forced=bool(record.forced_because))
         if needless is not None:
             return needless
-        version = _publish(store, model, record)
+        version = _publish(store, model, digests, record)
         for old in surplus_versions(complete_versions(base_directory), keep, pinned):
             logging.info("Removing version %d: %s versions stay.", old, keep)
             store.remove(old)
     return PushOutcome(version)
-
-
-def _needless(model: str, base_directory: str, *, forced: bool) -> PushOutcome | None:
-    """Returns why a model need not be pushed, or must not be; None where it is to be."""
-    served = newest_version(base_directory)
-    if served is None:
-        return None
-    content = content_digest(model)
-    if content_digest(served) == content:
-        return PushOutcome(None, f"{served} is this model already", served)
-    record = PushRecord.of(served)
-    if record and record.withdrawn and record.withdrawn.content == content and not forced:
-        withdrawn = record.withdrawn.version
-        undo = f"`petseg models rollback {withdrawn}` undoes that"
-        return PushOutcome(None, f"version {withdrawn}, this model, was rolled back; {undo}")
-    return None
 
 
 def surplus_versions(versions: Sequence[int], keep: int | None, pinned: Collection[int]) -> list[int]:
@@ -188,14 +184,14 @@ def roll_back(base_directory: str, version: int | None = None) -> int:
         damage = differences(source)
         if damage:
             raise ModelError(f"{source!r} is not as it was pushed, and is not brought back: {'; '.join(damage)}.")
-        served = version_directory(base_directory, versions[-1])
-        if content_digest(source) == content_digest(served):
+        served, digests = version_directory(base_directory, versions[-1]), pushed_digests(source)
+        if is_model(served, digests):
             raise ModelError(f"version {versions[-1]}, the newest in {base_directory!r}, is that model already.")
-        withdrawn = Withdrawal(version=versions[-1], content=content_digest(served))
+        withdrawn = Withdrawal(version=versions[-1], content=pushed_content(served))
         original = PushRecord.of(source)
         changes = {"pushed_at": datetime.now(UTC), "copy_of": int(source.rpartition("/")[2]), "withdrawn": withdrawn}
         record = (original or PushRecord(pushed_at=datetime.now(UTC))).model_copy(update=changes)
-        return _publish(store, source, record)
+        return _publish(store, source, digests, record)
 
 
 def remove_version(
@@ -233,9 +229,24 @@ def remove_version(
     return max((other for other in versions if other != version), default=None)
 
 
-def _publish(store: VersionStore, model: str, record: PushRecord) -> int:
+def _needless(digests: Mapping[str, str], base_directory: str, *, forced: bool) -> PushOutcome | None:
+    """Returns why a model need not be pushed, or must not be; None where it is to be."""
+    served = newest_version(base_directory)
+    if served is None:
+        return None
+    if is_model(served, digests):
+        return PushOutcome(None, f"{served} is this model already", served)
+    record = PushRecord.of(served)
+    if record and record.withdrawn and record.withdrawn.content == content_digest(digests) and not forced:
+        withdrawn = record.withdrawn.version
+        undo = f"`petseg models rollback {withdrawn}` undoes that"
+        return PushOutcome(None, f"version {withdrawn}, this model, was rolled back; {undo}")
+    return None
+
+
+def _publish(store: VersionStore, model: str, digests: Mapping[str, str], record: PushRecord) -> int:
     said = {PUSH_FILE: record.model_dump_json(indent=2).encode()}
-    return store.publish(model, {**said, CHECKSUMS_FILE: checksums(model, said)})
+    return store.publish(model, {**said, CHECKSUMS_FILE: checksums(digests, said)})
 
 
 def _target(base_directory: str, versions: Sequence[int], version: int | None) -> int:

@@ -1,13 +1,10 @@
-"""A push destination that versions are written to, by what its file system can do.
-
-A local directory has atomic renames and locks; an object store has neither.
-
-Permissions of what servers read, which run as other users than who pushes.
-
-The versions of a model in a directory of TensorFlow Serving's layout: `<base>/<decimal number>/saved_model.pb`.
+"""The versions of a model in a directory of TensorFlow Serving's layout: `<base>/<decimal number>/saved_model.pb`.
 
 A version that can be seen is whole: one in the making has a name that is no number, or, in an object store, no
-`saved_model.pb` yet. Servers take the highest.
+`saved_model.pb` yet. Servers take the highest. They run as other users than who pushes, and may read what is pushed.
+
+A push destination is written to by what its file system can do: a directory of this machine has atomic renames and
+locks; an object store has neither.
 """
 
 import errno
@@ -23,48 +20,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-import tensorflow as tf
 from absl import logging
 
 from components.model_pusher.checksums import model_files
-
-_DIRECTORY: Final = 0o755
-_FILE: Final = 0o644
-
-
-def let_everybody_read(path: Path) -> None:
-    """Adds what a umask has taken away from a file or directory; a file system without permissions is left alone."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    wanted = mode | (_DIRECTORY if path.is_dir() else _FILE)
-    if wanted != mode:
-        with suppress(PermissionError, NotImplementedError):
-            path.chmod(wanted)
-
-
-def make_readable_directory(directory: Path) -> None:
-    """Makes a directory that everybody may enter, and those above it that are missing; others stay as they are."""
-    if directory.is_dir():
-        return
-    make_readable_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
-    let_everybody_read(directory)
-
-
-def closed_to_others(directory: Path) -> list[Path]:
-    """Returns the directories on the way to one, and it itself, that other users may not enter."""
-    way = [directory, *directory.parents]
-    return [place for place in reversed(way) if not place.stat().st_mode & stat.S_IXOTH]
-
+from components.model_pusher.files import exists, is_remote, names_in, opened, remote_files
 
 SAVED_MODEL_FILE: Final = "saved_model.pb"
 """The file that makes a directory a model; where files come one by one, it comes last."""
 
+LOCK_FILE: Final = ".petseg_push.lock"
+
+_DIRECTORY: Final = 0o755
+_FILE: Final = 0o644
+_PUSHING: Final = ".pushing-"
+_REMOVING: Final = ".removing-"
+_TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
 
 def numbered_versions(base_directory: str) -> list[int]:
     """Returns the numbers that name something in a directory, ascending, complete or not; none where it is absent."""
-    if not tf.io.gfile.isdir(base_directory):
-        return []
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(base_directory))
+    names = names_in(base_directory)
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and name == str(int(name)))
 
 
@@ -83,7 +59,7 @@ def newest_version(base_directory: str) -> str | None:
 
 def is_complete(base_directory: str, version: int) -> bool:
     """Returns whether a version can be loaded, as far as its files tell."""
-    return bool(tf.io.gfile.exists(f"{version_directory(base_directory, version)}/{SAVED_MODEL_FILE}"))
+    return exists(f"{version_directory(base_directory, version)}/{SAVED_MODEL_FILE}")
 
 
 def version_directory(base_directory: str, version: int) -> str:
@@ -99,13 +75,6 @@ def next_version(base_directory: str, now: float) -> int:
       now: Seconds since 1970; a clock that went back does no harm.
     """
     return max([int(now), *(version + 1 for version in numbered_versions(base_directory))])
-
-
-LOCK_FILE: Final = ".petseg_push.lock"
-_PUSHING: Final = ".pushing-"
-_REMOVING: Final = ".removing-"
-_TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
-_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 class VersionStore(Protocol):
@@ -132,7 +101,7 @@ class VersionStore(Protocol):
 
 def open_store(base_directory: str) -> VersionStore:
     """Returns what writes to a push destination; nothing is made yet."""
-    return ObjectStore(base_directory) if "://" in base_directory else LocalStore(Path(base_directory))
+    return ObjectStore(base_directory) if is_remote(base_directory) else LocalStore(Path(base_directory))
 
 
 class LocalStore:
@@ -162,7 +131,7 @@ class LocalStore:
     def publish(self, model: str, assets: Mapping[str, bytes]) -> int:
         staging = self._base / f"{_PUSHING}{uuid.uuid4().hex}"
         for file in model_files(model):
-            with tf.io.gfile.GFile(f"{model}/{file}", "rb") as source:
+            with opened(f"{model}/{file}") as source:
                 _write(staging / file, source)
         for file, content in assets.items():
             _write(staging / file, io.BytesIO(content))
@@ -217,23 +186,46 @@ class ObjectStore:
     def publish(self, model: str, assets: Mapping[str, bytes]) -> int:
         version = next_version(self._base, time.time())
         directory = version_directory(self._base, version)
-        for file, content in assets.items():
-            self._make_parent(f"{directory}/{file}")
-            with tf.io.gfile.GFile(f"{directory}/{file}", "wb") as target:
-                target.write(content)
-        for file in sorted(model_files(model), key=lambda file: file == SAVED_MODEL_FILE):
-            self._make_parent(f"{directory}/{file}")
-            tf.io.gfile.copy(f"{model}/{file}", f"{directory}/{file}")
+        with remote_files() as gfile:
+            for file, content in assets.items():
+                gfile.makedirs(f"{directory}/{file}".rpartition("/")[0])
+                with gfile.GFile(f"{directory}/{file}", "wb") as target:
+                    target.write(content)
+            for file in sorted(model_files(model), key=lambda file: file == SAVED_MODEL_FILE):
+                gfile.makedirs(f"{directory}/{file}".rpartition("/")[0])
+                gfile.copy(f"{model}/{file}", f"{directory}/{file}")
         return version
 
     def remove(self, version: int) -> None:
         directory = version_directory(self._base, version)
-        if tf.io.gfile.exists(f"{directory}/{SAVED_MODEL_FILE}"):
-            tf.io.gfile.remove(f"{directory}/{SAVED_MODEL_FILE}")
-        tf.io.gfile.rmtree(directory)
+        with remote_files() as gfile:
+            if gfile.exists(f"{directory}/{SAVED_MODEL_FILE}"):
+                gfile.remove(f"{directory}/{SAVED_MODEL_FILE}")
+            gfile.rmtree(directory)
 
-    def _make_parent(self, file: str) -> None:
-        tf.io.gfile.makedirs(file.rpartition("/")[0])
+
+def let_everybody_read(path: Path) -> None:
+    """Adds what a umask has taken away from a file or directory; a file system without permissions is left alone."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    wanted = mode | (_DIRECTORY if path.is_dir() else _FILE)
+    if wanted != mode:
+        with suppress(PermissionError, NotImplementedError):
+            path.chmod(wanted)
+
+
+def make_readable_directory(directory: Path) -> None:
+    """Makes a directory that everybody may enter, and those above it that are missing; others stay as they are."""
+    if directory.is_dir():
+        return
+    make_readable_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    let_everybody_read(directory)
+
+
+def closed_to_others(directory: Path) -> list[Path]:
+    """Returns the directories on the way to one, and it itself, that other users may not enter."""
+    way = [directory, *directory.parents]
+    return [place for place in reversed(way) if not place.stat().st_mode & stat.S_IXOTH]
 
 
 def _write(path: Path, source: BinaryIO) -> None:

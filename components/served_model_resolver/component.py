@@ -11,7 +11,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import component_spec, standard_artifacts
 
-from components.model_pusher.checksums import content_digest
+from components.model_pusher.checksums import pushed_content
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver
@@ -28,7 +28,7 @@ SERVED_MODEL_KEY: Final = "served_model"
 
 
 class ServedModelDriver(PropertyDriver):
-    """Adds the path of the newest complete version and the digest of its files."""
+    """Adds the path of the newest complete version and what identifies its model."""
 
     def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
         properties = execution_info.exec_properties
@@ -38,7 +38,7 @@ class ServedModelDriver(PropertyDriver):
 def served_identity(push_destination: str) -> str:
     """Returns what changes when another model is served, or the same under another number; empty for none."""
     path = newest_version(push_destination)
-    return f"{path} {content_digest(path)}" if path else ""
+    return f"{path} {pushed_content(path)}" if path else ""
 
 
 class ServedModelResolverSpec(component_spec.ComponentSpec):

@@ -1,9 +1,5 @@
-"""Copies the served model, and says what it found.
+"""Finds the model that is served, judges whether it can be compared with a new one, and copies it or says why not."""
 
-Whether the model that is served can be compared with a new one, and if not, why.
-"""
-
-import json
 from typing import Any, Final
 
 import tensorflow as tf
@@ -15,9 +11,21 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
 from components.artifact_properties import BASELINE_FOUND, BASELINE_PATH, BASELINE_REASON, BASELINE_VERSION
+from components.model_pusher.files import opened
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import newest_version
 from trainer_module import features
+from trainer_module.model_card import ModelCard
+
+MODEL_KEY: Final = standard_component_specs.MODEL_KEY
+PUSH_DESTINATION_KEY: Final = standard_component_specs.PUSH_DESTINATION_KEY
+MODEL_CONTRACT_KEY: Final = "model_contract"
+RESET_KEY: Final = "reset"
+
+FOUND_PROPERTY: Final = "found"
+VERSION_PROPERTY: Final = "version"
+PATH_PROPERTY: Final = "path"
+REASON_PROPERTY: Final = "reason"
 
 _CARD: Final = f"{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
 _RESET: Final = "the baseline was reset for this run"
@@ -53,70 +61,6 @@ class Baseline(BaseModel):
     """Why it is no baseline."""
 
 
-def find_baseline(push_destination: str, contract: ModelContract, *, reset: bool) -> Baseline:
-    """Returns the newest complete version in a directory of TensorFlow Serving's layout, if it can be compared with.
-
-    A newest version that cannot is not passed over for an older one, which nobody serves.
-
-    Args:
-      push_destination: The directory.
-      contract: What the version must have.
-      reset: Whether to find nothing, whatever there is.
-    """
-    path = newest_version(push_destination)
-    if path is None:
-        return Baseline(reason=f"no model is served in {push_destination}")
-    version = path.rpartition("/")[2]
-    reason = _RESET if reset else _obstacle(path, contract)
-    return Baseline(found=not reason, version=version, path=path, reason=reason)
-
-
-def _obstacle(path: str, contract: ModelContract) -> str:
-    """Returns why a model cannot be compared with; nothing when it can."""
-    return _obstacle_in_card(path, contract) or _obstacle_in_model(path)
-
-
-def _obstacle_in_card(path: str, contract: ModelContract) -> str:
-    try:
-        with tf.io.gfile.GFile(f"{path}/{_CARD}") as file:
-            card = json.loads(file.read())
-        found: dict[str, list[Any]] = {name: list(card[name]) for name in ("class_names", "mask_values")}
-    except tf.errors.NotFoundError:
-        return f"it has no {_CARD}: petseg did not export it"
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        return f"its {_CARD} cannot be read: {_first_line(error)}"
-    for name, values in found.items():
-        wanted = getattr(contract, name)
-        if wanted is not None and values != list(wanted):
-            return f"its {name} are {values}, those of this run {list(wanted)}"
-    return ""
-
-
-def _obstacle_in_model(path: str) -> str:
-    """Loads the model: a missing or truncated file of weights shows only then."""
-    try:
-        signatures = tf.saved_model.load(path).signatures
-    except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over broken files)
-        logging.exception("The served model in %s cannot be loaded.", path)
-        return f"it cannot be loaded: {_first_line(error)}"
-    if features.EVALUATION_SIGNATURE not in signatures:
-        return f"it has no signature {features.EVALUATION_SIGNATURE!r}"
-    missing = sorted({*features.EVALUATION_OUTPUTS} - {*signatures[features.EVALUATION_SIGNATURE].structured_outputs})
-    if missing:
-        return f"its signature {features.EVALUATION_SIGNATURE!r} has no {', '.join(missing)}"
-    return ""
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
-MODEL_KEY: Final = standard_component_specs.MODEL_KEY
-PUSH_DESTINATION_KEY: Final = standard_component_specs.PUSH_DESTINATION_KEY
-MODEL_CONTRACT_KEY: Final = "model_contract"
-RESET_KEY: Final = "reset"
-
-
 class Executor(base_executor.BaseExecutor):
     """ServedModelResolver's executor."""
 
@@ -138,3 +82,55 @@ class Executor(base_executor.BaseExecutor):
         model.set_int_custom_property(BASELINE_FOUND, int(baseline.found))
         for name in (BASELINE_VERSION, BASELINE_PATH, BASELINE_REASON):
             model.set_string_custom_property(name, getattr(baseline, name))
+
+
+def find_baseline(push_destination: str, contract: ModelContract, *, reset: bool) -> Baseline:
+    """Returns the newest complete version in a directory of TensorFlow Serving's layout, if it can be compared with.
+
+    A newest version that cannot is not passed over for an older one, which nobody serves.
+
+    Args:
+      push_destination: The directory.
+      contract: What the version must have.
+      reset: Whether to find nothing, whatever there is.
+    """
+    path = newest_version(push_destination)
+    if path is None:
+        return Baseline(reason=f"no model is served in {push_destination}")
+    version = path.rpartition("/")[2]
+    reason = _RESET if reset else _obstacle_in_card(path, contract) or _obstacle_in_model(path)
+    return Baseline(found=not reason, version=version, path=path, reason=reason)
+
+
+def _obstacle_in_card(path: str, contract: ModelContract) -> str:
+    try:
+        with opened(f"{path}/{_CARD}") as file:
+            card = ModelCard.parse(file.read())
+    except FileNotFoundError:
+        return f"it has no {_CARD}: petseg did not export it"
+    except (OSError, ValueError) as error:
+        return f"its {_CARD} cannot be read: {_first_line(error)}"
+    for name in ("class_names", "mask_values"):
+        found, wanted = getattr(card, name), getattr(contract, name)
+        if wanted is not None and found != wanted:
+            return f"its {name} are {list(found)}, those of this run {list(wanted)}"
+    return ""
+
+
+def _obstacle_in_model(path: str) -> str:
+    """Loads the model: a missing or truncated file of weights shows only then."""
+    try:
+        signatures = tf.saved_model.load(path).signatures
+    except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over broken files)
+        logging.exception("The served model in %s cannot be loaded.", path)
+        return f"it cannot be loaded: {_first_line(error)}"
+    if features.EVALUATION_SIGNATURE not in signatures:
+        return f"it has no signature {features.EVALUATION_SIGNATURE!r}"
+    missing = sorted({*features.EVALUATION_OUTPUTS} - {*signatures[features.EVALUATION_SIGNATURE].structured_outputs})
+    if missing:
+        return f"its signature {features.EVALUATION_SIGNATURE!r} has no {', '.join(missing)}"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -1,7 +1,4 @@
-"""`petseg predict`: masks and overlays of image files.
-
-`petseg evaluate`: the gate's metrics for any exported model on any data.
-"""
+"""Asking an exported model: `petseg evaluate`, the gate's metrics on any data, and `petseg predict`, masks of files."""
 
 import os
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""`petseg export`: forms of a model that are smaller or quicker, with what each costs.
-
-What an export wrote and what it costs, shown to people.
-"""
+"""`petseg export`: forms of a model that are smaller or quicker, with what each costs."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -15,76 +12,16 @@ from rich.text import Text
 from pipeline.commands.options import NOT_BLESSED, config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.export.request import ExportData, ExportRequest, Optimization
 from pipeline.terminal.streams import captured_output, json_text, notify, say
-from pipeline.terminal.tables import PlainTable, metric_value, numbers_table, readable_metric
+from pipeline.terminal.tables import PlainTable, metric_value, numbers_table, print_table, progress_bar, readable_metric
 from trainer_module.errors import PetsegError
 
 if TYPE_CHECKING:
     from pipeline.export.exporting import ExportOutcome
     from pipeline.export.measurement import FormMeasured
 
-
-_ORIGINAL = "original"
-_METRICS = ("accuracy", "mean_iou")
-
-
-def result_tables(outcome: "ExportOutcome") -> Group:
-    """Returns the sizes, and, where it was measured, cost and gain of each form beside the original."""
-    sizes = {_ORIGINAL: outcome.original_bytes, **outcome.form_bytes}
-    if outcome.measured is None or outcome.dataset is None:
-        table = numbers_table("", "MB")
-        for name, size in sizes.items():
-            table.add_row(name, _megabytes(size))
-        return Group(table, Text("The cost in accuracy was not measured: no data were named.", "yellow"))
-    measured, dataset = outcome.measured, outcome.dataset
-    rows = {_ORIGINAL: measured.original, **measured.forms}
-    heading = (
-        f"{dataset['name']} {dataset['version']}, {dataset['split']}: {measured.examples} examples, one at a time, "
-        f"{measured.threads} processors"
-    )
-    return Group(Text(heading), Text(), _overall(rows, sizes), Text(), _by_class(rows))
-
-
-def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> PlainTable:
-    table = numbers_table("", "MB", *_with_difference(_METRICS), "pixels changed", "p50 ms", "ratio", "CPU ms", "ratio")
-    for name, row in rows.items():
-        table.add_row(
-            name,
-            _megabytes(sizes[name]),
-            *_values(row, _METRICS),
-            "" if name == _ORIGINAL else f"{row.changed_pixels:.2%}",
-            f"{row.latency_p50_ms:.1f}",
-            f"{row.latency_ratio:.2f}",
-            f"{row.cpu_ms:.1f}",
-            f"{row.cpu_ratio:.2f}",
-        )
-    return table
-
-
-def _by_class(rows: Mapping[str, "FormMeasured"]) -> PlainTable:
-    names = [name for name in rows[_ORIGINAL].metrics if name not in _METRICS]
-    table = numbers_table("", *_with_difference(names))
-    for name, row in rows.items():
-        table.add_row(name, *_values(row, names))
-    return table
-
-
-def _with_difference(names: "tuple[str, ...] | list[str]") -> Iterator[str]:
-    for name in names:
-        yield from (readable_metric(name), "change")
-
-
-def _values(row: "FormMeasured", names: "tuple[str, ...] | list[str]") -> Iterator[str]:
-    for name in names:
-        difference = row.differences.get(name)
-        yield metric_value(row.metrics.get(name))
-        yield "" if difference is None else f"{difference:+.4f}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f}"
-
-
 _CALIBRATION_EXAMPLES: Final = 100
+_ORIGINAL: Final = "original"
+_METRICS: Final = ("accuracy", "mean_iou")
 
 
 @click.command("export")
@@ -144,7 +81,9 @@ def export(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json_text(outcome))
     else:
-        _print(outcome)
+        print_table(_tables(outcome))
+        for directory in outcome.written.values():
+            say(f"wrote {directory}")
     for refusal in outcome.refusals:
         notify(f"nothing is written: {refusal}", "red")
     ctx.exit(NOT_BLESSED if outcome.refusals else 0)
@@ -184,7 +123,6 @@ def _request(
 def _export(request: ExportRequest) -> "ExportOutcome":
     with captured_output(Path(os.devnull)) as (_, stderr):
         from pipeline.export.exporting import export
-        from pipeline.terminal.tables import progress_bar
 
         with progress_bar(stderr) as progress:
             task = progress.add_task("loading", total=None)
@@ -198,9 +136,54 @@ def _export(request: ExportRequest) -> "ExportOutcome":
                 raise PetsegError(f"cannot write to {str(request.output)!r}: {error}") from error
 
 
-def _print(outcome: "ExportOutcome") -> None:
-    from pipeline.terminal.tables import print_table
+def _tables(outcome: "ExportOutcome") -> Group:
+    """Returns the sizes, and, where it was measured, cost and gain of each form beside the original."""
+    sizes = {_ORIGINAL: outcome.original_bytes, **outcome.form_bytes}
+    if outcome.measured is None or outcome.dataset is None:
+        table = numbers_table("", "MB")
+        for name, size in sizes.items():
+            table.add_row(name, f"{size / 1e6:.1f}")
+        return Group(table, Text("The cost in accuracy was not measured: no data were named.", "yellow"))
+    measured, dataset = outcome.measured, outcome.dataset
+    rows = {_ORIGINAL: measured.original, **measured.forms}
+    heading = (
+        f"{dataset['name']} {dataset['version']}, {dataset['split']}: {measured.examples} examples, one at a time, "
+        f"{measured.threads} processors"
+    )
+    return Group(Text(heading), Text(), _overall(rows, sizes), Text(), _by_class(rows))
 
-    print_table(result_tables(outcome))
-    for directory in outcome.written.values():
-        say(f"wrote {directory}")
+
+def _overall(rows: Mapping[str, "FormMeasured"], sizes: Mapping[str, int]) -> PlainTable:
+    table = numbers_table("", "MB", *_with_difference(_METRICS), "pixels changed", "p50 ms", "ratio", "CPU ms", "ratio")
+    for name, row in rows.items():
+        table.add_row(
+            name,
+            f"{sizes[name] / 1e6:.1f}",
+            *_values(row, _METRICS),
+            "" if name == _ORIGINAL else f"{row.changed_pixels:.2%}",
+            f"{row.latency_p50_ms:.1f}",
+            f"{row.latency_ratio:.2f}",
+            f"{row.cpu_ms:.1f}",
+            f"{row.cpu_ratio:.2f}",
+        )
+    return table
+
+
+def _by_class(rows: Mapping[str, "FormMeasured"]) -> PlainTable:
+    names = [name for name in rows[_ORIGINAL].metrics if name not in _METRICS]
+    table = numbers_table("", *_with_difference(names))
+    for name, row in rows.items():
+        table.add_row(name, *_values(row, names))
+    return table
+
+
+def _with_difference(names: "tuple[str, ...] | list[str]") -> Iterator[str]:
+    for name in names:
+        yield from (readable_metric(name), "change")
+
+
+def _values(row: "FormMeasured", names: "tuple[str, ...] | list[str]") -> Iterator[str]:
+    for name in names:
+        difference = row.differences.get(name)
+        yield metric_value(row.metrics.get(name))
+        yield "" if difference is None else f"{difference:+.4f}"

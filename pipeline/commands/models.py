@@ -1,14 +1,6 @@
-"""`petseg models`: the versions that were pushed.
+"""`petseg models`: the versions that were pushed, and what can be done with them.
 
-Options that the models commands share, and the directory that they name.
-
-`petseg models list`: the versions in the push destination.
-
-`petseg models rollback`: an earlier version, served again.
-
-`petseg models remove`: a version less.
-
-`petseg models verify`: whether versions are as they were pushed.
+Nothing here imports TensorFlow unless the push destination is an object store: a directory is looked at at once.
 """
 
 import os
@@ -16,16 +8,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from pipeline.commands.options import LazyGroup, config_options, json_option, pipeline_root_option, resolve_config
+from components.model_pusher.push import remove_version
+from pipeline.commands.options import (
+    SuggestingGroup,
+    config_options,
+    json_option,
+    pipeline_root_option,
+    resolve_config,
+)
 from pipeline.config.paths import check_name
+from pipeline.models.pushed import damages, pushed_versions, roll_back, versions_table
 from pipeline.terminal.streams import captured_output, json_text, say
+from pipeline.terminal.tables import print_table
 from trainer_module.errors import PetsegError
 
 _Command = Callable[..., Any]
+_DAMAGED: Final = 1
+
+
+@click.group(cls=SuggestingGroup)
+def models() -> None:
+    """Look after the versions that were pushed, of which servers take the highest."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,32 @@ class PushedModels:
     directory: str
     pinned: tuple[int, ...]
 
+    @classmethod
+    def of(
+        cls,
+        model_dir: str | None,
+        preset: str | None,
+        config_file: Path | None,
+        overrides: tuple[str, ...],
+        pipeline_root: str | None,
+    ) -> "PushedModels":
+        """Returns the directory that the options of `directory_options` name."""
+        config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
+        check_name("--model", model_dir or "")
+        return cls(model_dir or config.serving_model_dir, config.push.pinned_versions)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keeps what libraries log from the terminal, and says what is wrong with a directory that cannot be used."""
+        with captured_output(Path(os.devnull)):
+            try:
+                yield
+            except OSError as error:
+                raise PetsegError(f"cannot work on the versions in {self.directory!r}: {error}") from error
+
 
 def directory_options(command: _Command) -> _Command:
-    """Adds `--model`, the options of the configuration, and `--json`; `resolve_directory` takes all but the last."""
+    """Adds `--model`, the options of the configuration, and `--json`; `PushedModels.of` takes all but the last."""
     model = click.option(
         "--model",
         "model_dir",
@@ -48,51 +78,22 @@ def directory_options(command: _Command) -> _Command:
     return config_options(root(model(json_option("Print the result as JSON.")(command))))
 
 
-def resolve_directory(
-    model_dir: str | None,
-    preset: str | None,
-    config_file: Path | None,
-    overrides: tuple[str, ...],
-    pipeline_root: str | None,
-) -> PushedModels:
-    """Returns the directory that the options name."""
-    config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
-    check_name("--model", model_dir or "")
-    return PushedModels(model_dir or config.serving_model_dir, config.push.pinned_versions)
-
-
-@contextmanager
-def at_work(models: PushedModels) -> Iterator[None]:
-    """Keeps TensorFlow's messages from the terminal, and says what is wrong with a directory that cannot be used."""
-    with captured_output(Path(os.devnull)):
-        import tensorflow as tf
-
-        try:
-            yield
-        except (OSError, tf.errors.OpError) as error:
-            raise PetsegError(f"cannot work on the versions in {models.directory!r}: {error}") from error
-
-
-@click.command("list")
+@models.command("list", short_help="List the versions, the newest first.")
 @directory_options
 def list_models(as_json: bool, **options: Any) -> None:
     """List the versions, the newest, which servers take, first; every file is read to tell damaged ones."""
-    place = resolve_directory(**options)
-    with at_work(place):
-        from pipeline.models.pushed import pushed_versions, versions_table
-
+    place = PushedModels.of(**options)
+    with place.at_work():
         versions = pushed_versions(place.directory)
     if as_json:
         click.echo(json_text([version.model_dump(mode="json") for version in versions]))
     elif versions:
-        from pipeline.terminal.tables import print_table
-
         print_table(versions_table(versions))
     else:
         click.echo(f"no versions in {place.directory!r}; `petseg run` pushes one")
 
 
-@click.command()
+@models.command(short_help="Serve an earlier version again.")
 @click.argument("version", type=click.IntRange(min=0), required=False)
 @directory_options
 def rollback(version: int | None, as_json: bool, **options: Any) -> None:
@@ -100,10 +101,8 @@ def rollback(version: int | None, as_json: bool, **options: Any) -> None:
 
     The model that it replaces stays among the versions, and no run pushes it again before another one was pushed.
     """
-    place = resolve_directory(**options)
-    with at_work(place):
-        from pipeline.models.pushed import roll_back
-
+    place = PushedModels.of(**options)
+    with place.at_work():
         new, record = roll_back(place.directory, version)
     withdrawn = record.withdrawn.version if record.withdrawn else None
     if as_json:
@@ -112,16 +111,14 @@ def rollback(version: int | None, as_json: bool, **options: Any) -> None:
         click.echo(f"version {new}, the model of version {record.copy_of}, takes the place of {withdrawn}")
 
 
-@click.command()
+@models.command(short_help="Remove a version.")
 @click.argument("version", type=click.IntRange(min=0))
 @click.option("--force", is_flag=True, help="Remove it even if it is the newest, which servers hold, or pinned.")
 @directory_options
 def remove(version: int, force: bool, as_json: bool, **options: Any) -> None:
     """Remove VERSION; the newest only with --force."""
-    place = resolve_directory(**options)
-    with at_work(place):
-        from components.model_pusher.push import remove_version
-
+    place = PushedModels.of(**options)
+    with place.at_work():
         newest = remove_version(place.directory, version, force=force, pinned=place.pinned)
     if as_json:
         click.echo(json_text({"removed": version, "newest": newest}))
@@ -130,10 +127,7 @@ def remove(version: int, force: bool, as_json: bool, **options: Any) -> None:
         click.echo(f"removed version {version}; {following}")
 
 
-_DAMAGED = 1
-
-
-@click.command()
+@models.command(short_help="Check that versions are as they were pushed.")
 @click.argument("version", type=click.IntRange(min=0), required=False)
 @click.option("--all", "every", is_flag=True, help="Verify all versions.")
 @directory_options
@@ -145,10 +139,8 @@ def verify(ctx: click.Context, /, version: int | None, every: bool, as_json: boo
     """
     if every and version is not None:
         raise click.UsageError(f"--all takes no version; did you mean: petseg models verify {version}")
-    place = resolve_directory(**options)
-    with at_work(place):
-        from pipeline.models.pushed import damages
-
+    place = PushedModels.of(**options)
+    with place.at_work():
         found = damages(place.directory, version, every=every)
     if as_json:
         click.echo(json_text(found))
@@ -157,16 +149,3 @@ def verify(ctx: click.Context, /, version: int | None, every: bool, as_json: boo
             for line in lines or ["as it was pushed"]:
                 say(f"{number}: {line}")
     ctx.exit(_DAMAGED if any(found.values()) else 0)
-
-
-_COMMANDS = {
-    "list": ("pipeline.commands.models:list_models", "List the versions, the newest first."),
-    "rollback": ("pipeline.commands.models:rollback", "Serve an earlier version again."),
-    "remove": ("pipeline.commands.models:remove", "Remove a version."),
-    "verify": ("pipeline.commands.models:verify", "Check that versions are as they were pushed."),
-}
-
-
-@click.group(cls=LazyGroup, commands_table=_COMMANDS)
-def models() -> None:
-    """Look after the versions that were pushed, of which servers take the highest."""

@@ -1,6 +1,6 @@
 """Makes optimized forms of a model, measures them, and puts them in their place when all may be.
 
-What lies beside an optimized form: what it is, how to feed it, and what it costs.
+Beside each form lies its card: what it is, how to feed it, and what it costs.
 """
 
 import shutil
@@ -23,6 +23,9 @@ from pipeline.terminal.streams import json_text
 from trainer_module import features
 from trainer_module.errors import ModelError
 
+CARD_FILE: Final = "model.json"
+_WRITING: Final = ".writing-"
+_REPLACED: Final = ".replaced-"
 _OF_THE_MODEL: Final = ("class_names", "class_colors", "mask_values", "image_size", "model", "parameters")
 _DECODING: Final = (
     "decode to RGB, 8 bits: gray is repeated, alpha is dropped, the image is turned by its EXIF orientation"
@@ -33,49 +36,8 @@ _FURTHER_STEPS: Final = (
     "in float32, for each channel: (pixel - offset) * scale",
 )
 
-
-def export_card(
-    original: Original,
-    form: Form,
-    calibration: dict[str, Any] | None,
-    measured: tuple[dict[str, Any], Measured] | None,
-) -> dict[str, Any]:
-    """Returns what to write beside a form, as JSON takes it.
-
-    Args:
-      original: What the form was made of.
-      form: The form.
-      calibration: What it was calibrated on; None where it was not.
-      measured: The data set, and what was measured on it; None where nothing was.
-    """
-    offset, scale = original.normalization()
-    decoding = _DECODING if original.card.get("turns_images") else _DECODING_UNTURNED
-    return {
-        "optimization": form.optimization,
-        "source": original.identity(),
-        "petseg": installed_version("petseg"),
-        "tensorflow": installed_version("tensorflow"),
-        "bytes": form.bytes,
-        **{name: original.card[name] for name in _OF_THE_MODEL},
-        "tensors": form.tensors,
-        "preparation": {"steps": (decoding, *_FURTHER_STEPS), "offset": offset, "scale": scale},
-        "calibration": calibration,
-        "measured": measured and _measured(form, *measured),
-    }
-
-
-def _measured(form: Form, dataset: dict[str, Any], measured: Measured) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        **measured.model_dump(include={"examples", "threads"}),
-        "original": measured.original.model_dump(),
-        "optimized": measured.forms[form.optimization].model_dump(),
-    }
-
-
-CARD_FILE: Final = "model.json"
-_WRITING: Final = ".writing-"
-_REPLACED: Final = ".replaced-"
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is done at the moment, and how much of how much; None: nobody knows."""
 
 
 class ExportOutcome(BaseModel):
@@ -99,10 +61,6 @@ class ExportOutcome(BaseModel):
 
     written: dict[str, str] = {}
     """Optimization to directory."""
-
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is done at the moment, and how much of how much; None: nobody knows."""
 
 
 def export(request: ExportRequest, on_progress: Progress) -> ExportOutcome:
@@ -131,7 +89,7 @@ def export(request: ExportRequest, on_progress: Progress) -> ExportOutcome:
         for form in forms:
             calibrated = calibration if form.optimization in CALIBRATED else None
             measured = (outcome.dataset, outcome.measured) if outcome.dataset and outcome.measured else None
-            card = export_card(original, form, calibrated, measured)
+            card = _card(original, form, calibrated, measured)
             written[form.optimization.value] = _put_in_place(request, original, form, card)
     return outcome.model_copy(update={"written": written})
 
@@ -157,7 +115,7 @@ def _measure(
 ) -> Mapping[str, dict[str, Any] | Measured]:
     batches = examples.measured(lambda done, total: on_progress("measuring", done, total))
     networks = {form.optimization.value: form.network for form in forms}
-    measured = measure(session_network(original.directory), networks, batches, original.class_names)
+    measured = measure(session_network(original.directory), networks, batches, original.card.class_names)
     return {"dataset": examples.describe(examples.data.split), "measured": measured}
 
 
@@ -197,3 +155,39 @@ def _record(original: Original) -> PushRecord:
     now = datetime.now(UTC)
     pushed = PushRecord.of(str(original.directory)) or PushRecord(pushed_at=now)
     return pushed.model_copy(update={"pushed_at": now, "copy_of": None, "withdrawn": None})
+
+
+def _card(
+    original: Original,
+    form: Form,
+    calibration: dict[str, Any] | None,
+    measured: tuple[dict[str, Any], Measured] | None,
+) -> dict[str, Any]:
+    """Returns what to write beside a form, as JSON takes it.
+
+    Args:
+      original: What the form was made of.
+      form: The form.
+      calibration: What it was calibrated on; None where it was not.
+      measured: The data set, and what was measured on it; None where nothing was.
+    """
+    offset, scale = original.normalization()
+    decoding = _DECODING if original.card.turns_images else _DECODING_UNTURNED
+    return {
+        "optimization": form.optimization,
+        "source": original.identity,
+        "petseg": installed_version("petseg"),
+        "tensorflow": installed_version("tensorflow"),
+        "bytes": form.bytes,
+        **{name: getattr(original.card, name) for name in _OF_THE_MODEL},
+        "tensors": form.tensors,
+        "preparation": {"steps": (decoding, *_FURTHER_STEPS), "offset": offset, "scale": scale},
+        "calibration": calibration,
+        "measured": measured
+        and {
+            "dataset": measured[0],
+            **measured[1].model_dump(include={"examples", "threads"}),
+            "original": measured[1].original.model_dump(),
+            "optimized": measured[1].forms[form.optimization].model_dump(),
+        },
+    }

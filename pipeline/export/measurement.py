@@ -1,7 +1,4 @@
-"""What an optimized form is worth, and what it costs: measured against the original on the same images, in one pass.
-
-The examples that forms are measured and calibrated on.
-"""
+"""What an optimized form is worth, and what it costs: measured against the original on the same images, in one pass."""
 
 import itertools
 import os
@@ -21,7 +18,12 @@ from pipeline.models.evaluation import raw_examples
 from pipeline.models.loading import Original, Prepared
 from trainer_module.segmentation_metrics import segmentation_metrics
 
-_BATCH_SIZE = 32
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From one prepared image to its probabilities, both with a batch dimension."""
+
+_BATCH_SIZE: Final = 32
+_WARM_UP_CALLS: Final = 3
+_METRICS: Final = ("accuracy", "mean_iou")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Examples:
             image_feature=settings.image_feature,
             mask_feature=settings.mask_feature,
             slice_features=(),
-            mask_values=tuple(original.card["mask_values"]),
+            mask_values=original.card.mask_values,
         )
         builder = open_dataset(source, {"measured": data.split, "calibration": data.calibration_split})
         return cls(builder, source, data, original)
@@ -75,13 +77,6 @@ class Examples:
     def describe(self, split: str) -> dict[str, Any]:
         """Returns name and version of the data set, and the slice."""
         return {"name": self.builder.name, "version": str(self.builder.version), "split": split}
-
-
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From one prepared image to its probabilities, both with a batch dimension."""
-
-_WARM_UP_CALLS: Final = 3
-_METRICS: Final = ("accuracy", "mean_iou")
 
 
 class FormMeasured(BaseModel):

@@ -1,7 +1,4 @@
-"""What an export is to do. Importing this module is cheap.
-
-The forms that an exported model can be given. Importing this module is cheap.
-"""
+"""What an export is to do, and the forms that it can give a model. Importing this module is cheap."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -90,14 +87,8 @@ class ExportRequest:
                 f"there is an earlier export: {', '.join(map(str, taken))}. Name another --output, or replace it with "
                 "--force."
             )
-        if self.data is None:
-            self._check_without_data()
-
-    def place(self, optimization: Optimization) -> Path:
-        """Returns the directory of a form for TensorFlow Lite."""
-        return self.output / optimization
-
-    def _check_without_data(self) -> None:
+        if self.data is not None:
+            return
         calibrated = [one for one in self.optimizations if one in CALIBRATED]
         if calibrated:
             raise ConfigError(
@@ -105,3 +96,7 @@ class ExportRequest:
             )
         if self.max_accuracy_loss is not None:
             raise ConfigError("--max-accuracy-loss needs examples to measure on: name --data-dir or --config.")
+
+    def place(self, optimization: Optimization) -> Path:
+        """Returns the directory of a form for TensorFlow Lite."""
+        return self.output / optimization

@@ -1,12 +1,11 @@
-"""The model that other forms are made of: a SavedModel that petseg exported, with what its signatures consist of.
+"""A model directory that petseg pushed or exported, loaded to be asked, and what it answers as a picture.
 
-Predicted masks as pictures.
-
-A pushed or exported model directory, loaded to be asked.
+This is the one place in `pipeline` that loads a SavedModel. ModelProbe has a loader of its own, which is TensorFlow
+Serving's: it is there to find out what this one would not notice.
 """
 
+import functools
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,126 +15,23 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 
-from components.model_pusher.checksums import content_digest
+from components.model_pusher.checksums import content_digest, file_digests
 from components.model_pusher.version_store import SAVED_MODEL_FILE, newest_version
 from pipeline.config.paths import check_no_pattern
 from trainer_module import features
 from trainer_module.encoded_images import UNREADABLE, ImageRefusedError, read_header, without_orientation
 from trainer_module.errors import DataError, ModelError
 from trainer_module.features import class_colors
+from trainer_module.model_card import ModelCard
 
 UNTINTED_CLASS: Final = "background"
 """Of an overlay: the photo stays as it is there."""
 
 OVERLAY_OPACITY: Final = 0.55
 
-
-def overlay_image(photo: Image.Image, class_ids: NDArray[np.uint8], class_names: Sequence[str]) -> Image.Image:
-    """Returns the photo with each class but the background tinted in its colour."""
-    pixels = np.asarray(photo.convert("RGB"), np.float32)
-    opacity = np.array([0.0 if name == UNTINTED_CLASS else OVERLAY_OPACITY for name in class_names], np.float32)
-    alpha = opacity[class_ids][..., np.newaxis]
-    tint = class_colors(len(class_names))[class_ids].astype(np.float32)
-    return Image.fromarray(np.round(pixels * (1 - alpha) + tint * alpha).astype(np.uint8))
-
-
-class ModelCard(BaseModel):
-    """What an exported model says of itself (`assets.extra/petseg_model.json`)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    class_names: tuple[str, ...]
-    mask_values: tuple[int, ...]
-    image_size: int
-    turns_images: bool = False
-    """Whether it turns images by their EXIF orientation; those that petseg exported at first do not."""
-
-
-class ServedModel:
-    """A loaded SavedModel with petseg's signatures."""
-
-    def __init__(self, directory: Path, card: ModelCard, signatures: Any) -> None:
-        self.directory = directory
-        self.card = card
-        self._signatures = signatures
-
-    @classmethod
-    def load(cls, directory: str) -> Self:
-        """Loads a version directory, or the newest version below a directory in TensorFlow Serving's layout.
-
-        Raises:
-          ModelError: There is no model, or none of petseg's.
-        """
-        version = Path(model_directory(directory))
-        try:
-            card = ModelCard.model_validate_json(
-                (version / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
-            )
-            signatures = tf.saved_model.load(str(version)).signatures
-        except Exception as error:  # whatever TensorFlow raises over broken files
-            raise ModelError(
-                f"{str(version)!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
-                "Name a directory that `petseg run` pushed."
-            ) from error
-        for name in (features.SERVING_SIGNATURE, features.EVALUATION_SIGNATURE):
-            if name not in signatures:
-                raise ModelError(f"the model in {str(version)!r} has no signature {name!r}; it has {[*signatures]}.")
-        return cls(version, card, signatures)
-
-    def check_predicts(self) -> None:
-        """Checks that the model can answer `predict`, before much is done for it.
-
-        Raises:
-          ModelError: It was exported before it could.
-        """
-        if features.MASK_PNG not in self._signatures[features.SERVING_SIGNATURE].structured_outputs:
-            raise ModelError(
-                f"the model in {str(self.directory)!r} was exported by an earlier version of petseg: its signature "
-                f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
-            )
-
-    def predict(self, image: bytes, name: str) -> NDArray[np.uint8]:
-        """Returns the class id of each pixel of one encoded image as viewers show it, at its size: [height, width].
-
-        Raises:
-          DataError: `image`, called `name` in the message, is no readable JPEG or PNG, or too large.
-          ModelError: The model was exported before it could answer so.
-        """
-        self.check_predicts()
-        signature = self._signatures[features.SERVING_SIGNATURE]
-        try:
-            asked = image if self.card.turns_images else without_orientation(image)
-            outputs = signature(image=tf.constant([asked]))
-        except ImageRefusedError as error:
-            raise DataError(f"{name!r} ({len(image)} bytes) {error}.") from error
-        except tf.errors.InvalidArgumentError as error:
-            reason = str(error).partition("of the batch ")[2].partition("]")[0] or "cannot be decoded"
-            raise DataError(f"{name!r} ({len(image)} bytes) {_explained(image, reason)}.") from error
-        with Image.open(io.BytesIO(outputs[features.MASK_PNG].numpy()[0])) as mask:
-            return np.asarray(mask)
-
-    @property
-    def evaluation_outputs(self) -> tuple[str, ...]:
-        """The names of what the evaluation signature returns."""
-        return tuple(self._signatures[features.EVALUATION_SIGNATURE].structured_outputs)
-
-    def evaluate(self, examples: Sequence[bytes]) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yields what the evaluation signature returns for each serialized raw example, by output name."""
-        outputs = self._signatures[features.EVALUATION_SIGNATURE](examples=tf.constant(list(examples)))
-        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
-        for index in range(len(examples)):
-            yield {name: array[index] for name, array in arrays.items()}
-
-
-def _explained(image: bytes, reason: str) -> str:
-    """Returns why a model refused an image, with what the image is in truth, where its header says so."""
-    try:
-        read_header(image)
-    except ImageRefusedError as error:
-        return str(error)
-    return f"{reason}: it is cut off or damaged" if reason == UNREADABLE else reason
+_ORIGINAL_SIGNATURES: Final = (features.SERVING_SIGNATURE, features.TENSOR_SIGNATURE, features.EVALUATION_SIGNATURE)
+_ORIGINAL_FUNCTIONS: Final = ("network", "prepare")
 
 
 def model_directory(directory: str) -> str:
@@ -157,8 +53,90 @@ def model_directory(directory: str) -> str:
     return version
 
 
-SIGNATURES: Final = (features.SERVING_SIGNATURE, features.TENSOR_SIGNATURE, features.EVALUATION_SIGNATURE)
-_FUNCTIONS: Final = ("network", "prepare")
+def load_saved_model(directory: Path) -> tuple[ModelCard, Any]:
+    """Loads a version directory: its card, and what TensorFlow made of it, whose variables live as long as that.
+
+    Raises:
+      ModelError: It cannot be loaded, or petseg did not export it.
+    """
+    try:
+        card = ModelCard.parse((directory / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_bytes())
+        return card, tf.saved_model.load(str(directory))
+    except Exception as error:  # whatever TensorFlow raises over broken files
+        raise ModelError(
+            f"{str(directory)!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
+            "Name a directory that `petseg run` pushed."
+        ) from error
+
+
+class ServedModel:
+    """A loaded SavedModel with petseg's signatures."""
+
+    def __init__(self, directory: Path, card: ModelCard, loaded: Any) -> None:
+        self.directory = directory
+        self.card = card
+        self.signatures: dict[str, Any] = dict(loaded.signatures)
+        self._loaded = loaded  # its variables live as long as this
+
+    @classmethod
+    def load(cls, directory: str) -> Self:
+        """Loads a version directory, or the newest version below a directory in TensorFlow Serving's layout.
+
+        Raises:
+          ModelError: There is no model, or none of petseg's.
+        """
+        version = Path(model_directory(directory))
+        model = cls(version, *load_saved_model(version))
+        for name in (features.SERVING_SIGNATURE, features.EVALUATION_SIGNATURE):
+            if name not in model.signatures:
+                raise ModelError(
+                    f"the model in {str(version)!r} has no signature {name!r}; it has {[*model.signatures]}."
+                )
+        return model
+
+    def check_predicts(self) -> None:
+        """Checks that the model can answer `predict`, before much is done for it.
+
+        Raises:
+          ModelError: It was exported before it could.
+        """
+        if features.MASK_PNG not in self.signatures[features.SERVING_SIGNATURE].structured_outputs:
+            raise ModelError(
+                f"the model in {str(self.directory)!r} was exported by an earlier version of petseg: its signature "
+                f"{features.SERVING_SIGNATURE!r} has no {features.MASK_PNG}. Export it again."
+            )
+
+    def predict(self, image: bytes, name: str) -> NDArray[np.uint8]:
+        """Returns the class id of each pixel of one encoded image as viewers show it, at its size: [height, width].
+
+        Raises:
+          DataError: `image`, called `name` in the message, is no readable JPEG or PNG, or too large.
+          ModelError: The model was exported before it could answer so.
+        """
+        self.check_predicts()
+        signature = self.signatures[features.SERVING_SIGNATURE]
+        try:
+            asked = image if self.card.turns_images else without_orientation(image)
+            outputs = signature(image=tf.constant([asked]))
+        except ImageRefusedError as error:
+            raise DataError(f"{name!r} ({len(image)} bytes) {error}.") from error
+        except tf.errors.InvalidArgumentError as error:
+            reason = str(error).partition("of the batch ")[2].partition("]")[0] or "cannot be decoded"
+            raise DataError(f"{name!r} ({len(image)} bytes) {_explained(image, reason)}.") from error
+        with Image.open(io.BytesIO(outputs[features.MASK_PNG].numpy()[0])) as mask:
+            return np.asarray(mask)
+
+    @property
+    def evaluation_outputs(self) -> tuple[str, ...]:
+        """The names of what the evaluation signature returns."""
+        return tuple(self.signatures[features.EVALUATION_SIGNATURE].structured_outputs)
+
+    def evaluate(self, examples: Sequence[bytes]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yields what the evaluation signature returns for each serialized raw example, by output name."""
+        outputs = self.signatures[features.EVALUATION_SIGNATURE](examples=tf.constant(list(examples)))
+        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+        for index in range(len(examples)):
+            yield {name: array[index] for name, array in arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -172,16 +150,8 @@ class Prepared:
     """uint8 [examples, image_size, image_size]."""
 
 
-class Original:
-    """A loaded model, and what its card says."""
-
-    def __init__(self, directory: Path, card: dict[str, Any], loaded: Any) -> None:
-        self.directory = directory
-        self.card = card
-        self.signatures: dict[str, Any] = {name: loaded.signatures[name] for name in SIGNATURES}
-        self.network = loaded.network
-        self._prepare = loaded.prepare
-        self._loaded = loaded  # its variables live as long as this
+class Original(ServedModel):
+    """The model that other forms are made of: one that petseg exported, with what its signatures consist of."""
 
     @classmethod
     def load(cls, directory: str) -> Self:
@@ -191,37 +161,31 @@ class Original:
           ModelError: There is no model, none of petseg's, an optimized one, or one of an earlier version.
         """
         version = Path(model_directory(directory))
-        assets = version / features.ASSETS_DIRECTORY
-        if (assets / features.EXPORT_ASSET).is_file():
+        if (version / features.ASSETS_DIRECTORY / features.EXPORT_ASSET).is_file():
             raise ModelError(f"the model in {str(version)!r} is an optimized one already; name the one it was made of.")
-        try:
-            card = json.loads((assets / features.MODEL_CARD_ASSET).read_text(encoding="utf-8"))
-            loaded = tf.saved_model.load(str(version))
-        except Exception as error:  # whatever TensorFlow raises over broken files
-            raise ModelError(
-                f"{str(version)!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
-                "Name a directory that `petseg run` pushed."
-            ) from error
-        missing = [name for name in SIGNATURES if name not in loaded.signatures]
-        missing += [name for name in _FUNCTIONS if not hasattr(loaded, name)]
+        model = cls(version, *load_saved_model(version))
+        missing = [name for name in _ORIGINAL_SIGNATURES if name not in model.signatures]
+        missing += [name for name in _ORIGINAL_FUNCTIONS if not hasattr(model._loaded, name)]
         if missing:
             raise ModelError(
                 f"the model in {str(version)!r} was exported by another version of petseg: it has no "
                 f"{', '.join(missing)}. Export it again: `petseg run --from Trainer --no-cache`."
             )
-        return cls(version, card, loaded)
+        return model
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        return tuple(self.card["class_names"])
+    def network(self) -> Any:
+        """The function from prepared images to logits."""
+        return self._loaded.network
 
-    @property
-    def image_size(self) -> int:
-        return int(self.card["image_size"])
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """What tells this model from others: its version's number and a digest of its files, which are read for it."""
+        return {"version": self.directory.name, "sha256": content_digest(file_digests(str(self.directory)))}
 
     def prepare(self, examples: Sequence[bytes]) -> Prepared:
         """Returns serialized raw examples as training prepares them."""
-        prepared = self._prepare(tf.constant(list(examples)))
+        prepared = self._loaded.prepare(tf.constant(list(examples)))
         return Prepared(prepared[features.IMAGE].numpy(), prepared[features.SEGMENTATION_MASK].numpy())
 
     def prepare_images(self, images: Sequence[bytes]) -> NDArray[Any]:
@@ -230,19 +194,15 @@ class Original:
 
     def normalization(self) -> tuple[list[float], list[float]]:
         """Returns offset and scale of each channel: the network takes (pixel - offset) · scale, of pixels to 255."""
-        prepared = self._prepare(tf.constant([self._example(_png(0))]))
+        prepared = self._loaded.prepare(tf.constant([self._example(_png(0))]))
         offset, scale = (prepared[name][0].numpy() for name in (features.IMAGE_OFFSET_XF, features.IMAGE_SCALE_XF))
         return offset.tolist(), scale.tolist()
-
-    def identity(self) -> dict[str, Any]:
-        """Returns what tells this model from others: its version's number and a digest of its files."""
-        return {"version": self.directory.name, "sha256": content_digest(str(self.directory))}
 
     def _example(self, image: bytes) -> bytes:
         """Returns a raw example of an image that has no mask."""
         values = {
             features.IMAGE: image,
-            features.SEGMENTATION_MASK: _png(self.card["mask_values"][0]),
+            features.SEGMENTATION_MASK: _png(self.card.mask_values[0]),
             features.FILE_NAME: b"",
         }
         feature = {
@@ -250,6 +210,24 @@ class Original:
         }
         serialized: bytes = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
         return serialized
+
+
+def overlay_image(photo: Image.Image, class_ids: NDArray[np.uint8], class_names: Sequence[str]) -> Image.Image:
+    """Returns the photo with each class but the background tinted in its colour."""
+    pixels = np.asarray(photo.convert("RGB"), np.float32)
+    opacity = np.array([0.0 if name == UNTINTED_CLASS else OVERLAY_OPACITY for name in class_names], np.float32)
+    alpha = opacity[class_ids][..., np.newaxis]
+    tint = class_colors(len(class_names))[class_ids].astype(np.float32)
+    return Image.fromarray(np.round(pixels * (1 - alpha) + tint * alpha).astype(np.uint8))
+
+
+def _explained(image: bytes, reason: str) -> str:
+    """Returns why a model refused an image, with what the image is in truth, where its header says so."""
+    try:
+        read_header(image)
+    except ImageRefusedError as error:
+        return str(error)
+    return f"{reason}: it is cut off or damaged" if reason == UNREADABLE else reason
 
 
 def _png(value: int) -> bytes:

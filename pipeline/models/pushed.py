@@ -1,4 +1,4 @@
-"""What is known of the versions in a push destination. Importing this module imports TensorFlow."""
+"""What is known of the versions in a push destination, and how it is shown."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -108,8 +108,7 @@ def _pictures(comparison: Comparison) -> Sequence[PictureRow] | Missing:
         return second
     for model in (first.model, second.model):
         model.check_predicts()
-    turned = first.model.card.turns_images
-    if first.model.card != second.model.card.model_copy(update={"turns_images": turned}):
+    if not first.model.card.is_for_the_classes_of(second.model.card):
         return Missing("The two models have different classes or image sizes; their masks cannot be laid side by side.")
     shown = comparison.images[:SHOWN_IMAGES]
     models = {"prediction first": first.model, "prediction second": second.model}

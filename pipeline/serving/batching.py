@@ -1,6 +1,6 @@
 """Runs requests through the model one batch at a time; requests that wait for the same signature go together.
 
-What the server counts and measures of itself, for Prometheus.
+What the server counts and measures of itself, for Prometheus, is here, too.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ class Batcher:
         self._measurements: Final = measurements
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self._crowd = 1  # requests that were served or waiting when the last batch ended
+        self._clients = 1  # requests that were served or waiting when the last batch ended
         self._window_end = 0.0
 
     @contextlib.asynccontextmanager
@@ -151,7 +151,7 @@ class Batcher:
                 started = time.perf_counter()
                 await self._serve(batch, thread)
                 ended = time.perf_counter()
-                self._crowd = len(batch) + len(self._queue)
+                self._clients = len(batch) + len(self._queue)
                 self._window_end = ended + self._limits.batch_window_share * (ended - started)
 
     async def _gather(self) -> None:
@@ -162,7 +162,7 @@ class Batcher:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        while len(self._queue) < self._crowd and (left := self._window_end - time.perf_counter()) > 0:
+        while len(self._queue) < self._clients and (left := self._window_end - time.perf_counter()) > 0:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), left)

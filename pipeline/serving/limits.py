@@ -1,24 +1,6 @@
-"""What the header of an encoded image says, before anything is decoded.
+"""How much the server takes on at once, and what a request is answered with that cannot be served."""
 
-What a request is answered with that cannot be served.
-
-How much the server takes on at once.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from trainer_module.encoded_images import ImageRefusedError, ImageTooLargeError, read_header
-
-
-class RefusedError(Exception):
-    """A request that is answered with an HTTP status and `{"error": message}`."""
-
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = headers or {}
 
 
 @dataclass(frozen=True)
@@ -62,32 +44,11 @@ class Limits:
     """Within which the requests that run have to end when the server stops."""
 
 
-def check_images(images: Sequence[bytes], max_pixels: int) -> int:
-    """Returns how many pixels the images of a request have together.
+class RefusedError(Exception):
+    """A request that is answered with an HTTP status and `{"error": message}`."""
 
-    Raises:
-      RefusedError: One is neither JPEG nor PNG by its header, or larger than models take; or they are larger together
-        than `max_pixels`.
-    """
-    pixels = 0
-    for index, encoded in enumerate(images):
-        width, height = _size(encoded, index)
-        pixels += width * height
-        if pixels > max_pixels:
-            raise RefusedError(
-                413,
-                f"image {index} of the request has {width}×{height} pixels, which makes {pixels:,} with those before "
-                f"it; a request may have {max_pixels:,}. Send it smaller, or start the server with --max-pixels.",
-            )
-    return pixels
-
-
-def _size(encoded: bytes, index: int) -> tuple[int, int]:
-    if not encoded:
-        raise RefusedError(400, f"image {index} of the request is empty; expected the bytes of a JPEG or PNG.")
-    try:
-        header = read_header(encoded)
-    except ImageRefusedError as error:
-        status = 413 if isinstance(error, ImageTooLargeError) else 400
-        raise RefusedError(status, f"image {index} of the request ({len(encoded):,} bytes) {error}.") from error
-    return header.width, header.height
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}

@@ -1,8 +1,7 @@
-"""The first requests of a model, before it serves: TensorFlow is slow at the first call of each signature.
+"""A version of a model in memory: its signatures, called with arrays, and the first requests, before it serves.
 
-Pictures to try a model with, drawn as those of `synthetic_pets`.
-
-A version of a model in memory: its signatures, called with arrays.
+TensorFlow is slow at the first call of each signature: a version that brings no requests to warm up with is asked about
+a drawn picture, one of those that the page offers.
 """
 
 import functools
@@ -24,27 +23,17 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components.datasets.pet_drawing import draw_pet
 from components.model_pusher.checksums import CHECKSUMS_FILE, differences
 from components.model_pusher.version_store import SAVED_MODEL_FILE
-from pipeline.models.loading import ModelCard
+from pipeline.models.loading import load_saved_model
 from trainer_module import features
 from trainer_module.errors import ModelError
 
-SAMPLES: Final = 6
-_SEED: Final = 2024
-_SIDES: Final = (220, 320)
-
-
-@functools.cache
-def sample_picture(index: int) -> bytes:
-    """Returns a drawn cat or dog as PNG, the same for the same index."""
-    least, most = _SIDES
-    pixels, _, _ = draw_pet(_SEED, index, split="samples", min_side=least, max_side=most)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 Arrays = Mapping[str, NDArray[Any]]
 
+SAMPLES: Final = 6
+"""How many pictures there are to try a model with."""
+
+_SEED: Final = 2024
+_SIDES: Final = (220, 320)
 _BAD_IMAGE: Final = re.compile(r"image (\d+) of the batch ([^\]\n]+)")
 _MAX_MESSAGE: Final = 300
 
@@ -82,6 +71,14 @@ class Signature:
     inputs: Mapping[str, TensorShape]
     outputs: Mapping[str, TensorShape]
 
+    @classmethod
+    def of(cls, function: Any) -> Self:
+        _, inputs = function.structured_input_signature
+        return cls(
+            inputs={name: TensorShape.of(spec) for name, spec in inputs.items()},
+            outputs={name: TensorShape.of(tensor) for name, tensor in function.structured_outputs.items()},
+        )
+
     @property
     def is_batched(self) -> bool:
         """Whether rows of several requests can pass together."""
@@ -107,20 +104,10 @@ class LoadedModel:
         """
         self.version = version
         self.directory = directory
-        try:
-            self.card = ModelCard.model_validate_json(
-                (Path(directory) / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_text(encoding="utf-8")
-            )
-            self.signature_definitions = _signature_definitions(Path(directory))
-            loaded = tf.saved_model.load(directory)
-        except Exception as error:  # whatever TensorFlow raises over broken files
-            raise ModelError(
-                f"{directory!r} is no model that petseg exported: {_first_line(str(error))}. "
-                "Name a directory that `petseg run` pushed."
-            ) from error
-        self._loaded = loaded  # owns the variables that the signatures read
-        self._functions = dict(loaded.signatures)
-        self.signatures = {name: _signature(function) for name, function in self._functions.items()}
+        self.card, self._loaded = load_saved_model(Path(directory))
+        self.signature_definitions = _signature_definitions(Path(directory))
+        self._functions = dict(self._loaded.signatures)
+        self.signatures = {name: Signature.of(function) for name, function in self._functions.items()}
         if features.SERVING_SIGNATURE not in self.signatures:
             raise ModelError(
                 f"the model in {directory!r} has no signature {features.SERVING_SIGNATURE!r}; it has "
@@ -141,12 +128,31 @@ class LoadedModel:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def _signature(function: Any) -> Signature:
-    _, inputs = function.structured_input_signature
-    return Signature(
-        inputs={name: TensorShape.of(spec) for name, spec in inputs.items()},
-        outputs={name: TensorShape.of(tensor) for name, tensor in function.structured_outputs.items()},
-    )
+def load_and_warm_up(directory: str, version: int) -> LoadedModel:
+    """Returns a version that has answered its warm-up requests, or a drawn picture where it brings none.
+
+    Raises:
+      ModelError: Its files are not those that were pushed, it cannot be loaded, or it does not answer.
+    """
+    if Path(directory, CHECKSUMS_FILE).is_file() and (changes := differences(directory)):
+        raise ModelError(f"{directory!r} is not as it was pushed: {'; '.join(changes)}. Push it again.")
+    model = LoadedModel(directory, version)
+    try:
+        for signature, inputs in _warm_up_requests(model):
+            model.run(signature, inputs)
+    except (InvalidInputError, tf.errors.OpError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the model in {directory!r} does not answer its warm-up requests: {error}") from error
+    return model
+
+
+@functools.cache
+def sample_picture(index: int) -> bytes:
+    """Returns a drawn cat or dog as PNG, the same for the same index."""
+    least, most = _SIDES
+    pixels, _, _ = draw_pet(_SEED, index, split="samples", min_side=least, max_side=most)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _signature_definitions(directory: Path) -> dict[str, Any]:
@@ -168,28 +174,7 @@ def _reason(message: str) -> str:
     said = (line.strip() for line in message.splitlines())
     boilerplate = ("Graph execution error", "Detected at node", "File ", "<stack traces", "[[")
     lines = [line for line in said if line and not line.startswith(boilerplate)]
-    return _first_line(lines[-1] if lines else message)
-
-
-def _first_line(message: str) -> str:
-    return message.strip().partition("\n")[0].rstrip(".")[:_MAX_MESSAGE]
-
-
-def load_and_warm_up(directory: str, version: int) -> LoadedModel:
-    """Returns a version that has answered its warm-up requests, or a drawn picture where it brings none.
-
-    Raises:
-      ModelError: Its files are not those that were pushed, it cannot be loaded, or it does not answer.
-    """
-    if Path(directory, CHECKSUMS_FILE).is_file() and (changes := differences(directory)):
-        raise ModelError(f"{directory!r} is not as it was pushed: {'; '.join(changes)}. Push it again.")
-    model = LoadedModel(directory, version)
-    try:
-        for signature, inputs in _warm_up_requests(model):
-            model.run(signature, inputs)
-    except (InvalidInputError, tf.errors.OpError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the model in {directory!r} does not answer its warm-up requests: {error}") from error
-    return model
+    return (lines[-1] if lines else message.strip()).partition("\n")[0].rstrip(".")[:_MAX_MESSAGE]
 
 
 def _warm_up_requests(model: LoadedModel) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:

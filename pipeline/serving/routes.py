@@ -1,12 +1,6 @@
-"""What a supervisor asks: whether the server lives, is ready, and what it measures.
+"""What the server answers, by URL: TensorFlow Serving's REST API, images in and masks out, the page, and its health.
 
-The page of the server: one HTML file in the report's style that loads nothing but the server's own answers.
-
-Bytes of an image in, its mask out: as PNG, as an overlay, or as JSON with the shares of the classes.
-
-TensorFlow Serving's REST API: predict, status and metadata.
-
-The page where anyone can try the model, and the pictures drawn for it.
+The page is one HTML file in the report's style that loads nothing but the server's own answers.
 """
 
 import asyncio
@@ -35,6 +29,10 @@ from trainer_module import features
 from trainer_module.encoded_images import ImageRefusedError, upright_image, without_orientation
 from trainer_module.features import class_colors
 
+MODEL_URLS: Final = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
+
+Output = Literal["mask", "overlay", "json"]
+
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.ChoiceLoader([jinja2.PackageLoader("pipeline.serving"), jinja2.PackageLoader("pipeline.report")]),
     autoescape=jinja2.select_autoescape(["html"]),
@@ -42,31 +40,50 @@ _TEMPLATES: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
-def page_html(name: str, model: LoadedModel, limits: Limits) -> str:
-    """Returns the page.
+def predict_router(service: Service) -> APIRouter:
+    """Returns the routes of TensorFlow Serving's REST API."""
+    router = APIRouter()
 
-    Args:
-      name: The model's, in the URLs.
-      model: The version that is served now.
-      limits: What the page makes a picture smaller for.
-    """
-    return _TEMPLATES.get_template("try.html").render(
-        name=name,
-        version=model.version,
-        samples=SAMPLES,
-        settings={
-            "name": name,
-            "untinted": UNTINTED_CLASS,
-            "maxPixels": limits.max_pixels,
-            "maxBytes": limits.max_request_bytes,
-        },
-        opacity=round(100 * OVERLAY_OPACITY),
-    )
+    async def predict(request: Request, name: str, version: int | None = None, label: str | None = None) -> Response:
+        with service.admitted():
+            model = service.model(name, version, label)
+            asked, work = await asyncio.to_thread(_work, service, model, await service.body(request))
+            answer = await service.answer(request, work)
+            body = await asyncio.to_thread(response, answer.outputs, asked.by_rows)
+        return Response(body, media_type="application/json")
 
+    async def status(name: str, version: int | None = None, label: str | None = None) -> dict[str, Any]:
+        service.check_name(name)
+        if label is not None:
+            version = service.model(name, label=label).version
+        statuses = service.versions.statuses()
+        if version is not None:
+            statuses = [one for one in statuses if one["version"] == str(version)]
+        if not statuses:
+            raise RefusedError(404, f"nothing is known of version {version} of {name!r}.")
+        return {"model_version_status": statuses}
 
-Output = Literal["mask", "overlay", "json"]
+    async def metadata(name: str, version: int | None = None, label: str | None = None) -> dict[str, Any]:
+        model = service.model(name, version, label)
+        return {
+            "model_spec": {"name": name, "signature_name": "", "version": str(model.version)},
+            "metadata": {"signature_def": {"signature_def": model.signature_definitions}},
+        }
+
+    for url in MODEL_URLS:
+        router.add_api_route(f"{url}:predict", predict, methods=["POST"])
+        router.add_api_route(f"{url}/metadata", metadata)
+        router.add_api_route(url, status)
+    return router
 
 
 def segment_router(service: Service) -> APIRouter:
@@ -102,6 +119,72 @@ def segment_router(service: Service) -> APIRouter:
     for url in MODEL_URLS:
         router.add_api_route(f"{url}:segment", segment, methods=["POST"])
     return router
+
+
+def page_router(service: Service) -> APIRouter:
+    """Returns `/` and `/samples/<number>.png`."""
+    router = APIRouter()
+
+    @router.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(page_html(service.name, service.versions.current, service.limits), headers=_PAGE_HEADERS)
+
+    @router.get("/samples/{index}.png")
+    async def sample(index: int) -> Response:
+        if not 0 <= index < SAMPLES:
+            raise RefusedError(404, f"there is no sample {index}; they go from 0 to {SAMPLES - 1}.")
+        picture = await asyncio.to_thread(sample_picture, index)
+        return Response(picture, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
+
+    return router
+
+
+def page_html(name: str, model: LoadedModel, limits: Limits) -> str:
+    """Returns the page.
+
+    Args:
+      name: The model's, in the URLs.
+      model: The version that is served now.
+      limits: What the page makes a picture smaller for.
+    """
+    return _TEMPLATES.get_template("try.html").render(
+        name=name,
+        version=model.version,
+        samples=SAMPLES,
+        settings={
+            "name": name,
+            "untinted": UNTINTED_CLASS,
+            "maxPixels": limits.max_pixels,
+            "maxBytes": limits.max_request_bytes,
+        },
+        opacity=round(100 * OVERLAY_OPACITY),
+    )
+
+
+def operation_router(service: Service) -> APIRouter:
+    """Returns `/healthz`, `/readyz` and `/metrics`."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        if service.is_draining:
+            return JSONResponse({"error": "the server is stopping."}, 503)
+        return JSONResponse({"status": "ready", "version": str(service.versions.current.version)})
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.measurements.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _work(service: Service, model: LoadedModel, body: bytes) -> tuple[PredictRequest, Work]:
+    asked = PredictRequest.parse(body)
+    return asked, service.work(model, asked.signature, asked.arrays(service.signature(model, asked.signature)))
 
 
 def _check_answers_masks(model: LoadedModel) -> None:
@@ -168,96 +251,3 @@ def _seconds(answer: Answer) -> dict[str, float]:
 def _headers(model: LoadedModel, answer: Answer) -> dict[str, str]:
     timing = ", ".join(f"{name};dur={1000 * seconds:.1f}" for name, seconds in _seconds(answer).items())
     return {"Petseg-Model-Version": str(model.version), "Server-Timing": timing}
-
-
-MODEL_URLS: Final = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
-
-
-def predict_router(service: Service) -> APIRouter:
-    """Returns the routes of TensorFlow Serving's REST API."""
-    router = APIRouter()
-
-    async def predict(request: Request, name: str, version: int | None = None, label: str | None = None) -> Response:
-        with service.admitted():
-            model = service.model(name, version, label)
-            asked, work = await asyncio.to_thread(_work, service, model, await service.body(request))
-            answer = await service.answer(request, work)
-            body = await asyncio.to_thread(response, answer.outputs, asked.by_rows)
-        return Response(body, media_type="application/json")
-
-    async def status(name: str, version: int | None = None, label: str | None = None) -> dict[str, Any]:
-        service.check_name(name)
-        if label is not None:
-            version = service.model(name, label=label).version
-        statuses = service.versions.statuses()
-        if version is not None:
-            statuses = [one for one in statuses if one["version"] == str(version)]
-        if not statuses:
-            raise RefusedError(404, f"nothing is known of version {version} of {name!r}.")
-        return {"model_version_status": statuses}
-
-    async def metadata(name: str, version: int | None = None, label: str | None = None) -> dict[str, Any]:
-        model = service.model(name, version, label)
-        return {
-            "model_spec": {"name": name, "signature_name": "", "version": str(model.version)},
-            "metadata": {"signature_def": {"signature_def": model.signature_definitions}},
-        }
-
-    for url in MODEL_URLS:
-        router.add_api_route(f"{url}:predict", predict, methods=["POST"])
-        router.add_api_route(f"{url}/metadata", metadata)
-        router.add_api_route(url, status)
-    return router
-
-
-def _work(service: Service, model: LoadedModel, body: bytes) -> tuple[PredictRequest, Work]:
-    asked = PredictRequest.parse(body)
-    return asked, service.work(model, asked.signature, asked.arrays(service.signature(model, asked.signature)))
-
-
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-
-def page_router(service: Service) -> APIRouter:
-    """Returns `/` and `/samples/<number>.png`."""
-    router = APIRouter()
-
-    @router.get("/")
-    async def page() -> HTMLResponse:
-        return HTMLResponse(page_html(service.name, service.versions.current, service.limits), headers=_HEADERS)
-
-    @router.get("/samples/{index}.png")
-    async def sample(index: int) -> Response:
-        if not 0 <= index < SAMPLES:
-            raise RefusedError(404, f"there is no sample {index}; they go from 0 to {SAMPLES - 1}.")
-        picture = await asyncio.to_thread(sample_picture, index)
-        return Response(picture, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
-
-    return router
-
-
-def operation_router(service: Service) -> APIRouter:
-    """Returns `/healthz`, `/readyz` and `/metrics`."""
-    router = APIRouter()
-
-    @router.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz")
-    async def readyz() -> JSONResponse:
-        if service.is_draining:
-            return JSONResponse({"error": "the server is stopping."}, 503)
-        return JSONResponse({"status": "ready", "version": str(service.versions.current.version)})
-
-    @router.get("/metrics")
-    async def metrics() -> Response:
-        return Response(service.measurements.text(), media_type=CONTENT_TYPE_LATEST)
-
-    return router

@@ -1,8 +1,8 @@
-"""One served model: takes bodies of requests, asks the model, and says whether it is ready."""
+"""One served model: takes bodies of requests, checks them, asks the model, and says whether it is ready."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,11 +11,12 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from pipeline.serving.batching import Answer, Batcher, Measurements, Work
-from pipeline.serving.limits import Limits, RefusedError, check_images
+from pipeline.serving.limits import Limits, RefusedError
 from pipeline.serving.model import Arrays, InvalidInputError, LoadedModel, Signature
 from pipeline.serving.versions import ModelVersions
 from pipeline.suggestions import nearest
 from trainer_module import features
+from trainer_module.encoded_images import ImageRefusedError, ImageTooLargeError, read_header
 
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -145,7 +146,7 @@ class Service:
             raise RefusedError(413, f"the request has {rows} rows; {self.limits.max_rows} are the most.")
         takes_images = signature == features.SERVING_SIGNATURE and inputs[features.IMAGE].dtype == object
         images = inputs[features.IMAGE].tolist() if takes_images else []
-        return Work(model, signature, inputs, rows, check_images(images, self.limits.max_pixels))
+        return Work(model, signature, inputs, rows, _pixels(images, self.limits.max_pixels))
 
     async def answer(self, request: Request, work: Work) -> Answer:
         """Asks the model; gives up when the client is gone.
@@ -158,6 +159,33 @@ class Service:
             return await _while_connected(request, self._batcher.run(work))
         except InvalidInputError as error:
             raise RefusedError(400, str(error)) from error
+
+
+def _pixels(images: Sequence[bytes], max_pixels: int) -> int:
+    """Returns how many pixels the images of a request have together.
+
+    Raises:
+      RefusedError: One is neither JPEG nor PNG by its header, or larger than models take; or they are larger together
+        than `max_pixels`.
+    """
+    pixels = 0
+    for index, encoded in enumerate(images):
+        if not encoded:
+            raise RefusedError(400, f"image {index} of the request is empty; expected the bytes of a JPEG or PNG.")
+        try:
+            header = read_header(encoded)
+        except ImageRefusedError as error:
+            status = 413 if isinstance(error, ImageTooLargeError) else 400
+            raise RefusedError(status, f"image {index} of the request ({len(encoded):,} bytes) {error}.") from error
+        pixels += header.width * header.height
+        if pixels > max_pixels:
+            raise RefusedError(
+                413,
+                f"image {index} of the request has {header.width}×{header.height} pixels, which makes {pixels:,} with "
+                f"those before it; a request may have {max_pixels:,}. Send it smaller, or start the server with "
+                "--max-pixels.",
+            )
+    return pixels
 
 
 async def _while_connected(request: Request, answer: Awaitable[Answer]) -> Answer:

@@ -17,11 +17,12 @@ from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
 from components.model_probe.findings import Findings, Measurements
+from components.model_pusher import checksums, version_store
 from components.model_pusher import executor as pusher
-from components.model_pusher import version_store
-from components.model_pusher.checksums import content_digest, differences
-from components.model_pusher.component import situation
+from components.model_pusher.checksums import differences, file_digests, pushed_content
+from components.model_pusher.component import PushDriver
 from components.model_pusher.executor import Executor
+from components.model_pusher.files import files_below, opened, remote_files
 from components.model_pusher.push import PushRecord, PushSettings, remove_version, roll_back, surplus_versions
 from components.model_pusher.push import push as push_model
 from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version
@@ -34,6 +35,10 @@ def write(directory, **files):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return directory
+
+
+def content_digest(directory):
+    return checksums.content_digest(file_digests(str(directory)))
 
 
 def record(**facts):
@@ -82,13 +87,14 @@ def inputs(tmp_path, monkeypatch):
 
 @pytest.fixture
 def push(tmp_path, inputs):
-    """Runs the Pusher, and returns the PushedModel."""
+    """Runs the Pusher, with what its driver added if there was one, and returns the PushedModel."""
 
-    def run(**settings):
+    def run(added=None, **settings):
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
         context = base_executor.BaseExecutor.Context(pipeline_run_id="run-1")
-        Executor(context).Do(inputs, {"pushed_model": [pushed]}, properties(tmp_path, **settings))
+        exec_properties = properties(tmp_path, **settings) | (added or {})
+        Executor(context).Do(inputs, {"pushed_model": [pushed]}, exec_properties)
         return pushed
 
     return run
@@ -97,6 +103,12 @@ def push(tmp_path, inputs):
 def properties(tmp_path, **settings):
     destination = json.dumps({"filesystem": {"base_directory": str(tmp_path / "serving")}})
     return {"push_destination": destination, "custom_config": PushSettings(**settings).model_dump_json()}
+
+
+def driven(inputs, tmp_path):
+    """Returns what the driver adds to the properties of an execution."""
+    info = data_types.ExecutionInfo(input_dict=inputs, exec_properties=properties(tmp_path))
+    return {name: value.string_value for name, value in PushDriver(None).run(info).exec_properties.items()}
 
 
 def versions(tmp_path):
@@ -156,7 +168,7 @@ def test_the_settings_bound_the_number_of_versions(push, tmp_path, clock):
 
 def test_the_cache_is_asked_only_where_a_push_would_do_nothing(inputs, push, tmp_path, clock):
     def now():
-        return situation(data_types.ExecutionInfo(input_dict=inputs, exec_properties=properties(tmp_path)))
+        return driven(inputs, tmp_path)["situation"]
 
     assert now() != now(), "nothing is served"
     push()
@@ -166,8 +178,55 @@ def test_the_cache_is_asked_only_where_a_push_would_do_nothing(inputs, push, tmp
     push()
     write(tmp_path / "model" / "Format-Serving", variables=b"other__")
     assert now() != now(), "another model is served"
+    push()
+    assert now() == now()
+    (tmp_path / "serving" / str(versions(tmp_path)[-1]) / "v" / "variables").write_bytes(b"damaged")
+    assert now() != now(), "the version was damaged"
     inputs["model_blessing"][0].set_int_custom_property("blessed", 0)
     assert now() == now() == "the model is not blessed"
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Collects the files whose digests are computed."""
+    paths, original = [], checksums._digest
+    monkeypatch.setattr(checksums, "_digest", lambda path: paths.append(path) or original(path))
+    return paths
+
+
+def test_a_run_reads_the_new_model_once_and_the_served_one_not_at_all(push, inputs, tmp_path, clock, read):
+    push()
+    served, model = str(tmp_path / "serving" / "100"), write(tmp_path / "model" / "Format-Serving", variables=b"other")
+    read.clear()
+    assert pushed_content(served) != "", "as the resolver's driver asks"
+    push(driven(inputs, tmp_path))
+    assert read == [f"{model}/saved_model.pb", f"{model}/v/variables"]
+    assert versions(tmp_path) == [100, 101]
+    assert all(differences(f"{tmp_path}/serving/{version}") == [] for version in (100, 101))
+
+
+@pytest.mark.parametrize("checksums_file", ["absent", "damaged", "pushed"])
+def test_a_version_is_known_by_its_content_whatever_petseg_pushed_it(serving, tmp_path, read, checksums_file):
+    """The first petsegs wrote no checksums; versions that others put there have none either."""
+    before = content_digest(serving / "101")
+    file = serving / "101" / "assets.extra" / "petseg_checksums.json"
+    if checksums_file == "absent":
+        file.unlink()
+    if checksums_file == "damaged":
+        file.write_bytes(b"{}")
+    read.clear()
+    assert pushed_content(str(serving / "101")) == before
+    assert (read == []) is (checksums_file == "pushed")
+    assert "is this model already" in push_model(str(tmp_path / "b"), str(serving), record()).reason
+
+
+def test_a_damaged_version_is_not_taken_for_the_model_it_was(serving, tmp_path):
+    (serving / "101" / "v" / "variables").write_bytes(b"x")
+    assert push_model(str(tmp_path / "b"), str(serving), record()).version == 102
+    (serving / "102" / "v" / "variables").write_bytes(b"x")
+    assert roll_back(str(serving), 100) == 103
+    refused = push_model(str(tmp_path / "b"), str(serving), record())
+    assert "version 102, this model, was rolled back" in refused.reason
 
 
 def test_the_newest_version_is_the_highest_complete_number(tmp_path):
@@ -211,7 +270,7 @@ def test_the_newest_and_the_pinned_stay(keep, pinned, gone):
 def test_models_are_compared_by_name_and_content_of_their_files(tmp_path, change, same):
     one, other = write(tmp_path / "one"), write(tmp_path / "other", **change)
     (one / "assets").mkdir()
-    assert (content_digest(str(one)) == content_digest(str(other))) is same
+    assert (content_digest(one) == content_digest(other)) is same
 
 
 def test_every_difference_is_named(serving):
@@ -354,9 +413,9 @@ def test_without_locks_nothing_of_others_is_removed(serving, tmp_path, monkeypat
 
 
 def test_a_rollback_is_a_copy_under_a_new_number_and_lasts(serving, tmp_path):
-    before = content_digest(str(serving / "100"))
+    before = content_digest(serving / "100")
     assert roll_back(str(serving)) == 102
-    assert content_digest(str(serving / "102")) == before
+    assert content_digest(serving / "102") == before
     assert differences(str(serving / "102")) == []
     said = PushRecord.of(str(serving / "102"))
     assert (said.copy_of, said.withdrawn.version) == (100, 101)
@@ -407,6 +466,41 @@ def test_an_object_store_gets_the_graph_last_and_loses_it_first(tmp_path, clock,
     assert push_model(model, base, record(), keep=1).version == 101
     assert seen[2:] == [("remove", "saved_model.pb", [100, 101]), ("rmtree", "100", [101])]
     assert complete_versions(base) == [101]
+
+
+def test_an_object_store_fails_as_a_directory_does(tmp_path):
+    base = f"ram://{tmp_path.name}/nowhere"
+    with pytest.raises(FileNotFoundError), opened(f"{base}/file") as file:
+        file.read()
+    with pytest.raises(OSError, match="is not implemented"), remote_files():
+        raise tf.errors.UnimplementedError(None, None, "it is not implemented")
+    assert PushRecord.of(base) is None
+    assert files_below(base) == []
+    with pytest.raises(ModelError, match="cannot be verified"):
+        differences(base)
+
+
+def test_files_are_found_through_links_and_none_is_passed_over(tmp_path):
+    write(tmp_path / "model")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "more").touch()
+    (tmp_path / "model" / "w").symlink_to(tmp_path / "linked")
+    assert files_below(f"{tmp_path}/model/") == ["saved_model.pb", "v/variables", "w/more"]
+    assert files_below(str(tmp_path / "nowhere")) == files_below(f"{tmp_path}/model/saved_model.pb") == []
+
+
+def test_a_directory_that_cannot_be_read_is_no_empty_one(tmp_path, monkeypatch):
+    write(tmp_path / "model")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("/v"):
+            raise PermissionError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        files_below(str(tmp_path / "model"))
 
 
 def modes(directory) -> dict[str, str]:

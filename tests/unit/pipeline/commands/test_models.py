@@ -1,6 +1,8 @@
 """`petseg models`: what it says of versions, and what it does to them."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -147,3 +149,18 @@ def test_a_directory_that_cannot_be_written_is_named(models, serving):
     code, _, err = models("remove", 100)
     assert code == 1
     assert "cannot work on the versions in" in err
+
+
+@pytest.mark.parametrize("arguments", ["list", "verify --all", "rollback", "remove 100"])
+def test_a_directory_of_this_machine_needs_no_tensorflow(serving, arguments):
+    (serving / "102").rmdir()
+    code = (
+        "import sys\nfrom pipeline.cli import exit_code\n"
+        "assert exit_code(sys.argv[1:]) == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'keras', 'apache_beam', 'ml_metadata', 'google.protobuf', 'grpc'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, "models", *arguments.split(), "--model", str(serving)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout

@@ -40,8 +40,7 @@ def test_it_finds_the_classes_of_the_original(original, images, optimization):
 def test_its_weights_take_less(optimization, share):
     kernel = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 64, 64)), tf.float32)
     big = SimpleNamespace(
-        image_size=16,
-        card={},
+        card=SimpleNamespace(image_size=16),
         network=lambda image: tf.nn.conv2d(tf.tile(image, (1, 1, 1, 64))[..., :64], kernel, 1, "SAME"),
     )
     assert len(convert(big, optimization, None)) < share * kernel.numpy().nbytes
@@ -57,6 +56,6 @@ def test_full_integers_round_by_the_range_of_the_examples(original, images):
 
 def test_what_tensorflow_lite_lacks_is_refused():
     network = lambda image: tf.linalg.inv(tf.transpose(image, (0, 3, 1, 2)))  # noqa: E731
-    odd = SimpleNamespace(image_size=8, card={"model": "odd"}, network=network)
+    odd = SimpleNamespace(card=SimpleNamespace(image_size=8, model="odd"), network=network)
     with pytest.raises(ModelError, match="cannot take the network 'odd' as float16"):
         convert(odd, Optimization.FLOAT16, None)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from serving_model import CARD, picture
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components.model_pusher.checksums import CHECKSUMS_FILE, checksums
+from components.model_pusher.checksums import CHECKSUMS_FILE, checksums, file_digests
 from pipeline.serving import model as serving_model
 from pipeline.serving.batching import Measurements
 from pipeline.serving.limits import Limits
@@ -136,7 +136,7 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_goes_on(
         monkeypatch.setattr(serving_model, "_warm_up_requests", no_requests)
     shutil.copytree(written_models / "2", pets / ".2")
     if harm == "card":
-        (pets / ".2" / CHECKSUMS_FILE).write_bytes(checksums(str(pets / ".2"), {}))
+        (pets / ".2" / CHECKSUMS_FILE).write_bytes(checksums(file_digests(str(pets / ".2")), {}))
         (pets / ".2" / "assets.extra" / "petseg_model.json").write_text(json.dumps(CARD | {"image_size": 17}))
     elif harm != "warm_up":
         (pets / ".2" / harm).write_bytes(b"x")

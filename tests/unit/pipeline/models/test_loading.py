@@ -1,4 +1,4 @@
-"""Masks as pictures."""
+"""A model that is loaded, and its masks as pictures."""
 
 import numpy as np
 from PIL import Image

@@ -1,0 +1,52 @@
+"""The card of an exported model, as everybody reads it."""
+
+import json
+
+import pytest
+
+from trainer_module.model_card import ModelCard
+
+FIRST = {"class_names": ["pet", "background"], "mask_values": [1, 2], "image_size": 128}
+"""What the first petsegs wrote."""
+
+
+def parse(**changes):
+    return ModelCard.parse(json.dumps(FIRST | changes).encode())
+
+
+def test_the_cards_of_all_petsegs_are_read():
+    assert not parse().turns_images
+    card = parse(turns_images=True, class_colors=[[1, 2, 3], [4, 5, 6]], model="unet", parameters=7, weights=["a"])
+    assert (card.turns_images, card.class_colors, card.model, card.parameters) == (
+        True, ((1, 2, 3), (4, 5, 6)), "unet", 7
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no JSON", "Invalid JSON: "),
+        (b"\xff", "Invalid JSON: "),
+        (b"[]", "Input should be an object"),
+        (b'{"class_names": ["pet"], "image_size": 128}', "mask_values: Field required"),
+        (b'{"class_names": null, "image_size": 1}', "class_names: Input should be a valid "),
+    ],
+)
+def test_what_is_no_card_is_explained_in_a_line(content, reason):
+    with pytest.raises(ValueError, match=f"^{reason}") as raised:
+        ModelCard.parse(content)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"turns_images": True, "model": "unet", "parameters": 9}, True),
+        ({"image_size": 64}, False),
+        ({"mask_values": [2, 1]}, False),
+        ({"class_names": ["background", "pet"]}, False),
+    ],
+)
+def test_masks_of_two_models_mean_the_same_where_classes_and_size_are(changes, same):
+    assert parse().is_for_the_classes_of(parse(**changes)) is same
