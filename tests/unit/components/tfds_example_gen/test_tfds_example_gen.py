@@ -11,10 +11,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from components.tfds_example_gen.component import TfdsExampleGen, fingerprint
-from components.tfds_example_gen.contents import read_contents
+from components.tfds_example_gen.contents import check_shared_images, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.executor import check_shared_images
-from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
+from components.tfds_example_gen.shards import check_shards, identity
+from components.tfds_example_gen.source import TfdsSource, open_dataset
 from trainer_module.errors import ConfigError, DataError
 
 
