@@ -80,3 +80,20 @@ def test_it_is_a_component_as_all_are(graph, component):
     code = expected.pop("code", (expected["module"],))
     [found] = [each for each in graph.components if each.id == component]
     check_component(found, graph, **expected, code_digest=code_digest(*code) if code else "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"module": "components.import_schema"},
+        {"outputs": {"anomalies": tfx.Examples}},
+        {"outputs": {}},
+        {"driver": PushDriver},
+        {"code_digest": "of other code"},
+    ],
+)
+def test_the_battery_notices(graph, wrong):
+    [found] = [each for each in graph.components if each.id == "ExampleValidator"]
+    expected = COMPONENTS["ExampleValidator"] | {"code_digest": code_digest("components.data_validator")}
+    with pytest.raises(AssertionError):
+        check_component(found, graph, **expected | wrong)
