@@ -1,6 +1,6 @@
-"""The contract of DataValidator.
+"""DataValidator: validates statistics as TFX does, and the gate's bounds against the classes of the evaluated split.
 
-Validates the statistics as TFX does, and the gate's bounds against the classes that the evaluated split has.
+TfdsExampleGen could tell the latter, too, but a changed bound must not read the data again.
 """
 
 import json
@@ -83,8 +83,6 @@ class DataValidatorSpec(standard_component_specs.ExampleValidatorSpec):
 
 class DataValidator(component.ExampleValidator):
     """ExampleValidator that also refuses bounds of the gate on classes that the evaluated split lacks.
-
-    TfdsExampleGen could tell, too, but a changed bound must not read the data again.
 
     Outputs:
       anomalies: `ExampleAnomalies` as of TFX's ExampleValidator.

@@ -1,5 +1,6 @@
 """The graph: every component of the pipeline in order, the same for every runner."""
 
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,10 @@ def create_pipeline(
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
     import_schema = ImportSchema(
-        _schema_text(data.schema_file),
-        example_gen.outputs["examples"],
-        data.slice_features,
-        node_digest(IMPORT_SCHEMA),
+        schema_text=_schema_text(data.schema_file),
+        examples=example_gen.outputs["examples"],
+        slice_features=json.dumps(data.slice_features),
+        code_digest=node_digest(IMPORT_SCHEMA),
     )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.

@@ -1,10 +1,6 @@
-"""The animals: poses, heads and markings of each breed.
+"""The animals: the outlines that they are made of, the 37 breeds of `oxford_iiit_pet` in its order, poses and heads.
 
 An animal is a list of `Shape`s in its own frame: facing right, feet at y = 0, y down, a body about 1 long.
-
-Outlines, colours, and the shapes that an animal is made of.
-
-The 37 breeds of `oxford_iiit_pet`, in its order, and how each is drawn.
 """
 
 from collections.abc import Callable
@@ -19,6 +15,18 @@ Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
 
 
+DARK: Colour = (42, 30, 30)
+
+_T = np.linspace(0, 1, 8, endpoint=False)[:, None]
+_CATMULL_ROM = _T ** (0, 1, 2, 3) @ [(0, 1, 0, 0), (-0.5, 0, 0.5, 0), (1, -2.5, 2, -0.5), (-0.5, 1.5, -1.5, 0.5)]
+_ANGLE = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1)
+_U = (1 - np.cos(np.linspace(0, np.pi, 20)))[:, None] / 2  # dense at both ends, which are round
+_BEZIER = np.hstack([(1 - _U) ** 2, 2 * _U * (1 - _U), _U**2])
+_BEZIER_SLOPE = np.hstack([_U - 1, 1 - 2 * _U, _U])
+_TAPER = np.hstack([1 - _U, _U]) * np.sqrt(1 - (2 * _U - 1) ** 8)
+
+
 @dataclass(frozen=True)
 class Shape:
     """A filled outline of an animal. Without a colour it shows the coat; `light` below 1 darkens it."""
@@ -30,14 +38,78 @@ class Shape:
     furry: bool = True  # its edge is ruffled by tufts of fur
 
 
-_T = np.linspace(0, 1, 8, endpoint=False)[:, None]
-_CATMULL_ROM = _T ** (0, 1, 2, 3) @ [(0, 1, 0, 0), (-0.5, 0, 0.5, 0), (1, -2.5, 2, -0.5), (-0.5, 1.5, -1.5, 0.5)]
-_ANGLE = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1)
-_U = (1 - np.cos(np.linspace(0, np.pi, 20)))[:, None] / 2  # dense at both ends, which are round
-_BEZIER = np.hstack([(1 - _U) ** 2, 2 * _U * (1 - _U), _U**2])
-_BEZIER_SLOPE = np.hstack([_U - 1, 1 - 2 * _U, _U])
-_TAPER = np.hstack([1 - _U, _U]) * np.sqrt(1 - (2 * _U - 1) ** 8)
+@dataclass(frozen=True)
+class Breed:
+    """How a breed looks; `coat` holds the hex colours of fur, pale parts and markings."""
+
+    name: str
+    species: str
+    coat: str
+    pattern: str = "solid"  # solid, tabby, spotted, patched, saddle
+    face: str = "plain"  # plain, mask (dark muzzle), blaze (pale stripe), points (dark face, ears, paws, tail)
+    ears: str = "pointed"  # pointed, pricked, floppy
+    ear_size: float = 1.0
+    girth: float = 1.0
+    legs: float = 1.0
+    fluff: float = 0.2
+
+
+@dataclass(frozen=True)
+class Coat:
+    """One animal's colours, varied within its breed."""
+
+    fur: Colour
+    pale: Colour
+    mark: Colour
+    eye: Colour
+
+
+Posed = tuple[list[Shape], tuple[float, float]]  # the shapes of the body, back to front, and the head's centre
+
+
+BREEDS = (
+    Breed("Abyssinian", "Cat", "#bf7f4b #e3bd90 #7d4c2a", "solid", "plain", "pointed", 1.2, 0.85, 1.05, 0.1),
+    Breed("american_bulldog", "Dog", "#eee7db #ffffff #a9754a", "patched", "blaze", "floppy", 0.7, 1.15, 1.0, 0.05),
+    Breed(
+        "american_pit_bull_terrier", "Dog", "#9a6f4f #efe5d8 #5f4433", "solid", "blaze", "floppy", 0.7, 1.0, 1.1, 0.0
+    ),
+    Breed("basset_hound", "Dog", "#c98f57 #f6efe2 #3a2b23", "saddle", "blaze", "floppy", 1.55, 1.1, 0.55, 0.05),
+    Breed("beagle", "Dog", "#c88d52 #faf4ea #33271f", "saddle", "blaze", "floppy", 1.1, 0.95, 0.9, 0.05),
+    Breed("Bengal", "Cat", "#d39a57 #efd6aa #5a371d", "spotted", "plain", "pointed", 0.95, 0.95, 1.0, 0.1),
+    Breed("Birman", "Cat", "#e9dcc5 #fbf6ea #6b5344", "solid", "points", "pointed", 0.9, 1.05, 0.9, 0.7),
+    Breed("Bombay", "Cat", "#2d2a2e #454047 #161417", "solid", "plain", "pointed", 1.0, 0.95, 1.0, 0.1),
+    Breed("boxer", "Dog", "#bd8550 #f3e8d9 #35261d", "solid", "mask", "floppy", 0.8, 1.0, 1.15, 0.05),
+    Breed("British_Shorthair", "Cat", "#8b919b #a9afb8 #5f656f", "solid", "plain", "pointed", 0.8, 1.2, 0.8, 0.35),
+    Breed("chihuahua", "Dog", "#d0a271 #f4e3c8 #8b6240", "solid", "plain", "pricked", 1.35, 0.85, 0.9, 0.1),
+    Breed("Egyptian_Mau", "Cat", "#a8a096 #d3ccc0 #4b463f", "spotted", "plain", "pointed", 1.05, 0.9, 1.05, 0.1),
+    Breed("english_cocker_spaniel", "Dog", "#b9814a #d9ae78 #8a5a2f", "solid", "plain", "floppy", 1.4, 1.0, 0.8, 0.6),
+    Breed("english_setter", "Dog", "#efe9df #ffffff #6d5a4c", "spotted", "blaze", "floppy", 1.2, 0.95, 1.1, 0.55),
+    Breed("german_shorthaired", "Dog", "#6a4632 #a59384 #3d281d", "spotted", "plain", "floppy", 1.1, 0.9, 1.15, 0.05),
+    Breed("great_pyrenees", "Dog", "#efeae0 #ffffff #cfc4b0", "solid", "plain", "floppy", 0.9, 1.2, 1.0, 0.8),
+    Breed("havanese", "Dog", "#d9c4a4 #f5ecdc #96795a", "patched", "plain", "floppy", 1.2, 1.05, 0.6, 0.95),
+    Breed("japanese_chin", "Dog", "#f1ece4 #ffffff #26211f", "patched", "blaze", "floppy", 1.15, 1.0, 0.65, 0.8),
+    Breed("keeshond", "Dog", "#97938c #d9d3c6 #3b3734", "solid", "mask", "pricked", 0.85, 1.2, 0.85, 1.0),
+    Breed("leonberger", "Dog", "#b98549 #d8b27b #40301f", "solid", "mask", "floppy", 0.95, 1.15, 1.05, 0.8),
+    Breed("Maine_Coon", "Cat", "#94745a #cdb498 #463325", "tabby", "plain", "pointed", 1.15, 1.15, 1.0, 0.9),
+    Breed("miniature_pinscher", "Dog", "#3a2a22 #b9763f #211814", "solid", "blaze", "pricked", 1.15, 0.8, 1.1, 0.0),
+    Breed("newfoundland", "Dog", "#332e2c #4a4441 #1d1a19", "solid", "plain", "floppy", 0.95, 1.25, 0.95, 0.85),
+    Breed("Persian", "Cat", "#dcb98f #f3e2c7 #ad8355", "solid", "plain", "pointed", 0.65, 1.25, 0.65, 1.0),
+    Breed("pomeranian", "Dog", "#d6944e #f2cf9d #9c6430", "solid", "plain", "pricked", 0.7, 1.15, 0.65, 1.0),
+    Breed("pug", "Dog", "#d8b88c #ecd8b6 #33291f", "solid", "mask", "floppy", 0.65, 1.2, 0.75, 0.05),
+    Breed("Ragdoll", "Cat", "#e6ddd0 #ffffff #7c6a60", "solid", "points", "pointed", 0.9, 1.15, 0.85, 0.85),
+    Breed("Russian_Blue", "Cat", "#7b8694 #97a1ae #545d69", "solid", "plain", "pointed", 1.1, 0.9, 1.0, 0.15),
+    Breed("saint_bernard", "Dog", "#b06f3c #faf5ec #5f3a22", "patched", "blaze", "floppy", 0.9, 1.25, 1.0, 0.6),
+    Breed("samoyed", "Dog", "#f3efe7 #ffffff #d8d0c1", "solid", "plain", "pricked", 0.8, 1.2, 0.9, 1.0),
+    Breed("scottish_terrier", "Dog", "#3c3938 #57524f #232120", "solid", "plain", "pricked", 1.0, 1.1, 0.5, 0.85),
+    Breed("shiba_inu", "Dog", "#cb8545 #f7ead6 #8f5526", "solid", "blaze", "pricked", 0.85, 1.0, 0.95, 0.35),
+    Breed("Siamese", "Cat", "#e3d3b8 #f3e9d6 #4a3629", "solid", "points", "pointed", 1.25, 0.8, 1.1, 0.05),
+    Breed("Sphynx", "Cat", "#d9b29d #edd0bf #a87f6c", "solid", "plain", "pointed", 1.45, 0.85, 1.0, 0.0),
+    Breed(
+        "staffordshire_bull_terrier", "Dog", "#4e4a4d #ece6df #2f2c2e", "solid", "blaze", "floppy", 0.7, 1.1, 0.9, 0.0
+    ),
+    Breed("wheaten_terrier", "Dog", "#d3ae79 #ead2a9 #a17d4d", "solid", "plain", "floppy", 0.85, 1.0, 1.0, 0.9),
+    Breed("yorkshire_terrier", "Dog", "#c08a52 #e0b988 #56545c", "saddle", "plain", "pricked", 0.95, 0.9, 0.65, 0.9),
+)
 
 
 def curve(points: ArrayLike) -> Points:
@@ -118,89 +190,42 @@ def bounds(shapes: list[Shape]) -> tuple[Points, Points]:
     return points.min(0), points.max(0)
 
 
-@dataclass(frozen=True)
-class Breed:
-    """How a breed looks; `coat` holds the hex colours of fur, pale parts and markings."""
-
-    name: str
-    species: str
-    coat: str
-    pattern: str = "solid"  # solid, tabby, spotted, patched, saddle
-    face: str = "plain"  # plain, mask (dark muzzle), blaze (pale stripe), points (dark face, ears, paws, tail)
-    ears: str = "pointed"  # pointed, pricked, floppy
-    ear_size: float = 1.0
-    girth: float = 1.0
-    legs: float = 1.0
-    fluff: float = 0.2
-
-
-BREEDS = (
-    Breed("Abyssinian", "Cat", "#bf7f4b #e3bd90 #7d4c2a", "solid", "plain", "pointed", 1.2, 0.85, 1.05, 0.1),
-    Breed("american_bulldog", "Dog", "#eee7db #ffffff #a9754a", "patched", "blaze", "floppy", 0.7, 1.15, 1.0, 0.05),
-    Breed(
-        "american_pit_bull_terrier", "Dog", "#9a6f4f #efe5d8 #5f4433", "solid", "blaze", "floppy", 0.7, 1.0, 1.1, 0.0
-    ),
-    Breed("basset_hound", "Dog", "#c98f57 #f6efe2 #3a2b23", "saddle", "blaze", "floppy", 1.55, 1.1, 0.55, 0.05),
-    Breed("beagle", "Dog", "#c88d52 #faf4ea #33271f", "saddle", "blaze", "floppy", 1.1, 0.95, 0.9, 0.05),
-    Breed("Bengal", "Cat", "#d39a57 #efd6aa #5a371d", "spotted", "plain", "pointed", 0.95, 0.95, 1.0, 0.1),
-    Breed("Birman", "Cat", "#e9dcc5 #fbf6ea #6b5344", "solid", "points", "pointed", 0.9, 1.05, 0.9, 0.7),
-    Breed("Bombay", "Cat", "#2d2a2e #454047 #161417", "solid", "plain", "pointed", 1.0, 0.95, 1.0, 0.1),
-    Breed("boxer", "Dog", "#bd8550 #f3e8d9 #35261d", "solid", "mask", "floppy", 0.8, 1.0, 1.15, 0.05),
-    Breed("British_Shorthair", "Cat", "#8b919b #a9afb8 #5f656f", "solid", "plain", "pointed", 0.8, 1.2, 0.8, 0.35),
-    Breed("chihuahua", "Dog", "#d0a271 #f4e3c8 #8b6240", "solid", "plain", "pricked", 1.35, 0.85, 0.9, 0.1),
-    Breed("Egyptian_Mau", "Cat", "#a8a096 #d3ccc0 #4b463f", "spotted", "plain", "pointed", 1.05, 0.9, 1.05, 0.1),
-    Breed("english_cocker_spaniel", "Dog", "#b9814a #d9ae78 #8a5a2f", "solid", "plain", "floppy", 1.4, 1.0, 0.8, 0.6),
-    Breed("english_setter", "Dog", "#efe9df #ffffff #6d5a4c", "spotted", "blaze", "floppy", 1.2, 0.95, 1.1, 0.55),
-    Breed("german_shorthaired", "Dog", "#6a4632 #a59384 #3d281d", "spotted", "plain", "floppy", 1.1, 0.9, 1.15, 0.05),
-    Breed("great_pyrenees", "Dog", "#efeae0 #ffffff #cfc4b0", "solid", "plain", "floppy", 0.9, 1.2, 1.0, 0.8),
-    Breed("havanese", "Dog", "#d9c4a4 #f5ecdc #96795a", "patched", "plain", "floppy", 1.2, 1.05, 0.6, 0.95),
-    Breed("japanese_chin", "Dog", "#f1ece4 #ffffff #26211f", "patched", "blaze", "floppy", 1.15, 1.0, 0.65, 0.8),
-    Breed("keeshond", "Dog", "#97938c #d9d3c6 #3b3734", "solid", "mask", "pricked", 0.85, 1.2, 0.85, 1.0),
-    Breed("leonberger", "Dog", "#b98549 #d8b27b #40301f", "solid", "mask", "floppy", 0.95, 1.15, 1.05, 0.8),
-    Breed("Maine_Coon", "Cat", "#94745a #cdb498 #463325", "tabby", "plain", "pointed", 1.15, 1.15, 1.0, 0.9),
-    Breed("miniature_pinscher", "Dog", "#3a2a22 #b9763f #211814", "solid", "blaze", "pricked", 1.15, 0.8, 1.1, 0.0),
-    Breed("newfoundland", "Dog", "#332e2c #4a4441 #1d1a19", "solid", "plain", "floppy", 0.95, 1.25, 0.95, 0.85),
-    Breed("Persian", "Cat", "#dcb98f #f3e2c7 #ad8355", "solid", "plain", "pointed", 0.65, 1.25, 0.65, 1.0),
-    Breed("pomeranian", "Dog", "#d6944e #f2cf9d #9c6430", "solid", "plain", "pricked", 0.7, 1.15, 0.65, 1.0),
-    Breed("pug", "Dog", "#d8b88c #ecd8b6 #33291f", "solid", "mask", "floppy", 0.65, 1.2, 0.75, 0.05),
-    Breed("Ragdoll", "Cat", "#e6ddd0 #ffffff #7c6a60", "solid", "points", "pointed", 0.9, 1.15, 0.85, 0.85),
-    Breed("Russian_Blue", "Cat", "#7b8694 #97a1ae #545d69", "solid", "plain", "pointed", 1.1, 0.9, 1.0, 0.15),
-    Breed("saint_bernard", "Dog", "#b06f3c #faf5ec #5f3a22", "patched", "blaze", "floppy", 0.9, 1.25, 1.0, 0.6),
-    Breed("samoyed", "Dog", "#f3efe7 #ffffff #d8d0c1", "solid", "plain", "pricked", 0.8, 1.2, 0.9, 1.0),
-    Breed("scottish_terrier", "Dog", "#3c3938 #57524f #232120", "solid", "plain", "pricked", 1.0, 1.1, 0.5, 0.85),
-    Breed("shiba_inu", "Dog", "#cb8545 #f7ead6 #8f5526", "solid", "blaze", "pricked", 0.85, 1.0, 0.95, 0.35),
-    Breed("Siamese", "Cat", "#e3d3b8 #f3e9d6 #4a3629", "solid", "points", "pointed", 1.25, 0.8, 1.1, 0.05),
-    Breed("Sphynx", "Cat", "#d9b29d #edd0bf #a87f6c", "solid", "plain", "pointed", 1.45, 0.85, 1.0, 0.0),
-    Breed(
-        "staffordshire_bull_terrier", "Dog", "#4e4a4d #ece6df #2f2c2e", "solid", "blaze", "floppy", 0.7, 1.1, 0.9, 0.0
-    ),
-    Breed("wheaten_terrier", "Dog", "#d3ae79 #ead2a9 #a17d4d", "solid", "plain", "floppy", 0.85, 1.0, 1.0, 0.9),
-    Breed("yorkshire_terrier", "Dog", "#c08a52 #e0b988 #56545c", "saddle", "plain", "pricked", 0.95, 0.9, 0.65, 0.9),
-)
-
-
-DARK: Colour = (42, 30, 30)
-
-
-@dataclass(frozen=True)
-class Coat:
-    """One animal's colours, varied within its breed."""
-
-    fur: Colour
-    pale: Colour
-    mark: Colour
-    eye: Colour
-
-
-Posed = tuple[list[Shape], tuple[float, float]]  # the shapes of the body, back to front, and the head's centre
-
-
 def dress(breed: Breed, rng: Generator) -> Coat:
     """The coat of one animal of the breed."""
     gain = random_gain(rng)
     fur, pale, mark = (varied(colour, gain) for colour in breed.coat.split())
     eyes = {"Cat": ("#c9a13b", "#86a34a", "#b5742c"), "Dog": ("#5a3a22", "#3c2a1d")}[breed.species]
     return Coat(fur, pale, mark, tint(rng, *(("#7fb6d9",) if breed.face == "points" else eyes)))
+
+
+def pose_pet(breed: Breed, coat: Coat, pose: str, rng: Generator) -> tuple[list[Shape], list[Shape]]:
+    """The shapes of body and head in the animal's frame, their fur ruffled."""
+    body, centre = POSES[pose](breed, coat, rng)
+    tuft = 0.004 + 0.03 * breed.fluff
+    body, head = (
+        [replace(shape, points=ruffle(shape.points, tuft, rng)) if shape.furry else shape for shape in shapes]
+        for shapes in (body, _head(breed, coat, centre, rng))
+    )
+    return body, head
+
+
+def coat_markings(pattern: str, shapes: list[Shape], rng: Generator) -> list[Points]:
+    """Outlines of the coat's markings all over the area that the shapes cover."""
+    (left, top), (right, bottom) = low, high = bounds(shapes)
+    if pattern == "tabby":
+        middle = (top + bottom) / 2
+        stripes = np.arange(left, right, 0.1)[:, None] + rng.normal(0, 0.06, (int(np.ceil((right - left) / 0.1)), 3))
+        return [tube((a, top), (b, middle), (c, bottom), (0.02, 0.03)) for a, b, c in stripes]
+    if pattern == "spotted":
+        grid = np.mgrid[left:right:0.13, top:bottom:0.12].reshape(2, -1).T
+        spot = ellipse(0, 0, 0.038, 0.028)[::4]
+        return [curve(spot + rng.normal(0, 0.006, (7, 2)) + rng.normal(centre, 0.025)) for centre in grid]
+    if pattern == "patched":
+        patch = ellipse(0, 0, 0.2, 0.2)[::4]
+        return [curve(patch + rng.normal(centre, 0.07, (7, 2))) for centre in rng.uniform(low, high, (6, 2))]
+    if pattern == "saddle":
+        return [ruffle(ellipse(-0.2, -0.72, 0.46, 0.42), 0.03, rng)]
+    return []
 
 
 def _tail(breed: Breed, coat: Coat, root: tuple[float, float], rng: Generator) -> Shape:
@@ -366,33 +391,3 @@ def _head(breed: Breed, coat: Coat, centre: tuple[float, float], rng: Generator)
     shapes = front + ears + details if breed.ears == "floppy" else ears + front + details
     radius = rng.uniform(0.27, 0.33) * (0.9 + 0.1 * breed.girth)
     return placed(shapes, rotation(tilt) * radius, np.array(centre))
-
-
-def pose_pet(breed: Breed, coat: Coat, pose: str, rng: Generator) -> tuple[list[Shape], list[Shape]]:
-    """The shapes of body and head in the animal's frame, their fur ruffled."""
-    body, centre = POSES[pose](breed, coat, rng)
-    tuft = 0.004 + 0.03 * breed.fluff
-    body, head = (
-        [replace(shape, points=ruffle(shape.points, tuft, rng)) if shape.furry else shape for shape in shapes]
-        for shapes in (body, _head(breed, coat, centre, rng))
-    )
-    return body, head
-
-
-def coat_markings(pattern: str, shapes: list[Shape], rng: Generator) -> list[Points]:
-    """Outlines of the coat's markings all over the area that the shapes cover."""
-    (left, top), (right, bottom) = low, high = bounds(shapes)
-    if pattern == "tabby":
-        middle = (top + bottom) / 2
-        stripes = np.arange(left, right, 0.1)[:, None] + rng.normal(0, 0.06, (int(np.ceil((right - left) / 0.1)), 3))
-        return [tube((a, top), (b, middle), (c, bottom), (0.02, 0.03)) for a, b, c in stripes]
-    if pattern == "spotted":
-        grid = np.mgrid[left:right:0.13, top:bottom:0.12].reshape(2, -1).T
-        spot = ellipse(0, 0, 0.038, 0.028)[::4]
-        return [curve(spot + rng.normal(0, 0.006, (7, 2)) + rng.normal(centre, 0.025)) for centre in grid]
-    if pattern == "patched":
-        patch = ellipse(0, 0, 0.2, 0.2)[::4]
-        return [curve(patch + rng.normal(centre, 0.07, (7, 2))) for centre in rng.uniform(low, high, (6, 2))]
-    if pattern == "saddle":
-        return [ruffle(ellipse(-0.2, -0.72, 0.46, 0.42), 0.03, rng)]
-    return []

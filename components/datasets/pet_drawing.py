@@ -1,8 +1,7 @@
-"""What the animals are seen against: five kinds of scene, and things that stand about in them.
+"""Pictures of cats and dogs with their trimaps, drawn from a seed and nothing else.
 
-Pictures of cats and dogs with their trimaps, drawn from a seed and nothing else.
-
-Animal and scene are painted at twice the size; halving it smooths the edges.
+An animal stands before one of five kinds of scene, with things about in it. Animal and scene are painted at twice the
+size; halving it smooths the edges.
 """
 
 import zlib
@@ -38,6 +37,12 @@ from components.datasets.pet_anatomy import (
 PET, BACKGROUND, BORDER = 1, 2, 3
 BORDER_HALF_WIDTH = 0.0205  # as a share of the square root of the picture's area
 
+FABRICS = ("#7fa3b8", "#5f7fa0", "#6f9a8c", "#b7c9d6", "#4a5f86", "#a9788f", "#8a7fb0", "#88b0a8", "#c3b4d4", "#75936a")
+GREENS = ("#7fa650", "#5f8a45", "#98ad5a", "#4d7040")
+EARTHS = ("#a9b56a", "#94904f", "#8fa05a", "#7a8a5a", "#c8d0a8", "#d6e6ee")
+VIVIDS = ("#3f7fb5", "#c2473d", "#4f9a6a", "#e0b13c", "#7a5aa6", "#d77a9b")
+WOODS = ("#b98a5a", "#8b5f3c", "#d3b083", "#6b4a33", "#9b958c")
+
 Pixels = NDArray[np.floating]
 
 
@@ -50,6 +55,42 @@ class PetAttributes:
     pose: str
     scene: str
     head_box: tuple[float, float, float, float]
+
+
+def draw_pet(
+    seed: int, index: int, *, split: str = "train", min_side: int = 120, max_side: int = 320
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], PetAttributes]:
+    """A picture of a cat or dog, its trimap, and what was drawn.
+
+    Args:
+        seed: Of the whole data set, not negative.
+        index: Number of the example in its split; the breeds take turns.
+        split: Name of the split: equal indices of different splits differ.
+        min_side: Least side in pixels.
+        max_side: Greatest side in pixels.
+
+    Returns:
+        The image, uint8 [height, width, 3]; the trimap, uint8 [height, width] of `PET`, `BACKGROUND` and `BORDER`;
+        the attributes. Equal arguments give equal pixels.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
+    breed = BREEDS[index % len(BREEDS)]
+    pose, scene = str(rng.choice(list(POSES))), str(rng.choice(list(SCENES)))
+    long = int(rng.integers(round(0.6 * min_side + 0.4 * max_side), max_side + 1))
+    short = max(min_side, round(long * rng.uniform(0.6, 1.0)))
+    size = (long, short) if rng.random() < 0.55 else (short, long)
+    coat = dress(breed, rng)
+    body, head = pose_pet(breed, coat, pose, rng)
+    cut = rng.uniform(0.15, 0.45) if pose == "portrait" else 0.0
+    matrix, offset = _frame(body, head, cut, size, rng)
+    markings = [outline @ matrix.T + offset for outline in coat_markings(breed.pattern, body + head, rng)]
+    body, head = placed(body, matrix, offset), placed(head, matrix, offset)
+    pet, opacity = _paint_pet(body + head, coat, _paint_coat(coat, markings, size), rng)
+    background = _paint_background(scene, body + head, size, rng)
+    background += (pet - background) * opacity[..., None]
+    image = _lit(background, rng)
+    (left, top), (right, bottom) = np.clip(np.divide(bounds(head), size), 0, 1).tolist()
+    return image, _trimap(opacity), PetAttributes(breed.name, breed.species, pose, scene, (top, left, bottom, right))
 
 
 def _paint_coat(coat: Coat, markings: list[Points], size: tuple[int, int]) -> Image.Image:
@@ -78,7 +119,9 @@ def _paint_pet(shapes: list[Shape], coat: Coat, fur: Image.Image, rng: Generator
         polygon(on_layers, shape.points * 2, (255, 0 if shape.colour else 255, 0))
     opacity, furry, _ = layers.reduce(2).split()
     colour = np.asarray(Image.composite(fur, flat.reduce(2), furry), np.float32)
-    light = _relief(opacity) * _rims(shapes, fur.size) * _strands(fur.size, rng)
+    unit = _unit(fur.size)
+    strands = _texture(fur.size, (unit / 120, unit / 30), rng) + _texture(fur.size, (unit / 25, unit / 20), rng)
+    light = _relief(opacity) * _rims(shapes, fur.size) * (1 + np.float32(0.04) * strands)
     return colour * light[..., None], np.asarray(opacity, np.float32) / 255
 
 
@@ -101,12 +144,6 @@ def _relief(opacity: Image.Image) -> Pixels:
     volume = opacity.reduce(4).filter(ImageFilter.GaussianBlur(unit / 72))
     slope = ImageChops.subtract(volume, ImageChops.offset(volume, 0, round(unit / 64)), 4, 128)
     return np.asarray(slope.resize(opacity.size, Image.Resampling.BILINEAR), np.float32) / np.float32(128)
-
-
-def _strands(size: tuple[int, int], rng: Generator) -> Pixels:
-    unit = _unit(size)
-    fine, coarse = _texture(size, (unit / 120, unit / 30), rng), _texture(size, (unit / 25, unit / 20), rng)
-    return 1 + np.float32(0.04) * (fine + coarse)
 
 
 def _unit(size: tuple[int, int]) -> float:
@@ -162,53 +199,6 @@ def _lit(picture: Pixels, rng: Generator) -> NDArray[np.uint8]:
     lit = picture * (gradient.astype(np.float32)[..., None] * warmth.astype(np.float32))
     lit += (rng.random((height, width, 1), np.float32) - 0.5) * np.float32(rng.uniform(4, 16))
     return np.clip(lit, 0, 255, out=lit).astype(np.uint8)
-
-
-def _size(min_side: int, max_side: int, rng: Generator) -> tuple[int, int]:
-    long = rng.integers(round(0.6 * min_side + 0.4 * max_side), max_side + 1)
-    short = max(min_side, round(long * rng.uniform(0.6, 1.0)))
-    return (int(long), short) if rng.random() < 0.55 else (short, int(long))
-
-
-def draw_pet(
-    seed: int, index: int, *, split: str = "train", min_side: int = 120, max_side: int = 320
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], PetAttributes]:
-    """A picture of a cat or dog, its trimap, and what was drawn.
-
-    Args:
-        seed: Of the whole data set, not negative.
-        index: Number of the example in its split; the breeds take turns.
-        split: Name of the split: equal indices of different splits differ.
-        min_side: Least side in pixels.
-        max_side: Greatest side in pixels.
-
-    Returns:
-        The image, uint8 [height, width, 3]; the trimap, uint8 [height, width] of `PET`, `BACKGROUND` and `BORDER`;
-        the attributes. Equal arguments give equal pixels.
-    """
-    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
-    breed = BREEDS[index % len(BREEDS)]
-    pose, scene = str(rng.choice(list(POSES))), str(rng.choice(list(SCENES)))
-    size = _size(min_side, max_side, rng)
-    coat = dress(breed, rng)
-    body, head = pose_pet(breed, coat, pose, rng)
-    cut = rng.uniform(0.15, 0.45) if pose == "portrait" else 0.0
-    matrix, offset = _frame(body, head, cut, size, rng)
-    markings = [outline @ matrix.T + offset for outline in coat_markings(breed.pattern, body + head, rng)]
-    body, head = placed(body, matrix, offset), placed(head, matrix, offset)
-    pet, opacity = _paint_pet(body + head, coat, _paint_coat(coat, markings, size), rng)
-    background = _paint_background(scene, body + head, size, rng)
-    background += (pet - background) * opacity[..., None]
-    image = _lit(background, rng)
-    (left, top), (right, bottom) = np.clip(np.divide(bounds(head), size), 0, 1).tolist()
-    return image, _trimap(opacity), PetAttributes(breed.name, breed.species, pose, scene, (top, left, bottom, right))
-
-
-FABRICS = ("#7fa3b8", "#5f7fa0", "#6f9a8c", "#b7c9d6", "#4a5f86", "#a9788f", "#8a7fb0", "#88b0a8", "#c3b4d4", "#75936a")
-GREENS = ("#7fa650", "#5f8a45", "#98ad5a", "#4d7040")
-EARTHS = ("#a9b56a", "#94904f", "#8fa05a", "#7a8a5a", "#c8d0a8", "#d6e6ee")
-VIVIDS = ("#3f7fb5", "#c2473d", "#4f9a6a", "#e0b13c", "#7a5aa6", "#d77a9b")
-WOODS = ("#b98a5a", "#8b5f3c", "#d3b083", "#6b4a33", "#9b958c")
 
 
 def _prop_colour(rng: Generator) -> Colour:

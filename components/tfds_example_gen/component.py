@@ -12,7 +12,20 @@ from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2
 
 from components.tfds_example_gen.executor import Executor, source_and_splits, source_message
-from components.tfds_example_gen.source import TfdsSource, identity, open_dataset
+from components.tfds_example_gen.shards import identity
+from components.tfds_example_gen.source import TfdsSource, open_dataset
+
+
+def fingerprint(exec_properties: dict[str, Any]) -> dict[str, str]:
+    """Finds (and prepares) the data set, and returns the execution property that identifies what will be read.
+
+    Runners that know no drivers call it in a step of its own.
+
+    Raises:
+      ConfigError, DataError: As `open_dataset` says.
+    """
+    source, splits = source_and_splits(exec_properties)
+    return {utils.FINGERPRINT_PROPERTY_NAME: identity(open_dataset(source, splits), splits.values())}
 
 
 class TfdsDriver(driver.QueryBasedDriver):
@@ -27,18 +40,6 @@ class TfdsDriver(driver.QueryBasedDriver):
         """Finds (and prepares) the data set, and adds the digest of what will be read."""
         properties = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         return properties | fingerprint(properties)
-
-
-def fingerprint(exec_properties: dict[str, Any]) -> dict[str, str]:
-    """Finds (and prepares) the data set, and returns the execution property that identifies what will be read.
-
-    Runners that know no drivers call it in a step of its own.
-
-    Raises:
-      ConfigError, DataError: As `open_dataset` says.
-    """
-    source, splits = source_and_splits(exec_properties)
-    return {utils.FINGERPRINT_PROPERTY_NAME: identity(open_dataset(source, splits), splits.values())}
 
 
 class TfdsExampleGen(component.QueryBasedExampleGen):

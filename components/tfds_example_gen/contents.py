@@ -5,20 +5,25 @@ eight bytes once in 18 million such pairs of splits.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from numpy.typing import NDArray
 
 from components.tfds_example_gen.example_names import shown_names
+from components.tfds_example_gen.source import TfdsSource
+from components.tfds_example_gen.splits import separate_splits
 from trainer_module import features
 from trainer_module.decoding import decode_mask
+from trainer_module.errors import DataError
 
 _DIGEST_BYTES: Final = 8
 _VALUES: Final = 256
+_SHOWN_DUPLICATES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,31 @@ def read_contents(directory: str, mask_values: Sequence[int]) -> SplitContents:
         digests.append(int.from_bytes(hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest(), "little"))
         pixels += counts
     return SplitContents(file_names, np.array(digests, np.uint64), pixels[list(mask_values)].tolist())
+
+
+def check_shared_images(contents: Mapping[str, SplitContents], source: TfdsSource) -> list[tuple[str, str, int]]:
+    """Returns which splits share images that must not: two splits, and how many images of the second are in the first.
+
+    Args:
+      contents: Split name to what was written.
+      source: What was read.
+
+    Raises:
+      DataError: There are some, and that is refused.
+    """
+    found = []
+    for first, second, reason, _ in separate_splits(source.evaluation_split):
+        both_read = first in contents and second in contents
+        names = contents[second].shared_with(contents[first]) if both_read else []
+        if not names:
+            continue
+        shown = ", ".join(map(repr, names[:_SHOWN_DUPLICATES])) + (", …" if len(names) > _SHOWN_DUPLICATES else "")
+        message = (
+            f"{len(names)} images of the split {second!r} are in the split {first!r} too, bytes for bytes: {shown}; "
+            f"{reason}"
+        )
+        if source.duplicates == "error":
+            raise DataError(f'{message}. Take them out of one split, or accept them with data.duplicates = "warn"')
+        logging.warning("%s", message)
+        found.append((first, second, len(names)))
+    return found

@@ -1,6 +1,7 @@
 """From one TFDS record, with its images still encoded, to the `tf.train.Example` of the data contract.
 
-Masks as people store them, made what the data contract says: PNGs of 8-bit gray whose values are the classes'.
+Images stay as they came. Masks, as people store them, become what the contract says: PNGs of 8-bit gray whose values
+are the classes'. What cannot be told without a guess is refused, with what to do.
 """
 
 import io
@@ -35,86 +36,13 @@ _LARGEST_VALUE: Final = 255
 _OPAQUE: Final = 255
 _SHOWN_VALUES: Final = 10
 
-
-class MaskRefusedError(Exception):
-    """A mask cannot be read without a guess; the message says why and what to do, as what follows its name."""
-
-
-def canonical_mask(encoded: bytes) -> tuple[bytes, NDArray[np.uint8]]:
-    """Returns a mask as a PNG of 8-bit gray, and its values, [height, width].
-
-    What is one already passes byte for byte. Of other PNGs the values are kept as they are: those of 16-bit gray up to
-    255, the index of a palette, never its colours, and gray of 1, 2 or 4 bits a pixel as every decoder stretches it, to
-    0…255. Opaque alpha is dropped.
-
-    Raises:
-      MaskRefusedError: It is no readable PNG, has colours or transparent pixels, or values above 255.
-    """
-    if not encoded.startswith(PNG_START) or len(encoded) < _DEPTH_AND_COLOR.stop:
-        raise MaskRefusedError(_no_png(encoded))
-    depth, color = encoded[_DEPTH_AND_COLOR]
-    try:
-        if color == _PALETTE:
-            with Image.open(io.BytesIO(encoded), formats=("PNG",)) as image:
-                values = np.asarray(image)
-        elif color in (_GRAY, _GRAY_WITH_ALPHA):
-            values = decode_mask(encoded).numpy()[..., 0]
-            if color == _GRAY_WITH_ALPHA:
-                _check_opaque(encoded)
-        else:
-            raise MaskRefusedError(
-                "has colours (RGB): a mask has one channel, whose values are the classes. Map each colour to a value "
-                "where the data set's builder makes the masks, and save them as PNG of 8-bit gray"
-            )
-    except (tf.errors.OpError, OSError, ValueError, SyntaxError) as error:
-        raise MaskRefusedError("is no readable PNG: it is cut off or damaged") from error
-    if values.max(initial=0) > _LARGEST_VALUE:
-        large = np.unique(values[values > _LARGEST_VALUE]).tolist()
-        shown = f"{large[:_SHOWN_VALUES]}{' and more' if len(large) > _SHOWN_VALUES else ''}"
-        raise MaskRefusedError(
-            f"is a PNG of 16 bits with the values {shown}; they may go up to {_LARGEST_VALUE}. Map them to smaller "
-            "ones where the data set's builder makes the masks"
-        )
-    mask = values.astype(np.uint8)
-    is_canonical = (depth, color) == (8, _GRAY)
-    return encoded if is_canonical else tf.io.encode_png(mask[..., np.newaxis]).numpy(), mask
-
-
-def stretch_note(encoded: bytes, mask: NDArray[np.uint8]) -> str:
-    """Returns a sentence on how the values of gray of less than 8 bits came about; empty for other masks."""
-    depth, color = encoded[_DEPTH_AND_COLOR]
-    if color != _GRAY or depth >= 8:
-        return ""
-    step = _LARGEST_VALUE // (2**depth - 1)
-    values = np.unique(mask)
-    return (
-        f" The mask has {depth} bit{'s' if depth > 1 else ''} a pixel, which every decoder stretches to 0…255: "
-        f"its {(values // step).tolist()} are {values.tolist()}, which is what data.mask_values has to have."
-    )
-
-
-def _check_opaque(encoded: bytes) -> None:
-    """Refuses a mask of gray with alpha that has transparent pixels."""
-    if (tf.io.decode_png(encoded).numpy()[..., 1] != _OPAQUE).any():
-        raise MaskRefusedError(
-            "has transparent pixels, of which nobody can say what class they are: give them a value of their own, and "
-            "save the mask without alpha"
-        )
-
-
-def _no_png(encoded: bytes) -> str:
-    if encoded.startswith(JPEG_START):
-        return "is a JPEG: its values are not exact. Save the masks as PNG, from what they were drawn with"
-    if not encoded:
-        return "is no readable PNG: it is empty"
-    return f"is no readable PNG: it begins with {encoded[:12]!r}"
-
-
-_TFDS_ID = "tfds_id"
-_IMAGE_ADVICE = (
+_TFDS_ID: Final = "tfds_id"
+_IMAGE_ADVICE: Final = (
     "What models can be trained on and served with is JPEG and PNG: mend, convert or remove the file, and prepare the "
     "data set again."
 )
+
+_decoded_size = tf.function(decoded_size, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 def encoded_reading(source: TfdsSource) -> dict[str, Any]:
@@ -127,9 +55,6 @@ def encoded_reading(source: TfdsSource) -> dict[str, Any]:
         "read_config": tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1),
         "shuffle_files": False,
     }
-
-
-_decoded_size = tf.function(decoded_size, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 class ExampleConverter:
@@ -162,7 +87,8 @@ class ExampleConverter:
         name = record.get(features.FILE_NAME, example_id)
         image, mask = record[self._source.image_feature], record[self._source.mask_feature]
         where = f"record {example_id.decode()!r} (file {name.decode(errors='replace')!r})"
-        values = {name: self._slice_value(name, record[name]) for name in self._source.slice_features}
+        values = {name: record[name] for name in self._source.slice_features}
+        values |= {name: label.int2str(int(record[name])).encode() for name, label in self._class_labels.items()}
         values |= {
             features.IMAGE: image,
             features.SEGMENTATION_MASK: self._checked_mask(where, image, mask),
@@ -172,10 +98,6 @@ class ExampleConverter:
         return tf.train.Example(
             features=tf.train.Features(feature={name: _feature(value) for name, value in sorted(values.items())})
         )
-
-    def _slice_value(self, name: str, value: Any) -> Any:
-        label = self._class_labels.get(name)
-        return value if label is None else label.int2str(int(value)).encode()
 
     def _checked_mask(self, record: str, image: bytes, mask: bytes) -> bytes:
         """Returns the mask as the data contract has it, of an image and a mask that training can use."""
@@ -214,6 +136,70 @@ class ExampleConverter:
                 "tag lost since? Turn the image, or the mask."
             )
         raise DataError(message)
+
+
+class MaskRefusedError(Exception):
+    """A mask cannot be read without a guess; the message says why and what to do, as what follows its name."""
+
+
+def canonical_mask(encoded: bytes) -> tuple[bytes, NDArray[np.uint8]]:
+    """Returns a mask as a PNG of 8-bit gray, and its values, [height, width].
+
+    What is one already passes byte for byte. Of other PNGs the values are kept as they are: those of 16-bit gray up to
+    255, the index of a palette, never its colours, and gray of 1, 2 or 4 bits a pixel as every decoder stretches it, to
+    0…255. Opaque alpha is dropped.
+
+    Raises:
+      MaskRefusedError: It is no readable PNG, has colours or transparent pixels, or values above 255.
+    """
+    if encoded.startswith(JPEG_START):
+        raise MaskRefusedError(
+            "is a JPEG: its values are not exact. Save the masks as PNG, from what they were drawn with"
+        )
+    if not encoded.startswith(PNG_START) or len(encoded) < _DEPTH_AND_COLOR.stop:
+        raise MaskRefusedError(f"is no readable PNG: it {f'begins with {encoded[:12]!r}' if encoded else 'is empty'}")
+    depth, color = encoded[_DEPTH_AND_COLOR]
+    try:
+        if color == _PALETTE:
+            with Image.open(io.BytesIO(encoded), formats=("PNG",)) as image:
+                values = np.asarray(image)
+        elif color in (_GRAY, _GRAY_WITH_ALPHA):
+            values = decode_mask(encoded).numpy()[..., 0]
+            if color == _GRAY_WITH_ALPHA and (tf.io.decode_png(encoded).numpy()[..., 1] != _OPAQUE).any():
+                raise MaskRefusedError(
+                    "has transparent pixels, of which nobody can say what class they are: give them a value of their "
+                    "own, and save the mask without alpha"
+                )
+        else:
+            raise MaskRefusedError(
+                "has colours (RGB): a mask has one channel, whose values are the classes. Map each colour to a value "
+                "where the data set's builder makes the masks, and save them as PNG of 8-bit gray"
+            )
+    except (tf.errors.OpError, OSError, ValueError, SyntaxError) as error:
+        raise MaskRefusedError("is no readable PNG: it is cut off or damaged") from error
+    if values.max(initial=0) > _LARGEST_VALUE:
+        large = np.unique(values[values > _LARGEST_VALUE]).tolist()
+        shown = f"{large[:_SHOWN_VALUES]}{' and more' if len(large) > _SHOWN_VALUES else ''}"
+        raise MaskRefusedError(
+            f"is a PNG of 16 bits with the values {shown}; they may go up to {_LARGEST_VALUE}. Map them to smaller "
+            "ones where the data set's builder makes the masks"
+        )
+    mask = values.astype(np.uint8)
+    is_canonical = (depth, color) == (8, _GRAY)
+    return encoded if is_canonical else tf.io.encode_png(mask[..., np.newaxis]).numpy(), mask
+
+
+def stretch_note(encoded: bytes, mask: NDArray[np.uint8]) -> str:
+    """Returns a sentence on how the values of gray of less than 8 bits came about; empty for other masks."""
+    depth, color = encoded[_DEPTH_AND_COLOR]
+    if color != _GRAY or depth >= 8:
+        return ""
+    step = _LARGEST_VALUE // (2**depth - 1)
+    values = np.unique(mask)
+    return (
+        f" The mask has {depth} bit{'s' if depth > 1 else ''} a pixel, which every decoder stretches to 0…255: "
+        f"its {(values // step).tolist()} are {values.tolist()}, which is what data.mask_values has to have."
+    )
 
 
 def _image_size(record: str, feature: str, image: bytes) -> tuple[int, ...]:

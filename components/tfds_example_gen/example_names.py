@@ -20,6 +20,9 @@ def shown_names(file_names: Mapping[str, str]) -> dict[str, str]:
 
     Returns:
       Example id to name.
+
+    >>> shown_names({"a-test.tfrecord-00000-of-00001__5": "x.jpg", "a-test.tfrecord-00000-of-00001__7": "y.jpg"})
+    {'a-test.tfrecord-00000-of-00001__5': 'x.jpg', 'a-test.tfrecord-00000-of-00001__7': 'y.jpg'}
     """
     counts = Counter(file_names.values())
     places = {example_id: _place(example_id) for example_id, name in file_names.items() if counts[name] > 1}

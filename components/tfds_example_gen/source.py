@@ -1,67 +1,24 @@
-"""The TFDS data set behind TfdsExampleGen: found, prepared, checked and identified.
-
-The modules of one's own that hold builders of data sets; importing them makes TFDS know the builders.
-"""
+"""The TFDS data set behind TfdsExampleGen: found, prepared and checked."""
 
 import difflib
-import hashlib
 import importlib
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 from pydantic import BaseModel, ConfigDict
 from tensorflow_datasets.core import naming, read_only_builder
 
 import petseg
-from components.tfds_example_gen.splits import SplitPair, separate_splits
+from components.tfds_example_gen.shards import first_line, shared_examples
+from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import ConfigError, DataError
-
-
-def import_builder_modules(modules: Iterable[str]) -> None:
-    """Imports modules by their dotted names.
-
-    Raises:
-      ConfigError: One cannot be found, or something that it imports.
-    """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            hint = _hint(module, (error.name or module).partition(".")[0])
-            raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}{hint}") from error
-        if module in petseg.PACKAGES:
-            raise ConfigError(f"data.builder_modules: {module!r} is petseg's own and has no builder{_hidden(module)}")
-
-
-def _hint(module: str, missing: str) -> str:
-    """Returns what may be the reason that a top-level name, or what is asked of it, is missing."""
-    if missing in petseg.PACKAGES:
-        return _hidden(missing)
-    if missing == module.partition(".")[0]:
-        path = os.environ.get("PYTHONPATH")
-        return f". It has to be installed, or its directory on PYTHONPATH, which is {repr(path) if path else 'not set'}"
-    return ""
-
-
-def _hidden(name: str) -> str:
-    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != petseg.ROOT]
-    spec = PathFinder.find_spec(name, elsewhere)
-    places = [spec.origin] if spec and spec.origin else [*((spec and spec.submodule_search_locations) or ())]
-    yours = f"the one in {places[0]!r}" if places else "any other"
-    return (
-        f". petseg has a package {name!r} of its own, which hides {yours}: give yours another name, or keep what the "
-        "builder needs of it in a module whose name is none of "
-        f"{', '.join(petseg.PACKAGES)}"
-    )
 
 
 class NotPreparedError(DataError):
@@ -91,14 +48,6 @@ class TfdsSource(BaseModel):
     code_digest: str = ""
     """Identifies the code that reads the data, so that a change to it re-runs the component."""
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        return cls.model_validate_json(text)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        return (self.image_feature, self.mask_feature, *self.slice_features)
-
 
 def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.DatasetBuilder:
     """Finds the data set, prepares it when it is absent and that is allowed, and checks features and splits.
@@ -119,9 +68,49 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
     for name, slice_string in splits.items():
         _check_split(builder, name, slice_string)
     for pair in separate_splits(source.evaluation_split):
-        if pair.first in splits and pair.second in splits and (pair.is_strict or source.duplicates == "error"):
-            _check_separate(builder, pair, splits)
+        one, other = splits.get(pair.first), splits.get(pair.second)
+        if one is None or other is None or (source.duplicates == "warn" and not pair.is_strict):
+            continue
+        if shared := shared_examples(builder, one, other):
+            raise ConfigError(
+                f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share {shared} "
+                f"of the examples of {builder.info.full_name}, and {pair.reason}. {pair.way_out}"
+            )
     return builder
+
+
+def import_builder_modules(modules: Iterable[str]) -> None:
+    """Imports the modules of one's own that hold builders, by their dotted names, so that TFDS knows the builders.
+
+    Raises:
+      ConfigError: One cannot be found, or something that it imports.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            missing, hint = (error.name or module).partition(".")[0], ""
+            if missing in petseg.PACKAGES:
+                hint = _hidden(missing)
+            elif missing == module.partition(".")[0]:
+                path = os.environ.get("PYTHONPATH")
+                where = f"which is {path!r}" if path else "which is not set"
+                hint = f". It has to be installed, or its directory on PYTHONPATH, {where}"
+            raise ConfigError(f"data.builder_modules: cannot import {module!r}: {error}{hint}") from error
+        if module in petseg.PACKAGES:
+            raise ConfigError(f"data.builder_modules: {module!r} is petseg's own and has no builder{_hidden(module)}")
+
+
+def _hidden(name: str) -> str:
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != petseg.ROOT]
+    spec = PathFinder.find_spec(name, elsewhere)
+    places = [spec.origin] if spec and spec.origin else [*((spec and spec.submodule_search_locations) or ())]
+    yours = f"the one in {places[0]!r}" if places else "any other"
+    return (
+        f". petseg has a package {name!r} of its own, which hides {yours}: give yours another name, or keep what the "
+        "builder needs of it in a module whose name is none of "
+        f"{', '.join(petseg.PACKAGES)}"
+    )
 
 
 def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
@@ -133,13 +122,15 @@ def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
             return tfds.builder(source.dataset, data_dir=source.data_dir)  # says best what is wrong
         return max(found, key=lambda builder: builder.version)
     except tfds.core.DatasetNotFoundError as error:
+        name = source.dataset.split("/")[0].split(":")[0]
+        close = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=1)
         raise ConfigError(
             f"data.dataset: TFDS knows no data set {source.dataset!r}, and none is prepared in {source.data_dir!r}. "
             "List what there is with tfds.list_builders(); name the module of your own builder in data.builder_modules."
-            f"{_suggestion(source)}"
+            + (f" Did you mean {close[0]!r}?" if close else "")
         ) from error
     except (AssertionError, TypeError, ValueError) as error:
-        raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {_first_line(error)}") from error
+        raise ConfigError(f"data.dataset: {source.dataset!r} cannot be opened: {first_line(error)}") from error
 
 
 def _prepared_builder(source: TfdsSource) -> tfds.core.DatasetBuilder | None:
@@ -179,26 +170,30 @@ def _builder_of_code(source: TfdsSource, prepared: tfds.core.DatasetBuilder | No
     return builder_class(version=str(max(fitting)), **arguments) if fitting else None
 
 
-def _suggestion(source: TfdsSource) -> str:
-    name = source.dataset.split("/")[0].split(":")[0]
-    close = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
 def _prepare(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
+    """Downloads and prepares what `source` allows to; says what to do where it may not or cannot be."""
+    name = builder.info.full_name
     if not source.download:
         raise NotPreparedError(
-            f"data set {builder.info.full_name} is not prepared in {source.data_dir!r} and data.download is false. "
-            f"{_ways_out(source)}"
+            f"data set {name} is not prepared in {source.data_dir!r} and data.download is false. {_ways_out(source)}"
         )
     try:
         builder.download_and_prepare(file_format="tfrecord")
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # of this machine's disk; the network's have none
-            raise DataError(_disk_message(builder, source, error)) from error
+        if not isinstance(error, OSError) or error.errno is None:  # errors of the network have no number
+            raise DataError(
+                f"data set {name} could not be downloaded and prepared in {source.data_dir!r}: {first_line(error)}. "
+                "Check the network, or set data.data_dir to a TFDS directory that holds it."
+            ) from error
+        data_dir, file = Path(source.data_dir).absolute(), Path(str(error.filename)).absolute()
+        is_ours = file.is_relative_to(data_dir) or data_dir.is_relative_to(file)
         raise DataError(
-            f"data set {builder.info.full_name} could not be downloaded and prepared in {source.data_dir!r}: "
-            f"{_first_line(error)}. Check the network, or set data.data_dir to a TFDS directory that holds it."
+            f"data set {name} could not be prepared in {source.data_dir!r}: {error.strerror}: {str(file)!r}. "
+            + (
+                "Make data.data_dir a directory that can be written, or set it to another one."
+                if is_ours
+                else "The builder uses it: mend the file or the builder."
+            )
         ) from error
 
 
@@ -213,18 +208,6 @@ def _ways_out(source: TfdsSource) -> str:
         f'{older.version}. Set data.download = true to prepare it, or data.dataset = "{name}:{older.version}" to stay '
         "with what is there."
     )
-
-
-def _disk_message(builder: tfds.core.DatasetBuilder, source: TfdsSource, error: OSError) -> str:
-    """Says which file or directory the preparation could not use, and what to do."""
-    data_dir, file = Path(source.data_dir).absolute(), Path(str(error.filename)).absolute()
-    message = (
-        f"data set {builder.info.full_name} could not be prepared in {source.data_dir!r}: {error.strerror}: "
-        f"{str(file)!r}. "
-    )
-    if file.is_relative_to(data_dir) or data_dir.is_relative_to(file):
-        return message + "Make data.data_dir a directory that can be written, or set it to another one."
-    return message + "The builder uses it: mend the file or the builder."
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> None:
@@ -274,88 +257,3 @@ def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str
             f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
             f"the data set has {available}.{rounding}"
         )
-
-
-def _check_separate(builder: tfds.core.DatasetBuilder, pair: SplitPair, splits: Mapping[str, str]) -> None:
-    one, other = (splits[name] for name in (pair.first, pair.second))
-    shared = sum(
-        max(0, min(first.skip + first.take, second.skip + second.take) - max(first.skip, second.skip))
-        for first in builder.info.splits[one].file_instructions
-        for second in builder.info.splits[other].file_instructions
-        if first.filename == second.filename
-    )
-    if shared:
-        raise ConfigError(
-            f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share {shared} of "
-            f"the examples of {builder.info.full_name}, and {pair.reason}. {pair.way_out}"
-        )
-
-
-def identity(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> str:
-    """Returns a digest that changes when the data read for `splits` (TFDS slices) changes.
-
-    It covers name, version and configuration, the slices, and each shard file: by content where it is local, by length
-    and time of modification where it is remote.
-    """
-    slices = sorted(splits)
-    return _digest(builder, slices, _file_identities(builder, slices))
-
-
-def split_identities(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> dict[str, str]:
-    """Returns the `identity` of each split by itself: split name to digest.
-
-    Args:
-      builder: The data set, prepared.
-      splits: Split name to TFDS slice.
-    """
-    files = _file_identities(builder, splits.values())
-    return {name: _digest(builder, [slice_string], files) for name, slice_string in splits.items()}
-
-
-def _digest(builder: tfds.core.DatasetBuilder, slices: list[str], files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256(builder.info.full_name.encode())
-    for slice_string in slices:
-        digest.update(f"{slice_string}={builder.info.splits[slice_string].num_examples};".encode())
-    for path in _shards(builder, slices):
-        digest.update(files[path])
-    return digest.hexdigest()
-
-
-def check_shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> None:
-    """Reads every record behind `splits` (TFDS slices) to find a damaged file; TensorFlow's own error names none.
-
-    Raises:
-      DataError: A file is truncated, or a record does not match its checksum.
-    """
-    for path in _shards(builder, splits):
-        try:
-            for _ in tf.data.TFRecordDataset(path):
-                pass
-        except tf.errors.DataLossError as error:
-            raise DataError(
-                f"{path!r} of {builder.info.full_name} is damaged: {_first_line(error)}. Copy it again, or remove "
-                "the data set's directory and let it be prepared again."
-            ) from error
-
-
-def _shards(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> list[str]:
-    instructions = (instruction for split in splits for instruction in builder.info.splits[split].file_instructions)
-    return sorted({str(instruction.filename) for instruction in instructions})
-
-
-def _file_identities(builder: tfds.core.DatasetBuilder, splits: Iterable[str]) -> dict[str, bytes]:
-    return {path: _file_identity(path) for path in _shards(builder, splits)}
-
-
-def _file_identity(path: str) -> bytes:
-    if "://" in path:
-        stat = tf.io.gfile.stat(path)
-        return f"{path}:{stat.length}:{stat.mtime_nsec};".encode()
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _first_line(error: Exception) -> str:
-    """Returns the first line of a message, without the names of TensorFlow's internals around it."""
-    line = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).strip().split("\n")[0])
-    return line.strip() or type(error).__name__

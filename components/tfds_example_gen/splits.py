@@ -1,10 +1,9 @@
-"""Whether two TFDS slices share examples, as far as their text tells.
+"""Which splits must not share images, and whether two TFDS slices share examples, as far as their text tells.
 
 Slices are those of https://www.tensorflow.org/datasets/splits: `train`, `train[:90%]`, `train[100:]`, `train[-10%:]`,
-and sums of them. Without the data set, percentages and numbers cannot be compared with each other, except at the ends
-of a split; what cannot be told, and forms that are not known here, count as no overlap.
-
-Which splits must not share images, and why. Nothing here imports TensorFlow.
+and sums of them. TFDS' file instructions tell exactly, and `open_dataset` goes by them; but they need the data set,
+which may have to be downloaded first, and a package for Kubeflow is compiled where there is none. So what the text
+gives away is refused where the configuration is read. Nothing here imports TensorFlow.
 """
 
 import itertools
@@ -14,6 +13,8 @@ from typing import Final, NamedTuple
 TRAINED: Final = "train"
 WATCHED: Final = "eval"
 """The split that selects the best weights and ends the training early."""
+
+_SLICE: Final = re.compile(r"(?P<split>\w+)(?:\[(?P<start>-?\d+%?)?:(?P<end>-?\d+%?)?\])?")
 
 
 class SplitPair(NamedTuple):
@@ -48,7 +49,20 @@ def separate_splits(evaluation_split: str) -> list[SplitPair]:
     return [judged] if evaluation_split in (TRAINED, WATCHED) else [judged, selected, both]
 
 
-_SLICE: Final = re.compile(r"(?P<split>\w+)(?:\[(?P<start>-?\d+%?)?:(?P<end>-?\d+%?)?\])?")
+def surely_overlap(one: str, other: str) -> bool:
+    """Returns whether two slices have an example in common, whatever the sizes of the splits.
+
+    Percentages and numbers cannot be compared with each other, except at the ends of a split; what cannot be told, and
+    forms that are not known here, count as no overlap.
+
+    >>> surely_overlap("train[:90%]", "train[-11%:]"), surely_overlap("train[:100]", "train[90%:]")
+    (True, False)
+    """
+    pairs = itertools.product(_intervals(one), _intervals(other))
+    return any(
+        split == other_split and _precedes(start, other_end) and _precedes(other_start, end)
+        for (split, start, end), (other_split, other_start, other_end) in pairs
+    )
 
 
 class _Position(NamedTuple):
@@ -68,15 +82,6 @@ _START: Final = _Position("start", "", 0)
 _END: Final = _Position("end", "", 0)
 
 _Interval = tuple[str, _Position, _Position]
-
-
-def surely_overlap(one: str, other: str) -> bool:
-    """Returns whether two slices have an example in common, whatever the sizes of the splits."""
-    pairs = itertools.product(_intervals(one), _intervals(other))
-    return any(
-        split == other_split and _precedes(start, other_end) and _precedes(other_start, end)
-        for (split, start, end), (other_split, other_start, other_end) in pairs
-    )
 
 
 def _intervals(text: str) -> list[_Interval]:

@@ -1,10 +1,11 @@
 """Bounds that no model could keep are refused before the training."""
 
 import pytest
-from tfx.components.example_validator import executor as example_validator_executor
-from tfx.types import standard_artifacts
+from component_battery import CODE_DIGEST, artifact, check_component, execute, given
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics, Schema
 
-from components.data_validator import Executor, check_class_bounds
+from components.data_validator import DataValidator, check_class_bounds
 from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.loading import load_config
 from trainer_module.errors import DataError
@@ -33,18 +34,41 @@ def test_other_bounds_are_left_to_the_gate(pixels, split, bounds):
     check_class_bounds(pixels, split, NAMES, bounds)
 
 
-def test_the_validator_reads_the_counts_of_the_examples_before_it_validates(monkeypatch):
-    validated = []
-    monkeypatch.setattr(example_validator_executor.Executor, "Do", lambda self, *args: validated.append(args))
-    examples = standard_artifacts.Examples()
-    bounds = '{"split": "test", "class_names": ["soil", "water"], "bounds": {"water": ["evaluation.thresholds.x"]}}'
-    arguments = {"examples": [examples]}, {}, {"class_bounds": bounds}
-    Executor().Do(*arguments)
-    assert validated == [arguments], "examples of earlier versions have no counts"
-    examples.set_string_custom_property("class_pixels", '{"test": [7, 0]}')
+@pytest.fixture
+def component():
+    return DataValidator(
+        statistics=given(ExampleStatistics),
+        schema=given(Schema),
+        examples=given(Examples),
+        split="test",
+        class_names=["soil", "water"],
+        bounds={"water": ["evaluation.thresholds.x"]},
+        code_digest=CODE_DIGEST,
+    ).with_id("ExampleValidator")
+
+
+def test_it_is_a_component_as_all_are(component):
+    check_component(component, module="components.data_validator", outputs={"anomalies": ExampleAnomalies})
+
+
+def test_the_validator_reads_the_counts_of_the_examples_before_it_validates(component, tmp_path):
+    statistics, split = artifact(ExampleStatistics, tmp_path / "statistics"), tmp_path / "statistics" / "Split-test"
+    statistics.split_names = '["test"]'
+    split.mkdir(parents=True)
+    counted = statistics_pb2.DatasetFeatureStatisticsList(datasets=[{"num_examples": 7}])
+    (split / "FeatureStats.pb").write_bytes(counted.SerializeToString())
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema" / "schema.pbtxt").write_text('feature { name: "image" type: BYTES presence { min_count: 1 } }')
+    inputs = {"statistics": statistics, "schema": artifact(Schema, tmp_path / "schema"), "examples": artifact(Examples)}
+    written = execute(component, tmp_path / "earlier", inputs)["anomalies"]
+    [anomalies] = (tmp_path / "earlier" / "anomalies").rglob("SchemaDiff.pb")
+    found = anomalies_pb2.Anomalies.FromString(anomalies.read_bytes())
+    assert list(found.anomaly_info) == ["image"], "examples of earlier versions have no counts"
+    assert written.split_names == '["test"]'
+    inputs["examples"] = artifact(Examples, class_pixels='{"test": [7, 0]}')
     with pytest.raises(DataError, match="'water'"):
-        Executor().Do(*arguments)
-    assert len(validated) == 1
+        execute(component, tmp_path / "counted", inputs)
+    assert not [*(tmp_path / "counted").rglob("SchemaDiff.pb")]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """ImportSchema writes the schema it was given, and declares what the configuration adds to the examples."""
 
+import json
 from importlib import resources
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
+from component_battery import CODE_DIGEST, artifact, check_component, execute, given
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
-from tfx import types
-from tfx.types import standard_artifacts
+from tfx.types.standard_artifacts import Examples, Schema
 
-from components.import_schema import Executor, ImportSchema
+from components.import_schema import ImportSchema
 
 FEATURES = {
     "image": b"1",
@@ -24,24 +26,31 @@ FEATURES = {
 }
 
 
+def component(text, *slice_features):
+    features = json.dumps(slice_features)
+    return ImportSchema(schema_text=text, examples=given(Examples), slice_features=features, code_digest=CODE_DIGEST)
+
+
 @pytest.fixture
 def imported(tmp_path):
     """Returns a function from a schema's text and slice features to the schema that is written."""
-    examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
-    examples.uri, examples.split_names = str(tmp_path / "examples"), '["train", "test"]'
-    schema.uri = str(tmp_path / "schema")
     (tmp_path / "examples" / "Split-train").mkdir(parents=True)
     kinds = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
     feature = {name: {kinds[type(value)]: {"value": [value]}} for name, value in FEATURES.items()}
     with tf.io.TFRecordWriter(str(tmp_path / "examples" / "Split-train" / "part.gz"), "GZIP") as writer:
         writer.write(tf.train.Example(features={"feature": feature}).SerializeToString())
+    examples = artifact(Examples, tmp_path / "examples")
+    examples.split_names = '["train", "test"]'
 
     def do(text, *slice_features):
-        component = ImportSchema(text, types.Channel(type=standard_artifacts.Examples), slice_features)
-        Executor().Do({"examples": [examples]}, {"schema": [schema]}, component.exec_properties)
-        return text_format.Parse((tmp_path / "schema" / "schema.pbtxt").read_text(), schema_pb2.Schema())
+        written = execute(component(text, *slice_features), tmp_path, {"examples": examples})["schema"]
+        return text_format.Parse((Path(written.uri) / "schema.pbtxt").read_text(), schema_pb2.Schema())
 
     return do
+
+
+def test_it_is_a_component_as_all_are():
+    check_component(component("", "site"), module="components.import_schema", outputs={"schema": Schema})
 
 
 def curated(name):
@@ -99,7 +108,6 @@ def test_curated_schemas_are_written_as_they_are(imported, name):
 
 
 def test_text_and_slice_features_are_what_the_cache_looks_at():
-    component = ImportSchema("feature { name: 'a' }", types.Channel(type=standard_artifacts.Examples), ["site"], "d1")
-    assert component.exec_properties == {
-        "schema_text": "feature { name: 'a' }", "slice_features": '["site"]', "code_digest": "d1"
+    assert component("feature { name: 'a' }", "site").exec_properties == {
+        "schema_text": "feature { name: 'a' }", "slice_features": '["site"]', "code_digest": CODE_DIGEST
     }  # fmt: skip

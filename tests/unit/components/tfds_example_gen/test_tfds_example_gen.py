@@ -1,6 +1,7 @@
 """What TfdsExampleGen finds, refuses and converts."""
 
 import io
+import json
 import shutil
 from typing import ClassVar
 
@@ -8,13 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from component_battery import CODE_DIGEST, check_component, execute
 from PIL import Image
+from tfx.types.standard_artifacts import Examples
 
-from components.tfds_example_gen.component import TfdsExampleGen, fingerprint
-from components.tfds_example_gen.contents import read_contents
+from components.tfds_example_gen import component, executor
+from components.tfds_example_gen.component import TfdsDriver, TfdsExampleGen, fingerprint
+from components.tfds_example_gen.contents import check_shared_images, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
-from components.tfds_example_gen.executor import check_shared_images
-from components.tfds_example_gen.source import TfdsSource, check_shards, identity, open_dataset
+from components.tfds_example_gen.shards import check_shards, identity
+from components.tfds_example_gen.source import TfdsSource, open_dataset
 from trainer_module.errors import ConfigError, DataError
 
 
@@ -82,6 +86,42 @@ def test_a_record_becomes_an_example_with_its_bytes_untouched(source):
     assert values["kind"].bytes_list.value[0] in (b"round", b"square")
     assert values["example_id"].bytes_list.value[0] == b"shapes-train.tfrecord-00000-of-00001__1"
     assert values["file_name"] == values["example_id"], "this data set has no file names"
+
+
+SPLITS = {"train": "train[:3]", "eval": "train[3:]", "test": "test"}
+
+
+def test_it_is_a_component_as_all_are(source):
+    check_component(
+        TfdsExampleGen(source(code_digest=CODE_DIGEST), SPLITS),
+        module="components.tfds_example_gen.executor",
+        outputs={"examples": Examples},
+        driver=TfdsDriver,
+    )
+
+
+def test_a_run_opens_the_data_set_once_to_identify_and_once_to_read_it(source, tmp_path, monkeypatch):
+    opened = []
+    for module in (component, executor):
+        monkeypatch.setattr(module, "open_dataset", lambda *given: opened.append(given) or open_dataset(*given))
+    given = source(evaluation_split="test")
+    example_gen = TfdsExampleGen(given, SPLITS)
+    found = fingerprint(example_gen.exec_properties)
+    assert opened == [(given, SPLITS)]
+    examples = execute(example_gen, tmp_path, {}, **found)["examples"]
+    assert opened == [(given, SPLITS)] * 2
+
+    facts = {name: examples.get_string_custom_property(name) for name in ("dataset_name", "dataset_version")}
+    assert facts == {"dataset_name": "shapes", "dataset_version": "1.2.0"}
+    assert json.loads(examples.get_string_custom_property("split_counts")) == {"train": 3, "eval": 2, "test": 3}
+    assert json.loads(examples.get_string_custom_property("shared_images")) == []
+    builder, splits = open_dataset(given, SPLITS), ("train", "eval", "test")
+    digests = json.loads(examples.get_string_custom_property("split_digests"))
+    assert digests == {split: identity(builder, [SPLITS[split]]) for split in splits}
+    pixels = json.loads(examples.get_string_custom_property("class_pixels"))
+    assert {split: sum(counts) for split, counts in pixels.items()} == {"train": 240, "eval": 160, "test": 240}
+    written = {split: read_contents(str(tmp_path / "examples" / f"Split-{split}"), (0, 7)) for split in splits}
+    assert [*written["eval"].file_names] == [f"shapes-train.tfrecord-00000-of-00001__{place}" for place in (3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +232,8 @@ def test_a_newer_version_that_may_not_be_prepared_names_both_ways_out(raised):
 def test_the_fingerprint_of_the_driver_changes_when_the_version_is_raised(raised, source, tmp_path):
     raised("grown:1.*.*", "1.9.0")
     given = source(dataset="grown:1.*.*", data_dir=str(tmp_path), download=True)
-    component = TfdsExampleGen(given, {"train": "train"})
-    properties = {name: component.exec_properties[name] for name in ("input_config", "custom_config")}
+    given_properties = TfdsExampleGen(given, {"train": "train"}).exec_properties
+    properties = {name: given_properties[name] for name in ("input_config", "custom_config")}
     before = fingerprint(properties)
     assert fingerprint(properties) == before
     Grown.VERSION = tfds.core.Version("1.10.0")

@@ -17,7 +17,7 @@ from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import ConfigError, DataError
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
-IMPORT_SCHEMA = "components.import_schema.Executor"
+IMPORT_SCHEMA = "components.import_schema.ImportSchema_Executor"
 _, MODULES, _, DIGEST = code_arguments("ImportSchema")
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "driver_2.17.0.json").read_text())["tasks"]
 

@@ -1,0 +1,99 @@
+"""Every component of the graph, with all that can be switched on, stands the battery."""
+
+from typing import Any
+
+import pytest
+from component_battery import check_component
+from kserve_deployments import SETTINGS
+from tfx.components.statistics_gen import executor as statistics_gen_executor
+from tfx.components.trainer import executor as trainer_executor
+from tfx.components.transform import executor as transform_executor
+from tfx.types import standard_artifacts as tfx
+
+from components.kserve_deployer.component import DeployerDriver
+from components.model_pusher.component import PushDriver
+from components.served_model_resolver.component import ServedModelDriver
+from components.tfds_example_gen.component import TfdsDriver
+from pipeline.code_digest import code_digest
+from pipeline.config.loading import load_config
+from pipeline.graph import create_pipeline
+
+PROBE = ("components.model_probe.executor", "components.model_probe.serving_process")
+EVALUATOR = ("components.model_evaluator.executor", "components.model_evaluator.metric")
+RESOLVER: dict[str, Any] = {
+    "module": "components.served_model_resolver.executor", "outputs": {"model": tfx.Model}, "driver": ServedModelDriver,
+}  # fmt: skip
+TRANSFORMED = {
+    "transform_graph": tfx.TransformGraph, "transformed_examples": tfx.Examples,
+    "updated_analyzer_cache": tfx.TransformCache,
+}  # fmt: skip
+
+# What `check_component` is told of each, and the modules whose code is in its cache key, its executor's where none are
+# named; the cache of TFX's own goes by TFX's version, and KServeDeployer is never cached.
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "TfdsExampleGen": {
+        "module": "components.tfds_example_gen.executor", "outputs": {"examples": tfx.Examples}, "driver": TfdsDriver,
+    },
+    "ImportSchema": {"module": "components.import_schema", "outputs": {"schema": tfx.Schema}},
+    "StatisticsGen": {
+        "module": statistics_gen_executor.__name__, "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
+    },
+    "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
+    "Transform": {
+        "module": transform_executor.__name__, "outputs": TRANSFORMED, "code": ("trainer_module.preprocessing",),
+    },
+    "WarmStartResolver": RESOLVER,
+    "Trainer": {
+        "module": trainer_executor.__name__, "outputs": {"model": tfx.Model, "model_run": tfx.ModelRun},
+        "code": ("trainer_module.trainer",),
+    },
+    "ServedModelResolver": RESOLVER,
+    "Evaluator": {
+        "module": EVALUATOR[0], "outputs": {"evaluation": tfx.ModelEvaluation, "blessing": tfx.ModelBlessing},
+        "code": EVALUATOR,
+    },
+    "ModelProbe": {"module": PROBE[0], "outputs": {"blessing": tfx.InfraBlessing}, "code": PROBE},
+    "Pusher": {
+        "module": "components.model_pusher.executor", "outputs": {"pushed_model": tfx.PushedModel},
+        "driver": PushDriver,
+    },
+    "KServeDeployer": {
+        "module": "components.kserve_deployer.executor", "outputs": {"deployed_model": tfx.PushedModel},
+        "driver": DeployerDriver, "code": (),
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph():
+    config = load_config(overrides=[*SETTINGS, "push.destination=/serving", "trainer.warm_start=served"])
+    return create_pipeline(config, pipeline_root="nowhere")
+
+
+def test_no_component_is_left_out(graph):
+    assert {component.id for component in graph.components} == {*COMPONENTS}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_it_is_a_component_as_all_are(graph, component):
+    expected = dict(COMPONENTS[component])
+    code = expected.pop("code", (expected["module"],))
+    [found] = [each for each in graph.components if each.id == component]
+    check_component(found, graph, **expected, code_digest=code_digest(*code) if code else "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"module": "components.import_schema"},
+        {"outputs": {"anomalies": tfx.Examples}},
+        {"outputs": {}},
+        {"driver": PushDriver},
+        {"code_digest": "of other code"},
+    ],
+)
+def test_the_battery_notices(graph, wrong):
+    [found] = [each for each in graph.components if each.id == "ExampleValidator"]
+    expected = COMPONENTS["ExampleValidator"] | {"code_digest": code_digest("components.data_validator")}
+    with pytest.raises(AssertionError):
+        check_component(found, graph, **expected | wrong)
