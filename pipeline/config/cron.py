@@ -111,6 +111,10 @@ class Cron:
 
         Raises:
           ValueError: It is no such line, its meaning depends on who reads it, or it never fires.
+
+        Example:
+          >>> Cron.parse("0 3 * * mon").text
+          '0 3 * * 1'
         """
         fields = text.split()
         _check_shape(text, fields)

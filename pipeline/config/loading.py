@@ -65,6 +65,11 @@ def load_config(
 
     Raises:
       ConfigError: A layer cannot be read, names an unknown setting, or gives a value that cannot be used.
+
+    Example:
+      >>> config = load_config(preset="pets", overrides=["trainer.epochs=3"])
+      >>> config.data.dataset, config.trainer.model, config.trainer.epochs
+      ('oxford_iiit_pet:4.*.*', 'unet', 3)
     """
     assignments: list[_Assignment] = []
     if file is not None:

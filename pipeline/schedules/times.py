@@ -33,6 +33,11 @@ def next_firings(cron: Cron, time_zone: str, now: datetime, count: int, *, repea
 
     Returns:
       The times in that zone.
+
+    Example:
+      >>> firings = next_firings(Cron.parse("0 3 * * 1"), "Europe/Berlin", datetime(2026, 1, 1, tzinfo=UTC), count=2)
+      >>> [firing.isoformat() for firing in firings]
+      ['2026-01-05T03:00:00+01:00', '2026-01-12T03:00:00+01:00']
     """
     zone = ZoneInfo(time_zone)
     start = now.astimezone(zone).replace(tzinfo=None) - _LONGEST_CHANGE

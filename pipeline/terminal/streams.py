@@ -48,7 +48,14 @@ _ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 def json_text(value: Any) -> str:
-    """Returns a value as indented JSON, in ASCII, which every stream can encode; NaN and the like become null."""
+    """Returns a value as indented JSON, in ASCII, which every stream can encode; NaN and the like become null.
+
+    Example:
+      >>> print(json_text({"mean_iou": float("nan")}))
+      {
+        "mean_iou": null
+      }
+    """
     text = _ANYTHING.dump_json(value, indent=2).decode()
     return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
 

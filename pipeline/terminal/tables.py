@@ -128,12 +128,22 @@ def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTab
 
 
 def readable_metric(name: str) -> str:
-    """Writes a metric's name for people: `mean IoU`."""
+    """Writes a metric's name for people: `mean IoU`.
+
+    Example:
+      >>> readable_metric("mean_iou")
+      'mean IoU'
+    """
     return " ".join(_WRITTEN.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 def metric_value(value: float | None) -> str:
-    """Writes a metric's value for people."""
+    """Writes a metric's value for people.
+
+    Example:
+      >>> metric_value(0.87654)
+      '0.8765'
+    """
     return "undefined" if value is None else f"{value:.4f}"
 
 

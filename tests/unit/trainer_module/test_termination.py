@@ -20,7 +20,7 @@ def test_a_signal_waits_and_ends_the_process_with_its_exit_code():
 def test_an_earlier_handler_has_its_say():
     with pytest.raises(KeyboardInterrupt), checkpoint_on_termination() as termination:  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
-        termination.obey()
+        termination.deliver()
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
