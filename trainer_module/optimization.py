@@ -11,7 +11,7 @@ Keras runs `steps_per_execution` steps in one call of TensorFlow, and as many wh
 epoch of 7 steps at 5 an execution it would make 10. Here the last call of an epoch runs what is left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -47,11 +47,6 @@ def dtype_policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def scaled_for(precision: str, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Returns the optimizer; for float16 one that scales the loss, so that small gradients do not vanish."""
-    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == FLOAT16 else optimizer
-
-
 def warn_of_slowness(precision: str, gpus: int | None) -> None:
     """Says in the log that mixed precision makes a training on a CPU slower.
 
@@ -70,6 +65,8 @@ def warn_of_slowness(precision: str, gpus: int | None) -> None:
 def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer for a network; to be called in the strategy's scope.
 
+    For float16 it scales the loss, so that small gradients do not vanish.
+
     Args:
       config: The settings.
       network: Its kernels decay.
@@ -84,7 +81,7 @@ def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch
     )
     others = [variable for variable in network.trainable_variables if "kernel" not in variable.name]
     optimizer.exclude_from_weight_decay(var_list=others)
-    return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == FLOAT16 else optimizer
 
 
 def learning_rate(
@@ -150,7 +147,7 @@ class AveragedNetwork:
 
 
 class ExactEpochs(keras.callbacks.Callback):
-    """Makes the last execution of each epoch as short as it must be. The model's train function is `per_length`."""
+    """Makes the last execution of each epoch as short as it must be, as `TrainedModel.make_train_function` allows."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Notes how many steps an execution has."""
@@ -163,24 +160,6 @@ class ExactEpochs(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Puts the length back, for validation."""
         self.model.steps_per_execution = self._steps
-
-
-def per_length(model: keras.Model, make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Returns a train function that runs `model.steps_per_execution` steps, whatever that is at the call.
-
-    Args:
-      model: The model.
-      make: Makes a train function that is traced, at its first call, for the number of steps of that moment.
-    """
-    functions: dict[int, Callable[[Any], Any]] = {}
-
-    def train(iterator: Any) -> Any:
-        steps = model.steps_per_execution
-        if steps not in functions:
-            functions[steps] = make()
-        return functions[steps](iterator)
-
-    return train
 
 
 def _of_whole_batch(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:

@@ -12,10 +12,9 @@ none could be resumed.
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 import keras
 from absl import logging
@@ -33,7 +32,10 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Termination:
-    """Whether a signal asked the training to end."""
+    """Holds signals back while its block runs; one that is still pending at the end of the block is delivered then.
+
+    The block looks at `requested` wherever it can be resumed from, writes its checkpoint, and calls `deliver`.
+    """
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -53,46 +55,32 @@ class Termination:
         """
         number = self._number or signal.SIGTERM
         previous = self._previous.get(number)
-        self.release()
+        self._release()
         if callable(previous):
             previous(number, None)
         raise TrainingInterrupted(number)
 
-    def watch(self) -> None:
+    def __enter__(self) -> Self:
         """Takes over the signals that would end the process, in the main thread; in another one it does nothing."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in _SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._previous[number] = signal.signal(number, self._note)
+        return self
 
-    def release(self) -> None:
-        """Gives the signals back."""
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        """Gives the signals back; delivers one that is pending, unless the block ends with an error."""
+        if kind is None and self.requested:
+            self.deliver()
+        self._release()
+
+    def _release(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._number = self._number or number
-
-
-@contextmanager
-def checkpoint_on_termination() -> Iterator[Termination]:
-    """Holds signals back while the block runs; one that is still pending at its end is delivered then.
-
-    The block looks at `requested` wherever it can be resumed from, writes its checkpoint, and calls `deliver`.
-
-    Raises:
-      KeyboardInterrupt, TrainingInterrupted: As `Termination.deliver`.
-    """
-    termination = Termination()
-    termination.watch()
-    try:
-        yield termination
-        if termination.requested:
-            termination.deliver()
-    finally:
-        termination.release()
 
 
 class TrainingState:

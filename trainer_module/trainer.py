@@ -15,15 +15,8 @@ from trainer_module.distribution import Cluster, check_agreement, check_batch_si
 from trainer_module.errors import DataError
 from trainer_module.losses import balanced_weights, training_loss
 from trainer_module.monitoring import EVENTS_DIRECTORY, SAMPLE_COUNT, SAMPLES_DIRECTORY, EventFiles, Samples
-from trainer_module.optimization import (
-    EXPORTED,
-    ExactEpochs,
-    build_optimizer,
-    dtype_policy,
-    scaled_for,
-    warn_of_slowness,
-)
-from trainer_module.resumption import Resumption, Termination, TrainingState, checkpoint_on_termination
+from trainer_module.optimization import EXPORTED, ExactEpochs, build_optimizer, dtype_policy, warn_of_slowness
+from trainer_module.resumption import Resumption, Termination, TrainingState
 from trainer_module.signatures import export_model
 from trainer_module.trained_model import TrainedModel
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
@@ -68,7 +61,7 @@ def run_fn(fn_args: "fn_args_utils.FnArgs") -> None:
     check_compilation(config.xla, strategy.num_replicas_in_sync)
     warn_of_slowness(config.precision, config.gpus)
     training = _Training(fn_args, config, cluster, strategy)
-    with checkpoint_on_termination() as termination, explained_memory_errors(config, training.data.image_size):
+    with Termination() as termination, explained_memory_errors(config, training.data.image_size):
         network = training.run(termination)
     if cluster.is_chief:
         training.export(network)
@@ -153,7 +146,7 @@ class _Training:
                 warm_start = start_from(network, self._earlier)
                 if self._cluster.is_chief:
                     warm_start.write(self._fn_args.model_run_dir)
-            optimizer = scaled_for(config.precision, build_optimizer(config, network, steps_per_epoch))
+            optimizer = build_optimizer(config, network, steps_per_epoch)
         return TrainedModel(
             network,
             strategy,

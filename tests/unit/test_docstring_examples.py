@@ -29,7 +29,7 @@ def _with_examples(node: ast.Module | ast.ClassDef, prefix: str = "") -> Iterato
                 yield from _with_examples(inner, f"{prefix}{inner.name}.")
 
 
-EXAMPLES = [*examples()]
+EXAMPLES = [pytest.param(module, name, id=f"{module}.{name}") for module, name in examples()]
 
 
 @pytest.mark.parametrize(("module", "name"), EXAMPLES, ids=".".join)
@@ -44,7 +44,7 @@ def test_an_example_gives_what_it_shows(module, name):
 
 
 def test_every_package_shows_how_it_is_called():
-    assert {module.partition(".")[0] for module, _ in EXAMPLES} == {*petseg.PACKAGES}
+    assert {example.values[0].partition(".")[0] for example in EXAMPLES} == {*petseg.PACKAGES}
     assert len(EXAMPLES) >= 15
 
 

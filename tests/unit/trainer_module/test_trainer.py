@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, train_until
+from tiny_training import DATA, EPOCHS, STEPS, fn_args, raw_eval_examples, result, train_until
 
 from trainer_module import checkpoints, resumption, trainer
+from trainer_module.checkpoints import Checkpoint
 from trainer_module.errors import DataError, TrainingInterrupted
 from trainer_module.segmentation_metrics import segmentation_metrics
 
@@ -26,48 +27,55 @@ def files(directory: Path) -> list[str]:
     return [path.name for path in directory.rglob("*") if path.is_file()]
 
 
-@pytest.mark.usefixtures("weights_alone")
-@pytest.mark.parametrize(
-    ("moment", "seconds_between"),
-    [
-        ((*END_OF_BATCH, STEPS + 3), 0),
-        ((*END_OF_BATCH, STEPS + 3), 600),
-        ((resumption.Resumption, "on_epoch_end", 2), 0),
-        ((trainer, "export_model", 1), 600),
-    ],
-    ids=["within an epoch", "without checkpoints within epochs", "after validation", "in the export"],
-)
-def test_a_killed_training_ends_as_an_unbroken_one(
-    moment, seconds_between, data, unbroken, checkpoint_dir, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", seconds_between)
-    train_until(fn_args(data, tmp_path / "killed"), *moment)
+def left(checkpoint_dir: Path) -> tuple[int, int]:
+    """Finished epochs and steps of the one checkpoint that there is."""
     assert files(checkpoint_dir) == ["checkpoint.npz"]
+    [file] = checkpoint_dir.rglob("checkpoint.npz")
+    position = Checkpoint.from_bytes(file.read_bytes()).position
+    return position.epoch, position.step
+
+
+KILLS = {
+    "within an epoch, without checkpoints there": ((*END_OF_BATCH, STEPS + 3), 600, (1, 0)),
+    "within an epoch": ((*END_OF_BATCH, 3), 0, (1, 2)),
+    "after validation": ((resumption.Resumption, "on_epoch_end", 1), 0, (1, STEPS)),
+    "in the export": ((trainer, "export_model", 1), 600, (EPOCHS, 0)),
+}
+"""When: the moment, counted from where the training goes on; seconds between checkpoints; where the last one is."""
+
+
+@pytest.mark.usefixtures("weights_alone")
+def test_a_training_killed_at_one_moment_after_the_other_ends_as_an_unbroken_one(
+    data, unbroken, checkpoint_dir, tmp_path, monkeypatch
+):
+    for moment, seconds_between, position in KILLS.values():
+        monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", seconds_between)
+        train_until(fn_args(data, tmp_path / "killed"), *moment)
+        assert left(checkpoint_dir) == position
     trainer.run_fn(fn_args(data, tmp_path / "resumed"))
     assert result(tmp_path / "resumed") == result(unbroken)
     assert files(checkpoint_dir) == []
 
 
 SIGNALS = {
-    "within an epoch": (resumption.Resumption, "on_train_batch_begin", 2),
-    "in validation": (resumption.Resumption, "on_test_batch_begin", STEPS + 2),
-    "at the end of an epoch": (resumption.Resumption, "on_epoch_end", 2),
+    "within an epoch": ((resumption.Resumption, "on_train_batch_begin", 2), (0, 2)),
+    "in validation": ((resumption.Resumption, "on_test_batch_begin", STEPS + 2), (1, STEPS)),
+    "at the end of an epoch": ((resumption.Resumption, "on_epoch_end", 1), (2, 0)),
 }
 
 
 @pytest.mark.usefixtures("weights_alone")
-@pytest.mark.parametrize("moment", SIGNALS)
-def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(
-    moment, data, unbroken, checkpoint_dir, tmp_path, caplog
-):
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    args = fn_args(data, tmp_path / "ended")
-    end = train_until(args, *SIGNALS[moment], lambda: signal.raise_signal(signal.SIGTERM), TrainingInterrupted)
-    assert end.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert "asked to end in epoch" in caplog.text
-    assert "goes on from a checkpoint" in caplog.text
-    assert files(checkpoint_dir) == ["checkpoint.npz"]
+def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(data, unbroken, checkpoint_dir, tmp_path, caplog):
+    for moment, position in SIGNALS.values():
+        caplog.clear()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        args = fn_args(data, tmp_path / "ended")
+        end = train_until(args, *moment, lambda: signal.raise_signal(signal.SIGTERM), TrainingInterrupted)
+        assert end.code == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert "asked to end in epoch" in caplog.text
+        assert "goes on from a checkpoint" in caplog.text
+        assert left(checkpoint_dir) == position
     trainer.run_fn(fn_args(data, tmp_path / "resumed"))
     assert result(tmp_path / "resumed") == result(unbroken)
 
