@@ -14,7 +14,7 @@ from torch import nn
 
 
 class BlogUNet(nn.Module):
-    """The network of `trainer_module.unet`, layer for layer, with its 5,460,163 parameters."""
+    """`blog_unet` of `trainer_module.unet`, layer for layer, with its 5,460,163 parameters."""
 
     def __init__(self, num_classes: int = 3) -> None:
         super().__init__()

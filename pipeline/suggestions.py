@@ -6,7 +6,12 @@ from difflib import SequenceMatcher
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Returns the choice most like the word; of dotted keys, the last part counts twice."""
+    """Returns the choice most like the word; of dotted keys, the last part counts twice.
+
+    Example:
+      >>> nearest("trainer.epoch", ["trainer.model", "trainer.epochs"])
+      'trainer.epochs'
+    """
     return nearest_few(word, choices, 1)[0]
 
 

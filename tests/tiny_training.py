@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -23,12 +23,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 from absl import logging
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.config import DataConfig
+from trainer_module.errors import DataError
 from trainer_module.preprocessing import preprocessing_fn
 
 EPOCHS = 3
@@ -82,6 +81,9 @@ def plain_network(image_size: int, num_classes: int, synchronized: bool = False)
 
 def write_data(directory: Path) -> Path:
     """Leaves what Transform would: its graph, and the splits train (7 examples) and eval (5)."""
+    import tensorflow_transform.beam as tft_beam
+    from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
     rng = np.random.default_rng(0)
 
     def row() -> dict[str, Any]:
@@ -132,6 +134,51 @@ def fn_args(data: Path, output: Path, recipe: Mapping[str, Any] = RECIPE, **sett
     )
 
 
+class Killed(BaseException):
+    """Stands for a kill: nothing after it is run."""
+
+
+def kill() -> NoReturn:
+    raise Killed
+
+
+def train_until(
+    args: SimpleNamespace,
+    owner: Any,
+    name: str,
+    number: int,
+    act: Callable[[], None] = kill,
+    error: type[BaseException] = Killed,
+    *,
+    after: bool = False,
+) -> BaseException:
+    """Trains until something happens before, or after, the n-th call of a method; returns the error it ends with."""
+    original, calls = getattr(owner, name), iter(range(1, 1000))
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        is_now = next(calls) == number
+        if is_now and not after:
+            act()
+        returned = original(*args, **kwargs)
+        if is_now and after:
+            act()
+        return returned
+
+    setattr(owner, name, counted)
+    try:
+        trainer.run_fn(args)
+    except error as raised:
+        return raised
+    finally:
+        setattr(owner, name, original)
+    raise AssertionError(f"{name} was not called {number} times")
+
+
+def export_weights_alone(model: keras.Model, transform_output: Any, data: DataConfig, directory: str) -> None:
+    """Takes the place of `export_model` where weights are all that matters; its graphs take longer than training."""
+    tf.train.Checkpoint(_weights=[weight.value for weight in model.weights]).write(f"{directory}/variables/variables")
+
+
 def result(output: Path) -> tuple[list[dict[str, float]], dict[str, bytes]]:
     """Returns the history, but for the times, and the exported weights to the bit."""
     epochs = json.loads((output / "history.json").read_text())["epochs"]
@@ -176,11 +223,28 @@ def _mirror_over_devices(count: int) -> None:
     trainer.choose_strategy = lambda gpus, cluster: strategy
 
 
+def _tell_disagreement() -> None:
+    """Lets workers that have trained together disagree at the end, and prints what each is told."""
+    check_agreement, index = trainer.check_agreement, json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+
+    def checked(strategy: tf.distribute.Strategy, numbers: Mapping[str, int], remedy: str) -> None:
+        check_agreement(strategy, numbers, remedy)
+        if "trainer.epochs" in numbers:  # the last that a training asks for
+            try:
+                check_agreement(strategy, {**numbers, "the index of the worker": index}, remedy)
+            except DataError as error:
+                print(error, flush=True)
+
+    trainer.check_agreement = checked
+
+
 if __name__ == "__main__":
     devices = os.environ.get("PETSEG_TEST_DEVICES")
     if devices:
         _mirror_over_devices(int(devices))
     is_shared = devices or "TF_CONFIG" in os.environ
+    if "TF_CONFIG" in os.environ:
+        _tell_disagreement()
     unet.MODELS["unet"] = plain_network if is_shared else tiny_network
     resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
     if len(sys.argv) > 3:

@@ -30,6 +30,7 @@ _FORMAT: Final = 2
 _FILE_NAME: Final = "checkpoint.npz"
 _PREFIX: Final = "training-"
 _POSITION_KEY: Final = "position"
+_GROUPS: Final = ("variables", "optimizer", "metrics", "best_weights", "samples")
 _ABANDONED_SECONDS: Final = 30 * 24 * 3600
 _UNREADABLE: Final = (
     zipfile.BadZipFile,
@@ -119,16 +120,15 @@ class Checkpoint:
         return cls(Position(**position), **groups)
 
 
-_GROUPS: Final = ("variables", "optimizer", "metrics", "best_weights", "samples")
-
-
 class CheckpointStore:
     """The checkpoint of one training."""
 
     def __init__(self, root: str, determinants: Mapping[str, Any]) -> None:
         """Finds the directory of the training that the determinants, JSON values, describe completely."""
+        versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+        text = json.dumps({"versions": versions, **determinants}, sort_keys=True, ensure_ascii=True)
         self._root = root.rstrip("/")
-        self._directory = f"{self._root}/{_PREFIX}{_digest(determinants)}"
+        self._directory = f"{self._root}/{_PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         self._path = f"{self._directory}/{_FILE_NAME}"
 
     @classmethod
@@ -193,9 +193,3 @@ class CheckpointStore:
             if tf.io.gfile.stat(path).mtime_nsec / 1e9 < oldest:
                 found.append(path.rpartition("/")[0])
         return found
-
-
-def _digest(determinants: Mapping[str, Any]) -> str:
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-    text = json.dumps({"versions": versions, **determinants}, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -21,6 +21,10 @@ def tidy_location(location: Any) -> Any:
 
     Paths are made of it by adding names, and to an object store `models//1` is another object than `models/1`. The
     query of a URI stays.
+
+    Example:
+      >>> tidy_location("s3://bucket//models/")
+      's3://bucket/models'
     """
     if not isinstance(location, str):
         return location

@@ -112,6 +112,10 @@ def decode_mask(encoded: tf.Tensor) -> tf.Tensor:
     A gray PNG of 8 or 16 bits a pixel has the values that it says; one of 1, 2 or 4 bits those that every decoder
     stretches them to, from 0 to 255; alpha is dropped. Every other image, whose values would be colours, is
     `UNREADABLE_MASK_VALUE` throughout: TfdsExampleGen lets nothing pass but gray PNGs of 8 bits.
+
+    Example:
+      >>> decode_mask(tf.io.encode_png(np.array([[[1], [3]]], np.uint8))).numpy().tolist()
+      [[[1], [3]]]
     """
     pixels = tf.cast(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16), tf.int32)
     depth_and_color = tf.io.decode_raw(tf.strings.substr(encoded, PNG_DEPTH_AND_COLOR_AT, 2), tf.uint8)

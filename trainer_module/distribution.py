@@ -7,10 +7,11 @@ of gradients, so `trainer.batch_size` is that of all replicas together, and the 
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+import numpy as np
 import tensorflow as tf
 
 from trainer_module.errors import ConfigError, DataError
@@ -113,26 +114,33 @@ def check_compilation(xla: bool, num_replicas: int) -> None:
         )
 
 
-def check_agreement(strategy: tf.distribute.Strategy, numbers: Sequence[int]) -> None:
-    """Makes sure that all workers came to the same numbers, as to where their training goes on.
+def check_agreement(strategy: tf.distribute.Strategy, numbers: Mapping[str, int], remedy: str) -> None:
+    """Makes sure that all workers came to the same numbers, and so waits for all of them.
+
+    Args:
+      strategy: Spreads the training over the workers; each of them calls this.
+      numbers: What is to be the same, as where the training goes on, to its value here; the same names on each worker.
+      remedy: What to do when it is not, for the message.
 
     Raises:
-      DataError: They did not.
+      DataError: The workers differ; the message has what each of them found.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
 
-    def sums() -> tuple[tf.Tensor, tf.Tensor]:
-        own = tf.constant(numbers, tf.int64)
+    @tf.function
+    def gathered() -> tf.Tensor:
         replica: Any = tf.distribute.get_replica_context()
-        return replica.all_reduce("SUM", own), replica.all_reduce("SUM", own * own)
+        return replica.all_gather(tf.constant([[*numbers.values()]], tf.int64), axis=0)
 
-    total, total_of_squares = (strategy.experimental_local_results(each)[0] for each in strategy.run(tf.function(sums)))
-    if tf.reduce_any(strategy.num_replicas_in_sync * total_of_squares != total * total):
-        raise DataError(
-            f"the workers found different checkpoints, this one epoch and step {list(numbers)}: PETSEG_CHECKPOINT_DIR "
-            "must be one directory that all of them share"
-        )
+    found = np.asarray(strategy.experimental_local_results(strategy.run(gathered))[0])
+    differing = [
+        f"{name} is {' or '.join(map(str, np.unique(values)))}, here {own}"
+        for (name, own), values in zip(numbers.items(), found.T, strict=True)
+        if np.ptp(values)
+    ]
+    if differing:
+        raise DataError(f"the workers of the training do not agree: {'; '.join(differing)}. {remedy}")
 
 
 def _allow_memory_growth(gpus: list[Any]) -> None:

@@ -92,6 +92,12 @@ def read_header(encoded: bytes) -> ImageHeader:
     Raises:
       ImageTooLargeError: It has more pixels, or longer sides, than an image may have.
       ImageRefusedError: It is no JPEG or PNG, or its header is damaged.
+
+    Example:
+      >>> file = io.BytesIO()
+      >>> Image.new("RGB", (500, 375)).save(file, "PNG")
+      >>> read_header(file.getvalue())
+      ImageHeader(width=500, height=375, orientation=1)
     """
     try:
         with _opened(encoded) as image:

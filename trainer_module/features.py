@@ -1,6 +1,4 @@
-"""The colours of the classes, wherever masks are shown.
-
-The data contract: names and types of the features that flow from ExampleGen to serving.
+"""The data contract: names and types of the features that flow from ExampleGen to serving, and the classes' colours.
 
 TfdsExampleGen writes one `tf.train.Example` an image with the raw features below, whatever the source data set calls
 its own; Transform turns them into the `_xf` features that Trainer reads.
@@ -69,7 +67,6 @@ CHECKSUMS_ASSET: Final = "petseg_checksums.json"  # written at the push: SHA-256
 # File beside a served model that the pipeline brought, or in its place where there is none: why (JSON).
 BASELINE_FILE: Final = "baseline.json"
 
-
 _COLORS: Final = (
     (244, 124, 32),
     (38, 70, 120),
@@ -83,7 +80,12 @@ _COLORS: Final = (
 
 
 def class_colors(num_classes: int) -> NDArray[np.uint8]:
-    """Returns the RGB colour of each class, [num_classes, 3]."""
+    """Returns the RGB colour of each class, [num_classes, 3].
+
+    Example:
+      >>> class_colors(2).tolist()
+      [[244, 124, 32], [38, 70, 120]]
+    """
     return np.resize(np.array(_COLORS, np.uint8), (num_classes, 3))
 
 

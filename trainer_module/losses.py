@@ -79,6 +79,12 @@ def training_loss(config: TrainerConfig, class_weights: Sequence[float] | None =
     Args:
       config: Names it.
       class_weights: Weight of the pixels of each class in the cross-entropy; None: all alike.
+
+    Example:
+      >>> loss = training_loss(TrainerConfig())
+      >>> class_ids, logits = np.array([[[0, 1]]]), np.zeros((1, 1, 2, 2))
+      >>> round(float(loss(class_ids, logits)), 3)
+      0.693
     """
     if config.loss == "dice":
         return Dice(config.label_smoothing)
@@ -94,6 +100,10 @@ def balanced_weights(class_pixels: NDArray[np.integer]) -> list[float]:
 
     Args:
       class_pixels: [num_classes] pixels of each class, none of them 0.
+
+    Example:
+      >>> balanced_weights(np.array([1, 1, 2, 4]))
+      [2.0, 2.0, 1.0, 0.5]
     """
     counts = class_pixels.astype(np.float64)
     return [float(weight) for weight in counts.sum() / (len(counts) * counts)]

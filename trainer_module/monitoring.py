@@ -1,14 +1,13 @@
-"""What TensorBoard shows of a training: curves of both splits, and predictions of the sample images.
-
-TensorBoard's own package is not needed to write its files: TensorFlow has the format's messages and its writer.
-
-Predictions of a few images of the `eval` split, before the training, in its course and at its end.
+"""What is to be seen of a training: predictions of a few images of the `eval` split in its course, and its curves.
 
 <model_run>/samples/1_image.png         pixels, at the network's size
                     1_truth.png         class ids, with the classes' colours as palette
                     1_epoch_0000.png    predicted class ids before training, likewise
                     1_epoch_0010.png    after epoch 10
                     2_image.png         …
+<model_run>/tensorboard/train, eval     event files: curves of both splits, and the samples
+
+TensorBoard's own package is not needed to write its files: TensorFlow has the format's messages and its writer.
 """
 
 import io
@@ -25,8 +24,12 @@ from trainer_module.dataset import Examples
 from trainer_module.features import mask_image
 from trainer_module.training_log import HistoryFile
 
-COUNT: Final = 4
+SAMPLE_COUNT: Final = 4
 SAMPLES_DIRECTORY: Final = "samples"
+EVENTS_DIRECTORY: Final = "tensorboard"
+
+_EVAL_PREFIX: Final = "val_"
+_NO_CURVES: Final = ("epoch", "seconds")
 
 Predictions = Mapping[int, NDArray[np.uint8]]
 """Epoch (0: before training) to predicted class ids, [examples, image_size, image_size]."""
@@ -95,18 +98,9 @@ class Samples(keras.callbacks.Callback):
             self._write(f"{number}_epoch_{epoch:04d}", mask_image(class_ids, self.num_classes))
 
     def _write(self, name: str, image: Image.Image) -> None:
-        if not self._directory:
-            return
-        buffer = io.BytesIO()
-        image.save(buffer, "png")
-        with tf.io.gfile.GFile(f"{self._directory}/{name}.png", "wb") as file:
-            file.write(buffer.getvalue())
-
-
-EVENTS_DIRECTORY: Final = "tensorboard"
-
-_EVAL_PREFIX: Final = "val_"
-_NO_CURVES: Final = ("epoch", "seconds")
+        if self._directory:
+            with tf.io.gfile.GFile(f"{self._directory}/{name}.png", "wb") as file:
+                file.write(_png(image))
 
 
 class EventFiles(keras.callbacks.Callback):
@@ -164,10 +158,8 @@ class EventFiles(keras.callbacks.Callback):
         for number, (pixels, truth, predicted) in enumerate(rows, start=1):
             masks = [np.asarray(mask_image(ids, samples.num_classes).convert("RGB")) for ids in (truth, predicted)]
             strip = Image.fromarray(np.concatenate([pixels, *masks], axis=1))
-            buffer = io.BytesIO()
-            strip.save(buffer, "png")
             image = tf.compat.v1.Summary.Image(
-                height=strip.height, width=strip.width, colorspace=3, encoded_image_string=buffer.getvalue()
+                height=strip.height, width=strip.width, colorspace=3, encoded_image_string=_png(strip)
             )
             tag = f"image, truth, prediction/{number}"
             self._write("eval", tf.compat.v1.Summary.Value(tag=tag, image=image), epoch)
@@ -177,3 +169,9 @@ class EventFiles(keras.callbacks.Callback):
         with self._writers[split].as_default():
             message = tf.compat.v1.Summary(value=[value])
             tf.summary.experimental.write_raw_pb(message.SerializeToString(), step)
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    return buffer.getvalue()

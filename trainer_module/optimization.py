@@ -1,23 +1,17 @@
-"""Several training steps in one call of TensorFlow, and no more of them than an epoch has.
-
-Keras runs `steps_per_execution` steps a call and as many whole calls as cover the epoch: of an epoch of 7 steps at 5
-an execution it would make 10. Here the last call of an epoch runs what is left.
-
-In which precision a network computes: Keras' dtype policies, and the scaling of the loss that float16 needs.
+"""How a network is trained: precision, optimizer and learning rate, the average of the weights, steps in one call.
 
 In mixed precision (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740) layers compute in 16 bits, and weights,
 logits and loss stay float32.
 
-The optimizer of a training, with its learning rate over the steps.
+The exponential moving average of the weights over the steps (Polyak and Juditsky 1992) is a network of its own: nothing
+is swapped before validation and back after it, so a checkpoint at any moment holds both as they are. Keras' own average
+lives in the optimizer, fails with more than one replica, and leaves out what batch normalization has gathered.
 
-An exponential moving average of a network's weights over the steps of its training (Polyak and Juditsky 1992).
-
-The average is a network of its own: nothing is swapped before validation and back after it, so a checkpoint at any
-moment holds both as they are. Keras' own average lives in the optimizer, fails with more than one replica, and leaves
-out what batch normalization has gathered.
+Keras runs `steps_per_execution` steps in one call of TensorFlow, and as many whole calls as cover the epoch: of an
+epoch of 7 steps at 5 an execution it would make 10. Here the last call of an epoch runs what is left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -31,6 +25,16 @@ FLOAT16: Final = "mixed_float16"
 EXPORTED: Final = "float32"
 """What an exported model computes in, whatever it was trained in."""
 
+_OPTIMIZERS: Final[dict[str, tuple[type[keras.optimizers.Optimizer], dict[str, Any]]]] = {
+    "adam": (keras.optimizers.Adam, {}),
+    "adamw": (keras.optimizers.AdamW, {}),
+    "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+}
+"""Name to Keras' class and what is its own."""
+
+_STEPS_OF_START: Final = 8
+"""How slowly the average of the weights leaves those of before the training behind."""
+
 
 @contextmanager
 def dtype_policy(precision: str) -> Iterator[None]:
@@ -41,11 +45,6 @@ def dtype_policy(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def scaled_for(precision: str, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Returns the optimizer; for float16 one that scales the loss, so that small gradients do not vanish."""
-    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == FLOAT16 else optimizer
 
 
 def warn_of_slowness(precision: str, gpus: int | None) -> None:
@@ -63,16 +62,10 @@ def warn_of_slowness(precision: str, gpus: int | None) -> None:
         )
 
 
-_OPTIMIZERS: Final[dict[str, tuple[type[keras.optimizers.Optimizer], dict[str, Any]]]] = {
-    "adam": (keras.optimizers.Adam, {}),
-    "adamw": (keras.optimizers.AdamW, {}),
-    "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
-}
-"""Name to Keras' class and what is its own."""
-
-
 def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer for a network; to be called in the strategy's scope.
+
+    For float16 it scales the loss, so that small gradients do not vanish.
 
     Args:
       config: The settings.
@@ -88,13 +81,19 @@ def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch
     )
     others = [variable for variable in network.trainable_variables if "kernel" not in variable.name]
     optimizer.exclude_from_weight_decay(var_list=others)
-    return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == FLOAT16 else optimizer
 
 
 def learning_rate(
     config: TrainerConfig, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate of each step: it rises in a line from 0, and then stays or falls as a cosine to 0."""
+    """Returns the learning rate of each step: it rises in a line from 0, and then stays or falls as a cosine to 0.
+
+    Example:
+      >>> rate = learning_rate(TrainerConfig(epochs=4, learning_rate=0.8, warmup_epochs=1), steps_per_epoch=10)
+      >>> [round(float(rate(step)), 2) for step in (0, 5, 10, 39)]
+      [0.0, 0.4, 0.8, 0.8]
+    """
     steps = config.epochs * steps_per_epoch
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     is_constant = config.learning_rate_schedule == "constant"
@@ -107,27 +106,6 @@ def learning_rate(
         warmup_target=config.learning_rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
-
-
-def _of_whole_batch(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """Returns the optimizer with gradients clipped as those of the whole batch.
-
-    Keras clips what each replica computed before it adds that up: the training would depend on the number of replicas.
-    """
-
-    class OfWholeBatch(optimizer):
-        def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-            replica = tf.distribute.get_replica_context()
-            if self.global_clipnorm is None or replica is None or replica.num_replicas_in_sync == 1:
-                return super()._clip_gradients(grads)
-            norm = tf.linalg.global_norm(replica.all_reduce(tf.distribute.ReduceOp.SUM, grads))
-            return [gradient * (self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)) for gradient in grads]
-
-    OfWholeBatch.__name__ = optimizer.__name__
-    return OfWholeBatch
-
-
-_STEPS_OF_START: Final = 8
 
 
 class AveragedNetwork:
@@ -168,22 +146,8 @@ class AveragedNetwork:
                 _move(average, weight, share)
 
 
-def _update_all(strategy: tf.distribute.Strategy, pairs: list[tuple[Any, Any]], share: Any) -> None:
-    for average, weight in pairs:
-        strategy.extended.update(average, _move, args=(weight, share), group=False)
-
-
-def _move(average: Any, weight: Any, share: Any) -> None:
-    average.assign_add((weight - average) * tf.cast(share, average.dtype))
-
-
-def _is_of_replica(variable: Any) -> bool:
-    """Returns whether each replica has a value of its own, as of batch normalization."""
-    return variable.synchronization == tf.VariableSynchronization.ON_READ
-
-
 class ExactEpochs(keras.callbacks.Callback):
-    """Makes the last execution of each epoch as short as it must be. The model's train function is `per_length`."""
+    """Makes the last execution of each epoch as short as it must be, as `TrainedModel.make_train_function` allows."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Notes how many steps an execution has."""
@@ -198,19 +162,33 @@ class ExactEpochs(keras.callbacks.Callback):
         self.model.steps_per_execution = self._steps
 
 
-def per_length(model: keras.Model, make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Returns a train function that runs `model.steps_per_execution` steps, whatever that is at the call.
+def _of_whole_batch(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """Returns the optimizer with gradients clipped as those of the whole batch.
 
-    Args:
-      model: The model.
-      make: Makes a train function that is traced, at its first call, for the number of steps of that moment.
+    Keras clips what each replica computed before it adds that up: the training would depend on the number of replicas.
     """
-    functions: dict[int, Callable[[Any], Any]] = {}
 
-    def train(iterator: Any) -> Any:
-        steps = model.steps_per_execution
-        if steps not in functions:
-            functions[steps] = make()
-        return functions[steps](iterator)
+    class OfWholeBatch(optimizer):
+        def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+            replica = tf.distribute.get_replica_context()
+            if self.global_clipnorm is None or replica is None or replica.num_replicas_in_sync == 1:
+                return super()._clip_gradients(grads)
+            norm = tf.linalg.global_norm(replica.all_reduce(tf.distribute.ReduceOp.SUM, grads))
+            return [gradient * (self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)) for gradient in grads]
 
-    return train
+    OfWholeBatch.__name__ = optimizer.__name__
+    return OfWholeBatch
+
+
+def _update_all(strategy: tf.distribute.Strategy, pairs: list[tuple[Any, Any]], share: Any) -> None:
+    for average, weight in pairs:
+        strategy.extended.update(average, _move, args=(weight, share), group=False)
+
+
+def _move(average: Any, weight: Any, share: Any) -> None:
+    average.assign_add((weight - average) * tf.cast(share, average.dtype))
+
+
+def _is_of_replica(variable: Any) -> bool:
+    """Returns whether each replica has a value of its own, as of batch normalization."""
+    return variable.synchronization == tf.VariableSynchronization.ON_READ

@@ -37,6 +37,10 @@ def to_class_ids(mask: tf.Tensor, mask_values: Sequence[int]) -> tf.Tensor:
     Undeclared values, which TfdsExampleGen refuses, become 255, and so do those of masks whose values cannot be told.
     An assertion here would be a side effect, and keep the whole mask branch alive in the serving signature, where there
     is no mask.
+
+    Example:
+      >>> to_class_ids(np.array([[1, 2], [3, 7]]), mask_values=(1, 2, 3)).numpy().tolist()
+      [[0, 1], [2, 255]]
     """
     table = np.full(_LARGEST_MASK_VALUE + 2, _UNDECLARED, np.uint8)
     table[list(mask_values)] = np.arange(len(mask_values))

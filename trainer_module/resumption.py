@@ -4,19 +4,17 @@ A training that was killed at any moment and started again ends with the weights
 the network, the optimizer, the running metrics, the selection of the best weights and the order of the data all go on
 from the same step. (To the bit on one device whose operations are deterministic, as a CPU; to rounding elsewhere.)
 
-Lets a training finish its batch and leave a checkpoint when the process is told to end.
-
-Kubernetes sends SIGTERM when it takes a node away, and kills 30 seconds later. A handler that raises at once would
-leave the training between two states, of which none could be resumed.
+A process that is told to end finishes its batch and leaves a checkpoint. Kubernetes sends SIGTERM when it takes a node
+away, and kills 30 seconds later; a handler that raises at once would leave the training between two states, of which
+none could be resumed.
 """
 
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 import keras
 from absl import logging
@@ -26,11 +24,18 @@ from trainer_module.errors import TrainingInterrupted
 from trainer_module.monitoring import Samples
 from trainer_module.training_log import HistoryFile
 
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 600
+"""Within an epoch; at the end of each one is written anyway."""
+
+_SELECTION_STATE: Final = ("wait", "stopped_epoch", "best", "best_epoch")
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Termination:
-    """Whether a signal asked the training to end."""
+    """Holds signals back while its block runs; one that is still pending at the end of the block is delivered then.
+
+    The block looks at `requested` wherever it can be resumed from, writes its checkpoint, and calls `deliver`.
+    """
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -41,7 +46,7 @@ class Termination:
         """True from the first signal on."""
         return self._number is not None
 
-    def obey(self) -> NoReturn:
+    def deliver(self) -> NoReturn:
         """Hands the signal to whoever handled it before, and ends the training if that did not.
 
         Raises:
@@ -50,52 +55,32 @@ class Termination:
         """
         number = self._number or signal.SIGTERM
         previous = self._previous.get(number)
-        self.release()
+        self._release()
         if callable(previous):
             previous(number, None)
         raise TrainingInterrupted(number)
 
-    def watch(self) -> None:
+    def __enter__(self) -> Self:
         """Takes over the signals that would end the process, in the main thread; in another one it does nothing."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in _SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._previous[number] = signal.signal(number, self._note)
+        return self
 
-    def release(self) -> None:
-        """Gives the signals back."""
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        """Gives the signals back; delivers one that is pending, unless the block ends with an error."""
+        if kind is None and self.requested:
+            self.deliver()
+        self._release()
+
+    def _release(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._number = self._number or number
-
-
-@contextmanager
-def checkpoint_on_termination() -> Iterator[Termination]:
-    """Holds signals back while the block runs; what is still unheeded at its end takes effect then.
-
-    The block looks at `requested` wherever it can be resumed from, writes its checkpoint, and calls `obey`.
-
-    Raises:
-      KeyboardInterrupt, TrainingInterrupted: As `Termination.obey`.
-    """
-    termination = Termination()
-    termination.watch()
-    try:
-        yield termination
-        if termination.requested:
-            termination.obey()
-    finally:
-        termination.release()
-
-
-_SECONDS_BETWEEN_CHECKPOINTS: Final = 600
-"""Within an epoch; at the end of each one is written anyway."""
-
-_SELECTION_STATE: Final = ("wait", "stopped_epoch", "best", "best_epoch")
 
 
 class TrainingState:
@@ -136,23 +121,21 @@ class TrainingState:
         """Sets network and optimizer, and makes the next epoch pass over the steps that are done."""
         _assign(self._model.variables, checkpoint.variables)
         _assign(self._model.optimizer.variables, checkpoint.optimizer)
-        if checkpoint.position.step:
-            self._skip_steps(checkpoint.position.step)
+        if not checkpoint.position.step:
+            return
+        model = self._model
+        model.make_train_function()
+        train, done = model.train_function, iter(range(0, checkpoint.position.step, model.steps_per_execution))
+
+        def train_unless_done(iterator: Any) -> Any:
+            """Draws no batch for an execution that was done before."""
+            return train(iterator) if next(done, None) is None else model.get_metrics_result()
+
+        model.train_function = train_unless_done
 
     def restore_metrics(self, checkpoint: Checkpoint) -> None:
         """Sets the running sums."""
         _assign(self._model.metrics_variables, checkpoint.metrics)
-
-    def _skip_steps(self, steps: int) -> None:
-        """Replaces the first executions of `fit`, of so many steps, by nothing: they draw no batch."""
-        model = self._model
-        model.make_train_function()
-        train, remaining = model.train_function, iter(range(0, steps, model.steps_per_execution))
-
-        def train_unless_done(iterator: Any) -> Any:
-            return train(iterator) if next(remaining, None) is None else model.get_metrics_result()
-
-        model.train_function = train_unless_done
 
 
 class Resumption(keras.callbacks.Callback):
@@ -202,7 +185,7 @@ class Resumption(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Restores the state of early stopping, which has just been reset."""
-        self._obey()
+        self._end_if_requested()
         position = self._resumed.position if self._resumed else None
         if self._resumed and position and position.selection and self._selection:
             for name in _SELECTION_STATE:
@@ -226,7 +209,7 @@ class Resumption(keras.callbacks.Callback):
         is_due = time.monotonic() - self._last_written >= _SECONDS_BETWEEN_CHECKPOINTS
         if self._writes_within_epochs and (is_due or self._termination.requested):
             self._write(self._state.capture_metrics())
-        self._obey()
+        self._end_if_requested()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Keeps the running metrics, which validation uses for itself."""
@@ -237,39 +220,36 @@ class Resumption(keras.callbacks.Callback):
         """Writes the state before validation when the training is to end."""
         if self._termination.requested and self._metrics_of_epoch is not None:
             self._write(self._metrics_of_epoch)
-        self._obey()
+        self._end_if_requested()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes a checkpoint."""
         self._epoch, self._step = epoch + 1, 0
         self._write(metrics=[])
-        self._obey()
+        self._end_if_requested()
 
     def _write(self, metrics: Arrays) -> None:
         if self._store is None:
             return
-        best_weights: Arrays = getattr(self._selection, "best_weights", None) or []
-        samples = list(self._samples.predictions.values())
-        self._store.save(self._state.capture(self._position(), metrics, best_weights, samples))
-        self._last_written = time.monotonic()
-
-    def _position(self) -> Position:
-        selection = self._selection
-        return Position(
+        selection, predictions = self._selection, self._samples.predictions
+        position = Position(
             epoch=self._epoch,
             step=self._step,
             is_stopped=bool(self.model.stop_training),
             history=self._history.epochs,
             selection={name: getattr(selection, name) for name in _SELECTION_STATE} if selection else None,
-            sampled_epochs=list(self._samples.predictions),
+            sampled_epochs=list(predictions),
         )
+        best_weights: Arrays = getattr(selection, "best_weights", None) or []
+        self._store.save(self._state.capture(position, metrics, best_weights, list(predictions.values())))
+        self._last_written = time.monotonic()
 
-    def _obey(self) -> None:
+    def _end_if_requested(self) -> None:
         if not self._termination.requested:
             return
         kept = "; it goes on from a checkpoint when it is started again" if self._store else ""
         logging.warning("The training was asked to end in epoch %d, step %d%s.", self._epoch + 1, self._step, kept)
-        self._termination.obey()
+        self._termination.deliver()
 
 
 def _arrays(variables: Sequence[Any]) -> Arrays:

@@ -72,6 +72,11 @@ def segmentation_metrics(
 
     Raises:
       ValueError: The matrix is not square in the number of classes, or counts no pixel.
+
+    Example:
+      >>> metrics = segmentation_metrics(np.array([[3, 1], [0, 4]]), mean_loss=0.5, class_names=("pet", "background"))
+      >>> metrics["accuracy"], metrics["iou_pet"], metrics["precision_pet"]
+      (0.875, 0.75, 1.0)
     """
     num_classes = len(class_names)
     if confusion_matrix.shape != (num_classes, num_classes):

@@ -1,8 +1,8 @@
-"""What serving does with an encoded image before and after the network: checks it, and gives the mask its size.
+"""What a model does with encoded images around its network, and what of its answers the metrics are sums of.
 
-The requests that TensorFlow Serving plays when it loads a model, so that the first user does not wait.
-
-What the metrics are sums of, counted for each example inside the graph: confusion, boundaries, calibration.
+Before the network an image is checked, after it the mask gets the image's size. For the evaluation, confusion,
+boundaries and calibration of each example are counted inside the graph. And there are the requests that TensorFlow
+Serving plays when it loads a model, so that the first user does not wait.
 """
 
 import io
@@ -22,31 +22,86 @@ from trainer_module.segmentation_metrics import CALIBRATION_BINS
 BATCH_SIZES: Final = (1, 8)
 """One image at a time, and a batch as a server gathers them: each size is planned for anew on a GPU."""
 
-_HEIGHT, _WIDTH = 375, 500
-_RADIUS: Final = 120
+_DRAWN_SIZE: Final = (375, 500)
+_DRAWN_RADIUS: Final = 120
+
+_BOUNDARY_SHARE_OF_DIAGONAL: Final = 0.02
+_PNG_SIZE_AT: Final = 16
+_FAST_COMPRESSION: Final = 1
+"""Of masks, which are small anyhow: a third of the time of zlib's default."""
+
+_STRIP_VALUES: Final = 2**22
+"""Probabilities that are resized at a time."""
 
 
-def write_warmup_requests(file: str) -> None:
-    """Writes requests of several batch sizes as a TFRecord of `PredictionLog`, in the way TensorFlow Serving reads."""
-    with tf.io.TFRecordWriter(file) as writer:
-        for size in BATCH_SIZES:
-            request = predict_pb2.PredictRequest()
-            request.model_spec.signature_name = features.SERVING_SIGNATURE
-            request.inputs[features.IMAGE].CopyFrom(tf.make_tensor_proto([drawn_image()] * size))
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
-            writer.write(log.SerializeToString())
+def _blank(encoding: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, encoding)
+    return file.getvalue()
 
 
-def drawn_image() -> bytes:
-    """Returns a JPEG of 500×375 pixels: a bright disc before a gradient."""
-    row, column = np.mgrid[:_HEIGHT, :_WIDTH]
-    pixels = np.stack([row * 255 // _HEIGHT, column * 255 // _WIDTH, np.full_like(row, 90)], axis=-1)
-    pixels[np.hypot(row - _HEIGHT / 2, column - _WIDTH / 2) < _RADIUS] = (250, 240, 220)
-    encoded: bytes = tf.io.encode_jpeg(pixels.astype(np.uint8)).numpy()
-    return encoded
+_BLANK_PNG: Final = _blank("PNG")
+_BLANK_JPEG: Final = _blank("JPEG")
 
 
-_BOUNDARY_SHARE_OF_DIAGONAL = 0.02
+def readable_sizes(images: tf.Tensor) -> tf.Tensor:
+    """Returns the sizes of encoded images, and fails where one is no JPEG or PNG that can be decoded, or is too large.
+
+    A failing decoder does not say which image of the batch it was, nor does it leave anything to ask. A dataset that
+    ignores errors does: what is missing from it failed.
+
+    Args:
+      images: string [batch].
+
+    Returns:
+      int32 [batch, 2]: heights and widths, as a viewer shows them. Evaluating it raises InvalidArgumentError
+      with the index of the first image that cannot be used, counted from 0.
+    """
+    count = tf.shape(images, tf.int64)[0]
+    # One image is always readable, for a dataset without elements is an error of its own.
+    found = tf.data.Dataset.from_tensor_slices(tf.concat([images, [_BLANK_PNG]], 0)).enumerate()
+    found = found.map(lambda index, encoded: (index, _readable_size(encoded))).ignore_errors()
+    indices, sizes = found.batch(count + 1).get_single_element()
+    sizes = tf.scatter_nd(indices[:, tf.newaxis], sizes, tf.stack([count + 1, 2]))[:count]
+    checks = [
+        _check_all(tf.reduce_all(sizes > 0, axis=1), UNREADABLE),
+        _check_all(_is_allowed(sizes), TOO_LARGE),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(sizes)
+
+
+def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns the most probable class of each pixel of the original image, as a PNG of one channel of class ids.
+
+    The probabilities, not the class ids, are interpolated (bilinearly, with antialiasing), so that outlines stay
+    smooth. It goes in strips of rows: at no time are there probabilities for more than a few million values.
+
+    Args:
+      probabilities: float32 [height, width, num_classes], at the size of the network.
+      size: int32 [2], height and width of the original image.
+
+    Returns:
+      A scalar string.
+    """
+    height, width = size[0], size[1]
+    rows = tf.clip_by_value(_STRIP_VALUES // (width * probabilities.shape[-1]), 1, height)
+    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(probabilities)[:2], tf.float32)
+
+    def strip(start: tf.Tensor) -> tf.Tensor:
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=probabilities[tf.newaxis],
+            size=tf.stack([rows, width]),
+            scale=scale,
+            translation=tf.stack([-tf.cast(start, tf.float32), 0.0]),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        return tf.cast(tf.argmax(resized[0], axis=-1), tf.uint8)
+
+    spec = tf.TensorSpec([None, None], tf.uint8)
+    strips = tf.map_fn(strip, tf.range(0, height, rows), fn_output_signature=spec, parallel_iterations=1)
+    return tf.io.encode_png(tf.reshape(strips, [-1, width, 1])[:height], compression=_FAST_COMPRESSION)
 
 
 def confusion_matrices(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int) -> tf.Tensor:
@@ -103,20 +158,6 @@ def boundary_counts(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int
     }
 
 
-def _boundary_region(class_ids: tf.Tensor, num_classes: int, width: int) -> tf.Tensor:
-    """Replaces the id of each pixel that is in no boundary region by `num_classes`.
-
-    A window lies inside one class where its least and its greatest id are the same; -1 stands outside the image. One
-    pooling so erodes the masks of all classes.
-    """
-    padded = tf.pad(tf.cast(class_ids, tf.float32), [[0, 0], [width, width], [width, width]], constant_values=-1)
-    extremes = tf.stack([padded, -padded], axis=-1)
-    for window in ((2 * width + 1, 1), (1, 2 * width + 1)):
-        extremes = tf.nn.max_pool2d(extremes, window, strides=1, padding="VALID")
-    inside = tf.equal(extremes[..., 0], -extremes[..., 1])
-    return tf.where(inside, num_classes, tf.cast(class_ids, tf.int32))
-
-
 def calibration_counts(class_ids: tf.Tensor, logits: tf.Tensor) -> dict[str, tf.Tensor]:
     """Counts what a reliability diagram and the expected calibration error are made of (Guo et al. 2017).
 
@@ -148,49 +189,25 @@ def calibration_counts(class_ids: tf.Tensor, logits: tf.Tensor) -> dict[str, tf.
     }
 
 
-_PNG_SIZE_AT: Final = 16
-_FAST_COMPRESSION: Final = 1
-"""Of masks, which are small anyhow: a third of the time of zlib's default."""
-
-_STRIP_VALUES: Final = 2**22
-"""Probabilities that are resized at a time."""
-
-
-def _blank(encoding: str) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(file, encoding)
-    return file.getvalue()
+def write_warmup_requests(file: str) -> None:
+    """Writes requests of several batch sizes as a TFRecord of `PredictionLog`, in the way TensorFlow Serving reads."""
+    with tf.io.TFRecordWriter(file) as writer:
+        for size in BATCH_SIZES:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = features.SERVING_SIGNATURE
+            request.inputs[features.IMAGE].CopyFrom(tf.make_tensor_proto([drawn_image()] * size))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
 
 
-_BLANK_PNG: Final = _blank("PNG")
-_BLANK_JPEG: Final = _blank("JPEG")
-
-
-def readable_sizes(images: tf.Tensor) -> tf.Tensor:
-    """Returns the sizes of encoded images, and fails where one is no JPEG or PNG that can be decoded, or is too large.
-
-    A failing decoder does not say which image of the batch it was, nor does it leave anything to ask. A dataset that
-    ignores errors does: what is missing from it failed.
-
-    Args:
-      images: string [batch].
-
-    Returns:
-      int32 [batch, 2]: heights and widths, as a viewer shows them. Evaluating it raises InvalidArgumentError
-      with the index of the first image that cannot be used, counted from 0.
-    """
-    count = tf.shape(images, tf.int64)[0]
-    # One image is always readable, for a dataset without elements is an error of its own.
-    found = tf.data.Dataset.from_tensor_slices(tf.concat([images, [_BLANK_PNG]], 0)).enumerate()
-    found = found.map(lambda index, encoded: (index, _readable_size(encoded))).ignore_errors()
-    indices, sizes = found.batch(count + 1).get_single_element()
-    sizes = tf.scatter_nd(indices[:, tf.newaxis], sizes, tf.stack([count + 1, 2]))[:count]
-    checks = [
-        _check_all(tf.reduce_all(sizes > 0, axis=1), UNREADABLE),
-        _check_all(_is_allowed(sizes), TOO_LARGE),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.identity(sizes)
+def drawn_image() -> bytes:
+    """Returns a JPEG of 500×375 pixels: a bright disc before a gradient."""
+    height, width = _DRAWN_SIZE
+    row, column = np.mgrid[:height, :width]
+    pixels = np.stack([row * 255 // height, column * 255 // width, np.full_like(row, 90)], axis=-1)
+    pixels[np.hypot(row - height / 2, column - width / 2) < _DRAWN_RADIUS] = (250, 240, 220)
+    encoded: bytes = tf.io.encode_jpeg(pixels.astype(np.uint8)).numpy()
+    return encoded
 
 
 def _check_all(usable: tf.Tensor, otherwise: str) -> tf.Operation:
@@ -225,34 +242,15 @@ def _is_allowed(sizes: tf.Tensor) -> tf.Tensor:
     return tf.logical_and(few_pixels, tf.reduce_max(sizes, -1) <= MAX_IMAGE_SIDE)
 
 
-def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Returns the most probable class of each pixel of the original image, as a PNG of one channel of class ids.
+def _boundary_region(class_ids: tf.Tensor, num_classes: int, width: int) -> tf.Tensor:
+    """Replaces the id of each pixel that is in no boundary region by `num_classes`.
 
-    The probabilities, not the class ids, are interpolated (bilinearly, with antialiasing), so that outlines stay
-    smooth. It goes in strips of rows: at no time are there probabilities for more than a few million values.
-
-    Args:
-      probabilities: float32 [height, width, num_classes], at the size of the network.
-      size: int32 [2], height and width of the original image.
-
-    Returns:
-      A scalar string.
+    A window lies inside one class where its least and its greatest id are the same; -1 stands outside the image. One
+    pooling so erodes the masks of all classes.
     """
-    height, width = size[0], size[1]
-    rows = tf.clip_by_value(_STRIP_VALUES // (width * probabilities.shape[-1]), 1, height)
-    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(probabilities)[:2], tf.float32)
-
-    def strip(start: tf.Tensor) -> tf.Tensor:
-        resized = tf.raw_ops.ScaleAndTranslate(
-            images=probabilities[tf.newaxis],
-            size=tf.stack([rows, width]),
-            scale=scale,
-            translation=tf.stack([-tf.cast(start, tf.float32), 0.0]),
-            kernel_type="triangle",
-            antialias=True,
-        )
-        return tf.cast(tf.argmax(resized[0], axis=-1), tf.uint8)
-
-    spec = tf.TensorSpec([None, None], tf.uint8)
-    strips = tf.map_fn(strip, tf.range(0, height, rows), fn_output_signature=spec, parallel_iterations=1)
-    return tf.io.encode_png(tf.reshape(strips, [-1, width, 1])[:height], compression=_FAST_COMPRESSION)
+    padded = tf.pad(tf.cast(class_ids, tf.float32), [[0, 0], [width, width], [width, width]], constant_values=-1)
+    extremes = tf.stack([padded, -padded], axis=-1)
+    for window in ((2 * width + 1, 1), (1, 2 * width + 1)):
+        extremes = tf.nn.max_pool2d(extremes, window, strides=1, padding="VALID")
+    inside = tf.equal(extremes[..., 0], -extremes[..., 1])
+    return tf.where(inside, num_classes, tf.cast(class_ids, tf.int32))

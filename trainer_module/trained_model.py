@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer_module.optimization import AveragedNetwork, per_length
+from trainer_module.optimization import AveragedNetwork
 
 
 class TrainedModel(keras.Model):
@@ -75,16 +75,24 @@ class TrainedModel(keras.Model):
         return network(padded, training=training)[:count]
 
     def make_train_function(self, force: bool = False) -> None:
-        """Makes what `fit` calls for each execution, which may be of different lengths."""
-        if self.train_function is None or force:
-            self.train_function = per_length(self, self._made_train_function)
+        """Makes what `fit` calls for each execution: it runs `steps_per_execution` steps, whatever that is at the call.
 
-    def _made_train_function(self) -> Callable[[Any], Any]:
-        current = self.train_function
-        super().make_train_function(force=True)
-        made: Any = self.train_function
-        self.train_function = current
-        return made
+        Keras' own is traced, at its first call, for the number of that moment; so there is one for each.
+        """
+        if self.train_function is not None and not force:
+            return
+        make = super().make_train_function
+        made: dict[int, Any] = {}
+
+        def train(iterator: Any) -> Any:
+            steps = self.steps_per_execution
+            if steps not in made:
+                current = self.train_function
+                make(force=True)
+                made[steps], self.train_function = self.train_function, current
+            return made[steps](iterator)
+
+        self.train_function = train
 
     def count_params(self) -> int:
         """Returns the network's, also before the first step."""

@@ -1,43 +1,36 @@
 """Trainer's entry point: builds, trains and exports the network."""
 
-from contextlib import AbstractContextManager
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 from absl import logging
-from tfx.components.trainer import fn_args_utils
 
-from trainer_module import monitoring
 from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
 from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, first_examples, train_dataset
 from trainer_module.distribution import Cluster, check_agreement, check_batch_size, check_compilation, choose_strategy
 from trainer_module.errors import DataError
 from trainer_module.losses import balanced_weights, training_loss
-from trainer_module.monitoring import EventFiles, Samples
-from trainer_module.optimization import (
-    EXPORTED,
-    ExactEpochs,
-    build_optimizer,
-    dtype_policy,
-    scaled_for,
-    warn_of_slowness,
-)
-from trainer_module.resumption import Resumption, Termination, TrainingState, checkpoint_on_termination
+from trainer_module.monitoring import EVENTS_DIRECTORY, SAMPLE_COUNT, SAMPLES_DIRECTORY, EventFiles, Samples
+from trainer_module.optimization import EXPORTED, ExactEpochs, build_optimizer, dtype_policy, warn_of_slowness
+from trainer_module.resumption import Resumption, Termination, TrainingState
 from trainer_module.signatures import export_model
 from trainer_module.trained_model import TrainedModel
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
 from trainer_module.training_log import EpochFacts, HistoryFile, ProgressLines
 from trainer_module.unet import build_model
-from trainer_module.warm_start import ExportedWeights, find_weights, start_from
+from trainer_module.warm_start import find_weights, start_from
 
-HISTORY_FILE_NAME = "history.json"
+if TYPE_CHECKING:
+    from tfx.components.trainer import fn_args_utils  # a worker that trains outside of TFX need not load it
+
+HISTORY_FILE_NAME: Final = "history.json"
 
 
-def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
+def run_fn(fn_args: "fn_args_utils.FnArgs") -> None:
     """Trains on the transformed `train` split, watches `eval`, and exports the model.
 
     A training that was ended before is taken up from its checkpoint (`trainer_module.checkpoints`). On several workers
@@ -51,12 +44,12 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       `serving_model_dir`: the SavedModel that `trainer_module.signatures` describes.
       `model_run_dir`/history.json: parameters of the network, and loss, accuracy and mean IoU of each epoch on both
         splits.
-      `model_run_dir`/samples, /tensorboard: what `trainer_module.monitoring` and `trainer_module.monitoring` describe.
+      `model_run_dir`/samples, /tensorboard: what `trainer_module.monitoring` describes.
       `model_run_dir`/warm_start.json: which weights came from an earlier model, if there was one.
 
     Raises:
       ConfigError: The devices or workers are not what the settings say.
-      DataError: A split is empty.
+      DataError: A split is empty, or the workers do not agree on what they train.
       ModelError: The model to start from cannot be used.
       TrainingError: The loss is not finite, or the memory is used up.
       KeyboardInterrupt, TrainingInterrupted: A signal ended the training; it left a checkpoint.
@@ -68,59 +61,63 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     check_compilation(config.xla, strategy.num_replicas_in_sync)
     warn_of_slowness(config.precision, config.gpus)
     training = _Training(fn_args, config, cluster, strategy)
-    with checkpoint_on_termination() as termination, training.explained_memory_errors():
+    with Termination() as termination, explained_memory_errors(config, training.data.image_size):
         network = training.run(termination)
     if cluster.is_chief:
         training.export(network)
     else:
         tf.io.gfile.makedirs(fn_args.serving_model_dir)  # TFX's Trainer fails where there is none
-    check_agreement(strategy, [config.epochs])  # all leave together: to the others, one that is gone has crashed
+    # All leave together: to the others, one that is gone has crashed.
+    check_agreement(strategy, {"trainer.epochs": config.epochs}, "Give all of them the same settings.")
 
 
 class _Training:
     """One training, from an untrained network or a checkpoint to the model that is exported."""
 
     def __init__(
-        self, fn_args: fn_args_utils.FnArgs, config: TrainerConfig, cluster: Cluster, strategy: tf.distribute.Strategy
+        self, fn_args: "fn_args_utils.FnArgs", config: TrainerConfig, cluster: Cluster, strategy: tf.distribute.Strategy
     ) -> None:
+        self.data = DataConfig.model_validate(fn_args.custom_config["data"])
         self._fn_args = fn_args
         self._config = config
         self._cluster = cluster
         self._strategy = strategy
-        self._num_examples = 0
-        self._data = DataConfig.model_validate(fn_args.custom_config["data"])
         self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
         self._earlier = find_weights(config.warm_start, fn_args.base_model)
-        self._store = CheckpointStore.from_environment(_determinants(fn_args, self._earlier))
-
-    def explained_memory_errors(self) -> AbstractContextManager[None]:
-        """Returns what says what to do when the training runs out of memory."""
-        return explained_memory_errors(self._config, self._data.image_size)
+        self._store = CheckpointStore.from_environment(
+            {
+                "warm_start": self._earlier.digest if self._earlier else None,
+                "custom_config": fn_args.custom_config,
+                "train_files": fn_args.train_files,
+                "eval_files": fn_args.eval_files,
+                "transform_output": fn_args.transform_output,
+            }
+        )
 
     def run(self, termination: Termination) -> keras.Model:
         """Returns the trained network."""
-        config = self._config
+        config, fn_args, size = self._config, self._fn_args, self.data.image_size
         keras.utils.set_random_seed(config.seed)
-        steps = self._steps_per_epoch()
-        with self._strategy.scope(), dtype_policy(config.precision):
-            network = self._network()
-            optimizer = scaled_for(config.precision, build_optimizer(config, network, steps))
-        model = TrainedModel(
-            network,
-            self._strategy,
-            optimizer,
-            training_loss(config, self._class_weights()),
-            config.weight_averaging,
-            xla=config.xla,
-            steps_per_execution=config.steps_per_execution,
-        )
+        num_examples = _count("train", fn_args.train_files)
+        _count("eval", fn_args.eval_files)
+        steps = config.steps_per_epoch or max(1, num_examples // config.batch_size)
+        model = self._model(steps)
         with self._strategy.scope():
             state = TrainingState(model)
             resumed = self._checkpoint(state)
             start = resumed.position if resumed else Position()
             model.fit(
-                self._train_dataset(skip_batches=start.epoch * steps + start.step),
-                validation_data=self._eval_dataset(),
+                train_dataset(
+                    fn_args.train_files,
+                    self._transform_output,
+                    size,
+                    config.batch_size,
+                    config.seed,
+                    num_examples=num_examples,
+                    augmentation=config.augmentation,
+                    skip_batches=start.epoch * steps + start.step,
+                ),
+                validation_data=eval_dataset(fn_args.eval_files, self._transform_output, size, config.batch_size),
                 epochs=config.epochs,
                 initial_epoch=config.epochs if start.is_stopped else start.epoch,
                 steps_per_epoch=steps,
@@ -132,69 +129,65 @@ class _Training:
     def export(self, network: keras.Model) -> None:
         """Writes the SavedModel; then the checkpoint has had its day."""
         with dtype_policy(EXPORTED):  # with one copy of each weight, whatever the replicas
-            exported = build_model(self._config.model, self._data.image_size, self._data.num_classes)
+            exported = build_model(self._config.model, self.data.image_size, self.data.num_classes)
         exported.set_weights(network.get_weights())
-        export_model(exported, self._transform_output, self._data, self._fn_args.serving_model_dir)
+        export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir)
         if self._store is not None:
             self._store.remove()
 
-    def _network(self) -> keras.Model:
-        """Returns the network before its training, with the weights of an earlier model where that is asked for."""
-        network = build_model(
-            self._config.model,
-            self._data.image_size,
-            self._data.num_classes,
-            synchronized=self._strategy.num_replicas_in_sync > 1,
+    def _model(self, steps_per_epoch: int) -> TrainedModel:
+        """Returns the model before its training, with the weights of an earlier one where that is asked for."""
+        config, data, strategy = self._config, self.data, self._strategy
+        with strategy.scope(), dtype_policy(config.precision):
+            network = build_model(
+                config.model, data.image_size, data.num_classes, synchronized=strategy.num_replicas_in_sync > 1
+            )
+            if self._earlier is not None:
+                warm_start = start_from(network, self._earlier)
+                if self._cluster.is_chief:
+                    warm_start.write(self._fn_args.model_run_dir)
+            optimizer = build_optimizer(config, network, steps_per_epoch)
+        return TrainedModel(
+            network,
+            strategy,
+            optimizer,
+            training_loss(config, self._class_weights()),
+            config.weight_averaging,
+            xla=config.xla,
+            steps_per_execution=config.steps_per_execution,
         )
-        if self._earlier is not None:
-            start = start_from(network, self._earlier)
-            if self._cluster.is_chief:
-                start.write(self._fn_args.model_run_dir)
-        return network
-
-    def _steps_per_epoch(self) -> int:
-        self._num_examples = _count("train", self._fn_args.train_files)
-        _count("eval", self._fn_args.eval_files)
-        return self._config.steps_per_epoch or max(1, self._num_examples // self._config.batch_size)
 
     def _class_weights(self) -> list[float] | None:
         """Returns the weight of each class in the loss; all workers count the same files."""
         if self._config.class_weights != "balanced":
             return list(self._config.class_weights) if self._config.class_weights else None
-        data = self._data
+        data = self.data
         counts = count_class_pixels(
             self._fn_args.train_files, self._transform_output, data.image_size, data.num_classes
         )
-        missing = [name for name, count in zip(data.class_names, counts, strict=True) if not count]
+        pixels = dict(zip(data.class_names, counts.tolist(), strict=True))
+        missing = [name for name, count in pixels.items() if not count]
         if missing:
             raise DataError(
                 f"the transformed 'train' split has no pixel of {', '.join(map(repr, missing))}, so "
                 "trainer.class_weights = 'balanced' has no weight for it; give a number for each class instead"
             )
-        check_agreement(self._strategy, counts.tolist())
+        check_agreement(
+            self._strategy,
+            {f"the number of pixels of {name!r}": count for name, count in pixels.items()},
+            "All of them must read the same transformed 'train' split.",
+        )
         return balanced_weights(counts)
 
-    def _train_dataset(self, skip_batches: int) -> tf.data.Dataset:
-        config, files = self._config, self._fn_args.train_files
-        return train_dataset(
-            files,
-            self._transform_output,
-            self._data.image_size,
-            config.batch_size,
-            config.seed,
-            num_examples=self._num_examples,
-            augmentation=config.augmentation,
-            skip_batches=skip_batches,
-        )
-
-    def _eval_dataset(self) -> tf.data.Dataset:
-        files, size = self._fn_args.eval_files, self._data.image_size
-        return eval_dataset(files, self._transform_output, size, self._config.batch_size)
-
     def _checkpoint(self, state: TrainingState) -> Checkpoint | None:
+        """Returns where the training goes on, which all workers must have found in the same place."""
         resumed = self._store.load(state.shapes) if self._store else None
         position = resumed.position if resumed else Position()
-        check_agreement(self._strategy, [position.epoch, position.step])
+        check_agreement(
+            self._strategy,
+            {"the checkpoint's epoch": position.epoch, "the checkpoint's step": position.step},
+            "PETSEG_CHECKPOINT_DIR must be one directory that all of them share.",
+        )
         if resumed is not None:
             logging.info("The training goes on after epoch %d, step %d.", position.epoch, position.step)
         return resumed
@@ -208,7 +201,7 @@ class _Training:
         selection = _selection(config)
         history = HistoryFile(str(directory / HISTORY_FILE_NAME), resumed.position.history if resumed else ())
         sampling = self._samples(resumed)
-        events = EventFiles(str(directory / monitoring.EVENTS_DIRECTORY), history, sampling)
+        events = EventFiles(str(directory / EVENTS_DIRECTORY), history, sampling)
         resumption = Resumption(
             state,
             resumed,
@@ -232,25 +225,15 @@ class _Training:
 
     def _samples(self, resumed: Checkpoint | None) -> Samples:
         """Returns what predicts samples: on every worker, as reading a weight may need all of them."""
-        files, size = self._fn_args.eval_files, self._data.image_size
-        directory = str(PurePosixPath(self._fn_args.model_run_dir) / monitoring.SAMPLES_DIRECTORY)
+        files, size = self._fn_args.eval_files, self.data.image_size
+        directory = str(PurePosixPath(self._fn_args.model_run_dir) / SAMPLES_DIRECTORY)
         return Samples(
-            first_examples(files, self._transform_output, size, monitoring.COUNT),
-            self._data.num_classes,
+            first_examples(files, self._transform_output, size, SAMPLE_COUNT),
+            self.data.num_classes,
             self._config.sample_epochs,
             directory if self._cluster.is_chief else None,
             dict(zip(resumed.position.sampled_epochs, resumed.samples, strict=True)) if resumed else None,
         )
-
-
-def _determinants(fn_args: fn_args_utils.FnArgs, earlier: ExportedWeights | None) -> dict[str, Any]:
-    return {
-        "warm_start": earlier.digest if earlier else None,
-        "custom_config": fn_args.custom_config,
-        "train_files": fn_args.train_files,
-        "eval_files": fn_args.eval_files,
-        "transform_output": fn_args.transform_output,
-    }
 
 
 def _count(split: str, files: list[str]) -> int:

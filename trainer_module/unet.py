@@ -1,9 +1,8 @@
 """U-Nets in plain Keras 3 layers: images in, logits of the same resolution out.
 
 `unet` is ours and `paper` is Ronneberger, Fischer and Brox 2015 (https://arxiv.org/abs/1505.04597); both are the figure
-of that paper, drawn by one builder with blocks of their own. `blog` and `blog_bn` are in `trainer_module.unet`.
-
-The U-Net of the blog post, in plain Keras 3 layers, as published and with batch normalization.
+of that paper, drawn by one builder with blocks of their own. `blog` is the network of the blog post as published, and
+`blog_bn` that with batch normalization.
 """
 
 import functools
@@ -14,71 +13,6 @@ import keras
 from keras import layers
 
 from trainer_module.errors import ConfigError
-
-
-def blog_unet(
-    image_size: int, num_classes: int, *, normalized: bool = False, synchronized: bool = False
-) -> keras.Model:
-    """Builds the network of the blog post, exactly: 5,460,163 parameters for three classes at any size.
-
-    Unpadded convolutions shrink the encoder's maps and transposed ones grow the decoder's back to the same sizes. The
-    logits pass a ReLU, as published. Shapes in the comments are those of image_size 128.
-
-    Args:
-      image_size: Side of the square input, in pixels: a multiple of 8 from 48 on.
-      num_classes: Number of classes.
-      normalized: Whether batch normalization comes before each ReLU, the logits' too, in place of the bias.
-      synchronized: Whether batch normalization is over all replicas.
-    """
-
-    def activated(
-        x: keras.KerasTensor,
-        convolution: type[layers.Layer],
-        *args: int,
-        dtype: str | None = None,
-        **options: str,
-    ) -> keras.KerasTensor:
-        x = convolution(*args, use_bias=not normalized, dtype=dtype, **options)(x)
-        if normalized:
-            x = layers.BatchNormalization(synchronized=synchronized, dtype=dtype)(x)
-        return layers.ReLU(dtype=dtype)(x)
-
-    def conv(x: keras.KerasTensor, filters: int, padding: str = "valid") -> keras.KerasTensor:
-        return activated(x, layers.Conv2D, filters, 3, padding=padding)
-
-    def transposed_conv(x: keras.KerasTensor, filters: int, padding: str = "valid") -> keras.KerasTensor:
-        return activated(x, layers.Conv2DTranspose, filters, 3, padding=padding)
-
-    def joined(x: keras.KerasTensor, skip: keras.KerasTensor) -> keras.KerasTensor:
-        return layers.Concatenate()([layers.UpSampling2D()(x), skip])
-
-    image = keras.Input((image_size, image_size, 3), name="image")
-
-    x = conv(image, 64)  # 126
-    skip_64 = conv(x, 64)  # 124
-    x = layers.MaxPooling2D()(skip_64)  # 62
-    x = conv(x, 128)  # 60
-    skip_128 = conv(x, 128, "same")  # 60
-    x = layers.MaxPooling2D()(skip_128)  # 30
-    x = conv(x, 256)  # 28
-    skip_256 = conv(x, 256)  # 26
-    x = layers.MaxPooling2D()(skip_256)  # 13
-
-    x = conv(x, 512)  # 11
-
-    x = transposed_conv(x, 256)  # 13
-    x = joined(x, skip_256)  # 26
-    x = transposed_conv(x, 256)  # 28
-    x = transposed_conv(x, 128)  # 30
-    x = joined(x, skip_128)  # 60
-    x = transposed_conv(x, 128, "same")  # 60
-    x = transposed_conv(x, 64)  # 62
-    x = joined(x, skip_64)  # 124
-    x = transposed_conv(x, 64)  # 126
-    x = transposed_conv(x, 64)  # 128
-    logits = activated(x, layers.Conv2D, num_classes, 1, name="logits", dtype="float32")
-    return keras.Model(image, logits, name="blog_bn" if normalized else "blog")
-
 
 Block = Callable[[keras.KerasTensor, int], keras.KerasTensor]
 """From maps [batch, height, width, channels] and a number of filters to maps of so many channels."""
@@ -106,6 +40,11 @@ def build_model(name: str, image_size: int, num_classes: int, *, synchronized: b
 
     Raises:
       ConfigError: The variant is unknown.
+
+    Example:
+      >>> network = build_model("unet", image_size=32, num_classes=3)
+      >>> network.output_shape, network.count_params()
+      ((None, 32, 32, 3), 5120211)
     """
     if name not in MODELS:
         raise ConfigError(f"trainer.model: there is no {name!r}; there are {', '.join(MODELS)}")
@@ -210,14 +149,76 @@ def paper_unet(image_size: int, num_classes: int) -> keras.Model:
     return keras.Model(image, logits, name="paper")
 
 
-def _blog_bn(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
-    return blog_unet(image_size, num_classes, normalized=True, synchronized=synchronized)
+def blog_unet(
+    image_size: int, num_classes: int, *, normalized: bool = False, synchronized: bool = False
+) -> keras.Model:
+    """Builds the network of the blog post, exactly: 5,460,163 parameters for three classes at any size.
+
+    Unpadded convolutions shrink the encoder's maps and transposed ones grow the decoder's back to the same sizes. The
+    logits pass a ReLU, as published. Shapes in the comments are those of image_size 128.
+
+    Args:
+      image_size: Side of the square input, in pixels: a multiple of 8 from 48 on.
+      num_classes: Number of classes.
+      normalized: Whether batch normalization comes before each ReLU, the logits' too, in place of the bias.
+      synchronized: Whether batch normalization is over all replicas.
+    """
+
+    def activated(
+        x: keras.KerasTensor,
+        convolution: type[layers.Layer],
+        *args: int,
+        dtype: str | None = None,
+        **options: str,
+    ) -> keras.KerasTensor:
+        x = convolution(*args, use_bias=not normalized, dtype=dtype, **options)(x)
+        if normalized:
+            x = layers.BatchNormalization(synchronized=synchronized, dtype=dtype)(x)
+        return layers.ReLU(dtype=dtype)(x)
+
+    def conv(x: keras.KerasTensor, filters: int, padding: str = "valid") -> keras.KerasTensor:
+        return activated(x, layers.Conv2D, filters, 3, padding=padding)
+
+    def transposed_conv(x: keras.KerasTensor, filters: int, padding: str = "valid") -> keras.KerasTensor:
+        return activated(x, layers.Conv2DTranspose, filters, 3, padding=padding)
+
+    def joined(x: keras.KerasTensor, skip: keras.KerasTensor) -> keras.KerasTensor:
+        return layers.Concatenate()([layers.UpSampling2D()(x), skip])
+
+    image = keras.Input((image_size, image_size, 3), name="image")
+
+    x = conv(image, 64)  # 126
+    skip_64 = conv(x, 64)  # 124
+    x = layers.MaxPooling2D()(skip_64)  # 62
+    x = conv(x, 128)  # 60
+    skip_128 = conv(x, 128, "same")  # 60
+    x = layers.MaxPooling2D()(skip_128)  # 30
+    x = conv(x, 256)  # 28
+    skip_256 = conv(x, 256)  # 26
+    x = layers.MaxPooling2D()(skip_256)  # 13
+
+    x = conv(x, 512)  # 11
+
+    x = transposed_conv(x, 256)  # 13
+    x = joined(x, skip_256)  # 26
+    x = transposed_conv(x, 256)  # 28
+    x = transposed_conv(x, 128)  # 30
+    x = joined(x, skip_128)  # 60
+    x = transposed_conv(x, 128, "same")  # 60
+    x = transposed_conv(x, 64)  # 62
+    x = joined(x, skip_64)  # 124
+    x = transposed_conv(x, 64)  # 126
+    x = transposed_conv(x, 64)  # 128
+    logits = activated(x, layers.Conv2D, num_classes, 1, name="logits", dtype="float32")
+    return keras.Model(image, logits, name="blog_bn" if normalized else "blog")
 
 
 MODELS: Final[dict[str, Callable[[int, int, bool], keras.Model]]] = {
     "unet": unet,
     "blog": lambda image_size, num_classes, _: blog_unet(image_size, num_classes),
-    "blog_bn": _blog_bn,
+    "blog_bn": lambda image_size, num_classes, synchronized: blog_unet(
+        image_size, num_classes, normalized=True, synchronized=synchronized
+    ),
     "paper": lambda image_size, num_classes, _: paper_unet(image_size, num_classes),
 }
 """Builders by the names that `trainer.model` takes; the last argument is `synchronized`, for those that normalize."""

@@ -1,13 +1,12 @@
 """Starts a training from the weights of an earlier model.
 
-How the weights of an exported model are named, and how they are read back.
-
-The SavedModel holds them as a plain list; `assets.extra/petseg_model.json` names each, in that order.
+The exported SavedModel holds its weights as a plain list; `assets.extra/petseg_model.json` names each, in that order.
 """
 
 import hashlib
+import itertools
 import json
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -22,11 +21,14 @@ from trainer_module import features
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError, ModelError
 
+_FILE_NAME: Final = "warm_start.json"
 _LIST: Final = "_weights"
 """The attribute of `signatures.SegmentationModel` that holds them."""
 
 _TRAINER_OUTPUT: Final = "Format-Serving"
 """Where TFX's Trainer leaves a model, below its `model` output."""
+
+_SHOWN_NAMES: Final = 6
 
 
 @dataclass(frozen=True)
@@ -49,28 +51,21 @@ class ExportedWeights:
         return digest.hexdigest()
 
 
-def weight_names(model: keras.Model) -> list[str]:
-    """Returns `<layer>/<weight>` for each of `model.weights`, the same in every process.
+@dataclass(frozen=True)
+class WarmStart:
+    """What a training started from."""
 
-    Keras numbers layers without a name (`conv2d_7`) through all models of the process; here they are numbered within
-    their model.
-    """
-    names = {id(weight): name for name, weight in _named_weights(model)}
-    return [names[id(weight)] for weight in model.weights]
+    directory: str
+    taken: int
+    """Weights that were taken over."""
 
+    fresh: tuple[str, ...]
+    """Weights that start as in a new network, because the earlier model has none of the name and shape."""
 
-def _named_weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
-    unnamed: dict[str, int] = {}
-    for layer in model.layers:
-        kind = re.sub(r"(.)(?=[A-Z][a-z])|([a-z])(?=[A-Z])", r"\g<0>_", type(layer).__name__).lower()
-        name = layer.name
-        if re.fullmatch(rf"{kind}(_\d+)?", name):
-            name = f"{kind}_{unnamed.setdefault(kind, 0)}"
-            unnamed[kind] += 1
-        if isinstance(layer, keras.Model):
-            yield from ((f"{name}/{inner}", weight) for inner, weight in _named_weights(layer))
-        else:
-            yield from ((f"{name}/{weight.path.rpartition('/')[2]}", weight) for weight in layer.weights)
+    def write(self, directory: str) -> None:
+        """Leaves it as JSON."""
+        with tf.io.gfile.GFile(f"{directory}/{_FILE_NAME}", "w") as file:
+            json.dump(asdict(self), file, indent=2)
 
 
 def read_weights(directory: str) -> ExportedWeights:
@@ -79,13 +74,13 @@ def read_weights(directory: str) -> ExportedWeights:
     Raises:
       ModelError: There is no model, none of petseg's, or one whose weights have no names.
     """
-    found = [path for path in (directory.rstrip("/"), f"{directory.rstrip('/')}/{_TRAINER_OUTPUT}") if _is_model(path)]
-    if not found:
+    places = (directory.rstrip("/"), f"{directory.rstrip('/')}/{_TRAINER_OUTPUT}")
+    path = next((place for place in places if tf.io.gfile.exists(f"{place}/saved_model.pb")), None)
+    if path is None:
         raise ModelError(
             f"there is no model in {directory!r}: it has no saved_model.pb. Name a version directory, as "
             "<push destination>/<number>, or a `model` output of the Trainer."
         )
-    [path] = found[:1]
     card_path = f"{path}/{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
     try:
         with tf.io.gfile.GFile(card_path) as file:
@@ -109,31 +104,6 @@ def read_weights(directory: str) -> ExportedWeights:
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         raise ModelError(f"{path!r} is no model that petseg exported, or it is damaged: {reason}") from error
-
-
-def _is_model(directory: str) -> bool:
-    return bool(tf.io.gfile.exists(f"{directory}/saved_model.pb"))
-
-
-FILE_NAME: Final = "warm_start.json"
-_SHOWN_NAMES: Final = 6
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """What a training started from."""
-
-    directory: str
-    taken: int
-    """Weights that were taken over."""
-
-    fresh: tuple[str, ...]
-    """Weights that start as in a new network, because the earlier model has none of the name and shape."""
-
-    def write(self, directory: str) -> None:
-        """Leaves it as JSON."""
-        with tf.io.gfile.GFile(f"{directory}/{FILE_NAME}", "w") as file:
-            json.dump(asdict(self), file, indent=2)
 
 
 def find_weights(warm_start: str | None, base_model: str | None) -> ExportedWeights | None:
@@ -199,3 +169,25 @@ def start_from(network: keras.Model, earlier: ExportedWeights) -> WarmStart:
     if fresh:
         logging.warning("These do not fit and start anew: %s.", ", ".join(fresh))
     return start
+
+
+def weight_names(model: keras.Model) -> list[str]:
+    """Returns `<layer>/<weight>` for each of `model.weights`, the same in every process.
+
+    Keras numbers the layers that were given no name (`conv2d_7`) through all models of the process; here they are
+    numbered within their model, in the order of its layers. Exported models have these names.
+    """
+    names = {id(weight): name for name, weight in _named_weights(model)}
+    return [names[id(weight)] for weight in model.weights]
+
+
+def _named_weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    numbers: dict[str, Iterator[int]] = defaultdict(itertools.count)
+    for layer in model.layers:
+        name, kind = layer.name, layer.name.rstrip("_0123456789")
+        if kind.replace("_", "") == type(layer).__name__.lower():  # Keras named it, after its class
+            name = f"{kind}_{next(numbers[kind])}"
+        if isinstance(layer, keras.Model):
+            yield from ((f"{name}/{inner}", weight) for inner, weight in _named_weights(layer))
+        else:
+            yield from ((f"{name}/{weight.path.rpartition('/')[2]}", weight) for weight in layer.weights)

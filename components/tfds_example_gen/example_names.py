@@ -21,8 +21,10 @@ def shown_names(file_names: Mapping[str, str]) -> dict[str, str]:
     Returns:
       Example id to name.
 
-    >>> shown_names({"a-test.tfrecord-00000-of-00001__5": "x.jpg", "a-test.tfrecord-00000-of-00001__7": "y.jpg"})
-    {'a-test.tfrecord-00000-of-00001__5': 'x.jpg', 'a-test.tfrecord-00000-of-00001__7': 'y.jpg'}
+    Example:
+      >>> ids = [f"pets-{split}.tfrecord-00000-of-00008__5" for split in ("train", "test")]
+      >>> list(shown_names(dict.fromkeys(ids, "a.jpg")).values())
+      ['a.jpg (train 00000__5)', 'a.jpg (test 00000__5)']
     """
     counts = Counter(file_names.values())
     places = {example_id: _place(example_id) for example_id, name in file_names.items() if counts[name] > 1}

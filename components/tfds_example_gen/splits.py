@@ -40,6 +40,10 @@ def separate_splits(evaluation_split: str) -> list[SplitPair]:
 
     Args:
       evaluation_split: The split that decides; empty where none does.
+
+    Example:
+      >>> [(pair.first, pair.second) for pair in separate_splits("test")]
+      [('train', 'test'), ('train', 'eval'), ('eval', 'test')]
     """
     judged = SplitPair(TRAINED, evaluation_split, "a model must not be judged by what it was trained on", True)
     selected = SplitPair(TRAINED, WATCHED, "weights must not be selected by what they were trained on", False)

@@ -38,6 +38,10 @@ class PredictRequest:
 
         Raises:
           RefusedError: It is no JSON, or has not exactly one of `instances` and `inputs`.
+
+        Example:
+          >>> PredictRequest.parse(b'{"instances": [1.0, 2.0]}')
+          PredictRequest(signature='serving_default', by_rows=True, values=[1.0, 2.0])
         """
         try:
             document = orjson.loads(body)

@@ -134,7 +134,12 @@ def readable_metric(name: str) -> str:
 
 
 def metric_value(value: float | None) -> str:
-    """Writes a metric's value for people."""
+    """Writes a metric's value for people.
+
+    Example:
+      >>> metric_value(0.87654)
+      '0.8765'
+    """
     return "undefined" if value is None else f"{value:.4f}"
 
 

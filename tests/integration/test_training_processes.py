@@ -10,14 +10,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_training import result, write_data
+from tiny_training import fn_args, plain_network, result, tiny_network, write_data
+
+from trainer_module import checkpoints, trainer, unet
 
 SCRIPT = Path(__file__).parents[1] / "tiny_training.py"
+
+Result = tuple[list[dict[str, float]], dict[str, bytes]]
+"""History and weights."""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def train_here(data, tmp_path_factory):
+    """Trains in this process, without checkpoints; returns the history and the weights."""
+
+    def train(network):
+        output = tmp_path_factory.mktemp("here")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE, raising=False)
+            monkeypatch.setitem(unet.MODELS, "unet", network)
+            trainer.run_fn(fn_args(data, output))
+        return result(output)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def alone(train_here):
+    """What one worker trains on one device, in a cluster that has no other."""
+    cluster = {"cluster": {"worker": free_addresses(1)}, "task": {"type": "worker", "index": 0}}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+        return train_here(plain_network)
 
 
 def start(data: Path, output: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -32,47 +61,44 @@ def finish(process: subprocess.Popen[str]) -> str:
     return log
 
 
-def test_a_training_killed_again_and_again_ends_as_an_unbroken_one(data, tmp_path):
+def test_a_training_killed_again_and_again_ends_as_an_unbroken_one(data, train_here, tmp_path):
     """Kills it before a checkpoint, amid the writing of one, and before one is in its place."""
     checkpoint_dir = tmp_path / "checkpoints"
-    unbroken = start(data, tmp_path / "unbroken")
     for moment, number in (("step", 3), ("writing", 3), ("renaming", 4)):
         killed = start(data, tmp_path / moment, moment, str(number), PETSEG_CHECKPOINT_DIR=str(checkpoint_dir))
         killed.communicate(timeout=300)
         assert killed.returncode == -signal.SIGKILL
     log = finish(start(data, tmp_path / "last", PETSEG_CHECKPOINT_DIR=str(checkpoint_dir)))
     assert "The training goes on after epoch" in log
-    finish(unbroken)
-    assert result(tmp_path / "last") == result(tmp_path / "unbroken")
+    assert result(tmp_path / "last") == train_here(tiny_network)
     assert list(checkpoint_dir.iterdir()) == []
 
 
-def test_two_workers_train_what_one_does(data, tmp_path):
-    """Two processes that find each other by TF_CONFIG share each batch; the chief alone writes."""
+def test_two_workers_train_what_one_does(data, alone, tmp_path):
+    """Two processes that find each other by TF_CONFIG share each batch; the chief alone writes.
+
+    At the end they are made to disagree: each hears in what, and nothing of what they agree on.
+    """
     addresses = free_addresses(2)
     workers = []
     for index in range(2):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         workers.append(start(data, tmp_path / f"worker{index}", TF_CONFIG=json.dumps(cluster)))
-    alone = {"cluster": {"worker": addresses[:1]}, "task": {"type": "worker", "index": 0}}
-    finish(start(data, tmp_path / "alone", TF_CONFIG=json.dumps(alone)))
-    for worker in workers:
-        finish(worker)
-    assert_same_training(tmp_path / "worker0", tmp_path / "alone")
+    for index, worker in enumerate(workers):
+        told = f"the workers of the training do not agree: the index of the worker is 0 or 1, here {index}. Give all of"
+        assert told in finish(worker)
+    assert_same_training(result(tmp_path / "worker0"), alone)
     assert list((tmp_path / "worker1").rglob("*")) == [tmp_path / "worker1" / "model"]
 
 
-def test_two_devices_train_what_one_does(data, tmp_path):
+def test_two_devices_train_what_one_does(data, alone, tmp_path):
     """One process mirrors the network over two devices of its CPU."""
-    mirrored = start(data, tmp_path / "mirrored", PETSEG_TEST_DEVICES="2")
-    finish(start(data, tmp_path / "alone", PETSEG_TEST_DEVICES="1"))
-    finish(mirrored)
-    assert_same_training(tmp_path / "mirrored", tmp_path / "alone")
+    finish(start(data, tmp_path / "mirrored", PETSEG_TEST_DEVICES="2"))
+    assert_same_training(result(tmp_path / "mirrored"), alone)
 
 
-def assert_same_training(output: Path, expected: Path) -> None:
-    history, weights = result(output)
-    expected_history, expected_weights = result(expected)
+def assert_same_training(found: Result, expected: Result) -> None:
+    (history, weights), (expected_history, expected_weights) = found, expected
     for epoch, expected_epoch in zip(history, expected_history, strict=True):
         assert epoch == pytest.approx(expected_epoch, rel=1e-4)
     for name, value in expected_weights.items():

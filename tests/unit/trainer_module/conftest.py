@@ -1,11 +1,11 @@
-"""A training of seconds: its data, and its network in the place of `unet`."""
+"""Trainings of seconds: their data, their network in the place of `unet`, and two that are done once for all tests."""
 
 from pathlib import Path
 
 import pytest
-from tiny_training import tiny_network, write_data
+from tiny_training import export_weights_alone, fn_args, tiny_network, write_data
 
-from trainer_module import unet
+from trainer_module import checkpoints, trainer, unet
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +17,29 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture
 def tiny_unet(monkeypatch):
     monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
+
+
+@pytest.fixture
+def weights_alone(monkeypatch):
+    """Exports no signatures, which take half of a tiny training; `unbroken` and `trained` have them."""
+    monkeypatch.setattr(trainer, "export_model", export_weights_alone)
+
+
+@pytest.fixture(scope="session")
+def unbroken(data, tmp_path_factory) -> Path:
+    """Where a training with all that there is left its history, samples and model; nobody writes there."""
+    return _trained(data, tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.fixture(scope="session")
+def trained(data, tmp_path_factory) -> Path:
+    """The same after one epoch, whose weights are both the last and the best."""
+    return _trained(data, tmp_path_factory.mktemp("trained"), epochs=1)
+
+
+def _trained(data: Path, output: Path, **settings: int) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
+        monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE, raising=False)
+        trainer.run_fn(fn_args(data, output, **settings))
+    return output

@@ -9,7 +9,7 @@ import tensorflow as tf
 from trainer_module import distribution
 from trainer_module.config import TrainerConfig
 from trainer_module.distribution import Cluster, check_batch_size, choose_strategy
-from trainer_module.errors import ConfigError
+from trainer_module.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -116,4 +116,28 @@ def test_a_batch_that_cannot_be_shared_is_an_error_that_names_the_next_sizes():
 
 
 def test_one_process_always_agrees_with_itself():
-    distribution.check_agreement(tf.distribute.get_strategy(), [1, 2])
+    distribution.check_agreement(tf.distribute.get_strategy(), {"the epoch": 1, "the step": 2}, "")
+
+
+def test_workers_that_differ_are_told_in_what(monkeypatch):
+    """With what three workers would have gathered; tests/integration lets two workers do it."""
+
+    class Workers:
+        def __init__(self, found):
+            self.found = found
+
+        def run(self, function):
+            return self.found
+
+        def experimental_local_results(self, value):
+            return (value,)
+
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", Workers)
+    own = {"the checkpoint's epoch": 2, "the checkpoint's step": 1, "the classes": 3}
+    distribution.check_agreement(Workers([[2, 1, 3]] * 3), own, "Mend it.")
+    with pytest.raises(DataError) as raised:
+        distribution.check_agreement(Workers([[2, 1, 3], [0, 0, 3], [2, 7, 3]]), own, "Mend it.")
+    assert str(raised.value) == (
+        "the workers of the training do not agree: the checkpoint's epoch is 0 or 2, here 2; "
+        "the checkpoint's step is 0 or 1 or 7, here 1. Mend it."
+    )

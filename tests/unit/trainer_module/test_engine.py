@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, tiny_network
+from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, train_until
 
 from trainer_module import checkpoints, resumption, trainer, unet
 from trainer_module.checkpoints import Checkpoint
@@ -16,60 +16,38 @@ from trainer_module.errors import ConfigError
 from trainer_module.optimization import dtype_policy
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-@pytest.fixture(scope="module")
-def plain(data, tmp_path_factory):
-    output = tmp_path_factory.mktemp("plain")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-        trainer.run_fn(fn_args(data, output))
-    return result(output)
-
-
 def numbers(history):
     return np.array([list(epoch.values()) for epoch in history])
 
 
-def train_killed_and_resumed(args, executions, monkeypatch, tmp_path):
-    """Trains until the n-th end of an execution, and then to the end."""
+def train_until_killed(args, executions, monkeypatch, tmp_path):
+    """Trains until the n-th end of an execution; returns the checkpoint that is left."""
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
     monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
-    original, calls = resumption.Resumption.on_train_batch_end, iter(range(1, 1000))
-
-    def dying(self, batch, logs=None):
-        original(self, batch, logs)
-        if next(calls) == executions:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(resumption.Resumption, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            trainer.run_fn(args)
+    train_until(args, resumption.Resumption, "on_train_batch_end", executions, after=True)
     [file] = (tmp_path / "checkpoints").rglob("*.npz")
-    left = Checkpoint.from_bytes(file.read_bytes())
-    trainer.run_fn(args)
-    return left
+    return Checkpoint.from_bytes(file.read_bytes())
 
 
-@pytest.mark.usefixtures("tiny_unet")
+@pytest.mark.usefixtures("tiny_unet", "weights_alone")
 @pytest.mark.parametrize("steps", [2, STEPS, STEPS + 2])
-def test_any_number_of_steps_per_execution_gives_the_same_training(steps, data, plain, tmp_path):
+def test_any_number_of_steps_per_execution_gives_the_same_training(steps, data, unbroken, tmp_path):
     trainer.run_fn(fn_args(data, tmp_path, steps_per_execution=steps))
-    assert result(tmp_path) == plain
+    assert result(tmp_path) == result(unbroken)
 
 
-@pytest.mark.usefixtures("tiny_unet")
-@pytest.mark.parametrize("executions", [3, 4])
-def test_executions_of_several_steps_are_resumed_between_them(executions, data, plain, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("tiny_unet", "weights_alone")
+def test_executions_of_several_steps_are_resumed_between_them(data, unbroken, tmp_path, monkeypatch):
+    """After the first execution of the second epoch; and, resumed there, after the second, which is the last."""
     args = fn_args(data, tmp_path / "run", steps_per_execution=2)
-    left = train_killed_and_resumed(args, executions, monkeypatch, tmp_path)
-    assert (left.position.epoch, left.position.step) == (1, {3: 2, 4: STEPS}[executions])
-    assert result(tmp_path / "run") == plain
+    for executions, step in ((3, 2), (2, STEPS)):
+        left = train_until_killed(args, executions, monkeypatch, tmp_path)
+        assert (left.position.epoch, left.position.step) == (1, step)
+    trainer.run_fn(args)
+    assert result(tmp_path / "run") == result(unbroken)
 
 
+@pytest.mark.usefixtures("weights_alone")
 def test_xla_gives_the_same_training_to_rounding(data, tmp_path, monkeypatch):
     monkeypatch.setitem(unet.MODELS, "unet", plain_network)  # XLA draws other random numbers
     traced = []
@@ -111,16 +89,16 @@ def skip_where_refused(precision):
 
 @pytest.mark.usefixtures("tiny_unet")
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_learns_the_same_and_exports_float32(precision, data, plain, tmp_path, caplog):
+def test_mixed_precision_learns_the_same_and_exports_float32(precision, data, unbroken, tmp_path, caplog):
     skip_where_refused(precision)
     before = keras.config.dtype_policy().name
     trainer.run_fn(fn_args(data, tmp_path, precision=precision))
     assert keras.config.dtype_policy().name == before
     assert f"trainer.precision is {precision}, but the training runs on a CPU" in caplog.text
-    history, _ = result(tmp_path)
-    assert history != plain[0], "it was not computed in 16 bits"
+    (history, _), (plain, _) = result(tmp_path), result(unbroken)
+    assert history != plain, "it was not computed in 16 bits"
     for name in ("loss", "accuracy"):  # so early, moving averages of the normalization leave the eval split in the wild
-        found, wanted = ([epoch[name] for epoch in epochs] for epochs in (history, plain[0]))
+        found, wanted = ([epoch[name] for epoch in epochs] for epochs in (history, plain))
         np.testing.assert_allclose(found, wanted, rtol=0.1)
     model = tf.saved_model.load(str(tmp_path / "model"))
     nodes = [node for function in model.evaluation.concrete_functions for node in _nodes(function)]
@@ -134,12 +112,14 @@ def _nodes(function):
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
 
 
-@pytest.mark.usefixtures("tiny_unet")
+@pytest.mark.usefixtures("tiny_unet", "weights_alone")
 def test_the_scale_of_the_loss_is_resumed(data, tmp_path, monkeypatch):
     settings = {"precision": "mixed_float16"}
     skip_where_refused(settings["precision"])
     trainer.run_fn(fn_args(data, tmp_path / "unbroken", **settings))
-    left = train_killed_and_resumed(fn_args(data, tmp_path / "run", **settings), STEPS + 1, monkeypatch, tmp_path)
+    args = fn_args(data, tmp_path / "run", **settings)
+    left = train_until_killed(args, STEPS + 1, monkeypatch, tmp_path)
+    trainer.run_fn(args)
     assert 2.0**15 in [float(array) for array in left.optimizer if array.shape == ()]
     assert result(tmp_path / "run") == result(tmp_path / "unbroken")
 
@@ -154,9 +134,7 @@ def test_logits_and_weights_of_every_variant_stay_float32(name):
     assert len(network.weights) > EPOCHS
 
 
-@pytest.mark.usefixtures("tiny_unet")
-def test_learning_rate_and_images_per_second_are_in_the_history(data, tmp_path):
-    trainer.run_fn(fn_args(data, tmp_path))
-    epochs = json.loads((tmp_path / "history.json").read_text())["epochs"]
+def test_learning_rate_and_images_per_second_are_in_the_history(unbroken):
+    epochs = json.loads((unbroken / "history.json").read_text())["epochs"]
     assert [epoch["learning_rate"] for epoch in epochs] == pytest.approx([0.01, 0.005, 0])
     assert all(epoch["images_per_second"] > 0 for epoch in epochs)

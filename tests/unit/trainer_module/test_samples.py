@@ -2,30 +2,18 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tiny_training import DATA, EPOCHS, STEPS, fn_args, tiny_network
+from tiny_training import DATA, EPOCHS, STEPS, fn_args, train_until
 
-from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module import checkpoints, resumption, trainer
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf
 
-pytestmark = pytest.mark.usefixtures("tiny_unet")
-
-
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-@pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    output = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-        trainer.run_fn(fn_args(data, output, sample_epochs=[0, 1, 10], best_weights=False))
-    return output
+pytestmark = pytest.mark.usefixtures("tiny_unet", "weights_alone")
 
 
 def pictures(output):
@@ -47,30 +35,30 @@ def points(output, split):
     return found
 
 
-def test_four_images_have_truth_and_predictions_before_in_between_and_at_the_end(run, data):
+def test_four_images_have_truth_and_predictions_before_in_between_and_at_the_end(unbroken, data):
     names = [f"{number}_{name}.png" for number in range(1, 5) for name in ("image", "truth", *_epochs(0, 1, EPOCHS))]
-    assert sorted(pictures(run)) == sorted(names)
+    assert sorted(pictures(unbroken)) == sorted(names)
     [first, *_] = _records(data)
     side = DATA.image_size
     image = decode_image_xf(first["image_xf"], side).numpy()
-    np.testing.assert_array_equal(np.asarray(Image.open(run / "samples" / "1_image.png")), image)
-    truth = np.asarray(Image.open(run / "samples" / "1_truth.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(unbroken / "samples" / "1_image.png")), image)
+    truth = np.asarray(Image.open(unbroken / "samples" / "1_truth.png"))
     np.testing.assert_array_equal(truth, decode_mask_xf(first["segmentation_mask_xf"], side))
 
 
-def test_the_last_prediction_is_that_of_the_exported_model(run, data):
+def test_the_last_prediction_is_that_of_the_exported_model(trained, data):
     [first, *_] = _records(data)
     side = DATA.image_size
     image = decode_image_xf(first["image_xf"], side).numpy()
-    serve = tf.saved_model.load(str(run / "model")).signatures["serving_default"]
+    serve = tf.saved_model.load(str(trained / "model")).signatures["serving_default"]
     mask = serve(image=tf.constant([tf.io.encode_png(image).numpy()]))["mask"].numpy()[0]
-    predicted = np.asarray(Image.open(run / "samples" / f"1_epoch_{EPOCHS:04d}.png"))
+    predicted = np.asarray(Image.open(trained / "samples" / "1_epoch_0001.png"))
     np.testing.assert_array_equal(predicted, mask)
 
 
-def test_curves_have_each_epoch_once_with_the_numbers_of_the_history(run):
-    epochs = json.loads((run / "history.json").read_text())["epochs"]
-    train, evaluated = points(run, "train"), points(run, "eval")
+def test_curves_have_each_epoch_once_with_the_numbers_of_the_history(unbroken):
+    epochs = json.loads((unbroken / "history.json").read_text())["epochs"]
+    train, evaluated = points(unbroken, "train"), points(unbroken, "eval")
     assert {"loss", "accuracy", "learning_rate", "images_per_second"} <= set(train)
     for tag in ("loss", "accuracy"):
         for found, prefix in ((train, ""), (evaluated, "val_")):
@@ -78,35 +66,34 @@ def test_curves_have_each_epoch_once_with_the_numbers_of_the_history(run):
             assert [value for _, value in found[tag]] == pytest.approx([epoch[prefix + tag] for epoch in epochs])
 
 
-def test_tensorboard_has_the_samples_side_by_side(run):
-    strips = points(run, "eval")["image, truth, prediction/2"]
+def test_tensorboard_has_the_samples_side_by_side(unbroken):
+    strips = points(unbroken, "eval")["image, truth, prediction/2"]
     assert [step for step, _ in strips] == [0, 1, EPOCHS]
-    image, truth = (np.asarray(Image.open(run / "samples" / f"2_{name}.png").convert("RGB")) for name in _named(EPOCHS))
-    np.testing.assert_array_equal(strips[-1][1][:, :16], np.asarray(Image.open(run / "samples" / "2_image.png")))
-    np.testing.assert_array_equal(strips[-1][1][:, 16:32], image)
-    np.testing.assert_array_equal(strips[-1][1][:, 32:], truth)
+    for position, name in enumerate(("image", "truth", f"epoch_{EPOCHS:04d}")):
+        picture = Image.open(unbroken / "samples" / f"2_{name}.png").convert("RGB")
+        np.testing.assert_array_equal(strips[-1][1][:, 16 * position : 16 * (position + 1)], np.asarray(picture))
 
 
-@pytest.mark.parametrize("same_directory", [True, False], ids=["same directory", "another directory"])
-def test_a_resumed_training_has_all_pictures_and_no_point_twice(same_directory, run, data, tmp_path, monkeypatch):
+def test_a_resumed_training_has_all_pictures_and_no_point_twice(unbroken, data, tmp_path, monkeypatch):
+    """In the directory of the training that was killed, and in another one."""
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
-    original, calls = resumption.Resumption.on_train_batch_end, iter(range(1, 1000))
-
-    def dying(self, batch, logs=None):
-        original(self, batch, logs)
-        if next(calls) == 2 * STEPS + 1:
-            raise Killed
-
-    resumed = tmp_path / ("killed" if same_directory else "resumed")
-    with monkeypatch.context() as patch:
-        patch.setattr(resumption.Resumption, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            trainer.run_fn(fn_args(data, tmp_path / "killed", sample_epochs=[0, 1, 10]))
-    trainer.run_fn(fn_args(data, resumed, sample_epochs=[0, 1, 10]))
-    assert pictures(resumed) == pictures(run)
-    for split in ("train", "eval"):
-        steps = {tag: [step for step, _ in found] for tag, found in points(resumed, split).items()}
-        assert steps == {tag: [step for step, _ in found] for tag, found in points(run, split).items()}
+    killed, elsewhere = tmp_path / "killed", tmp_path / "elsewhere"
+    train_until(
+        fn_args(data, killed, sample_epochs=[0, 1, 10]),
+        resumption.Resumption,
+        "on_train_batch_end",
+        2 * STEPS + 1,
+        after=True,
+    )
+    shutil.copytree(tmp_path / "checkpoints", tmp_path / "copy")
+    for resumed in (killed, elsewhere):
+        trainer.run_fn(fn_args(data, resumed, sample_epochs=[0, 1, 10]))
+        assert pictures(resumed) == pictures(unbroken)
+        for split in ("train", "eval"):
+            steps = {tag: [step for step, _ in found] for tag, found in points(resumed, split).items()}
+            assert steps == {tag: [step for step, _ in found] for tag, found in points(unbroken, split).items()}
+        monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "copy"))
+    assert not [*(tmp_path / "copy").iterdir()], "the second went on from the checkpoint, too"
 
 
 def test_a_training_that_stops_early_is_sampled_after_its_last_epoch(data, tmp_path):
@@ -119,10 +106,6 @@ def test_a_training_that_stops_early_is_sampled_after_its_last_epoch(data, tmp_p
 
 def _epochs(*numbers):
     return [f"epoch_{number:04d}" for number in numbers]
-
-
-def _named(epoch):
-    return "truth", f"epoch_{epoch:04d}"
 
 
 def _records(data):

@@ -35,27 +35,33 @@ def expected(raw_examples, transformed):
     return normalize(images, offset, scale).numpy(), masks
 
 
-def _serve(directory, images):
-    return tf.saved_model.load(directory).signatures["serving_default"](image=tf.constant(images))
+@pytest.fixture(scope="module")
+def loaded(identity_export):
+    """The model, loaded as TensorFlow does."""
+    return tf.saved_model.load(identity_export)
 
 
-def test_serving_preprocesses_as_training_does_to_the_bit(identity_export, raw_examples, expected):
-    outputs = _serve(identity_export, [raw.encoded_image for raw in raw_examples])
+def _serve(loaded, images):
+    return loaded.signatures["serving_default"](image=tf.constant(images))
+
+
+def test_serving_preprocesses_as_training_does_to_the_bit(loaded, raw_examples, expected):
+    outputs = _serve(loaded, [raw.encoded_image for raw in raw_examples])
     np.testing.assert_array_equal(outputs["probabilities"], tf.nn.softmax(expected[0]))
     np.testing.assert_array_equal(outputs["mask"], np.argmax(expected[0], axis=-1))
     assert outputs["mask"].dtype == tf.uint8
 
 
-def test_batches_larger_than_the_piece_size_come_back_whole_and_in_order(identity_export, raw_examples):
+def test_batches_larger_than_the_piece_size_come_back_whole_and_in_order(loaded, raw_examples):
     images = [raw.encoded_image for raw in raw_examples] * 12
-    outputs = _serve(identity_export, images)
-    single = _serve(identity_export, images[:6])
+    outputs = _serve(loaded, images)
+    single = _serve(loaded, images[:6])
     np.testing.assert_array_equal(outputs["mask"], np.tile(single["mask"], (12, 1, 1)))
 
 
-def test_evaluation_counts_what_numpy_counts(identity_export, raw_examples, expected):
+def test_evaluation_counts_what_numpy_counts(loaded, raw_examples, expected):
     logits, masks = expected
-    signature = tf.saved_model.load(identity_export).signatures["evaluation"]
+    signature = loaded.signatures["evaluation"]
     outputs = signature(examples=tf.constant([raw.serialized() for raw in raw_examples]))
     for row, logit, mask in zip(outputs["confusion_matrix"].numpy(), logits, masks, strict=True):
         by_hand = np.zeros((3, 3), int)
@@ -72,15 +78,15 @@ def test_evaluation_counts_what_numpy_counts(identity_export, raw_examples, expe
     assert outputs["calibration_pixels"].numpy().sum(-1).tolist() == [16 * 16] * 6
 
 
-def test_fingerprint_follows_from_the_id_alone(identity_export, raw_examples):
+def test_fingerprint_follows_from_the_id_alone(loaded, raw_examples):
     """The number is written down: another one would be other bootstrap replicates."""
-    signature = tf.saved_model.load(identity_export).signatures["evaluation"]
+    signature = loaded.signatures["evaluation"]
     outputs = signature(examples=tf.constant([raw.serialized() for raw in raw_examples[:2]]))
     assert outputs["example_fingerprint"].numpy().tolist() == [3_404_845_177_046_857_890] * 2
 
 
-def test_images_of_one_file_name_have_fingerprints_of_their_own(identity_export, raw_examples):
-    signature = tf.saved_model.load(identity_export).signatures["evaluation"]
+def test_images_of_one_file_name_have_fingerprints_of_their_own(loaded, raw_examples):
+    signature = loaded.signatures["evaluation"]
     examples = [raw_examples[0].serialized(b"shapes-test.tfrecord-00000-of-00001__%d" % index) for index in range(3)]
     assert len({*signature(examples=tf.constant(examples))["example_fingerprint"].numpy().tolist()}) == 3
 
@@ -101,18 +107,18 @@ def served(identity_export):
     session.close()
 
 
-def test_session_loader_of_tensorflow_serving_answers_the_same(served, identity_export, raw_examples):
+def test_session_loader_of_tensorflow_serving_answers_the_same(served, loaded, raw_examples):
     images = [raw.encoded_image for raw in raw_examples]
-    outputs, expected = served("serving_default", images), _serve(identity_export, images)
+    outputs, expected = served("serving_default", images), _serve(loaded, images)
     assert set(outputs) == {features.PROBABILITIES, features.MASK, features.MASK_PNG}
     for name, array in outputs.items():
         np.testing.assert_array_equal(array, expected[name])
 
 
-def test_session_loader_evaluates_the_same(served, identity_export, raw_examples):
+def test_session_loader_evaluates_the_same(served, loaded, raw_examples):
     examples = [raw.serialized() for raw in raw_examples]
     outputs = served("evaluation", examples)
-    expected = tf.saved_model.load(identity_export).signatures["evaluation"](examples=tf.constant(examples))
+    expected = loaded.signatures["evaluation"](examples=tf.constant(examples))
     for name in features.EVALUATION_OUTPUTS:
         np.testing.assert_allclose(outputs[name], expected[name], rtol=1e-6)
 
@@ -125,8 +131,7 @@ def test_prepared_images_get_the_answers_of_encoded_ones(served, raw_examples, e
         np.testing.assert_array_equal(array, of_encoded[name])
 
 
-def test_what_other_forms_are_made_of_is_saved_too(identity_export, raw_examples, expected, transformed):
-    loaded = tf.saved_model.load(identity_export)
+def test_what_other_forms_are_made_of_is_saved_too(loaded, raw_examples, expected, transformed):
     prepared = loaded.prepare(tf.constant([raw.serialized() for raw in raw_examples]))
     np.testing.assert_array_equal(prepared["image"], expected[0])
     np.testing.assert_array_equal(prepared["segmentation_mask"], expected[1])
@@ -177,7 +182,7 @@ def test_images_of_any_shape_and_kind_are_taken_together(served):
     assert [Image.open(io.BytesIO(png)).size[::-1] for png in outputs["mask_png_bytes"]] == [*images]
 
 
-def test_a_turned_image_is_answered_as_what_a_viewer_shows(served, identity_export):
+def test_a_turned_image_is_answered_as_what_a_viewer_shows(served, loaded):
     """In the loader of TensorFlow Serving and in TensorFlow's own, for each orientation, as its upright pixels are."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
     turned, upright = [], []
@@ -190,7 +195,7 @@ def test_a_turned_image_is_answered_as_what_a_viewer_shows(served, identity_expo
         upright.append(tf.io.encode_png(decode_image(jpeg.getvalue())).numpy())
     assert len({decode_image(png).numpy().tobytes() for png in upright}) == 8
     expected = served("serving_default", upright)
-    for outputs in (served("serving_default", turned), _serve(identity_export, turned)):
+    for outputs in (served("serving_default", turned), _serve(loaded, turned)):
         for name, array in expected.items():
             np.testing.assert_array_equal(outputs[name], array)
     sizes = [Image.open(io.BytesIO(png)).size for png in expected[features.MASK_PNG]]

@@ -6,26 +6,28 @@ import threading
 import pytest
 
 from trainer_module.errors import TrainingInterrupted
-from trainer_module.resumption import checkpoint_on_termination
+from trainer_module.resumption import Termination
 
 
 def test_a_signal_waits_and_ends_the_process_with_its_exit_code():
-    with pytest.raises(TrainingInterrupted) as raised, checkpoint_on_termination() as termination:  # noqa: PT012
+    with pytest.raises(TrainingInterrupted) as raised, Termination() as termination:  # noqa: PT012
         signal.raise_signal(signal.SIGTERM)
         assert termination.requested
     assert raised.value.code == 143
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_an_earlier_handler_has_its_say():
-    with pytest.raises(KeyboardInterrupt), checkpoint_on_termination() as termination:  # noqa: PT012
+@pytest.mark.parametrize("is_delivered_within", [True, False], ids=["within the block", "at its end"])
+def test_an_earlier_handler_has_its_say(is_delivered_within):
+    with pytest.raises(KeyboardInterrupt), Termination() as termination:  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
-        termination.obey()
+        if is_delivered_within:
+            termination.deliver()
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_an_error_of_the_training_is_not_hidden():
-    with pytest.raises(ValueError, match="of the training"), checkpoint_on_termination():
+    with pytest.raises(ValueError, match="of the training"), Termination():
         raise ValueError("of the training")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -33,7 +35,7 @@ def test_an_error_of_the_training_is_not_hidden():
 def test_ignored_signals_stay_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with checkpoint_on_termination() as termination:
+        with Termination() as termination:
             signal.raise_signal(signal.SIGHUP)
             assert not termination.requested
     finally:
@@ -44,7 +46,7 @@ def test_outside_of_the_main_thread_nothing_is_taken_over():
     handlers = []
 
     def look():
-        with checkpoint_on_termination():
+        with Termination():
             handlers.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=look)

@@ -5,28 +5,16 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tiny_training import DATA, STEPS, fn_args, raw_eval_examples, result, tiny_network
+from tiny_training import DATA, EPOCHS, STEPS, fn_args, raw_eval_examples, result, train_until
 
-from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module import checkpoints, resumption, trainer
+from trainer_module.checkpoints import Checkpoint
 from trainer_module.errors import DataError, TrainingInterrupted
 from trainer_module.segmentation_metrics import segmentation_metrics
 
 pytestmark = pytest.mark.usefixtures("tiny_unet")
 
 END_OF_BATCH = (resumption.Resumption, "on_train_batch_end")
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing after it is run."""
-
-
-@pytest.fixture(scope="module")
-def unbroken(data, tmp_path_factory):
-    output = tmp_path_factory.mktemp("unbroken")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
-        trainer.run_fn(fn_args(data, output))
-    return result(output)
 
 
 @pytest.fixture
@@ -39,70 +27,60 @@ def files(directory: Path) -> list[str]:
     return [path.name for path in directory.rglob("*") if path.is_file()]
 
 
-def train_until(args, owner, name, number, act, error):
-    """Trains until something happens before the n-th call of a method, and the error it ends with."""
-    original, calls = getattr(owner, name), iter(range(1, 1000))
-
-    def counted(*args, **kwargs):
-        if next(calls) == number:
-            act()
-        return original(*args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(owner, name, counted)
-        with pytest.raises(error) as raised:
-            trainer.run_fn(args)
-    return raised.value
-
-
-def kill():
-    raise Killed
-
-
-@pytest.mark.parametrize(
-    ("moment", "seconds_between"),
-    [
-        ((*END_OF_BATCH, STEPS + 3), 0),
-        ((*END_OF_BATCH, STEPS + 3), 600),
-        ((resumption.Resumption, "on_epoch_end", 2), 0),
-        ((trainer, "export_model", 1), 600),
-    ],
-    ids=["within an epoch", "without checkpoints within epochs", "after validation", "in the export"],
-)
-def test_a_killed_training_ends_as_an_unbroken_one(
-    moment, seconds_between, data, unbroken, checkpoint_dir, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", seconds_between)
-    train_until(fn_args(data, tmp_path / "killed"), *moment, kill, Killed)
+def left(checkpoint_dir: Path) -> tuple[int, int]:
+    """Finished epochs and steps of the one checkpoint that there is."""
     assert files(checkpoint_dir) == ["checkpoint.npz"]
+    [file] = checkpoint_dir.rglob("checkpoint.npz")
+    position = Checkpoint.from_bytes(file.read_bytes()).position
+    return position.epoch, position.step
+
+
+KILLS = {
+    "within an epoch, without checkpoints there": ((*END_OF_BATCH, STEPS + 3), 600, (1, 0)),
+    "within an epoch": ((*END_OF_BATCH, 3), 0, (1, 2)),
+    "after validation": ((resumption.Resumption, "on_epoch_end", 1), 0, (1, STEPS)),
+    "in the export": ((trainer, "export_model", 1), 600, (EPOCHS, 0)),
+}
+"""When: the moment, counted from where the training goes on; seconds between checkpoints; where the last one is."""
+
+
+@pytest.mark.usefixtures("weights_alone")
+def test_a_training_killed_at_one_moment_after_the_other_ends_as_an_unbroken_one(
+    data, unbroken, checkpoint_dir, tmp_path, monkeypatch
+):
+    for moment, seconds_between, position in KILLS.values():
+        monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", seconds_between)
+        train_until(fn_args(data, tmp_path / "killed"), *moment)
+        assert left(checkpoint_dir) == position
     trainer.run_fn(fn_args(data, tmp_path / "resumed"))
-    assert result(tmp_path / "resumed") == unbroken
+    assert result(tmp_path / "resumed") == result(unbroken)
     assert files(checkpoint_dir) == []
 
 
 SIGNALS = {
-    "within an epoch": (resumption.Resumption, "on_train_batch_begin", 2),
-    "in validation": (resumption.Resumption, "on_test_batch_begin", STEPS + 2),
-    "at the end of an epoch": (resumption.Resumption, "on_epoch_end", 2),
+    "within an epoch": ((resumption.Resumption, "on_train_batch_begin", 2), (0, 2)),
+    "in validation": ((resumption.Resumption, "on_test_batch_begin", STEPS + 2), (1, STEPS)),
+    "at the end of an epoch": ((resumption.Resumption, "on_epoch_end", 1), (2, 0)),
 }
 
 
-@pytest.mark.parametrize("moment", SIGNALS)
-def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(
-    moment, data, unbroken, checkpoint_dir, tmp_path, caplog
-):
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    args = fn_args(data, tmp_path / "ended")
-    end = train_until(args, *SIGNALS[moment], lambda: signal.raise_signal(signal.SIGTERM), TrainingInterrupted)
-    assert end.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert "asked to end in epoch" in caplog.text
-    assert "goes on from a checkpoint" in caplog.text
-    assert files(checkpoint_dir) == ["checkpoint.npz"]
+@pytest.mark.usefixtures("weights_alone")
+def test_a_signal_leaves_a_checkpoint_of_that_step_and_ends_with_143(data, unbroken, checkpoint_dir, tmp_path, caplog):
+    for moment, position in SIGNALS.values():
+        caplog.clear()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        args = fn_args(data, tmp_path / "ended")
+        end = train_until(args, *moment, lambda: signal.raise_signal(signal.SIGTERM), TrainingInterrupted)
+        assert end.code == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert "asked to end in epoch" in caplog.text
+        assert "goes on from a checkpoint" in caplog.text
+        assert left(checkpoint_dir) == position
     trainer.run_fn(fn_args(data, tmp_path / "resumed"))
-    assert result(tmp_path / "resumed") == unbroken
+    assert result(tmp_path / "resumed") == result(unbroken)
 
 
+@pytest.mark.usefixtures("weights_alone")
 def test_early_stopping_and_best_weights_go_on_where_they_were(data, checkpoint_dir, tmp_path, monkeypatch):
     settings = {
         "recipe": {},
@@ -119,27 +97,28 @@ def test_early_stopping_and_best_weights_go_on_where_they_were(data, checkpoint_
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(checkpoint_dir))
     moments = [(*END_OF_BATCH, 2 * STEPS + 1), (trainer, "export_model", 1)]
     for moment in moments:
-        train_until(fn_args(data, tmp_path / "killed", **settings), *moment, kill, Killed)
+        train_until(fn_args(data, tmp_path / "killed", **settings), *moment)
     trainer.run_fn(fn_args(data, tmp_path / "resumed", **settings))
     assert result(tmp_path / "resumed") == result(tmp_path / "unbroken")
 
 
-def test_another_training_does_not_take_the_checkpoint(data, checkpoint_dir, tmp_path):
-    train_until(fn_args(data, tmp_path / "killed"), *END_OF_BATCH, STEPS + 1, kill, Killed)
+@pytest.mark.usefixtures("weights_alone")
+def test_another_training_does_not_take_the_checkpoint(data, unbroken, checkpoint_dir, tmp_path):
+    train_until(fn_args(data, tmp_path / "killed"), *END_OF_BATCH, STEPS + 1)
     trainer.run_fn(fn_args(data, tmp_path / "other", seed=4))
     assert len(result(tmp_path / "other")[0]) == 3
+    assert result(tmp_path / "other") != result(unbroken), "the seed decides a training"
     assert files(checkpoint_dir) == ["checkpoint.npz"], "that of the first training is left for it"
 
 
+@pytest.mark.usefixtures("weights_alone")
 def test_the_seed_alone_decides_a_training(data, unbroken, tmp_path):
-    trainer.run_fn(fn_args(data, tmp_path / "again"))
-    assert result(tmp_path / "again") == unbroken
-    trainer.run_fn(fn_args(data, tmp_path / "other", seed=4))
-    assert result(tmp_path / "other") != unbroken
+    trainer.run_fn(fn_args(data, tmp_path))
+    assert result(tmp_path) == result(unbroken)
 
 
 def test_history_has_the_mean_iou_of_both_splits(unbroken):
-    epochs, _ = unbroken
+    epochs, _ = result(unbroken)
     assert all(0 < epoch[name] < 1 for epoch in epochs for name in ("mean_iou", "val_mean_iou"))
 
 

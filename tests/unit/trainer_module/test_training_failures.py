@@ -16,7 +16,7 @@ from trainer_module.training_failures import FiniteTraining, explained_memory_er
 
 
 @pytest.fixture(autouse=True)
-def _checkpoints(tiny_unet, monkeypatch, tmp_path):
+def _checkpoints(tiny_unet, weights_alone, monkeypatch, tmp_path):
     monkeypatch.setenv(checkpoints.CHECKPOINT_DIR_VARIABLE, str(tmp_path / "checkpoints"))
     monkeypatch.setattr(resumption, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
 
