@@ -11,7 +11,6 @@ from rich.text import Text
 
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config.schema import DEFAULT_PIPELINE_ROOT
-from pipeline.runs.record import RunRecord
 from pipeline.runs.store import LATEST, RunStore
 from pipeline.runs.tables import run_details, runs_table
 from pipeline.terminal.streams import captured_output, json_text, notify, say
@@ -39,19 +38,12 @@ def runs(action: str, run: str | None, pipeline_root: str | None, as_json: bool)
         raise click.UsageError(f"list takes no run; did you mean: petseg runs show {run}")
     store = RunStore(pipeline_root or DEFAULT_PIPELINE_ROOT)
     if action == "show":
-        _show(store.record(run or LATEST), as_json)
-    else:
-        _list(store, as_json)
-
-
-def _show(record: RunRecord, as_json: bool) -> None:
-    if as_json:
-        click.echo(json_text(record))
-    else:
-        print_table(run_details(record))
-
-
-def _list(store: RunStore, as_json: bool) -> None:
+        record = store.record(run or LATEST)
+        if as_json:
+            click.echo(json_text(record))
+        else:
+            print_table(run_details(record))
+        return
     records = []
     for run_id in store.run_ids():
         try:

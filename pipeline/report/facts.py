@@ -6,7 +6,7 @@ what StatisticsGen and ExampleValidator found is read from their files without T
 
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -189,15 +189,11 @@ def _read_statistics(directory: Path, slice_features: Collection[str]) -> list[S
     Raises:
       ValueError: There is no split, or a file is damaged.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     found = []
-    for file in _files(directory, "FeatureStats.pb"):
-        try:
-            [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
-        except DecodeError as error:
-            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
+    for split, message in _of_splits(directory, "FeatureStats.pb", statistics_pb2.DatasetFeatureStatisticsList):
+        [dataset] = message.datasets
         by_name = {".".join(feature.path.step) or feature.name: feature for feature in dataset.features}
         encoded = {
             name: by_name[name].bytes_stats for name in (features.IMAGE, features.SEGMENTATION_MASK) if name in by_name
@@ -206,14 +202,12 @@ def _read_statistics(directory: Path, slice_features: Collection[str]) -> list[S
             name: ByteSizes(stats.min_num_bytes, stats.avg_num_bytes, stats.max_num_bytes)
             for name, stats in encoded.items()
         }
+        ranks = {name: by_name[name].string_stats.rank_histogram for name in slice_features if name in by_name}
         values = {
-            name: {
-                bucket.label: int(bucket.sample_count) for bucket in by_name[name].string_stats.rank_histogram.buckets
-            }
-            for name in slice_features
-            if name in by_name
+            name: {bucket.label: int(bucket.sample_count) for bucket in histogram.buckets}
+            for name, histogram in ranks.items()
         }
-        found.append(SplitStatistics(_split(file), int(dataset.num_examples), sizes, values))
+        found.append(SplitStatistics(split, int(dataset.num_examples), sizes, values))
     return found
 
 
@@ -223,31 +217,30 @@ def _read_anomalies(directory: Path) -> list[Anomaly]:
     Raises:
       ValueError: There is no split, or a file is damaged.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     found = []
-    for file in _files(directory, "SchemaDiff.pb"):
-        try:
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-        except DecodeError as error:
-            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
+    for split, anomalies in _of_splits(directory, "SchemaDiff.pb", anomalies_pb2.Anomalies):
         infos = sorted(anomalies.anomaly_info.items())
         if anomalies.HasField("dataset_anomaly_info"):
             infos.append(("the whole split", anomalies.dataset_anomaly_info))
         for feature, info in infos:
             severity = anomalies_pb2.AnomalyInfo.Severity.Name(info.severity).lower()
             text = info.description or info.short_description
-            found.append(Anomaly(_split(file), feature, severity, text))
+            found.append(Anomaly(split, feature, severity, text))
     return found
 
 
-def _files(directory: Path, name: str) -> list[Path]:
+def _of_splits(directory: Path, name: str, message_type: Any) -> Iterator[tuple[str, Any]]:
+    """Yields each split with the protobuf message that TFDV left of it."""
+    from google.protobuf.message import DecodeError
+
     files = sorted(directory.glob(f"{_SPLIT_PREFIX}*/{name}"))
     if not files:
         raise ValueError(f"it has no {_SPLIT_PREFIX}*/{name}")
-    return files
-
-
-def _split(file: Path) -> str:
-    return file.parent.name.removeprefix(_SPLIT_PREFIX)
+    for file in files:
+        try:
+            message = message_type.FromString(file.read_bytes())
+        except DecodeError as error:
+            raise ValueError(f"{file.name} of {file.parent.name} is damaged") from error
+        yield file.parent.name.removeprefix(_SPLIT_PREFIX), message

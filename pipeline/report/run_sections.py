@@ -15,7 +15,10 @@ _KIBIBYTE: Final = 1024
 
 def what_ran(facts: RunFacts) -> Section:
     """Returns the section on settings, components and machine."""
-    return Section("What ran", [overview_table(facts), *_settings(facts), *_components(facts)])
+    every = [[setting.key, setting.value] for setting in facts.settings]
+    folded = Table(["setting", "value"], every, words=("value",), folded=f"All {len(every)} settings")
+    settings = [settings_table(facts), folded] if every else [Note("No settings were recorded.")]
+    return Section("What ran", [overview_table(facts), *settings, *_components(facts)])
 
 
 def data_section(facts: RunFacts) -> Section:
@@ -90,12 +93,6 @@ def _in_order_of_record(facts: RunFacts) -> Sequence[SplitStatistics] | Missing:
     return sorted(facts.statistics, key=lambda found: order.index(found.split) if found.split in order else len(order))
 
 
-def _settings(facts: RunFacts) -> list[Block]:
-    every = [[setting.key, setting.value] for setting in facts.settings]
-    folded = Table(["setting", "value"], every, words=("value",), folded=f"All {len(every)} settings")
-    return [settings_table(facts), folded] if every else [Note("No settings were recorded.")]
-
-
 def _components(facts: RunFacts) -> list[Block]:
     nodes = facts.record.nodes
     if not nodes:
@@ -126,17 +123,15 @@ def _sizes_table(statistics: Sequence[SplitStatistics]) -> Table:
     rows = []
     for split in statistics:
         sizes = [split.sizes[name] for name in names]
-        written = [" / ".join(_kibibytes(size) for size in (each.least, each.mean, each.most)) for each in sizes]
+        written = [
+            " / ".join(f"{size / _KIBIBYTE:.1f}" for size in (each.least, each.mean, each.most)) for each in sizes
+        ]
         rows.append([split.split, f"{split.examples:,}", *written])
     caption = (
         "Examples of each split, and the least / mean / greatest size of their encoded files in KiB. A file much "
         "smaller or larger than the mean is often truncated, or of another resolution."
     )
     return Table(["split", "examples", *(name.replace("_", " ") for name in names)], rows, caption)
-
-
-def _kibibytes(size: float) -> str:
-    return f"{size / _KIBIBYTE:.1f}"
 
 
 def _distributions(statistics: Sequence[SplitStatistics]) -> list[Block]:

@@ -148,9 +148,11 @@ class RunStore:
             raise PetsegError(f"cannot open the lock file {str(self._lock_file)!r}: {error.strerror}") from error
         try:
             if not _acquire(descriptor):
+                holder = self._read_lock()
                 raise PetsegError(
-                    f"another run uses the pipeline root {str(self.root)!r} ({self._holder()}); wait until it is done, "
-                    "or choose another root with --pipeline-root DIR"
+                    f"another run uses the pipeline root {str(self.root)!r} (process {holder.get('pid', 'unknown')}, "
+                    f"run {holder.get('run_id', 'unknown')}); wait until it is done, or choose another root with "
+                    "--pipeline-root DIR"
                 )
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "run_id": run_id}).encode(), 0)
@@ -186,7 +188,10 @@ class RunStore:
           PetsegError: There is no such run, or its record cannot be read.
         """
         if run_id == LATEST:
-            run_id = self._latest()
+            run_ids = self.run_ids()
+            if not run_ids:
+                raise PetsegError(f"there are no runs under {str(self.root)!r}; `petseg run` starts one")
+            run_id = run_ids[0]
         file = RunFiles(self.runs_dir / run_id).record
         if not file.is_file():
             raise PetsegError(f"there is no run {run_id!r} under {str(self.root)!r}; `petseg runs` lists them")
@@ -195,22 +200,12 @@ class RunStore:
             record.finish(RunState.INTERRUPTED, "the process ended before the run was done")
         return record
 
-    def _latest(self) -> str:
-        run_ids = self.run_ids()
-        if not run_ids:
-            raise PetsegError(f"there are no runs under {str(self.root)!r}; `petseg run` starts one")
-        return run_ids[0]
-
     def _read_lock(self) -> dict[str, object]:
         try:
             holder = json.loads(self._lock_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return holder if isinstance(holder, dict) else {}
-
-    def _holder(self) -> str:
-        holder = self._read_lock()
-        return f"process {holder.get('pid', 'unknown')}, run {holder.get('run_id', 'unknown')}"
 
 
 def _acquire(descriptor: int) -> bool:
