@@ -98,7 +98,11 @@ class Pod:
 
 
 def version_of(storage_uri: str) -> str:
-    """Returns the version of the model that a folder of `version_folder` holds; the URI itself for any other folder."""
+    """Returns the version of the model that a folder of the deployer's holds; the URI itself for any other folder.
+
+    >>> version_of("pvc://petseg-serving/pets/.kserve/1764370000-only")
+    '1764370000'
+    """
     found = _VERSION.search(storage_uri)
     return found[1] if found else storage_uri
 

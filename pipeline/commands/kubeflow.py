@@ -28,6 +28,7 @@ from pipeline.terminal.streams import INTERRUPTED, captured_output, json_text, n
 from trainer_module.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipeline.kubeflow.client import KubeflowClient
     from pipeline.kubeflow.runs import RemoteRun
 
 DEFAULT_ROOT: Final = "kubeflow_dry_run"
@@ -183,14 +184,13 @@ def submit(
     if upload_only and (assignments or run_name is not None or no_wait):
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
     from pipeline.kubeflow.arguments import parse_arguments
-    from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.package import Package, check_compiled_by_this_code
     from pipeline.kubeflow.runs import RemoteRun
 
     package = Package.load(package_file)
     parameters = parse_arguments(package, assignments)
     check_compiled_by_this_code(package.pipeline_spec)
-    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
+    client = _client(preset, config_file, overrides)
     version = client.upload(package)
     what = "uploaded" if version.is_new else "the server has it already:"
     notify(f"{what} {version.name} of the pipeline {package.name}")
@@ -285,11 +285,10 @@ def logs(
     The server can read a log while its pod is there, or from its archive if it has one. Where it cannot, the command
     for kubectl is named.
     """
-    from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.logs import ComponentLog
     from pipeline.kubeflow.runs import RemoteRun
 
-    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
+    client = _client(preset, config_file, overrides)
     log = ComponentLog(client, RemoteRun.load(client, run), component)
     try:
         for text in log.follow() if follow else [log.read()]:
@@ -306,11 +305,15 @@ def cancel(run: str, preset: str | None, config_file: Path | None, overrides: tu
 
     A run that has ended, or is being cancelled, is left as it is.
     """
-    from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.runs import cancel_run
 
-    client = connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
-    click.echo(cancel_run(client, run))
+    click.echo(cancel_run(_client(preset, config_file, overrides), run))
+
+
+def _client(preset: str | None, config_file: Path | None, overrides: tuple[str, ...]) -> "KubeflowClient":
+    from pipeline.kubeflow.client import connect
+
+    return connect(resolve_config(preset, config_file, overrides, announce_default=False).kubeflow)
 
 
 def _follow(remote: "RemoteRun", as_json: bool) -> int:
