@@ -4,6 +4,7 @@ A component of TFX's own classes breaks late: what the compiled pipeline says of
 that it names cannot be imported where it is to run. So everything here goes by the compiled form.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ def compiled(component: base_node.BaseNode, pipeline: tfx.dsl.Pipeline | None = 
     if pipeline is None:
         nodes = [component, *(channel.producer_component for channel in component.inputs.values())]
         pipeline = tfx.dsl.Pipeline(pipeline_name="battery", pipeline_root="nowhere", components=nodes)
-    ir = compiler.Compiler().compile(pipeline)
+    ir = _compile(pipeline)
     [node] = [each.pipeline_node for each in ir.nodes if each.pipeline_node.node_info.id == component.id]
     deployment = pipeline_pb2.IntermediateDeploymentConfig()
     ir.deployment_config.Unpack(deployment)
@@ -68,6 +69,11 @@ def compiled(component: base_node.BaseNode, pipeline: tfx.dsl.Pipeline | None = 
         deployment.custom_driver_specs[component.id].Unpack(spec)
         driver = import_utils.import_class_by_path(spec.class_path)
     return Compiled(node, import_utils.import_class_by_path(executor.class_path), driver)
+
+
+@functools.cache
+def _compile(pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
+    return compiler.Compiler().compile(pipeline)
 
 
 def check_component(
