@@ -8,9 +8,10 @@ import uuid
 from typing import Any, ClassVar, Final
 
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components.pusher.component import Pusher
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration.portable import data_types
+from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
@@ -51,7 +52,7 @@ class ModelPusherSpec(standard_component_specs.PusherSpec):
     }
 
 
-class ModelPusher(tfx.components.Pusher):
+class ModelPusher(Pusher):
     """Pusher whose versions are seen whole or not at all, and that pushes no model twice in a row.
 
     The pushed version has two more files than the model: `petseg_push.json`, when, from which run and on what grounds
@@ -73,7 +74,7 @@ class ModelPusher(tfx.components.Pusher):
         model_blessing: types.BaseChannel,
         infra_blessing: types.BaseChannel,
         evaluation: types.BaseChannel,
-        push_destination: tfx.proto.PushDestination,
+        push_destination: pusher_pb2.PushDestination,
         settings: PushSettings,
     ) -> None:
         """Constructs the component.

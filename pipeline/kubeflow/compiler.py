@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf import json_format
-from tfx import v1 as tfx
 from tfx.components.example_gen import utils as example_gen_utils
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import standard_component_specs
 
 from components.kserve_deployer.cluster import IN_CLUSTER
@@ -128,13 +128,13 @@ def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
     images = {"default_image_path": kubeflow.image}
     if kubeflow.gpu_image and kubeflow.trainer.gpus:
         images[TRAINER] = kubeflow.gpu_image
-    runner_config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
+    runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         display_name=config.pipeline.name,
         default_image=images,
         default_commands=list(_COMMAND),
         use_pipeline_spec_2_1=True,
     )
-    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(config=runner_config)
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=runner_config)
     return dict(runner.run(pipeline, write_out=False))
 
 
