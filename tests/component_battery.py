@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfx import types
-from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_beam_executor, base_driver, base_executor, base_node
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from tfx.utils import import_utils
@@ -32,7 +33,7 @@ class Compiled(NamedTuple):
 
 def given(artifact_type: type[types.Artifact]) -> types.BaseChannel:
     """Returns a channel to construct a component with, of a producer that no test runs."""
-    importer = tfx.dsl.Importer(source_uri="nowhere", artifact_type=artifact_type)
+    importer = Importer(source_uri="nowhere", artifact_type=artifact_type)
     return importer.with_id(f"{artifact_type.__name__}Source").outputs["result"]
 
 
@@ -46,11 +47,11 @@ def artifact(artifact_type: type[types.Artifact], uri: str | Path = "", **proper
     return made
 
 
-def compiled(component: base_node.BaseNode, pipeline: tfx.dsl.Pipeline | None = None) -> Compiled:
+def compiled(component: base_node.BaseNode, pipeline: Pipeline | None = None) -> Compiled:
     """Compiles the pipeline, or one of the component and its `given` inputs, and imports what the result names."""
     if pipeline is None:
         nodes = [component, *(channel.producer_component for channel in component.inputs.values())]
-        pipeline = tfx.dsl.Pipeline(pipeline_name="battery", pipeline_root="nowhere", components=nodes)
+        pipeline = Pipeline(pipeline_name="battery", pipeline_root="nowhere", components=nodes)
     ir = _compile(pipeline)
     [node] = [each.pipeline_node for each in ir.nodes if each.pipeline_node.node_info.id == component.id]
     deployment = pipeline_pb2.IntermediateDeploymentConfig()
@@ -72,13 +73,13 @@ def compiled(component: base_node.BaseNode, pipeline: tfx.dsl.Pipeline | None = 
 
 
 @functools.cache
-def _compile(pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
+def _compile(pipeline: Pipeline) -> pipeline_pb2.Pipeline:
     return compiler.Compiler().compile(pipeline)
 
 
 def check_component(
     component: base_node.BaseNode,
-    pipeline: tfx.dsl.Pipeline | None = None,
+    pipeline: Pipeline | None = None,
     *,
     module: str,
     outputs: Mapping[str, type[types.Artifact]],

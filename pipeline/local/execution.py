@@ -13,10 +13,10 @@ from typing import Final, Protocol
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
@@ -53,9 +53,7 @@ class NodeObserver(Protocol):
 class DagExecution:
     """One run of a compiled pipeline."""
 
-    def __init__(
-        self, pipeline: tfx.dsl.Pipeline, run_id: str, connection_config: metadata_store_pb2.ConnectionConfig
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, run_id: str, connection_config: metadata_store_pb2.ConnectionConfig) -> None:
         self._ir: pipeline_pb2.Pipeline = compiler.Compiler().compile(pipeline)
         self._run_id = run_id
         self._connection_config = connection_config

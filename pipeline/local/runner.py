@@ -18,7 +18,7 @@ from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.store import RunFiles, RunStore
 
 if TYPE_CHECKING:
-    from tfx import v1 as tfx
+    from tfx.orchestration.pipeline import Pipeline
 
 _STARTING: Final = "starting TensorFlow and TFX"
 
@@ -39,7 +39,7 @@ class RunRequest:
     show_on_stderr: bool = False
     """Whether the display goes to standard error, to keep standard output for a machine."""
 
-    create_pipeline: "Callable[..., tfx.dsl.Pipeline] | None" = None
+    create_pipeline: "Callable[..., Pipeline] | None" = None
     """Makes the graph; None: `pipeline.graph.create_pipeline`."""
 
 
@@ -73,7 +73,7 @@ class _LocalRun(RecordedRun):
     def _run(self) -> None:
         self._files.config.write_text(self._config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         self._display.notice(_STARTING)
-        from tfx.v1.orchestration.metadata import sqlite_metadata_connection_config
+        from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.local.execution import DagExecution
 
@@ -119,7 +119,7 @@ class _LocalRun(RecordedRun):
             raise metadata_failure(error, self._store.metadata) from error
 
 
-def _graph() -> "Callable[..., tfx.dsl.Pipeline]":
+def _graph() -> "Callable[..., Pipeline]":
     from pipeline.graph import create_pipeline
 
     return create_pipeline
