@@ -4,6 +4,9 @@
 
 BIN := .venv/bin
 SHELL_SCRIPTS := .ci/run kubeflow/*.sh scripts/*.sh
+# A file's tests share a worker, for what they share costs more than they do. Files come in the order of their names, which
+# has whole pipelines first.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 
 help: ## List the targets
@@ -16,10 +19,10 @@ run: setup ## Run the pipeline's demo, from data to pushed model
 	@$(BIN)/petseg run --preset demo
 
 test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed on)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: setup ## Run the unit tests only (PYTEST_ARGS="..." is passed on)
-	$(BIN)/pytest tests/unit -n 2 $(PYTEST_ARGS)
+	$(PYTEST) tests/unit $(PYTEST_ARGS)
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
 # pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.

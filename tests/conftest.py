@@ -5,5 +5,7 @@ import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-# A shell starts its background jobs with SIGINT ignored, and so would be what tests start and interrupt.
+# A shell starts its background jobs with SIGINT ignored, nohup what it runs with SIGHUP; so would be what tests start
+# and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)

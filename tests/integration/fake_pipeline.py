@@ -85,6 +85,15 @@ def create_pipeline(config: Config, *, pipeline_root, enable_cache=True, metadat
     )
 
 
+def main(arguments: list[str]) -> None:
+    """The command line, whose `run` has this pipeline."""
+    import pipeline.local.runner
+    from pipeline.cli import main
+
+    pipeline.local.runner._graph = lambda: create_pipeline
+    main(arguments)
+
+
 def _train_slowly(directory: Path, epochs: int, seconds: float) -> None:
     steps = 20
     with Path(os.environ["PETSEG_PROGRESS_FILE"]).open("a", buffering=1) as file:

@@ -5,7 +5,6 @@ epoch at 0.01 spoils it, five make it better. On real photos, whose masks are co
 everywhere, so that nothing depends on what a network learns.
 """
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -14,13 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from forked_processes import forked_processes
+from small_network import two_layers
+from workplace import Workplace, executed
 
 from components.model_evaluator.gate import BoundResult
-from components.model_pusher.version_store import complete_versions
-from pipeline.config.loading import load_config
-from pipeline.config.schema import Config
-from pipeline.local.runner import RunRequest, run_pipeline
-from pipeline.runs.record import NodeState, RunRecord, RunState
+from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import unet
 
 DRAWN = ("trainer.learning_rate=1e-9",)
@@ -29,48 +27,21 @@ BETTER = ("trainer.learning_rate=0.01", "trainer.epochs=5")
 REASON = "the served one leaks"
 PETS128 = Path(__file__).parents[3] / "shared" / "data" / "pets128"
 SIDE = 48
-
-
-def _network(image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
-    image = keras.Input((image_size, image_size, 3))
-    hidden = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(image)
-    return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(hidden), name="two_layers")
-
-
-@dataclasses.dataclass(frozen=True)
-class Workplace:
-    """A pipeline root, and runs in it."""
-
-    root: Path
-    data: tuple[str, ...] = ("data.dataset=synthetic_pets/tiny",)
-
-    def config(self, *overrides: str) -> Config:
-        small = (
-            *self.data, f"pipeline.root={self.root}", f"data.image_size={SIDE}", "trainer.epochs=1",
-            "trainer.batch_size=8", "evaluation.min_accuracy=0.1", "evaluation.min_slice_examples=3",
-            "trainer.optimizer=adam", "trainer.weight_decay=0", "trainer.learning_rate_schedule=constant",
-            "trainer.warmup_epochs=0", 'evaluation.thresholds.accuracy_gain={min = -1}',
-        )  # fmt: skip
-        return load_config(preset="demo", overrides=(*small, *overrides))
-
-    def run(self, *overrides: str, **request) -> RunRecord:
-        record = run_pipeline(self.config(*overrides), RunRequest(**request))
-        assert record.state is RunState.COMPLETE, record.error
-        return record
-
-    @property
-    def versions(self) -> list[str]:
-        return [*map(str, complete_versions(str(self.root / "serving_model" / "petseg-demo")))]
+SETTINGS = (
+    "evaluation.min_accuracy=0.1", "evaluation.min_slice_examples=3", "trainer.optimizer=adam",
+    "trainer.weight_decay=0", "trainer.learning_rate_schedule=constant", "trainer.warmup_epochs=0",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     outside = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "unet", _network)
+        patch.setitem(unet.MODELS, "unet", two_layers)
         patch.setenv("TMPDIR", str(outside))
         patch.setattr(tempfile, "tempdir", None)
-        yield Workplace(tmp_path_factory.mktemp("pipeline_root"))
+        with forked_processes():
+            yield Workplace(tmp_path_factory.mktemp("pipeline_root"), SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +68,6 @@ def better(workplace, worse):
 @pytest.fixture(scope="module")
 def forced(workplace, better):
     return workplace.run(*SPOILT, force_bless=REASON)
-
-
-def _executed(record: RunRecord) -> set[str]:
-    return {node.id for node in record.nodes if node.state.value == "complete"}
 
 
 def _accuracy_change(record: RunRecord) -> BoundResult:
@@ -132,7 +99,7 @@ def test_the_first_model_is_blessed_by_its_own_bounds(workplace, first):
 
 
 def test_the_same_model_is_compared_with_itself_and_not_pushed_again(first, again):
-    assert _executed(again) == {"ServedModelResolver", "Evaluator", "Pusher"}
+    assert executed(again) == {"ServedModelResolver", "Evaluator", "Pusher"}
     assert (again.baseline.found, again.baseline.path) == (True, first.pushed_model)
     change = _accuracy_change(again)
     assert (change.change, change.within_noise, change.passed, change.bound) == (0.0, True, True, -0.01)
@@ -147,7 +114,7 @@ def test_runs_leave_no_temporary_files(workplace, again):
 
 def test_a_third_run_of_the_same_is_all_cached(workplace, again):
     record = workplace.run(*DRAWN)
-    assert _executed(record) == set()
+    assert executed(record) == set()
     assert (record.thresholds, record.baseline) == (again.thresholds, again.baseline)
 
 
@@ -250,7 +217,7 @@ def _shares(masks: list[np.ndarray]) -> np.ndarray:
 def test_the_chain_on_real_photos_follows_the_masks(tmp_path, monkeypatch):
     splits = '{train = "train[:160]", eval = "train[160:180]", test = "test[:80]"}'
     data = ("data.dataset=oxford_iiit_pet", f"data.data_dir={PETS128}", f"data.splits={splits}")
-    place = Workplace(tmp_path / "pipeline_root", data)
+    place = Workplace(tmp_path / "pipeline_root", (*SETTINGS, *data))
     photos = list(tfds.as_numpy(tfds.builder("oxford_iiit_pet", data_dir=PETS128).as_dataset(split="test[:80]")))
     shares = _shares([photo["segmentation_mask"][..., 0] for photo in photos])
     pet, background, border = range(3)
@@ -258,7 +225,8 @@ def test_the_chain_on_real_photos_follows_the_masks(tmp_path, monkeypatch):
 
     def run(answer: int, *overrides: str, **request) -> RunRecord:
         monkeypatch.setitem(unet.MODELS, "unet", _answering(answer))
-        record = place.run(*DRAWN, f"trainer.seed={answer}", *overrides, **request)
+        with forked_processes():
+            record = place.run(*DRAWN, f"trainer.seed={answer}", *overrides, **request)
         assert record.metrics["accuracy"] == pytest.approx(shares[answer], abs=1e-6)
         assert record.metrics["mean_iou"] == pytest.approx(shares[answer] / 3, abs=1e-6)
         return record
@@ -277,7 +245,7 @@ def test_the_chain_on_real_photos_follows_the_masks(tmp_path, monkeypatch):
     assert [row.name for row in worse.thresholds if not row.passed] == ["accuracy change"]
     assert _accuracy_change(worse).change == pytest.approx(shares[border] - shares[pet], abs=1e-6)
 
-    better = run(background)
+    better = run(background, report=True)
     assert (better.blessed, better.baseline.path) == (True, first.pushed_model)
     assert _accuracy_change(better).change == pytest.approx(shares[background] - shares[pet], abs=1e-6)
     assert "The largest changes against the served model" in Path(better.report).read_text(encoding="utf-8")

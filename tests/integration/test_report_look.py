@@ -25,11 +25,16 @@ def report(tmp_path) -> str:
     return file.as_uri()
 
 
-@pytest.fixture
-def page(tmp_path):
-    with opened_page(tmp_path / "profile") as page:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with opened_page(tmp_path_factory.mktemp("profile")) as page:
         yield page
-        assert page.errors == []
+
+
+@pytest.fixture
+def page(browser):
+    yield browser
+    assert browser.errors == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 1200])

@@ -10,24 +10,31 @@ import time
 import urllib.request
 from pathlib import Path
 
+import forked_processes
 import pytest
 from chromium import needs_chromium, opened_page
 from selenium.webdriver import Keys
 from serving_model import CLASS_NAMES, picture, write_model
 
+from petseg.processes import command
+
 PETSEG = Path(sys.executable).with_name("petseg")
 
 
 class Server:
-    """A running `petseg serve` of a directory of versions."""
+    """A running `petseg serve` of a directory of versions: the console command, or forked."""
 
-    def __init__(self, pets: Path, *options: str) -> None:
+    def __init__(self, pets: Path, *options: str, forked: bool = True) -> None:
         self.pets = pets
         self._options = options
+        self._forked = forked
 
     def __enter__(self) -> "Server":
-        command = [PETSEG, "serve", self.pets, "--port", "0", *self._options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        start, popen = (
+            (command("pipeline.cli"), forked_processes.Popen) if self._forked else ([PETSEG], subprocess.Popen)
+        )
+        arguments = [*start, "serve", str(self.pets), "--port", "0", *self._options]
+        self.process = popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.first_line = self.process.stdout.readline()
         self.url = re.search(r"http://\S+/", self.first_line)[0]
         return self
@@ -60,7 +67,7 @@ def test_it_serves_takes_up_a_push_and_stops(tmp_path):
     pets = tmp_path / "pets"
     pets.mkdir()
     write_model(pets, 1)
-    with Server(pets, "--label", "stable") as server:
+    with Server(pets, "--label", "stable", forked=False) as server:
         assert server.first_line == f"serving pets, version 1: {server.url}\n"
         curl = server.process.stdout.readline()
         assert f"'{server.url}v1/models/pets:segment?output=overlay'" in curl
@@ -88,11 +95,16 @@ def test_it_warns_where_others_can_reach_it_and_ends_at_ctrl_c(pets):
         assert "warning: 0.0.0.0 can be reached from elsewhere, and there is no authentication" in err
 
 
-@pytest.fixture
-def page(server, tmp_path):
-    with opened_page(tmp_path / "profile") as page:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with opened_page(tmp_path_factory.mktemp("profile")) as page:
         yield page
-        assert page.errors == []
+
+
+@pytest.fixture
+def page(browser):
+    yield browser
+    assert browser.errors == []
 
 
 DONE = "!document.getElementById('result').hidden || !document.getElementById('error').hidden"
