@@ -1,6 +1,6 @@
 """The console command `petseg`, also as `python -m petseg`."""
 
-from petseg.surroundings import prepare
+from petseg.processes import prepare
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ python -P -m petseg.run_module pipeline.kubeflow.self_test --gpu
 import importlib
 import sys
 
-from petseg.surroundings import prepare
+from petseg.processes import prepare
 
 
 def main() -> None:

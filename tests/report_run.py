@@ -6,14 +6,7 @@ from pathlib import Path
 
 from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
-from pipeline.runs.record import (
-    DatasetRecord,
-    EnvironmentRecord,
-    NodeRecord,
-    NodeState,
-    RunRecord,
-    RunState,
-)
+from pipeline.runs.record import DatasetRecord, EnvironmentRecord, NodeRecord, NodeState, RunRecord, RunState
 
 CLASS_NAMES = ("pet", "background", "border")
 EPOCHS = (

@@ -1,14 +1,10 @@
-"""The data contract: names and types of the features that flow from ExampleGen to serving, and the classes' colours.
+"""The data contract: names and types of the features that flow from ExampleGen to serving.
 
 TfdsExampleGen writes one `tf.train.Example` an image with the raw features below, whatever the source data set calls
 its own; Transform turns them into the `_xf` features that Trainer reads.
 """
 
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 # Raw features, one value each.
 IMAGE: Final = "image"  # bytes: JPEG or PNG that `trainer_module.encoded_images` allows, turned by its EXIF orientation
@@ -66,32 +62,3 @@ CHECKSUMS_ASSET: Final = "petseg_checksums.json"  # written at the push: SHA-256
 
 # File beside a served model that the pipeline brought, or in its place where there is none: why (JSON).
 BASELINE_FILE: Final = "baseline.json"
-
-_COLORS: Final = (
-    (244, 124, 32),
-    (38, 70, 120),
-    (255, 224, 90),
-    (60, 160, 90),
-    (200, 60, 90),
-    (120, 90, 190),
-    (80, 190, 200),
-)
-"""Of the classes in the order of their ids, as RGB; more classes start over."""
-
-
-def class_colors(num_classes: int) -> NDArray[np.uint8]:
-    """Returns the RGB colour of each class, [num_classes, 3].
-
-    Example:
-      >>> class_colors(2).tolist()
-      [[244, 124, 32], [38, 70, 120]]
-    """
-    return np.resize(np.array(_COLORS, np.uint8), (num_classes, 3))
-
-
-def mask_image(class_ids: NDArray[np.uint8], num_classes: int) -> Image.Image:
-    """Returns a palette image: its values are the class ids, its palette their colours."""
-    image = Image.fromarray(class_ids).convert("P")
-    image.putdata(class_ids.reshape(-1).tolist())
-    image.putpalette(class_colors(num_classes).reshape(-1).tolist())
-    return image

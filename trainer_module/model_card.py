@@ -1,8 +1,22 @@
-"""What an exported model says of itself (`assets.extra/petseg_model.json`), as everybody reads it who loads one."""
+"""What an exported model says of itself (`assets.extra/petseg_model.json`), and the colours of its classes."""
 
-from typing import Self
+from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_COLORS: Final = (
+    (244, 124, 32),
+    (38, 70, 120),
+    (255, 224, 90),
+    (60, 160, 90),
+    (200, 60, 90),
+    (120, 90, 190),
+    (80, 190, 200),
+)
+"""Of the classes in the order of their ids, as RGB; more classes start over."""
 
 
 class ModelCard(BaseModel):
@@ -44,3 +58,21 @@ class ModelCard(BaseModel):
         """Returns whether the masks of both models mean the same, and have one size."""
         names = ("class_names", "mask_values", "image_size")
         return all(getattr(self, name) == getattr(other, name) for name in names)
+
+
+def class_colors(num_classes: int) -> NDArray[np.uint8]:
+    """Returns the RGB colour of each class, [num_classes, 3].
+
+    Example:
+      >>> class_colors(2).tolist()
+      [[244, 124, 32], [38, 70, 120]]
+    """
+    return np.resize(np.array(_COLORS, np.uint8), (num_classes, 3))
+
+
+def mask_image(class_ids: NDArray[np.uint8], num_classes: int) -> Image.Image:
+    """Returns a palette image: its values are the class ids, its palette their colours."""
+    image = Image.fromarray(class_ids).convert("P")
+    image.putdata(class_ids.reshape(-1).tolist())
+    image.putpalette(class_colors(num_classes).reshape(-1).tolist())
+    return image

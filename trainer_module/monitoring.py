@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer_module.dataset import Examples
-from trainer_module.features import mask_image
+from trainer_module.model_card import mask_image
 from trainer_module.training_log import HistoryFile
 
 SAMPLE_COUNT: Final = 4

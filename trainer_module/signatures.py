@@ -14,8 +14,8 @@ import tensorflow_transform as tft
 
 from trainer_module import features
 from trainer_module.config import DataConfig
-from trainer_module.features import class_colors
 from trainer_module.losses import example_loss
+from trainer_module.model_card import class_colors
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
 from trainer_module.served_images import (
     boundary_counts,

@@ -15,8 +15,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components.model_pusher.checksums import file_digests, is_model
 from components.model_pusher.executor import DIGESTS_KEY, EVALUATION_KEY, Executor, refused_by
+from components.model_pusher.files import file_digests, is_model
 from components.model_pusher.push import PushSettings, push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver

@@ -12,7 +12,7 @@ from typing import Any
 from absl import logging
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from components.model_pusher.checksums import (
+from components.model_pusher.files import (
     CHECKSUMS_FILE,
     PUSH_FILE,
     checksums,
@@ -20,10 +20,10 @@ from components.model_pusher.checksums import (
     differences,
     file_digests,
     is_model,
+    opened,
     pushed_content,
     pushed_digests,
 )
-from components.model_pusher.files import opened
 from components.model_pusher.version_store import (
     VersionStore,
     complete_versions,

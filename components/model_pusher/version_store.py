@@ -22,8 +22,7 @@ from typing import BinaryIO, Final, Protocol
 
 from absl import logging
 
-from components.model_pusher.checksums import model_files
-from components.model_pusher.files import exists, is_remote, names_in, opened, remote_files
+from components.model_pusher.files import exists, is_remote, model_files, names_in, opened, remote_files
 
 SAVED_MODEL_FILE: Final = "saved_model.pb"
 """The file that makes a directory a model; where files come one by one, it comes last."""

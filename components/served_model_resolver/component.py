@@ -11,7 +11,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import component_spec, standard_artifacts
 
-from components.model_pusher.checksums import pushed_content
+from components.model_pusher.files import pushed_content
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver

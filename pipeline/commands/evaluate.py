@@ -122,7 +122,7 @@ def _predict(images: tuple[Path, ...], model_dir: str, out: Path) -> Iterator[tu
     """Writes the pictures of each image, then yields it with the share of each class."""
     from pipeline.models.loading import ServedModel, overlay_image
     from trainer_module.encoded_images import upright_image
-    from trainer_module.features import mask_image
+    from trainer_module.model_card import mask_image
 
     model = ServedModel.load(model_dir)
     names = model.card.class_names

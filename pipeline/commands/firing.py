@@ -21,7 +21,7 @@ from typing import Any, Final
 import click
 
 import petseg
-from petseg.surroundings import can_be_made
+from petseg.processes import can_be_made
 from pipeline.commands.options import FAILURE, exit_code, resolve_config
 from pipeline.runs.store import RunStore
 from pipeline.schedules.environment import Verdict

@@ -13,13 +13,7 @@ from typing import Any, Final
 import click
 
 from components.model_pusher.push import remove_version
-from pipeline.commands.options import (
-    SuggestingGroup,
-    config_options,
-    json_option,
-    pipeline_root_option,
-    resolve_config,
-)
+from pipeline.commands.options import SuggestingGroup, config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.config.paths import check_name
 from pipeline.models.pushed import damages, pushed_versions, roll_back, versions_table
 from pipeline.terminal.streams import captured_output, json_text, say

@@ -20,7 +20,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from components.model_probe.checks import TOLERANCE, SessionModel, odd_images
 from components.model_probe.executor import run_probe
 from components.model_probe.findings import WorkDirectory
-from components.model_pusher.checksums import WRITTEN_AT_PUSH, model_files
+from components.model_pusher.files import WRITTEN_AT_PUSH, model_files
 from pipeline.export.measurement import Network
 from pipeline.export.request import CALIBRATED, Optimization
 from pipeline.models.loading import Original

@@ -166,7 +166,6 @@ _ENTRYPOINT: Final = (
     "petseg",
     "petseg.processes",
     "petseg.run_module",
-    "petseg.surroundings",
     "pipeline.beam",
     "pipeline.kubeflow.entrypoint",
     "pipeline.kubeflow.pod_output",

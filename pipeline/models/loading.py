@@ -16,14 +16,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.model_pusher.checksums import content_digest, file_digests
+from components.model_pusher.files import content_digest, file_digests
 from components.model_pusher.version_store import SAVED_MODEL_FILE, newest_version
 from pipeline.config.paths import check_no_pattern
 from trainer_module import features
 from trainer_module.encoded_images import UNREADABLE, ImageRefusedError, read_header, without_orientation
 from trainer_module.errors import DataError, ModelError
-from trainer_module.features import class_colors
-from trainer_module.model_card import ModelCard
+from trainer_module.model_card import ModelCard, class_colors
 
 UNTINTED_CLASS: Final = "background"
 """Of an overlay: the photo stays as it is there."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from rich.text import Text
 
-from components.model_pusher.checksums import differences
+from components.model_pusher.files import differences
 from components.model_pusher.push import PushRecord
 from components.model_pusher.push import roll_back as push_again
 from components.model_pusher.version_store import complete_versions, numbered_versions, version_directory

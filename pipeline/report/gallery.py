@@ -22,7 +22,7 @@ from pipeline.report.blocks import Gallery, Picture, PictureRow
 from pipeline.report.image_scores import ScoredImage
 from trainer_module.encoded_images import ImageRefusedError, upright_image
 from trainer_module.errors import DataError
-from trainer_module.features import mask_image
+from trainer_module.model_card import mask_image
 
 if TYPE_CHECKING:
     from pipeline.models.loading import ServedModel

@@ -10,23 +10,12 @@ from PIL import Image
 
 from pipeline.nodes import TRAINER
 from pipeline.report import charts
-from pipeline.report.blocks import (
-    Cell,
-    Figure,
-    Figures,
-    Gallery,
-    Legend,
-    Note,
-    Picture,
-    PictureRow,
-    Section,
-    Table,
-)
+from pipeline.report.blocks import Cell, Figure, Figures, Gallery, Legend, Note, Picture, PictureRow, Section, Table
 from pipeline.report.facts import Missing, RunFacts, output_directory
 from pipeline.report.gallery import thumbnail_uri
 from pipeline.terminal.tables import class_metrics, metric_interval, metric_value, overall_metrics, readable_metric
 from trainer_module import features
-from trainer_module.features import class_colors
+from trainer_module.model_card import class_colors
 
 FEW_EXAMPLES: Final = 10
 """Slices of fewer examples are marked: a single image moves their metrics."""

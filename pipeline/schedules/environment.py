@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from petseg.surroundings import CERTIFICATES, PROXIES
+from petseg.processes import CERTIFICATES, PROXIES
 from pipeline.schedules.local_entry import LocalEntry
 from trainer_module.errors import ConfigError
 

@@ -14,14 +14,7 @@ from pipeline.kubeflow.parameters import check_value
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
 from pipeline.schedules.replacement import existing_run, finish_or_undo, replace, wait_for_quiet
-from pipeline.schedules.schedule import (
-    Action,
-    Plan,
-    Schedule,
-    declared_cron,
-    declared_name,
-    differences,
-)
+from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.times import cron_in_zone, in_words
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError

@@ -9,7 +9,7 @@ Crontabs and units name this module, so a file has to lie here; nothing else doe
 import sys
 from collections.abc import Sequence
 
-from petseg.surroundings import prepare
+from petseg.processes import prepare
 from pipeline.cli import exit_code
 from pipeline.terminal.streams import leave
 

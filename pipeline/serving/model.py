@@ -21,7 +21,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.datasets.pet_drawing import draw_pet
-from components.model_pusher.checksums import CHECKSUMS_FILE, differences
+from components.model_pusher.files import CHECKSUMS_FILE, differences
 from components.model_pusher.version_store import SAVED_MODEL_FILE
 from pipeline.models.loading import load_saved_model
 from trainer_module import features

@@ -27,7 +27,7 @@ from pipeline.serving.service import Service
 from pipeline.serving.tensor_json import PredictRequest, response
 from trainer_module import features
 from trainer_module.encoded_images import ImageRefusedError, upright_image, without_orientation
-from trainer_module.features import class_colors
+from trainer_module.model_card import class_colors
 
 MODEL_URLS: Final = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
 

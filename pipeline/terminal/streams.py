@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 import click
 from pydantic import TypeAdapter
 
-from petseg.surroundings import tidy_up
+from petseg.processes import tidy_up
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
-from petseg.surroundings import CERTIFICATES, PROXIES
+from petseg.processes import CERTIFICATES, PROXIES
 from pipeline.kubeflow.dry_run.artifacts import Mounts
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES

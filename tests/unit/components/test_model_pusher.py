@@ -17,12 +17,12 @@ from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
 from components.model_probe.findings import Findings, Measurements
-from components.model_pusher import checksums, version_store
 from components.model_pusher import executor as pusher
-from components.model_pusher.checksums import differences, file_digests, pushed_content
+from components.model_pusher import files as checksums
+from components.model_pusher import version_store
 from components.model_pusher.component import PushDriver
 from components.model_pusher.executor import Executor
-from components.model_pusher.files import files_below, opened, remote_files
+from components.model_pusher.files import differences, file_digests, files_below, opened, pushed_content, remote_files
 from components.model_pusher.push import PushRecord, PushSettings, remove_version, roll_back, surplus_versions
 from components.model_pusher.push import push as push_model
 from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version

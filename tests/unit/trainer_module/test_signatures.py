@@ -13,8 +13,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from trainer_module import features, served_images
 from trainer_module.config import TrainerConfig
-from trainer_module.features import class_colors
 from trainer_module.losses import example_loss, training_loss
+from trainer_module.model_card import class_colors
 from trainer_module.preprocessing import decode_image, normalize, resize_image, resize_mask, to_class_ids
 from trainer_module.served_images import (
     boundary_counts,

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.models.loading import overlay_image
-from trainer_module.features import class_colors, mask_image
+from trainer_module.model_card import class_colors, mask_image
 
 
 def test_mask_keeps_class_ids_as_values_and_shows_colours(tmp_path):

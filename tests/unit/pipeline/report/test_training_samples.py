@@ -13,7 +13,7 @@ from pipeline.report.facts import Missing, run_facts
 from pipeline.report.metric_sections import training_gallery, training_section
 from pipeline.report.pictures import write_pictures
 from trainer_module.errors import DataError, PetsegError
-from trainer_module.features import mask_image
+from trainer_module.model_card import mask_image
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from schedule_commands import Commands
 
-from petseg.surroundings import PROXIES
+from petseg.processes import PROXIES
 from pipeline.runs.store import RunStore
 from pipeline.schedules import local, times
 from pipeline.schedules.crontab import Crontab

@@ -53,7 +53,7 @@ def client(service):
     """A client of the application in process."""
     from starlette.testclient import TestClient
 
-    from pipeline.serving.application import create_application
+    from pipeline.serving.server import create_application
 
     with TestClient(create_application(service), raise_server_exceptions=False) as client:
         yield client

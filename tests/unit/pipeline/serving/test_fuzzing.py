@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from serving_model import SIZE, picture
 from starlette.testclient import TestClient
 
-from pipeline.serving.application import create_application
+from pipeline.serving.server import create_application
 
 PREDICT, SEGMENT = "/v1/models/pets:predict", "/v1/models/pets:segment"
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

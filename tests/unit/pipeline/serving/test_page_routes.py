@@ -19,7 +19,7 @@ def test_the_page_is_one_file_that_needs_no_network(client):
 def test_names_are_escaped(make_service):
     from starlette.testclient import TestClient
 
-    from pipeline.serving.application import create_application
+    from pipeline.serving.server import create_application
 
     service = make_service()
     service.name = "</script><b>"

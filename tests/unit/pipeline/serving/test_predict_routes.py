@@ -154,7 +154,7 @@ def test_very_deep_lists_are_refused(client):
 def test_more_rows_than_allowed_are_refused(make_service):
     from starlette.testclient import TestClient
 
-    from pipeline.serving.application import create_application
+    from pipeline.serving.server import create_application
 
     with TestClient(create_application(make_service(max_rows=2))) as client:
         assert client.post(PREDICT, json={"instances": [IMAGE] * 2}).status_code == 200

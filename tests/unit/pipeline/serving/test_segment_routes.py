@@ -10,8 +10,8 @@ from PIL import Image
 from serving_model import picture
 from starlette.testclient import TestClient
 
-from pipeline.serving.application import create_application
-from trainer_module.features import class_colors
+from pipeline.serving.server import create_application
+from trainer_module.model_card import class_colors
 
 SEGMENT = "/v1/models/pets:segment"
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from serving_model import CARD, picture
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components.model_pusher.checksums import CHECKSUMS_FILE, checksums, file_digests
+from components.model_pusher.files import CHECKSUMS_FILE, checksums, file_digests
 from pipeline.serving import model as serving_model
 from pipeline.serving.batching import Measurements
 from pipeline.serving.limits import Limits
@@ -112,7 +112,7 @@ def test_a_new_version_takes_over_and_no_request_fails(client, pets, written_mod
 def test_a_removed_version_gives_the_one_before_back(make_service, pets, written_models):
     from starlette.testclient import TestClient
 
-    from pipeline.serving.application import create_application
+    from pipeline.serving.server import create_application
 
     push(written_models, pets, 2)
     with TestClient(create_application(make_service())) as client:
@@ -183,7 +183,7 @@ def test_a_directory_that_cannot_be_looked_at_is_told_once(client, monkeypatch, 
 def test_a_version_that_did_not_load_is_tried_again(make_service, pets, written_models):
     from starlette.testclient import TestClient
 
-    from pipeline.serving.application import create_application
+    from pipeline.serving.server import create_application
 
     with TestClient(create_application(make_service(retry_seconds=0.1))) as client:
         shutil.copytree(written_models / "2", pets / ".2")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from petseg import surroundings
+from petseg import processes
 
 VARIABLES = ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
 DRAWS = """
-from petseg.surroundings import prepare
+from petseg.processes import prepare
 prepare()
 import os, pathlib, sys
 from pipeline.terminal.streams import leave
@@ -32,7 +32,7 @@ def _bare(monkeypatch):
     for name in VARIABLES:
         monkeypatch.setenv(name, "")  # so that monkeypatch restores what prepare sets
         monkeypatch.delenv(name)
-    monkeypatch.setattr(surroundings, "_made", [])
+    monkeypatch.setattr(processes, "_made", [])
     monkeypatch.setattr(atexit, "register", lambda *_: None)
 
 
@@ -50,7 +50,7 @@ def no_entry(monkeypatch):
 def test_without_a_home_and_a_name_there_are_those_of_containers():
     with pytest.raises(RuntimeError):
         Path.home()
-    surroundings.prepare()
+    processes.prepare()
     assert Path.home() == Path("/")
     assert getpass.getuser() == str(os.getuid())
 
@@ -59,7 +59,7 @@ def test_what_is_there_stays(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USER", "me")
     before = dict(os.environ)
-    surroundings.prepare()
+    processes.prepare()
     assert dict(os.environ) == before
     assert not [*tmp_path.iterdir()]
 
@@ -69,12 +69,12 @@ def test_matplotlib_has_a_directory_of_its_own_where_its_own_choice_cannot_be(va
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(variable, str(tmp_path / "file" / "inside"))
-    surroundings.prepare()
+    processes.prepare()
     directory = Path(os.environ["MPLCONFIGDIR"])
     assert directory.is_dir()
-    surroundings.prepare()
+    processes.prepare()
     assert Path(os.environ["MPLCONFIGDIR"]) == directory
-    surroundings.tidy_up()
+    processes.tidy_up()
     assert not directory.exists()
 
 
