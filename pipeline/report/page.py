@@ -22,8 +22,14 @@ from pipeline.report.metric_sections import (
     training_section,
 )
 from pipeline.report.pictures import no_pictures, pictures_section
-from pipeline.report.run_sections import anomalies_block, data_section, overview_table, settings_table, what_ran
-from pipeline.report.verdict import run_verdict
+from pipeline.report.run_sections import (
+    anomalies_block,
+    data_section,
+    overview_table,
+    run_verdict,
+    settings_table,
+    what_ran,
+)
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
-from pipeline.report.verdict import run_verdict
+from pipeline.report.run_sections import run_verdict
 from pipeline.runs.record import ProbeRecord, RunRecord, RunState
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
