@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -9,3 +10,5 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# TFX gives Beam the arguments of the process, and its parser takes `-v` for its own.
+del sys.argv[1:]

@@ -11,8 +11,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import util
@@ -20,6 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
+import forked_child
 import pytest
 
 from petseg.processes import OPTIONS
@@ -54,7 +53,7 @@ class Popen(subprocess.Popen):
         _, _, _, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *_, new_session, _ = others
         streams = [None if fd == -1 else Connection(os.dup(fd)) for fd in (p2cread, c2pwrite, errwrite)]
         self._process = _context.Process(
-            target=_run_module,
+            target=forked_child.run_module,
             args=(
                 args[len(_START) :],
                 dict(os.environ if env is None else env),
@@ -103,33 +102,3 @@ def forked_processes(but: str | None = None, prepare: Callable[[], None] | None 
         patch.setattr(Popen, "_started_anew", but)
         patch.setattr(subprocess, "Popen", Popen)
         yield
-
-
-def _run_module(
-    arguments: list[str],
-    environment: dict[str, str],
-    directory: str,
-    streams: list[Connection | None],
-    new_session: bool,
-    prepare: Callable[[], None] | None = None,
-) -> None:
-    if new_session:
-        os.setsid()
-    for descriptor, stream in enumerate(streams):
-        if stream is not None:
-            os.dup2(stream.fileno(), descriptor)
-    # Those that were inherited still know what kind of file they wrote to.
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
-    tempfile.tempdir = None
-    os.chdir(directory)
-    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = ["run_module.py", *arguments]
-    if prepare is not None:
-        prepare()
-    from petseg.run_module import main
-
-    main()
