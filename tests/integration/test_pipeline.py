@@ -19,7 +19,7 @@ from components.model_evaluator.gate import Gate
 from components.model_evaluator.results import read_evaluation, read_measured
 from components.model_pusher.version_store import complete_versions
 from components.tfds_example_gen.source import TfdsSource
-from pipeline import graph
+from pipeline import graph, nodes
 from pipeline.models.evaluation import evaluate_model
 from pipeline.models.loading import ServedModel
 from pipeline.report.image_scores import SCORES_FILE, read_scores
@@ -205,9 +205,9 @@ def test_training_setting_runs_trainer_and_what_follows(workplace):
 
 @pytest.mark.usefixtures("second_run", "repeated")
 def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypatch):
-    digest = graph.code_digest
+    digest = nodes.code_digest
     edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
-    monkeypatch.setattr(graph, "code_digest", edited)
+    monkeypatch.setattr(nodes, "code_digest", edited)
     assert executed(workplace.run()) == {
         "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher"
     }  # fmt: skip
