@@ -21,8 +21,8 @@ run: setup ## Run the pipeline's demo, from data to pushed model
 test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed on)
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-fast: setup ## Run the unit tests only (PYTEST_ARGS="..." is passed on)
-	$(PYTEST) tests/unit $(PYTEST_ARGS)
+test-fast: setup ## Run the unit tests but for the slow ones (PYTEST_ARGS="..." is passed on)
+	$(PYTEST) tests/unit -m "not slow" $(PYTEST_ARGS)
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
 # pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.

@@ -28,6 +28,8 @@ from components.model_probe.findings import Findings, Measurements, ProbeSetting
 from trainer_module.model_card import ModelCard
 from trainer_module.preprocessing import decode_image, normalize, resize_image
 
+pytestmark = pytest.mark.slow
+
 SMALL_PNG = tf.io.encode_png(np.zeros((9, 9, 1), np.uint8)).numpy()
 CARD = ModelCard(class_names=("pet", "background", "border"), mask_values=(1, 2, 3), image_size=16, turns_images=True)
 

@@ -11,6 +11,8 @@ import pytest
 import petseg
 from petseg.processes import command
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[3]
 CONSOLE = [str(Path(sys.executable).with_name("petseg"))]
 SCHEDULED = "pipeline.scheduling.scheduled_run"

@@ -15,6 +15,8 @@ from trainer_module.distribution import check_compilation
 from trainer_module.errors import ConfigError
 from trainer_module.optimization import dtype_policy
 
+pytestmark = pytest.mark.slow
+
 
 def numbers(history):
     return np.array([list(epoch.values()) for epoch in history])

@@ -13,7 +13,7 @@ from tiny_training import DATA, EPOCHS, STEPS, fn_args, train_until
 from trainer_module import checkpoints, resumption, trainer
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf
 
-pytestmark = pytest.mark.usefixtures("tiny_unet", "weights_alone")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_unet", "weights_alone")]
 
 
 def pictures(output):

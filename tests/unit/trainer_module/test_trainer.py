@@ -12,7 +12,7 @@ from trainer_module.checkpoints import Checkpoint
 from trainer_module.errors import DataError, TrainingInterrupted
 from trainer_module.segmentation_metrics import segmentation_metrics
 
-pytestmark = pytest.mark.usefixtures("tiny_unet")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_unet")]
 
 END_OF_BATCH = (resumption.Resumption, "on_train_batch_end")
 

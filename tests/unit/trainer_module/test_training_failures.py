@@ -14,6 +14,8 @@ from trainer_module.config import TrainerConfig
 from trainer_module.errors import TrainingError
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _checkpoints(tiny_unet, weights_alone, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from trainer_module.errors import ConfigError, ModelError
 from trainer_module.features import BASELINE_FILE, MODEL_CARD_ASSET
 from trainer_module.warm_start import find_weights, read_weights, start_from, weight_names
 
-pytestmark = pytest.mark.usefixtures("tiny_unet")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_unet")]
 
 BUILDERS = dict(unet.MODELS)
 

@@ -13,6 +13,8 @@ from pipeline.cli import exit_code
 from pipeline.models.loading import ServedModel
 from trainer_module.errors import ModelError
 
+pytestmark = pytest.mark.slow
+
 PETS128 = Path(__file__).parents[5] / "shared" / "data" / "pets128"
 
 

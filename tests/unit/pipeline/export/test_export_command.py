@@ -16,6 +16,8 @@ from pipeline.models.loading import Original
 from trainer_module.errors import ModelError
 from trainer_module.warm_start import read_weights
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def export(exported, tmp_path, capfd):

@@ -12,6 +12,8 @@ from pipeline.export.forms import write_frozen
 from pipeline.models.loading import Original, ServedModel
 from pipeline.serving.model import LoadedModel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def frozen(exported, tmp_path_factory):

@@ -11,6 +11,8 @@ from pipeline.export.request import CALIBRATED, Optimization
 from pipeline.models.loading import Original
 from trainer_module.errors import ModelError
 
+pytestmark = pytest.mark.slow
+
 LITE = [one for one in Optimization if one is not Optimization.FROZEN]
 
 

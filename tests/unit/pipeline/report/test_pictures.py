@@ -21,6 +21,8 @@ from pipeline.runs.record import BaselineRecord, NodeRecord, NodeState
 from trainer_module.errors import ModelError
 from trainer_module.signatures import export_model
 
+pytestmark = pytest.mark.slow
+
 SIDE = 16
 PIXELS = SIDE * SIDE
 COUNT = 70

@@ -76,6 +76,7 @@ def test_nobody_is_named_where_linux_does_not_tell(file, holder, monkeypatch, tm
         check_metadata_file(file, wait_seconds=0)
 
 
+@pytest.mark.slow
 def test_ml_metadata_meets_the_same_lock(file, holder):
     with pytest.raises(Exception, match=r"locked|Concurrent writes") as error:
         metadata_store.MetadataStore(connection_config(file))

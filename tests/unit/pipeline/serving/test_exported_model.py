@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 PREDICT, SEGMENT = "/v1/models/pets:predict", "/v1/models/pets:segment"
 
 
