@@ -28,9 +28,10 @@ from components.artifact_properties import (
     DEPLOYMENT_SUMMARY,
     PUSHED_DESTINATION,
 )
-from components.kserve_deployer.cluster import IN_CLUSTER, Cluster, DeployRequest, is_in_cluster
+from components.kserve_deployer.cluster import Cluster, DeployRequest
 from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.service import version_of
+from components.kubernetes_api import IN_CLUSTER, is_in_cluster
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import make_readable_directory
 from trainer_module.errors import ConfigError, ModelError

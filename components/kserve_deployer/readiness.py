@@ -11,7 +11,7 @@ from typing import Final
 
 from absl import logging
 
-from components.kserve_deployer.cluster import Cluster, ClusterError, Object
+from components.kserve_deployer.cluster import Cluster, ClusterError
 from components.kserve_deployer.service import (
     UP_TO_DATE,
     Pod,
@@ -30,6 +30,7 @@ from components.kserve_deployer.service import (
     transition,
     version_of,
 )
+from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
 
 POLL_SECONDS: Final = 2.0

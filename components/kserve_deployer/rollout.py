@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from components.kserve_deployer.cluster import FIELD_MANAGER, Cluster, Object
+from components.kserve_deployer.cluster import FIELD_MANAGER, Cluster
 from components.kserve_deployer.readiness import Expectation, wait_until_served
 from components.kserve_deployer.service import (
     RolloutState,
@@ -15,6 +15,7 @@ from components.kserve_deployer.service import (
     url,
     version_of,
 )
+from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
 
 

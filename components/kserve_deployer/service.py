@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from components.kserve_deployer.cluster import FIELD_MANAGER, Object
+from components.kserve_deployer.cluster import FIELD_MANAGER
+from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
 
 MODE_ANNOTATION: Final = "serving.kserve.io/deploymentMode"

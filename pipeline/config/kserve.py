@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.kserve_deployer.cluster import IN_CLUSTER
+from components.kubernetes_api import IN_CLUSTER
 from pipeline.config.kubeflow import Memory, ObjectName
 from trainer_module.config import OptionalLocation, Section
 

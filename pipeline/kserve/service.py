@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from components.kserve_deployer.cluster import ClusterAccess, DeployRequest, Object
+from components.kserve_deployer.cluster import ClusterAccess, DeployRequest
 from components.kserve_deployer.rollout import describe
 from components.kserve_deployer.service import (
     MODE_ANNOTATION,
@@ -24,6 +24,7 @@ from components.kserve_deployer.service import (
     transition,
     url,
 )
+from components.kubernetes_api import Object
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.schema import Config
 from pipeline.nodes import KSERVE_DEPLOYER, node_digest

@@ -13,7 +13,7 @@ from tfx.components.example_gen import utils as example_gen_utils
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import standard_component_specs
 
-from components.kserve_deployer.cluster import IN_CLUSTER
+from components.kubernetes_api import IN_CLUSTER
 from petseg.processes import OPTIONS
 from pipeline.beam import check_pods
 from pipeline.config.kserve import KServeConfig

@@ -7,8 +7,7 @@ from fake_kubernetes_api import FakeKubernetesApi
 from fake_proxy import FakeProxy
 from kserve_deployments import template_for, uri
 
-from components import http_requests
-from components.kserve_deployer import cluster as cluster_module
+from components import http_requests, kubernetes_api
 from components.kserve_deployer.cluster import Cluster, ClusterAccess, ClusterError
 from components.kserve_deployer.rollout import deploy
 from components.kserve_deployer.service import RolloutState, render
@@ -93,7 +92,7 @@ def test_a_connection_that_breaks_off_is_tried_again(api, cluster, manifest):
 
 
 def test_a_cluster_that_does_not_answer_is_told(api, cluster, monkeypatch):
-    monkeypatch.setattr(cluster_module, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(kubernetes_api, "READ_SECONDS", 0.05)
     api.stall(times=http_requests.ATTEMPTS)
     with pytest.raises(ClusterError, match=r"did not answer in time; check push.kserve.kubeconfig"):
         cluster.read()
@@ -129,8 +128,8 @@ def test_in_a_pod_the_service_account_is_used(kubeconfig, api, monkeypatch, tmp_
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     pod = Cluster(ClusterAccess(kubeconfig=kubeconfig, namespace="models", name="pets", timeout_seconds=1))
-    assert pod._server.host == f"https://{host}:{port}"
-    assert pod._client.configuration.api_key["authorization"] == "bearer secret-of-the-pod"
+    assert pod._api._server.host == f"https://{host}:{port}"
+    assert pod._api._client.configuration.api_key["authorization"] == "bearer secret-of-the-pod"
 
 
 def test_only_a_trusted_cluster_is_talked_to(certificate, tmp_path):
