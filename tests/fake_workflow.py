@@ -1,5 +1,10 @@
-"""The task details that a Kubeflow Pipelines server makes of a workflow, with its drivers, executors and attempts."""
+"""The task details that a Kubeflow Pipelines server makes of a workflow, in the shapes that were recorded.
 
+`recorded_kubeflow/run_*.json` are what real servers answered: of releases to 2.16.1 (and of 2.17 without its own
+settings of Argo) `executor` alone has tries below it; 2.17 as it is installed tries every node again.
+"""
+
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,72 +15,126 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """How the server writes a time that is not known."""
 
 
-def pod(number: int, template: str = "system-container-impl") -> str:
-    """Returns the name of a pod; `executor_pod` and `driver_pod` number those of a component."""
-    return f"{WORKFLOW}-{template}-{number}"
+def node_id(name: str) -> str:
+    """Returns Argo's id of the node with that name: the workflow's, and a hash of 32 bits (FNV-1a) of the node's."""
+    value = 2166136261
+    for byte in name.encode():
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return f"{WORKFLOW}-{value}"
 
 
-def executor_pod(position: int, attempt: int = 0) -> str:
-    """Returns the pod of the component at that position of the pipeline."""
-    return pod(1000 * position + 300 + attempt)
+def executor_node(component: str, attempt: int = 0) -> str:
+    """Returns the id of the node of a component's pod, as 2.17 names it."""
+    return node_id(f"{WORKFLOW}(0).root(0).{component}(0).executor({attempt})")
 
 
-def driver_pod(position: int) -> str:
-    return pod(1000 * position + 100, "system-container-driver")
+def driver_node(component: str) -> str:
+    """Returns the id of the node of the pod of a component's driver, as 2.17 names it."""
+    return node_id(f"{WORKFLOW}(0).root(0).{component}-driver(0)")
+
+
+def root_driver_node() -> str:
+    return node_id(f"{WORKFLOW}(0).root-driver(0)")
 
 
 def task_details(
-    states: dict[str, str], *, attempts: dict[str, list[str]] | None = None, since: datetime | None = None
+    states: dict[str, str],
+    *,
+    attempts: dict[str, list[str]] | None = None,
+    since: datetime | None = None,
+    root_driver: str = "SUCCEEDED",
+    is_installed_2_17: bool = True,
 ) -> list[Any]:
     """Returns the nodes of a workflow.
 
     Args:
-      states: Component to `PENDING`, `RUNNING`, `SUCCEEDED`, `CACHED`, `FAILED`, `SKIPPED`, or `DRIVER_FAILED`; the
-        first started at `since`, each further one a minute later, and took 30 seconds.
-      attempts: Component to the states of its attempts, when it has a retry policy.
+      states: Component to `PENDING`, `WAITING` (its pod has no place), `RUNNING`, `SUCCEEDED`, `CACHED`, `FAILED`,
+        `SKIPPED`, or `DRIVER_FAILED`; the first started at `since`, each further one a minute later, and took 30
+        seconds.
+      attempts: Component to the states of its attempts, where there are several.
       since: When the first component started.
+      root_driver: State of the driver that starts the pipeline.
+      is_installed_2_17: Whether every node has tries below it, not `executor` alone.
     """
-    first = since or datetime(2026, 1, 1, tzinfo=UTC)
-    nodes = [_node(WORKFLOW, "RUNNING", WORKFLOW, first), _node("root-driver", "SUCCEEDED", pod(1), first)]
-    nodes.append(_node("root", "RUNNING", pod(2, "root"), first))
-    for position, (name, state) in enumerate(states.items(), start=1):
-        started = first + timedelta(minutes=position - 1)
-        tried = (attempts or {}).get(name) if state != "CACHED" else None
-        nodes += _component(name, state, position, started, tried)
-    return nodes
-
-
-def _component(name: str, state: str, position: int, started: datetime, attempts: list[str] | None) -> list[Any]:
-    driver_state = {"PENDING": "RUNNING", "DRIVER_FAILED": "FAILED"}.get(state, "SUCCEEDED")
-    driver = _node(f"{name}-driver", driver_state, driver_pod(position), started)
-    if state in ("PENDING", "DRIVER_FAILED"):
-        return [driver]
-    executor_hash = 1000 * position + (300 if attempts is None else 200)
-    shown = "SUCCEEDED" if state == "CACHED" else state
-    component = _node(name, shown, pod(1000 * position, "system-container-executor"), started, [executor_hash])
-    if attempts is None:
-        executor_state = "SKIPPED" if state == "CACHED" else state
-        return [driver, component, _node("executor", executor_state, executor_pod(position), started)]
-    hashes = [1000 * position + 300 + number for number in range(len(attempts))]
-    retry = _node("executor", shown, pod(executor_hash, "retry-system-container-impl"), started, hashes[::-1])
-    tried = [
-        _node(f"executor({number})", attempt, executor_pod(position, number), started)
-        for number, attempt in enumerate(attempts)
-    ]
-    return [driver, component, *reversed(tried), retry]
-
-
-def _node(name: str, state: str, pod_name: str, started: datetime, children: list[int] | None = None) -> Any:
-    has_ended = state not in ("PENDING", "RUNNING")
-    return models.V2beta1PipelineTaskDetail(
-        run_id="run",
-        task_id=f"task-{name}-{pod_name}",
-        display_name=name,
-        state=state,
-        pod_name=pod_name,
-        create_time=started,
-        start_time=started,
-        end_time=started + timedelta(seconds=30) if has_ended else NEVER,
-        execution_id="0",
-        child_tasks=[models.PipelineTaskDetailChildTask(pod_name=f"{WORKFLOW}-{number}") for number in children or ()],
+    return _Workflow(since or datetime(2026, 1, 1, tzinfo=UTC), is_installed_2_17).details(
+        states, attempts or {}, root_driver
     )
+
+
+class _Workflow:
+    def __init__(self, since: datetime, is_retried: bool) -> None:
+        self._since = since
+        self._is_retried = is_retried
+        self._details: list[Any] = []
+
+    def details(self, states: dict[str, str], attempts: dict[str, list[str]], root_driver: str) -> list[Any]:
+        going_on = "FAILED" if root_driver == "FAILED" else "RUNNING"
+        top = self._node(WORKFLOW, WORKFLOW, going_on, self._since)
+        driver = self._node(f"{top}.root-driver", "root-driver", root_driver, self._since)
+        self._children(top, [f"{top}.root-driver"])
+        if root_driver != "FAILED":
+            root = self._node(f"{top}.root", "root", "RUNNING", self._since)
+            self._children(driver, [f"{top}.root"])
+            for position, (component, state) in enumerate(states.items()):
+                started = self._since + timedelta(minutes=position)
+                self._component(root, component, state, started, attempts.get(component))
+        return self._details
+
+    def _component(self, root: str, component: str, state: str, started: datetime, attempts: list[str] | None) -> None:
+        driver_state = {"PENDING": "RUNNING", "DRIVER_FAILED": "FAILED"}.get(state, "SUCCEEDED")
+        driver = self._node(f"{root}.{component}-driver", f"{component}-driver", driver_state, started)
+        self._children(root, [f"{root}.{component}-driver"])
+        if state in ("PENDING", "DRIVER_FAILED"):
+            return
+        self._children(driver, [f"{root}.{component}"])
+        shown = {"CACHED": "SUCCEEDED", "WAITING": "RUNNING"}.get(state, state)
+        took = timedelta() if state == "CACHED" else timedelta(seconds=30)
+        inner = self._node(f"{root}.{component}", component, shown, started, took)
+        executor = f"{inner}.executor"
+        self._children(inner, [executor])
+        if state == "CACHED":
+            self._add("executor", "SKIPPED", started, took)
+            return
+        tries = attempts or [{"WAITING": "PENDING"}.get(state, state)]
+        self._add("executor", shown, started, took, [f"{executor}({number})" for number in range(len(tries))])
+        for number, tried in enumerate(tries):
+            self._add(f"executor({number})", tried, started, took)
+        # The launcher's entry for the cache.
+        self._details.append(
+            models.V2beta1PipelineTaskDetail(run_id="run", task_id=str(uuid.uuid4()), execution_id="7")
+        )
+
+    def _node(
+        self, name: str, shown: str, state: str, started: datetime, took: timedelta = timedelta(seconds=30)
+    ) -> str:
+        """Adds a node, and its first try where it has one; returns the name of the innermost."""
+        if not self._is_retried:
+            self._add(shown, state, started, took)
+            return name
+        self._add(shown, state, started, took, [f"{name}(0)"])
+        self._add(f"{shown}(0)", state, started, took)
+        return f"{name}(0)"
+
+    def _children(self, name: str, children: list[str]) -> None:
+        """Adds children to the node of that name."""
+        shown = name.rpartition(".")[2]
+        [detail] = [detail for detail in self._details if detail.display_name == shown]
+        detail.child_tasks += [models.PipelineTaskDetailChildTask(pod_name=node_id(child)) for child in children]
+
+    def _add(
+        self, shown: str, state: str, started: datetime, took: timedelta, children: list[str] | None = None
+    ) -> None:
+        has_ended = state not in ("PENDING", "RUNNING")
+        self._details.append(
+            models.V2beta1PipelineTaskDetail(
+                run_id="run",
+                task_id=str(uuid.uuid4()),
+                display_name=shown,
+                state=state,
+                create_time=self._since,
+                start_time=started,
+                end_time=started + took if has_ended else NEVER,
+                state_history=[],
+                child_tasks=[models.PipelineTaskDetailChildTask(pod_name=node_id(child)) for child in children or ()],
+            )
+        )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from pipeline.commands.options import (
+    NOT_BLESSED,
     SuggestingGroup,
     config_options,
     end_with,
@@ -178,8 +179,9 @@ def submit(
 
     A package that the server has already is not uploaded again. Ctrl-C stops following; the run goes on.
 
-    Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 130 interrupted. Whether the model was
-    blessed is in the run's artifacts and not known here.
+    Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 3 it succeeded but the model was not
+    blessed, or cannot be served, so nothing was pushed, 130 interrupted. What became of the model is read from the logs
+    of the pods; where none can be read that is said, and the code is 0.
     """
     if upload_only and (assignments or run_name is not None or no_wait):
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
@@ -238,7 +240,8 @@ def status(
 
     The experiment is kubeflow.experiment, or named after the pipeline.
 
-    Exit codes: 0 done; with --follow 1 when the run failed and 130 when it was interrupted or cancelled.
+    Exit codes: 0 done; with --follow 1 when the run failed, 3 when its model was not blessed or cannot be served, and
+    130 when it was interrupted or cancelled.
     """
     from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.runs import RemoteRun
@@ -256,8 +259,10 @@ def status(
     code = 0
     if follow_run:
         code = _follow(remote, as_json)
-    elif remote.record.state is RunState.FAILED:
-        remote.record.error = remote.explain_failure().message
+    else:
+        remote.read_findings()
+        if remote.record.state is RunState.FAILED:
+            remote.record.error = remote.explain_failure().message
     if as_json:
         click.echo(json_text(remote.record))
     elif not follow_run:
@@ -269,6 +274,9 @@ def status(
 @click.argument("run")
 @click.argument("component")
 @config_options
+@click.option(
+    "--attempt", type=click.IntRange(min=1), metavar="N", help="Of several attempts the Nth; else the latest."
+)
 @click.option("--follow", is_flag=True, help="Go on until the component has ended; Ctrl-C leaves it alone.")
 @click.pass_context
 def logs(
@@ -278,18 +286,21 @@ def logs(
     preset: str | None,
     config_file: Path | None,
     overrides: tuple[str, ...],
+    attempt: int | None,
     follow: bool,
 ) -> None:
-    """Print the log of COMPONENT, such as Trainer, of the run with the id RUN; of several attempts the latest one's.
+    """Print the log of COMPONENT, such as Trainer, of the run with the id RUN.
 
-    The server can read a log while its pod is there, or from its archive if it has one. Where it cannot, the command
-    for kubectl is named.
+    A driver has a log, too: Trainer-driver, and root-driver for that of the whole pipeline.
+
+    The log is read by the Kubernetes API while the pod is there (kubeflow.kubeconfig), else from the archive of the
+    server, else from the object store (kubeflow.object_store); standard error says from where.
     """
     from pipeline.kubeflow.logs import ComponentLog
     from pipeline.kubeflow.runs import RemoteRun
 
-    client = _client(preset, config_file, overrides)
-    log = ComponentLog(client, RemoteRun.load(client, run), component)
+    remote = RemoteRun.load(_client(preset, config_file, overrides), run)
+    log = ComponentLog(remote, component, attempt, notify)
     try:
         for text in log.follow() if follow else [log.read()]:
             click.echo(text, nl=False)
@@ -326,6 +337,10 @@ def _follow(remote: "RemoteRun", as_json: bool) -> int:
         return INTERRUPTED
     if remote.record.error is not None:
         notify(f"error: {remote.record.error}", "red")
+    if remote.record.state is RunState.COMPLETE and not remote.outcome_is_known:
+        notify(f"what became of the model is not known here: {remote.why_unknown}", "yellow")
+    if remote.record.state is RunState.COMPLETE and remote.record.refused:
+        return NOT_BLESSED
     return {RunState.COMPLETE: 0, RunState.FAILED: 1}.get(remote.record.state, INTERRUPTED)
 
 

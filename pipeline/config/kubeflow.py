@@ -157,6 +157,18 @@ class KubeflowConfig(Section):
     token_variable: str = Field("KFP_TOKEN", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Environment variable that holds the bearer token, when the API wants one; the token itself is no setting."""
 
+    kubeconfig: str | None = None
+    """File of kubectl's settings, or `in-cluster`, for what only the cluster tells: the logs of running pods, and why a
+    pod waits. None: kubectl's default."""
+
+    context: str | None = None
+    """Which of the file's contexts. None: its current one."""
+
+    object_store: str | None = Field(None, pattern=r"^https?://\S+$")
+    """URL at which this machine reaches the store of an `s3://` or `minio://` root, such as `http://localhost:9000`
+    after a port-forward; only logs are read there, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment.
+    None: AWS."""
+
     pipeline_root: Location = Field(DEFAULT_PIPELINE_ROOT, pattern=rf"^({'|'.join(REMOTE_SCHEMES)})://[^/\s]+(/\S*)?$")
     """URI that the artifacts of all runs are stored under."""
 

@@ -4,6 +4,7 @@ Every method that talks to the server raises `KubeflowApiError` when the server 
 reached.
 """
 
+import base64
 import json
 import os
 import tempfile
@@ -30,6 +31,9 @@ IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubeflow/pipelines/token")
 BACKOFF_SECONDS: Final = 1.0
 
 _CONFLICT: Final = 409
+_NOT_FOUND: Final = 404
+_ARCHIVED_LOG: Final = "main-logs"
+"""Argo's name for what the container `main` of a pod wrote."""
 
 
 @dataclass(frozen=True)
@@ -231,20 +235,30 @@ class KubeflowClient:
         with self.translated_errors(f"cancel the run {run_id}"):
             self._runs.run_service_terminate_run(run_id)
 
-    def log(self, run_id: str, pod: str) -> str:
-        """Returns what a pod of a run has written so far, as far as the server can still read it."""
-        path = "/apis/v1beta1/runs/{run_id}/nodes/{node_id}/log"
-        with self.translated_errors(f"read the log of the pod {pod}"):
-            answer = self._api.call_api(
-                path,
-                "GET",
-                path_params={"run_id": run_id, "node_id": pod},
-                header_params={"Accept": "text/plain"},
-                auth_settings=["Bearer"],
-                _return_http_data_only=True,
-                _preload_content=False,
-            )
-            return str(answer.data.decode("utf-8", errors="replace"))
+    def archived_log(self, run_id: str, node_id: str) -> str | None:
+        """Returns the log of a pod that has ended, from Argo's archive; None when the archive has none.
+
+        Args:
+          run_id: The run.
+          node_id: Id of the workflow's node that it was the pod of.
+        """
+        path = "/apis/v2beta1/runs/{run_id}/nodes/{node_id}/artifacts/{artifact}:read"
+        try:
+            with self.translated_errors("read the archived log"):
+                answer = self._api.call_api(
+                    path,
+                    "GET",
+                    path_params={"run_id": run_id, "node_id": node_id, "artifact": _ARCHIVED_LOG},
+                    header_params={"Accept": "application/json"},
+                    auth_settings=["Bearer"],
+                    response_type="object",
+                    _return_http_data_only=True,
+                )
+        except KubeflowApiError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        return base64.b64decode(answer["data"]).decode("utf-8", errors="replace")
 
     def _pipeline(self, name: str) -> tuple[str, bool]:
         """Returns the id of a pipeline, and whether it was made now."""

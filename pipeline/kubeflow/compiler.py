@@ -20,7 +20,7 @@ from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import POD_SCRATCH
 from pipeline.config.schema import Config
 from pipeline.graph import create_pipeline
-from pipeline.kubeflow.entrypoint import DRIVER_FLAG, OUTPUTS_FLAG
+from pipeline.kubeflow.entrypoint import COMPONENT_FLAG, DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
 from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, check_push_destination
@@ -147,7 +147,7 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     for task_id, task in _tasks(pipeline_spec).items():
         outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
         declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
-        _container(pipeline_spec, task_id)["command"] += [*code_arguments(task_id), *declared]
+        _container(pipeline_spec, task_id)["command"] += [COMPONENT_FLAG, task_id, *code_arguments(task_id), *declared]
         if retry.max_count:
             task["retryPolicy"] = {
                 "maxRetryCount": retry.max_count,

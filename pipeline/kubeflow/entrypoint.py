@@ -1,8 +1,8 @@
 """What the container of every component runs: TFX's own executor runner, in terms of Kubeflow Pipelines.
 
-    python -P -m petseg.run_module pipeline.kubeflow.entrypoint --code_modules MODULES --code_digest DIGEST
-        --outputs KEYS --executor_class_path CLASS --json_serialized_invocation_args EXECUTOR_INPUT
-        --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
+    python -P -m petseg.run_module pipeline.kubeflow.entrypoint --component ID --code_modules MODULES
+        --code_digest DIGEST --outputs KEYS --executor_class_path CLASS
+        --json_serialized_invocation_args EXECUTOR_INPUT --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
 KEYS are the artifacts that the component declares; what the server lists beside them, as the log that it publishes, is
 left alone. With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies
@@ -21,39 +21,42 @@ from typing import Any, Final, NoReturn
 
 from pipeline.beam import runs_elsewhere
 from pipeline.kubeflow import pod_output
+from pipeline.kubeflow.findings import Findings, StoredArtifact
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
-from pipeline.nodes import EXAMPLE_GEN_DRIVER
+from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.terminal.streams import TERMINATED, leave
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
 UNUSABLE: Final = 2
 DRIVER_FLAG: Final = "--example_gen_driver"
+COMPONENT_FLAG: Final = "--component"
 OUTPUTS_FLAG: Final = "--outputs"
+
+_CUSTOM_CONFIG: Final = "custom_config"
 
 
 def main(argv: list[str]) -> int:
     """Runs one component; what fails is said in the log's last line."""
     arguments, beam_args = _parser().parse_known_args(argv)
-    component = EXAMPLE_GEN_DRIVER if arguments.example_gen_driver else arguments.executor_class_path
+    component = arguments.component
     signal.signal(signal.SIGTERM, _terminate)
     try:
         check_image(arguments.code_modules, arguments.code_digest)
         with heartbeat(component):
             say(component, "starting")
-            if arguments.example_gen_driver:
-                _run_driver(arguments)
-            else:
-                _run_executor(arguments, beam_args)
+            outputs = _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever a component raises)
         return _explain(component, error)
+    say(component, _found(arguments, outputs))
     say(component, "done")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pipeline.kubeflow.entrypoint", allow_abbrev=False)
+    parser.add_argument(COMPONENT_FLAG, required=True)
     parser.add_argument(MODULES_FLAG, required=True)
     parser.add_argument(DIGEST_FLAG, required=True)
     parser.add_argument(OUTPUTS_FLAG, required=True, help="artifacts that the component declares, with commas")
@@ -71,15 +74,16 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _run_driver(arguments: argparse.Namespace) -> None:
+def _run_driver(arguments: argparse.Namespace) -> dict[str, list[StoredArtifact]]:
     from components.tfds_example_gen.component import fingerprint
 
     message = pod_output.to_tfx(_executor_input(arguments), {})
     found = fingerprint(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
+    return {name: [StoredArtifact.of_parameter(value)] for name, value in found.items()}
 
 
-def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
+def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[str, list[StoredArtifact]]:
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
@@ -101,6 +105,20 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> None:
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
     _write(output_file, pod_output.from_tfx(executor_output, executor_input))
+    return {
+        name: [StoredArtifact(artifact["uri"], artifact.get("metadata", {})) for artifact in channel["artifacts"]]
+        for name, channel in executor_output.get("artifacts", {}).items()
+    }
+
+
+def _found(arguments: argparse.Namespace, outputs: Outputs) -> str:
+    """Returns what the component found, for whoever follows the run; where that cannot be read, why not."""
+    values = _executor_input(arguments)["inputs"].get("parameterValues", {})
+    settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
+    try:
+        return Findings.of(node_facts(arguments.component, outputs, settings)).line()
+    except PetsegError as error:
+        return str(error)
 
 
 def _executor_input(arguments: argparse.Namespace) -> dict[str, Any]:

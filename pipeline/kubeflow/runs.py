@@ -1,27 +1,32 @@
 """A run on the server: as a record, followed until it ends or the user has seen enough, and stopped.
 
-The record is what `petseg run` keeps of a run here, as far as the server tells it. Metrics, blessing and pushed model
-are in the artifacts of the run, which its API does not give out; they stay unknown. The run itself goes on whether or
-not it is followed.
+The record is what `petseg run` keeps of a run here, as far as the server tells it. What a component found (metrics,
+whether the model was blessed and pushed) is in its pod's log; where no log can be read it stays unknown. The run itself
+goes on whether or not it is followed.
 """
 
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from pipeline.kubeflow.client import KubeflowClient
-from pipeline.kubeflow.tasks import TaskStatus, failed_driver, run_state, task_statuses, time_or_none
+from pipeline.kubeflow.cluster import ClusterError, RunPods
+from pipeline.kubeflow.findings import Findings, findings_in
+from pipeline.kubeflow.pod_logs import Attempt, NoLogError, PodLogs
+from pipeline.kubeflow.tasks import DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
 from pipeline.kubeflow.transport import KubeflowApiError
+from pipeline.nodes import PUSHER
 from pipeline.runs.display import RunDisplay, open_display
 from pipeline.runs.progress import ProgressFollower
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
 from pipeline.suggestions import nearest
 from pipeline.terminal.streams import lasting
-from trainer_module.errors import PetsegError
+from trainer_module.errors import ConfigError, PetsegError
 
 POLL_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 600.0
@@ -79,8 +84,15 @@ class RemoteRun:
             )
         package = client.package(reference.pipeline_id, reference.pipeline_version_id)
         self._client = client
+        self._pods = _pods_if_reachable(client)
         self._run = run
+        self._tasks = RunTasks(run)
         self._statuses: dict[str, TaskStatus] = {}
+        self._without_findings: set[str] = set()
+        self.why_unknown = "Pusher's pod did not say it"
+        """Why the record does not tell what became of the model, where it does not."""
+
+        self.logs = PodLogs(client, self._pods, run, package.name)
         self.record = brief_record(run)
         self.record.pipeline = package.name
         self.record.nodes = [NodeRecord(id=task_id) for task_id in package.task_ids]
@@ -103,75 +115,149 @@ class RemoteRun:
         """Brings the record up to date.
 
         Returns:
-          The components whose state has changed.
+          The components whose state or summary has changed.
 
         Raises:
           KubeflowApiError: The run cannot be read.
         """
         return self._take(self._client.run(self.record.run_id))
 
-    def status(self, component: str) -> TaskStatus:
-        """Returns where a component stands.
+    def attempts(self, component: str) -> list[Attempt]:
+        """Returns the pods of a component, or of a driver, such as `Trainer-driver` and `root-driver`, in order.
 
         Raises:
           PetsegError: The run has no such component.
         """
-        if component not in self._statuses:
+        node_ids = self._tasks.driver_pods(component.removesuffix(DRIVER_SUFFIX))
+        if component in self._statuses:
+            node_ids = self._statuses[component].pods
+        elif component == ROOT_DRIVER:
+            node_ids = self._tasks.root_driver_pods
+        elif component.removesuffix(DRIVER_SUFFIX) not in self._statuses:
             suggestion = nearest(component, self._statuses)
             raise PetsegError(
                 f"the run {self.record.run_id} has no component {component!r}; did you mean {suggestion!r}?"
             )
-        return self._statuses[component]
+        return [Attempt(component, number, node_id) for number, node_id in enumerate(node_ids)]
+
+    def state(self, component: str) -> NodeState:
+        """Returns where a component or a driver stands."""
+        if component in self._statuses:
+            return self.record.node(component).state
+        return self._tasks.driver_state(component)
 
     def explain_failure(self) -> Failure:
         """Returns why the run failed, from what the server says and from the log of the pod that failed."""
         failed = next((node.id for node in self.record.nodes if node.state is NodeState.FAILED), None)
-        if failed is None:
-            message = (self._run.error.message if self._run.error else None) or "it failed outside of its components"
-            return self._from_log("the run", message, failed_driver(self._run))
-        status = self._statuses[failed]
-        message = status.error or f"its pod failed; read the log: petseg kubeflow logs {self.record.run_id} {failed}"
-        return self._from_log(failed, message, status.pods[-1] if status.pods else None)
+        driver = self._tasks.failed_driver
+        if driver == ROOT_DRIVER:
+            what, pod = "the start of the pipeline", ROOT_DRIVER
+            message = f"its driver failed before any component could run; all of its log: {self._log_command(pod)}"
+        elif failed is None:
+            what, pod = "the run", ROOT_DRIVER
+            message = (self._run.error.message if self._run.error else None) or (
+                f"it failed outside of its components; see the workflow: kubectl describe workflow -n "
+                f"{self._client.access.namespace} {self._tasks.workflow}"
+            )
+        elif driver == failed:
+            what, pod = failed, failed + DRIVER_SUFFIX
+            message = f"its driver failed before its own pod could run; all of its log: {self._log_command(pod)}"
+        else:
+            what, pod = failed, failed
+            message = self._statuses[failed].error or f"its pod failed; all of its log: {self._log_command(pod)}"
+        return self._from_log(what, message, self.attempts(pod))
+
+    def read_findings(self) -> list[NodeRecord]:
+        """Brings what the components have found into the record, from the logs of those that are done.
+
+        Returns:
+          The components that something is known of now.
+        """
+        told = []
+        for node in self.record.nodes:
+            if node.state is NodeState.COMPLETE and node.id in self._without_findings:
+                findings = self._findings(node.id)
+                if findings is not None:
+                    self._without_findings.discard(node.id)
+                    findings.put_into(self.record, node)
+                    told.append(node)
+        return told
+
+    @property
+    def outcome_is_known(self) -> bool:
+        """Whether the record tells what became of the model."""
+        return PUSHER not in self._without_findings
+
+    def _findings(self, component: str) -> Findings | None:
+        try:
+            text = self.logs.read(self.attempts(component)[-1]).text
+        except IndexError:
+            return None
+        except NoLogError as error:
+            self.why_unknown = str(error)
+            return None
+        return findings_in(text)
 
     def _take(self, run: Any) -> list[NodeRecord]:
         self._run = run
+        self._tasks = RunTasks(run)
         _update(self.record, run)
-        self._statuses = task_statuses(run, [node.id for node in self.record.nodes])
+        self._statuses = {node.id: self._tasks.status(node.id) for node in self.record.nodes}
+        waiting = self._waiting()
         now = datetime.now(UTC)
-        changed = [node for node in self.record.nodes if self._update_node(node, now)]
+        changed = [node for node in self.record.nodes if self._update_node(node, now, waiting)]
         if self.record.state is RunState.FAILED and self.record.error is None:
             self.record.error = "the run failed"
         return changed
 
-    def _update_node(self, node: NodeRecord, now: datetime) -> bool:
-        """Brings one component up to date; returns whether its state has changed."""
+    def _update_node(self, node: NodeRecord, now: datetime, waiting: Mapping[str, str]) -> bool:
+        """Brings one component up to date; returns whether its state, or what it waits for, has changed."""
         status = self._statuses[node.id]
         state = status.state
         if self.has_ended and state is NodeState.PENDING:
             state = NodeState.SKIPPED
         if self.has_ended and state is NodeState.RUNNING:
             state = NodeState(self.record.state.value)
-        attempts = len(status.pods)
-        is_new = state is not node.state
+        before = (node.state, node.summary)
+        if state is not node.state or state is NodeState.RUNNING:
+            attempt = f"attempt {len(status.pods)}" if len(status.pods) > 1 else ""
+            node.summary = ", ".join(filter(None, [attempt, waiting.get(node.id)]))
+        if state is NodeState.COMPLETE and state is not node.state:
+            self._without_findings.add(node.id)
         node.seconds = status.seconds(now)
-        node.summary = f"attempt {attempts}" if attempts > 1 else ""
         node.state = state
-        return is_new
+        return (node.state, node.summary) != before
 
-    def _from_log(self, component: str, message: str, pod: str | None) -> Failure:
-        """Returns the failure with what the pod's log adds to it."""
-        log = ""
-        if pod is not None:
-            try:
-                log = self._client.log(self.record.run_id, pod)
-            except KubeflowApiError:
-                command = f"kubectl logs -n {self._client.access.namespace} {pod} -c main"
-                return Failure(f"{component} failed: {message}; the server cannot read its log: {command}", [])
+    def _waiting(self) -> dict[str, str]:
+        """Returns why pods wait, by component; nothing where nobody says."""
+        if self._pods is None or self.has_ended or not self._tasks.has_waiting_pods:
+            return {}
+        try:
+            pods = self._pods.of_run(self.record.run_id)
+            latest = {
+                task_id: pods.get(node_id)
+                for task_id in self._statuses
+                for node_id in (*self._tasks.driver_pods(task_id), *self._statuses[task_id].pods)
+            }
+            reasons = {task_id: self._pods.why_waiting(pod) for task_id, pod in latest.items() if pod is not None}
+        except ClusterError:
+            return {}
+        return {task_id: f"its pod waits: {reason}" for task_id, reason in reasons.items() if reason}
+
+    def _from_log(self, component: str, message: str, attempts: list[Attempt]) -> Failure:
+        """Returns the failure with what the log of its latest pod adds to it."""
+        try:
+            log = self.logs.read(attempts[-1]).text if attempts else ""
+        except NoLogError as error:
+            return Failure(f"{component} failed: {message}; {error}", [])
         own = _FAILURE_LINE.findall(log)
         if own:
             return Failure(f"{component} failed: {own[-1]}", [])
         lines = [line.rstrip() for line in log.splitlines() if line.strip()]
         return Failure(f"{component} failed: {message}", lines[-_TAIL_LINES:])
+
+    def _log_command(self, component: str) -> str:
+        return f"petseg kubeflow logs {self.record.run_id} {component}"
 
 
 def follow(remote: RemoteRun, stream: TextIO) -> bool:
@@ -190,6 +276,8 @@ def follow(remote: RemoteRun, stream: TextIO) -> bool:
                 _poll(remote, display)
             except KeyboardInterrupt:  # what is shown stays on the screen
                 return False
+            for node in remote.read_findings():
+                display.node_changed(node)
             if remote.record.state is RunState.FAILED:
                 failure = remote.explain_failure()
                 remote.record.error = failure.message
@@ -261,6 +349,15 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
             display.notice("")
         for node in changed:
             display.node_changed(node)
+        remote.read_findings()
+
+
+def _pods_if_reachable(client: KubeflowClient) -> RunPods | None:
+    """Returns the pods of the namespace; None where this machine has no way to the cluster."""
+    try:
+        return RunPods(client.config)
+    except ConfigError:
+        return None
 
 
 def _settled(run: Any) -> str | None:

@@ -2,15 +2,26 @@
 
 The server reports the nodes of the workflow that it made of the pipeline: for a component `X` the node `X-driver`,
 which resolves inputs and looks into the cache, then `X`, whose child `executor` is the pod that works, or is skipped
-when the result is known. With a retry policy `executor` has one child an attempt: `executor(0)`, `executor(1)`.
+when the result is known. What is tried again has one child a try: `executor(0)`, `executor(1)`; since 2.17 that is so
+at every level, from the workflow down.
+
+A node's detail has the ids of its children, but not its own, and all components have an `executor`. Argo derives the
+id from the node's name, which begins with the names of the nodes above it: so the ids that a component's nodes would
+have are looked up among those that the server lists
+(https://github.com/argoproj/argo-workflows/blob/v4.0.5/workflow/util/pod_name.go).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count, takewhile
 from typing import Any, Final
 
 from pipeline.runs.record import NodeState, RunState
+
+DRIVER_SUFFIX: Final = "-driver"
+ROOT_DRIVER: Final = "root-driver"
+"""Name of the driver that starts the whole pipeline, before any component."""
 
 _NODE_STATES: Final = {
     "PENDING": NodeState.PENDING,
@@ -29,10 +40,13 @@ _RUN_STATES: Final = {
     "FAILED": RunState.FAILED,
     "CANCELED": RunState.INTERRUPTED,
 }
+_FAILED: Final = "FAILED"
 _EXECUTOR: Final = "executor"
-_DRIVER_SUFFIX: Final = "-driver"
 _NO_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """The server writes a time that is not known yet as one long ago."""
+
+_FNV_OFFSET: Final = 0x811C9DC5
+_FNV_PRIME: Final = 0x01000193
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class TaskStatus:
     started: datetime | None = None
     ended: datetime | None = None
     pods: tuple[str, ...] = ()
-    """Names of its pods, one for each attempt; empty while it has none, and when the server does not tell."""
+    """Node ids of its pods, one for each attempt; empty while it has none, and when its result is from the cache."""
 
     error: str | None = None
 
@@ -52,6 +66,87 @@ class TaskStatus:
         if self.started is None or self.state in (NodeState.PENDING, NodeState.SKIPPED):
             return None
         return max(0.0, ((self.ended or now) - self.started).total_seconds())
+
+
+class RunTasks:
+    """The task details of one run."""
+
+    def __init__(self, run: Any) -> None:
+        """Constructs the tasks.
+
+        Args:
+          run: A `V2beta1Run` with the details of its tasks.
+        """
+        details = (run.run_details.task_details or ()) if run.run_details is not None else ()
+        self._details = [detail for detail in details if detail.display_name and detail.state]
+        """Without the launcher's entries for the cache, which have neither name nor state."""
+
+        self._named = {detail.display_name: detail for detail in self._details}
+        self._ids = {child.pod_name for detail in self._details for child in detail.child_tasks or () if child.pod_name}
+
+    def status(self, task_id: str) -> TaskStatus:
+        """Returns where a component stands."""
+        detail, driver = self._named.get(task_id), self._named.get(task_id + DRIVER_SUFFIX)
+        if detail is None or _NODE_STATES.get(detail.state, NodeState.PENDING) is NodeState.PENDING:
+            if driver is None or driver.state != _FAILED:
+                return TaskStatus()
+            return _status(driver, NodeState.FAILED, self.driver_pods(task_id))
+        state = _NODE_STATES[detail.state]
+        if state is NodeState.COMPLETE and detail.start_time == detail.end_time:  # no pod ends in the second it starts
+            return _status(detail, NodeState.CACHED, ())
+        return _status(detail, state, self._pods(task_id, _EXECUTOR))
+
+    def driver_pods(self, task_id: str) -> tuple[str, ...]:
+        """Returns the node ids of the pods of a component's driver, one for each attempt."""
+        return self._pods(task_id + DRIVER_SUFFIX)
+
+    def driver_state(self, name: str) -> NodeState:
+        """Returns where a driver stands, such as `Trainer-driver`."""
+        detail = self._named.get(name)
+        return NodeState.PENDING if detail is None else _NODE_STATES.get(detail.state, NodeState.PENDING)
+
+    @property
+    def root_driver_pods(self) -> tuple[str, ...]:
+        """Node ids of the pods of the driver that starts the pipeline, one for each attempt."""
+        names = (f"{workflow}.{ROOT_DRIVER}" for workflow in self._tries(self.workflow))
+        return self._known(name for each in names for name in self._tries(each))
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name; empty while the server lists no node."""
+        return next((node_id.rpartition("-")[0] for node_id in self._ids), "")
+
+    @property
+    def failed_driver(self) -> str | None:
+        """The component whose driver failed, or `root-driver`; None when no driver did."""
+        failed = [detail.display_name for detail in self._details if detail.state == _FAILED]
+        if ROOT_DRIVER in failed:
+            return ROOT_DRIVER
+        return next((name.removesuffix(DRIVER_SUFFIX) for name in failed if name.endswith(DRIVER_SUFFIX)), None)
+
+    @property
+    def has_waiting_pods(self) -> bool:
+        """Whether a pod has not been placed or not been started yet."""
+        names = [detail.display_name.partition("(")[0] for detail in self._details if detail.state == "PENDING"]
+        return any(name == _EXECUTOR or name.endswith(DRIVER_SUFFIX) for name in names)
+
+    def _pods(self, *path: str) -> tuple[str, ...]:
+        """Returns the ids of the tries of a node that is below the pipeline's own; `path` has the names from there."""
+        names = self._tries(self.workflow)
+        for name in ("root", *path):
+            names = [each for above in names for each in self._tries(f"{above}.{name}")]
+        return self._known(names)
+
+    def _tries(self, name: str) -> list[str]:
+        """Returns the names of a node's tries, the earliest first: its own name where nothing is tried again."""
+        numbered = takewhile(lambda each: self._id(each) in self._ids, (f"{name}({number})" for number in count()))
+        return list(numbered) or [name]
+
+    def _known(self, names: Iterator[str] | list[str]) -> tuple[str, ...]:
+        return tuple(node_id for name in names if (node_id := self._id(name)) in self._ids)
+
+    def _id(self, name: str) -> str:
+        return f"{self.workflow}-{_fnv_1a(name)}"
 
 
 def run_state(run: Any) -> RunState:
@@ -67,83 +162,25 @@ def time_or_none(time: datetime | None) -> datetime | None:
     return aware if aware > _NO_TIME else None
 
 
-def task_statuses(run: Any, task_ids: Sequence[str]) -> dict[str, TaskStatus]:
-    """Returns where the components of a run stand.
-
-    Args:
-      run: A `V2beta1Run` with the details of its tasks.
-      task_ids: The components.
-    """
-    details = list(run.run_details.task_details or ()) if run.run_details is not None else []
-    named = {detail.display_name: detail for detail in details}
-    nodes = {key: detail for detail in details for key in _keys(detail)}
-    return {task_id: _status(task_id, named, nodes) for task_id in task_ids}
-
-
-def failed_driver(run: Any) -> str | None:
-    """Returns the pod of a driver that failed: a run that fails before its first component has nothing else to show."""
-    details = list(run.run_details.task_details or ()) if run.run_details is not None else []
-    failed = [detail for detail in details if _is_driver(detail) and detail.state == "FAILED"]
-    return str(failed[0].pod_name) if failed and failed[0].pod_name else None
-
-
-def _status(task_id: str, named: dict[str, Any], nodes: dict[str, Any]) -> TaskStatus:
-    detail, driver = named.get(task_id), named.get(task_id + _DRIVER_SUFFIX)
-    if detail is None or _NODE_STATES.get(detail.state, NodeState.PENDING) is NodeState.PENDING:
-        if driver is None or driver.state != "FAILED":
-            return TaskStatus()
-        return _of(driver, NodeState.FAILED, [driver])
-    attempts = list(_attempts(detail, nodes)) or [detail]
-    state = _NODE_STATES[detail.state]
-    if state is NodeState.COMPLETE and all(attempt.state == "SKIPPED" for attempt in attempts):
-        state = NodeState.CACHED
-    return _of(detail, state, attempts if attempts != [detail] else [])
-
-
-def _of(detail: Any, state: NodeState, attempts: Sequence[Any]) -> TaskStatus:
-    errors = [error for attempt in (detail, *reversed(attempts)) if (error := _error(attempt))]
+def _status(detail: Any, state: NodeState, pods: Sequence[str]) -> TaskStatus:
     return TaskStatus(
         state=state,
         started=time_or_none(detail.start_time),
         ended=time_or_none(detail.end_time),
-        pods=tuple(attempt.pod_name for attempt in attempts if attempt.pod_name and attempt.state != "SKIPPED"),
-        error=errors[0] if errors else None,
+        pods=tuple(pods),
+        error=_error(detail),
     )
-
-
-def _attempts(detail: Any, nodes: dict[str, Any]) -> Iterator[Any]:
-    """Yields the nodes of a component's pods, the latest attempt last."""
-    executors = [node for node in _children(detail, nodes) if node.display_name == _EXECUTOR]
-    for executor in executors:
-        attempts = [node for node in _children(executor, nodes) if node.display_name.startswith(f"{_EXECUTOR}(")]
-        yield from sorted(attempts, key=_attempt_number) or [executor]
-
-
-def _attempt_number(detail: Any) -> int:
-    number = detail.display_name.partition("(")[2].rstrip(")")
-    return int(number) if number.isdecimal() else 0
-
-
-def _children(detail: Any, nodes: dict[str, Any]) -> list[Any]:
-    keys = [child.task_id or _hash(child.pod_name) for child in detail.child_tasks or ()]
-    return [nodes[key] for key in keys if key in nodes]
-
-
-def _keys(detail: Any) -> list[str]:
-    """Returns what a parent may call this node by: its id, or the hash that ends the name of its pod."""
-    return [key for key in (detail.task_id, _hash(detail.pod_name)) if key]
-
-
-def _hash(pod_name: str | None) -> str:
-    """Returns the end of a pod's name, which the workflow's name for the same node shares."""
-    return pod_name.rpartition("-")[2] if pod_name else ""
-
-
-def _is_driver(detail: Any) -> bool:
-    return bool((detail.display_name or "").endswith(_DRIVER_SUFFIX))
 
 
 def _error(detail: Any) -> str | None:
     """Returns what the server says went wrong with a node."""
     statuses = [detail.error, *(status.error for status in reversed(detail.state_history or ()))]
     return next((str(status.message) for status in statuses if status is not None and status.message), None)
+
+
+def _fnv_1a(text: str) -> int:
+    """Returns the hash of 32 bits that Argo's ids end with (http://www.isthe.com/chongo/tech/comp/fnv/)."""
+    value = _FNV_OFFSET
+    for byte in text.encode():
+        value = (value ^ byte) * _FNV_PRIME % 2**32
+    return value

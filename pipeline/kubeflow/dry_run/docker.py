@@ -12,10 +12,10 @@ from typing import Any, Final
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.dry_run.artifacts import StoredArtifact
 from pipeline.kubeflow.dry_run.pod import end_of_pod, missing_secrets, secret_variables, written_since
 from pipeline.kubeflow.dry_run.runner import PackageRun, record_package_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
+from pipeline.kubeflow.findings import StoredArtifact
 from pipeline.kubeflow.package import Package
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord
 from trainer_module.errors import ConfigError

@@ -22,14 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
 from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT
 from pipeline.kubeflow.arguments import runtime_values
-from pipeline.kubeflow.dry_run.artifacts import ObjectStore, StoredArtifact, check_directory
+from pipeline.kubeflow.dry_run.artifacts import ObjectStore, check_directory
 from pipeline.kubeflow.dry_run.driver import cache_key, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import PodFailedError, PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
+from pipeline.kubeflow.findings import StoredArtifact
 from pipeline.kubeflow.package import Package, check_compiled_by_this_code
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState, run_environment
 from pipeline.runs.session import RecordedRun, record_run
@@ -183,9 +187,12 @@ class _DryRun(PackageRun):
         """Returns what a component left, for the record: its artifacts, and its parameters as if they were some."""
         execution = self._upstream[task.id]
         artifacts, declared = execution.artifacts, task.component.output_definitions.artifacts
-        outputs = {name: [StoredArtifact.of(artifacts[name], self._objects)] for name in declared if name in artifacts}
+        outputs = {name: [self._stored(artifacts[name])] for name in declared if name in artifacts}
         parameters = execution.parameters
         return outputs | {name: [StoredArtifact.of_parameter(value)] for name, value in parameters.items()}
+
+    def _stored(self, artifact: pipeline_spec_pb2.RuntimeArtifact) -> StoredArtifact:
+        return StoredArtifact(self._objects.path(artifact.uri), json_format.MessageToDict(artifact.metadata))
 
     def _forget_old_runs(self) -> None:
         """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good."""

@@ -3,24 +3,34 @@
 from datetime import UTC, datetime
 
 import pytest
-from fake_workflow import NEVER, driver_pod, executor_pod, task_details
+from fake_workflow import NEVER, driver_node, executor_node, root_driver_node, task_details
 from kfp_server_api import models
 
-from pipeline.kubeflow.tasks import failed_driver, run_state, task_statuses, time_or_none
+from pipeline.kubeflow.tasks import ROOT_DRIVER, RunTasks, run_state, time_or_none
 from pipeline.runs.record import NodeState, RunState
 
 CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def run_of(details):
+    return models.V2beta1Run(run_details=models.V2beta1RunDetails(task_details=details))
+
+
+def tasks(states, **options):
+    return RunTasks(run_of(task_details(states, since=SINCE, **options)))
+
+
 def statuses(states, **options):
-    details = models.V2beta1RunDetails(task_details=task_details(states, since=SINCE, **options))
-    return task_statuses(models.V2beta1Run(run_details=details), CHAIN)
+    found = tasks(states, **options)
+    return {task_id: found.status(task_id) for task_id in CHAIN}
 
 
 def test_a_run_without_details_has_only_pending_components():
     for run in (models.V2beta1Run(), models.V2beta1Run(run_details=models.V2beta1RunDetails())):
-        assert {status.state for status in task_statuses(run, CHAIN).values()} == {NodeState.PENDING}
+        found = RunTasks(run)
+        assert {found.status(task_id).state for task_id in CHAIN} == {NodeState.PENDING}
+        assert (found.workflow, found.failed_driver, found.root_driver_pods) == ("", None, ())
 
 
 @pytest.mark.parametrize(
@@ -59,17 +69,23 @@ def test_times_are_of_the_component():
 
 
 def test_pods_are_those_that_work():
-    found = statuses({"TfdsExampleGenDriver": "SUCCEEDED", "TfdsExampleGen": "CACHED", "Trainer": "DRIVER_FAILED"})
-    assert found["TfdsExampleGenDriver"].pods == (executor_pod(1),)
-    assert found["TfdsExampleGen"].pods == ()
-    assert found["Trainer"].pods == (driver_pod(3),)
+    states = {"TfdsExampleGenDriver": "SUCCEEDED", "TfdsExampleGen": "CACHED", "Trainer": "DRIVER_FAILED"}
+    found = tasks(states)
+    assert found.status("TfdsExampleGenDriver").pods == (executor_node("TfdsExampleGenDriver"),)
+    assert found.status("TfdsExampleGen").pods == ()
+    assert found.status("Trainer").pods == found.driver_pods("Trainer") == (driver_node("Trainer"),)
+    assert found.root_driver_pods == (root_driver_node(),)
 
 
-def test_each_attempt_has_a_pod_the_latest_last():
+@pytest.mark.parametrize("is_installed_2_17", [False, True])
+def test_each_attempt_has_a_pod_the_latest_last(is_installed_2_17):
     attempts = {"Trainer": ["FAILED"] * 11 + ["RUNNING"]}
-    found = statuses({"A": "SUCCEEDED", "B": "SUCCEEDED", "Trainer": "RUNNING"}, attempts=attempts)
-    assert found["Trainer"].state is NodeState.RUNNING
-    assert found["Trainer"].pods == tuple(executor_pod(3, number) for number in range(12))
+    states = {"A": "SUCCEEDED", "B": "SUCCEEDED", "Trainer": "RUNNING"}
+    found = statuses(states, attempts=attempts, is_installed_2_17=is_installed_2_17)["Trainer"]
+    assert found.state is NodeState.RUNNING
+    assert len(found.pods) == 12
+    if is_installed_2_17:
+        assert found.pods == tuple(executor_node("Trainer", number) for number in range(12))
 
 
 def test_the_error_is_the_newest_that_the_server_has():
@@ -79,27 +95,31 @@ def test_the_error_is_the_newest_that_the_server_has():
         models.V2beta1RuntimeStatus(state="FAILED", error=models.GoogleRpcStatus(message=message))
         for message in ("first", "second")
     ]
-    run = models.V2beta1Run(run_details=models.V2beta1RunDetails(task_details=details))
-    assert task_statuses(run, CHAIN)["Trainer"].error == "second"
+    assert RunTasks(run_of(details)).status("Trainer").error == "second"
     trainer.error = models.GoogleRpcStatus(message="out of memory")
-    assert task_statuses(run, CHAIN)["Trainer"].error == "out of memory"
+    assert RunTasks(run_of(details)).status("Trainer").error == "out of memory"
 
 
-def test_a_server_that_does_not_tell_pods():
-    details = task_details({"Trainer": "FAILED"})
+def test_a_node_without_children_has_no_pods_yet():
+    details = task_details({"Trainer": "RUNNING"})
     for detail in details:
-        detail.pod_name = None
-    run = models.V2beta1Run(run_details=models.V2beta1RunDetails(task_details=details))
-    assert task_statuses(run, CHAIN)["Trainer"].state is NodeState.FAILED
-    assert task_statuses(run, CHAIN)["Trainer"].pods == ()
+        detail.child_tasks = None
+    found = RunTasks(run_of(details)).status("Trainer")
+    assert (found.state, found.pods) == (NodeState.RUNNING, ())
 
 
-def test_the_driver_of_the_whole_run_may_fail():
-    details = task_details({})
-    details[1].state = "FAILED"
-    run = models.V2beta1Run(run_details=models.V2beta1RunDetails(task_details=details))
-    assert failed_driver(run) == details[1].pod_name
-    assert failed_driver(models.V2beta1Run()) is None
+@pytest.mark.parametrize("is_installed_2_17", [False, True])
+def test_drivers_may_fail(is_installed_2_17):
+    assert tasks({}, root_driver="FAILED", is_installed_2_17=is_installed_2_17).failed_driver == ROOT_DRIVER
+    assert tasks({"Trainer": "DRIVER_FAILED"}, is_installed_2_17=is_installed_2_17).failed_driver == "Trainer"
+    assert tasks({"Trainer": "FAILED"}, is_installed_2_17=is_installed_2_17).failed_driver is None
+    assert tasks({"Trainer": "DRIVER_FAILED"}).driver_state("Trainer-driver") is NodeState.FAILED
+    assert tasks({}).driver_state("Trainer-driver") is NodeState.PENDING
+
+
+def test_pods_that_wait_for_a_place():
+    assert tasks({"Trainer": "WAITING"}).has_waiting_pods
+    assert not tasks({"Trainer": "RUNNING"}).has_waiting_pods
 
 
 @pytest.mark.parametrize(
