@@ -1,0 +1,103 @@
+"""Runs on a real cluster: to a pushed model, from the cache, refused by the gate, side by side, and their logs."""
+
+import json
+
+from real_cluster import ACCOUNT, NAMESPACE, states
+
+ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+"""Components that look for themselves, or depend on one that does."""
+
+
+def test_a_run_ends_with_a_pushed_model(cluster, first_run):
+    assert set(states(first_run).values()) == {"complete"}
+    assert first_run["state"] == "complete"
+    assert first_run["blessed"] is True
+    assert first_run["metrics"]["accuracy"] > 0.5
+    assert first_run["pushed_model"].startswith(f"/serving/{cluster.pipeline}/")
+    assert all(node["summary"] for node in first_run["nodes"])
+
+
+def test_what_was_pushed_can_be_served(cluster, first_run):
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{cluster.pipeline}-verify"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [
+                {
+                    "name": "main",
+                    "image": cluster.settings()["kubeflow"]["image"],
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["petseg", "models", "verify", "--destination", f"/serving/{cluster.pipeline}"],
+                    "volumeMounts": [{"name": "serving", "mountPath": "/serving"}],
+                }
+            ],
+            "volumes": [{"name": "serving", "persistentVolumeClaim": {"claimName": "petseg-serving"}}],
+        },
+    }
+    file = cluster.directory / "verify.json"
+    file.write_text(json.dumps(pod))
+    cluster.kubectl("apply", "--filename", file)
+    name = f"pod/{cluster.pipeline}-verify"
+    cluster.wait(
+        lambda: cluster.kubectl("get", name, "--output", "jsonpath={.status.phase}") in ("Succeeded", "Failed"), name
+    )
+    assert first_run["pushed_model"].rpartition("/")[2] in cluster.kubectl("logs", name)
+    assert cluster.kubectl("get", name, "--output", "jsonpath={.status.phase}") == "Succeeded"
+
+
+def test_the_pods_have_the_account_with_the_least_rights(cluster, first_run):
+    pods = cluster.objects("pods", "--selector", f"pipeline/runid={first_run['run_id']}")
+    assert {pod["spec"]["serviceAccountName"] for pod in pods} == {ACCOUNT}
+    account = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+    for request in (("delete", "deployments"), ("get", "secrets"), ("create", "pods"), ("delete", "workflows")):
+        assert cluster.kubectl("auth", "can-i", *request, "--as", account, code=None).strip() == "no", request
+
+
+def test_a_second_run_takes_what_it_can_from_the_cache_and_pushes_nothing(cluster, package, first_run):
+    record = cluster.submit(*package).record
+    cached = {component for component, state in states(record).items() if state == "cached"}
+    assert cached == set(states(first_run)) - ALWAYS
+    assert record["state"] == "complete"
+    assert record["pushed_model"] is None
+    assert cluster.petseg("kubeflow", "logs", record["run_id"], "Trainer", config=package[1], code=1).err.count("cache")
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed(cluster, package, first_run):
+    ended = cluster.submit(*package, code=3, min_accuracy=0.999)
+    assert ended.record["blessed"] is False
+    assert ended.record["pushed_model"] is None
+    assert states(ended.record)["Trainer"] == "cached"
+
+
+def test_two_runs_side_by_side_push_a_version_each(cluster, package, first_run):
+    runs = [cluster.submit_only(*package, epochs=epochs) for epochs in (1, 2)]
+    for run_id in runs:
+        cluster.petseg("kubeflow", "status", run_id, "--follow", config=package[1])
+    records = [cluster.status(run_id, package[1]) for run_id in runs]
+    pushed = [record["pushed_model"] for record in records]
+    assert None not in pushed
+    assert len({*pushed, first_run["pushed_model"]}) == 3
+    assert records[0]["metrics"] != records[1]["metrics"]
+
+
+def test_logs_are_read_wherever_they_are(cluster, package, first_run):
+    run_id, config = first_run["run_id"], package[1]
+    by_pod = cluster.log(run_id, "Trainer", config)
+    assert "from the pod" in by_pod.err
+    assert f"epoch {12}/{12}" in by_pod.out
+    archived = cluster.log(run_id, "Trainer", config, KUBECONFIG="/dev/null")
+    assert "from the archive" in archived.err
+    assert by_pod.out.splitlines()[-30:-10] == archived.out.splitlines()[-30:-10]
+    driver = cluster.log(run_id, "Trainer-driver", config)
+    assert "from the pod" in driver.err
+    assert cluster.log(run_id, "root-driver", config).out
+
+
+def test_the_log_of_a_pod_that_is_gone(cluster, package, first_run):
+    [pod] = cluster.pods(first_run["run_id"], "StatisticsGen")
+    cluster.kubectl("delete", "pod", pod["metadata"]["name"])
+    log = cluster.log(first_run["run_id"], "StatisticsGen", package[1])
+    assert "from the archive" in log.err
+    assert "StatisticsGen: done" in log.out
