@@ -267,6 +267,8 @@ def status(
         click.echo(json_text(remote.record))
     elif not follow_run:
         print_table(run_details(remote.record))
+        if remote.is_being_cancelled:
+            notify("the run is being cancelled", "yellow")
     ctx.exit(code)
 
 

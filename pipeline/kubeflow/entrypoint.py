@@ -113,8 +113,11 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[s
 
 def _found(arguments: argparse.Namespace, outputs: Outputs) -> str:
     """Returns what the component found, for whoever follows the run; where that cannot be read, why not."""
-    values = _executor_input(arguments)["inputs"].get("parameterValues", {})
-    settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
+    values = _executor_input(arguments).get("inputs", {}).get("parameterValues", {})
+    try:
+        settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
+    except ValueError:
+        settings = {}
     try:
         return Findings.of(node_facts(arguments.component, outputs, settings)).line()
     except PetsegError as error:

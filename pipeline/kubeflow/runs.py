@@ -18,7 +18,7 @@ from pipeline.kubeflow.client import KubeflowClient
 from pipeline.kubeflow.cluster import ClusterError, RunPods
 from pipeline.kubeflow.findings import Findings, findings_in
 from pipeline.kubeflow.pod_logs import Attempt, NoLogError, PodLogs
-from pipeline.kubeflow.tasks import DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
+from pipeline.kubeflow.tasks import CANCELING, DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
 from pipeline.kubeflow.transport import KubeflowApiError
 from pipeline.nodes import PUSHER
 from pipeline.runs.display import RunDisplay, open_display
@@ -32,9 +32,11 @@ POLL_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 600.0
 """How long the server may be away before following ends."""
 
-_CANCELING: Final = "CANCELING"
 _TAIL_LINES: Final = 15
-_FAILURE_LINE: Final = re.compile(r"^petseg \d\d:\d\d:\d\d \S+: failed: (.*)$", re.MULTILINE)
+_FAILURE_LINE: Final = re.compile(
+    r"^(?:petseg \d\d:\d\d:\d\d \S+: failed: |F\d{4} [\d:.]+ +\d+ \S+\] )(.*)$", re.MULTILINE
+)
+"""What a component of ours, or a driver of Kubeflow Pipelines, says last."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,9 @@ class RemoteRun:
         failed = next((node.id for node in self.record.nodes if node.state is NodeState.FAILED), None)
         driver = self._tasks.failed_driver
         if driver == ROOT_DRIVER:
-            what, pod = "the start of the pipeline", ROOT_DRIVER
-            message = f"its driver failed before any component could run; all of its log: {self._log_command(pod)}"
+            what = f"{ROOT_DRIVER}, the driver that starts the pipeline,"
+            pod = ROOT_DRIVER
+            message = f"no component has run; all of its log: {self._log_command(pod)}"
         elif failed is None:
             what, pod = "the run", ROOT_DRIVER
             message = (self._run.error.message if self._run.error else None) or (
@@ -160,8 +163,9 @@ class RemoteRun:
                 f"{self._client.access.namespace} {self._tasks.workflow}"
             )
         elif driver == failed:
-            what, pod = failed, failed + DRIVER_SUFFIX
-            message = f"its driver failed before its own pod could run; all of its log: {self._log_command(pod)}"
+            what = f"{failed}-driver, which prepares {failed},"
+            pod = failed + DRIVER_SUFFIX
+            message = f"all of its log: {self._log_command(pod)}"
         else:
             what, pod = failed, failed
             message = self._statuses[failed].error or f"its pod failed; all of its log: {self._log_command(pod)}"
@@ -182,6 +186,10 @@ class RemoteRun:
                     findings.put_into(self.record, node)
                     told.append(node)
         return told
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        return bool(self._run.state == CANCELING)
 
     @property
     def outcome_is_known(self) -> bool:
@@ -218,6 +226,8 @@ class RemoteRun:
             state = NodeState.SKIPPED
         if self.has_ended and state is NodeState.RUNNING:
             state = NodeState(self.record.state.value)
+        if self.record.state is RunState.INTERRUPTED and state is NodeState.FAILED:
+            state = NodeState.INTERRUPTED  # so the server calls what it has stopped
         before = (node.state, node.summary)
         if state is not node.state or state is NodeState.RUNNING:
             attempt = f"attempt {len(status.pods)}" if len(status.pods) > 1 else ""
@@ -332,6 +342,7 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
         if node.state is not NodeState.PENDING:
             display.node_changed(node)
     away_since: float | None = None
+    is_cancelled = False
     while not remote.has_ended:
         time.sleep(POLL_SECONDS)
         try:
@@ -349,6 +360,9 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
             display.notice("")
         for node in changed:
             display.node_changed(node)
+        if remote.is_being_cancelled and not is_cancelled:
+            is_cancelled = True
+            display.notice("the run is being cancelled")
         remote.read_findings()
 
 
@@ -362,7 +376,7 @@ def _pods_if_reachable(client: KubeflowClient) -> RunPods | None:
 
 def _settled(run: Any) -> str | None:
     """Returns why there is nothing to cancel; None when there is."""
-    if run.state == _CANCELING:
+    if run.state == CANCELING:
         return f"run {run.run_id}: it is being cancelled already"
     state = run_state(run)
     return None if state is RunState.RUNNING else f"run {run.run_id}: it has ended already ({state})"

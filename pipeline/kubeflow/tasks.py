@@ -23,10 +23,13 @@ DRIVER_SUFFIX: Final = "-driver"
 ROOT_DRIVER: Final = "root-driver"
 """Name of the driver that starts the whole pipeline, before any component."""
 
+CANCELING: Final = "CANCELING"
+"""State of a run that is being cancelled."""
+
 _NODE_STATES: Final = {
     "PENDING": NodeState.PENDING,
     "RUNNING": NodeState.RUNNING,
-    "CANCELING": NodeState.RUNNING,
+    CANCELING: NodeState.RUNNING,
     "PAUSED": NodeState.PENDING,
     "SUCCEEDED": NodeState.COMPLETE,
     "CACHED": NodeState.CACHED,
@@ -150,8 +153,13 @@ class RunTasks:
 
 
 def run_state(run: Any) -> RunState:
-    """Returns where a run stands; one that is being cancelled is still running."""
-    return _RUN_STATES.get(run.state, RunState.RUNNING)
+    """Returns where a run stands; one that is being cancelled is still running.
+
+    What a cancelled run has ended with depends on the release: 2.17 writes `FAILED`, after `CANCELING`.
+    """
+    state = _RUN_STATES.get(run.state, RunState.RUNNING)
+    was_cancelled = any(status.state == CANCELING for status in run.state_history or ())
+    return RunState.INTERRUPTED if state is RunState.FAILED and was_cancelled else state
 
 
 def time_or_none(time: datetime | None) -> datetime | None:

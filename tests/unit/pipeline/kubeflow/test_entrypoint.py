@@ -44,7 +44,8 @@ def executor_input(root, schema_text="feature { name: 'image' }", **inputs) -> d
 def arguments(message: dict, executor: str = IMPORT_SCHEMA, digest: str = DIGEST, modules: str = MODULES) -> list[str]:
     spec = {"parameters": {"schema_text": {"parameterType": "STRING"}}}
     return [
-        "--code_modules", modules, "--code_digest", digest, "--outputs", "schema", "--executor_class_path", executor,
+        "--component", "ImportSchema", "--code_modules", modules, "--code_digest", digest, "--outputs", "schema",
+        "--executor_class_path", executor,
         "--json_serialized_invocation_args", json.dumps(message),
         "--json_serialized_inputs_spec_args", json.dumps(spec), "--direct_num_workers=1",
     ]  # fmt: skip
@@ -118,7 +119,8 @@ def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, cap
     message, log = from_launcher("TfdsExampleGenDriver", launcher_root)
     message["inputs"]["parameterValues"] = {"custom_config": "abc"}
     argv = [
-        *code_arguments("TfdsExampleGenDriver"), "--outputs", "", "--example_gen_driver",
+        "--component", "TfdsExampleGenDriver", *code_arguments("TfdsExampleGenDriver"), "--outputs", "",
+        "--example_gen_driver",
         "--json_serialized_invocation_args", json.dumps(message),
     ]  # fmt: skip
     assert entrypoint.main(argv) == 0
@@ -136,7 +138,8 @@ def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_
         f"checked_{name}": 0.5 if name == "epochs" else 50.0,
     }
     argv = [
-        *code_arguments("TfdsExampleGenDriver"), "--outputs", "", "--example_gen_driver",
+        "--component", "TfdsExampleGenDriver", *code_arguments("TfdsExampleGenDriver"), "--outputs", "",
+        "--example_gen_driver",
         "--json_serialized_invocation_args", json.dumps(message),
     ]  # fmt: skip
     assert entrypoint.main(argv) == 2
