@@ -1,4 +1,4 @@
-"""A Kubernetes API server with KServe for contract tests: InferenceServices by server-side apply, pods, events.
+"""A Kubernetes API server with KServe for contract tests: InferenceServices by server-side apply, pods, logs, events.
 
 with FakeKubernetesApi() as api:
     api.on_service_read = FakeController(api, reads=2)
@@ -25,6 +25,7 @@ CONTEXT = "test-cluster"
 
 _SERVICE = rf"/apis/{GROUP}/v1beta1/namespaces/([^/]+)/inferenceservices/([^/]+)"
 _LIST = r"/api/v1/namespaces/([^/]+)/(pods|events)"
+_LOG = r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _MODE = "serving.kserve.io/deploymentMode"
 _AUTOSCALING = {"minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling"}
@@ -56,6 +57,9 @@ class FakeKubernetesApi(FakeApi):
         self.services: dict[str, Object] = {}
         self.pods: list[Object] = []
         self.events: list[Object] = []
+        self.logs: dict[str, str] = {}
+        """By pod; one that is listed but has none has not started."""
+
         self.on_service_read: Callable[[Object], None] = lambda service: None
         """Called with an InferenceService each time before it is read, to move it on."""
 
@@ -110,6 +114,8 @@ class FakeKubernetesApi(FakeApi):
             raise RefusalError(401, "Unauthorized")
         if found := re.fullmatch(_LIST, request.path):
             return self._list(unquote(found[1]), found[2], request.query)
+        if found := re.fullmatch(_LOG, request.path):
+            return self._log(unquote(found[1]), unquote(found[2]), request.query)
         found = re.fullmatch(_SERVICE, request.path)
         if not found or not self.is_kserve_installed:
             return Answer("404 page not found\n", 404, "text/plain; charset=utf-8")
@@ -135,9 +141,20 @@ class FakeKubernetesApi(FakeApi):
         for selector in filter(None, query.get("labelSelector", "").split(",")):
             key, _, value = selector.partition("=")
             items = [item for item in items if item["metadata"].get("labels", {}).get(key) == value]
-        if query.get("fieldSelector") == "type=Warning":
-            items = [item for item in items if item["type"] == "Warning"]
+        for selector in filter(None, query.get("fieldSelector", "").split(",")):
+            path, _, value = selector.partition("=")
+            items = [item for item in items if _get(item, tuple(path.split("."))) == value]
         return Answer(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+
+    def _log(self, namespace: str, name: str, query: dict[str, str]) -> Answer:
+        self._check_right("get", "pods/log", namespace)
+        if query.get("container") != "main":
+            raise RefusalError(400, f"a container name must be specified for pod {name}, choose one of: [wait main]")
+        if name not in {pod["metadata"]["name"] for pod in self.pods}:
+            raise RefusalError(404, f'pods "{name}" not found', name=name, kind="pods")
+        if name not in self.logs:
+            raise RefusalError(400, f'container "main" in pod "{name}" is waiting to start: PodInitializing')
+        return Answer(self.logs[name], content_type="text/plain")
 
     def _apply(self, namespace: str, name: str, request: Request) -> Answer:
         if request.headers["content-type"] != "application/apply-patch+yaml":

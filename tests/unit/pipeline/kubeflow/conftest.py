@@ -52,6 +52,7 @@ def _executor(task_id: str, image: str) -> dict[str, Any]:
 def _home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KFP_TOKEN", raising=False)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "no-kubeconfig"))
 
 
 @pytest.fixture
