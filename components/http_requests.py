@@ -90,6 +90,10 @@ class ApiServer(ABC):
           said: What the server says, in one line; may be empty.
         """
 
+    def is_temporary(self, error: Any, said: str) -> bool:
+        """Returns whether the same request may succeed later; arguments as those of `reason`."""
+        return error.status in TEMPORARY
+
     @property
     @abstractmethod
     def not_json_advice(self) -> str:
@@ -135,7 +139,7 @@ class ApiServer(ABC):
             reason = f"{self.host} answered 429, too many requests{told}; try again later"
         if reason is None:
             reason = f"{self.host} answered {error.status}{told}"
-        return self.error(f"cannot {what}: {reason}", error.status, is_temporary=error.status in TEMPORARY)
+        return self.error(f"cannot {what}: {reason}", error.status, is_temporary=self.is_temporary(error, said))
 
 
 class PatientRetry(Retry):

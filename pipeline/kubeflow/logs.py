@@ -80,7 +80,7 @@ class ComponentLog:
             return ""
 
     def _read(self, attempt: Attempt) -> PodLog:
-        log = self._remote.logs.read(attempt)
+        log = self._remote.logs.read(attempt, is_running=self._state() is NodeState.RUNNING)
         if log.source != self._told:
             self._tell(f"log of {attempt}, from {log.source}")
             self._told = log.source

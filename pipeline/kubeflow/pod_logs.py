@@ -54,12 +54,12 @@ class PodLog:
 class PodLogs:
     """The logs of one run."""
 
-    def __init__(self, client: KubeflowClient, pods: RunPods | None, run: Any, pipeline: str) -> None:
+    def __init__(self, client: KubeflowClient, pods: Callable[[], RunPods | None], run: Any, pipeline: str) -> None:
         """Constructs the logs.
 
         Args:
           client: Of the server.
-          pods: The pods of the namespace. None: there is no way to the cluster.
+          pods: Returns the pods of the namespace; None where there is no way to the cluster.
           run: The `V2beta1Run`.
           pipeline: Name of the pipeline.
         """
@@ -69,19 +69,20 @@ class PodLogs:
         self._run_id = run.run_id
         self._directory = f"{root.rstrip('/')}/{pipeline}/{run.run_id}"
 
-    def read(self, attempt: Attempt) -> PodLog:
+    def read(self, attempt: Attempt, *, is_running: bool) -> PodLog:
         """Returns the log of a pod.
+
+        Args:
+          attempt: The pod.
+          is_running: Whether it may still write, and so is in no archive; that is asked last then, else first.
 
         Raises:
           NoLogError: It is nowhere where it can be read.
         """
-        places: tuple[tuple[str, Callable[[Attempt], PodLog]], ...] = (
-            ("the Kubernetes API", self._of_pod),
-            ("the archive of the server", self._archived),
-            ("the object store", self._stored),
-        )
+        pod, archive = ("the Kubernetes API", self._of_pod), ("the archive of the server", self._archived)
+        first, second = (pod, archive) if is_running else (archive, pod)
         reasons = []
-        for place, read in places:
+        for place, read in (first, second, ("the object store", self._stored)):
             try:
                 return read(attempt)
             except PetsegError as error:
@@ -89,12 +90,13 @@ class PodLogs:
         raise NoLogError(f"no log of {attempt} of the run {self._run_id} can be read; " + "; ".join(reasons))
 
     def _of_pod(self, attempt: Attempt) -> PodLog:
-        if self._pods is None:
+        pods = self._pods()
+        if pods is None:
             raise NoLogError("kubectl has no settings here (kubeflow.kubeconfig)")
-        pod = self._pods.of_run(self._run_id).get(attempt.node_id)
+        pod = pods.of_run(self._run_id).get(attempt.node_id)
         if pod is None:
             raise NoLogError("its pod is gone")
-        return PodLog(self._pods.log(pod), f"the pod {pod.name}")
+        return PodLog(pods.log(pod), f"the pod {pod.name}")
 
     def _archived(self, attempt: Attempt) -> PodLog:
         text = self._client.archived_log(self._run_id, attempt.node_id)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -86,7 +87,6 @@ class RemoteRun:
             )
         package = client.package(reference.pipeline_id, reference.pipeline_version_id)
         self._client = client
-        self._pods = _pods_if_reachable(client)
         self._run = run
         self._tasks = RunTasks(run)
         self._statuses: dict[str, TaskStatus] = {}
@@ -94,7 +94,7 @@ class RemoteRun:
         self.why_unknown = "Pusher's pod did not say it"
         """Why the record does not tell what became of the model, where it does not."""
 
-        self.logs = PodLogs(client, self._pods, run, package.name)
+        self.logs = PodLogs(client, lambda: self._pods, run, package.name)
         self.record = brief_record(run)
         self.record.pipeline = package.name
         self.record.nodes = [NodeRecord(id=task_id) for task_id in package.task_ids]
@@ -196,9 +196,17 @@ class RemoteRun:
         """Whether the record tells what became of the model."""
         return PUSHER not in self._without_findings
 
+    @cached_property
+    def _pods(self) -> RunPods | None:
+        """The pods of the namespace; None where this machine has no way to the cluster."""
+        try:
+            return RunPods(self._client.config)
+        except ConfigError:
+            return None
+
     def _findings(self, component: str) -> Findings | None:
         try:
-            text = self.logs.read(self.attempts(component)[-1]).text
+            text = self.logs.read(self.attempts(component)[-1], is_running=False).text
         except IndexError:
             return None
         except NoLogError as error:
@@ -240,7 +248,7 @@ class RemoteRun:
 
     def _waiting(self) -> dict[str, str]:
         """Returns why pods wait, by component; nothing where nobody says."""
-        if self._pods is None or self.has_ended or not self._tasks.has_waiting_pods:
+        if self.has_ended or not self._tasks.has_waiting_pods or self._pods is None:
             return {}
         try:
             pods = self._pods.of_run(self.record.run_id)
@@ -257,7 +265,7 @@ class RemoteRun:
     def _from_log(self, component: str, message: str, attempts: list[Attempt]) -> Failure:
         """Returns the failure with what the log of its latest pod adds to it."""
         try:
-            log = self.logs.read(attempts[-1]).text if attempts else ""
+            log = self.logs.read(attempts[-1], is_running=False).text if attempts else ""
         except NoLogError as error:
             return Failure(f"{component} failed: {message}; {error}", [])
         own = _FAILURE_LINE.findall(log)
@@ -358,20 +366,12 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
         if away_since is not None:
             away_since = None
             display.notice("")
-        for node in changed:
+        told = remote.read_findings()
+        for node in [*changed, *(node for node in told if node not in changed)]:
             display.node_changed(node)
         if remote.is_being_cancelled and not is_cancelled:
             is_cancelled = True
             display.notice("the run is being cancelled")
-        remote.read_findings()
-
-
-def _pods_if_reachable(client: KubeflowClient) -> RunPods | None:
-    """Returns the pods of the namespace; None where this machine has no way to the cluster."""
-    try:
-        return RunPods(client.config)
-    except ConfigError:
-        return None
 
 
 def _settled(run: Any) -> str | None:

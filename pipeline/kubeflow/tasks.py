@@ -65,8 +65,8 @@ class TaskStatus:
     error: str | None = None
 
     def seconds(self, now: datetime) -> float | None:
-        """Returns how long it has been running, or ran; None when it did not start."""
-        if self.started is None or self.state in (NodeState.PENDING, NodeState.SKIPPED):
+        """Returns how long it has been running, or ran; None when it did not start, or its result was known."""
+        if self.started is None or self.state in (NodeState.PENDING, NodeState.SKIPPED, NodeState.CACHED):
             return None
         return max(0.0, ((self.ended or now) - self.started).total_seconds())
 

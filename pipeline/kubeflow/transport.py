@@ -52,6 +52,8 @@ class Access(ApiServer):
     def reason(self, error: Any, said: str) -> str | None:
         status, told = error.status, f": {said}" if said else ""
         where = f"{self.host} answered {status}"
+        if _names_what_is_gone(error, said):
+            return f"{said}; was it deleted?"
         if status is not None and status >= 500:
             return f"{where}{told}{_SEE_ITS_LOG}"
         return {
@@ -64,6 +66,9 @@ class Access(ApiServer):
             409: f"{where}, it exists already{told}",
             413: f"{where}, the package is too large{told}",
         }.get(status)
+
+    def is_temporary(self, error: Any, said: str) -> bool:
+        return super().is_temporary(error, said) and not _names_what_is_gone(error, said)
 
     @property
     def not_json_advice(self) -> str:
@@ -86,6 +91,11 @@ class Access(ApiServer):
         if self.has_token:
             return f"renew the token in the environment variable {self.token_variable} (kubeflow.token_variable)"
         return f"set the environment variable {self.token_variable} to a bearer token (kubeflow.token_variable)"
+
+
+def _names_what_is_gone(error: Any, said: str) -> bool:
+    """Whether the server takes it for an error of its own that what a request names is not there."""
+    return error.status == 500 and said.endswith("not found")
 
 
 class ApiClient(kfp_server_api.ApiClient):

@@ -148,10 +148,10 @@ class TestRuns:
 
     def test_a_version_that_is_gone_is_named_though_the_server_takes_it_for_its_own_error(self, api, client, version):
         del api.store.versions[version.version_id]
-        with pytest.raises(
-            KubeflowApiError, match=rf"answered 500: .*PipelineVersion {version.version_id} not found; "
-        ):
+        gone = rf"cannot create the run 'run 1': .*PipelineVersion {version.version_id} not found; was it deleted\?"
+        with pytest.raises(KubeflowApiError, match=gone) as raised:
             self.create(client, version)
+        assert not raised.value.is_temporary
 
     def test_runs_are_listed_newest_first(self, client, version):
         ids = [self.create(client, version).run_id for _ in range(3)]
@@ -163,12 +163,14 @@ class TestRuns:
         client.terminate(run.run_id)
         assert api.store.runs[run.run_id].state == "CANCELING"
 
-    def test_a_log_is_text(self, api, client, version):
+    def test_an_archived_log_is_text(self, api, client, version):
         run = self.create(client, version)
-        api.store.logs["pod-1"] = "one\nzwölf\n"
-        assert client.log(run.run_id, "pod-1") == "one\nzwölf\n"
-        with pytest.raises(KubeflowApiError, match=r"read the log of the pod pod-2.*Failed to read logs"):
-            client.log(run.run_id, "pod-2")
+        api.store.archived_logs["node-1"] = "one\nzwölf\n"
+        assert client.archived_log(run.run_id, "node-1") == "one\nzwölf\n"
+        assert client.archived_log(run.run_id, "node-2") is None
+        api.fail(500, on="GET", times=4)
+        with pytest.raises(KubeflowApiError, match=r"cannot read the archived log: .* answered 500"):
+            client.archived_log(run.run_id, "node-1")
 
     def test_a_run_that_does_not_exist(self, client):
         with pytest.raises(KubeflowApiError, match=r"cannot read the run nix: Run nix not found") as raised:

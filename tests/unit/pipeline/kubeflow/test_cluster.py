@@ -96,7 +96,7 @@ def test_logs(api, pods):
 
 def test_what_the_account_may_not_see_is_asked_for_once(api, pods):
     api.forbidden.add("list pods")
-    with pytest.raises(ClusterError, match="cannot read the pods of the run: .* answered 403, not allowed"):
+    with pytest.raises(ClusterError, match=r"cannot read the pods of the run: .* answered 403, not allowed"):
         pods.of_run("run")
     api.forbidden.clear()
     api.fail(503, times=2)
@@ -106,5 +106,5 @@ def test_what_the_account_may_not_see_is_asked_for_once(api, pods):
 
 
 def test_no_kubeconfig_is_no_way_to_a_cluster():
-    with pytest.raises(ConfigError, match="no way to a cluster: .*; kubeflow.kubeconfig is None"):
+    with pytest.raises(ConfigError, match=r"no way to a cluster: .*; kubeflow.kubeconfig is None"):
         RunPods(KubeflowConfig())

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fake_kubeflow_api import V2
-from fake_workflow import executor_pod, task_details
+from fake_kubernetes_api import FakeKubernetesApi
+from fake_workflow import driver_node, executor_node, root_driver_node, task_details
 from kfp_server_api import models
 
 from pipeline import cli
@@ -84,7 +85,7 @@ class TestSubmit:
             f"log: petseg kubeflow logs {run.run_id} COMPONENT",
             "TfdsExampleGenDriver: running",
             "TfdsExampleGenDriver: complete, 30.0 s",
-            "TfdsExampleGen: cached, 30.0 s",
+            "TfdsExampleGen: cached",
             "Trainer: running",
             "Trainer: complete, 30.0 s",
             "Pusher: complete, 30.0 s",
@@ -206,7 +207,7 @@ class TestSubmit:
 class TestFailures:
     def test_a_failed_component_is_told_by_its_own_last_words(self, api, petseg, package_file):
         play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "FAILED"}))
-        api.store.logs[executor_pod(3)] = (
+        api.store.archived_logs[executor_node(TRAINER)] = (
             "noise\npetseg 10:00:00 Trainer: starting\npetseg 10:00:09 Trainer: failed: the loss is not finite\n"
         )
         code, out, err = petseg("submit", package_file)
@@ -226,25 +227,28 @@ class TestFailures:
                     detail.error = models.GoogleRpcStatus(message="OOMKilled (exit code 137)")
 
         api.on_run_read = with_error
-        api.store.logs[executor_pod(2)] = "".join(f"line {number}\n\n" for number in range(30))
+        api.store.archived_logs[executor_node(EXAMPLES)] = "".join(f"line {number}\n\n" for number in range(30))
         code, out, err = petseg("submit", package_file)
         assert code == 1
         assert err.splitlines()[-1] == "error: TfdsExampleGen failed: OOMKilled (exit code 137)"
         assert "line 29" in out
         assert "line 14" not in out
 
-    def test_and_without_log_kubectl_is_named(self, api, petseg, package_file):
+    def test_and_without_log_every_place_is_named(self, api, petseg, package_file):
         play(api, ("FAILED", {DRIVER: "FAILED"}))
         _, _, err = petseg("submit", package_file)
-        assert "TfdsExampleGenDriver failed: its pod failed" in err
-        assert f"kubectl logs -n kubeflow {executor_pod(1)} -c main" in err
+        assert "TfdsExampleGenDriver failed: its pod failed; all of its log: petseg kubeflow logs" in err
+        assert "the Kubernetes API: kubectl has no settings here (kubeflow.kubeconfig)" in err
+        assert "the archive of the server: it has none of that pod" in err
+        assert "the object store: kubeflow.object_store does not say where it is" in err
 
-    def test_a_driver_of_the_server_may_fail(self, api, petseg, package_file):
+    def test_a_driver_of_a_component_may_fail(self, api, petseg, package_file):
         play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "DRIVER_FAILED"}))
         code, out, err = petseg("submit", package_file)
         assert code == 1
         assert "TfdsExampleGen: failed" in out
-        assert "TfdsExampleGen failed" in err
+        assert "TfdsExampleGen-driver, which prepares TfdsExampleGen, failed" in err
+        assert "TfdsExampleGen-driver\n" in err.replace(";", "\n")
 
     def test_a_run_may_fail_before_its_components(self, api, petseg, package_file):
         play(api, ("FAILED", {}))
@@ -341,6 +345,87 @@ class TestFollowing:
         assert only_run(api).state == "PENDING"
 
 
+def found(component: str, summary: str, **fields) -> str:
+    """Returns what the log of a component's pod says of its outputs."""
+    return f"petseg 10:00:09 {component}: found {json.dumps({'summary': summary, 'fields': fields})}\n"
+
+
+class TestOutcome:
+    def test_what_the_components_found_is_in_the_record(self, api, petseg, package_file):
+        play(api, ("SUCCEEDED", DONE))
+        api.store.archived_logs[executor_node(TRAINER)] = found(TRAINER, "3 epochs", parameters=7)
+        api.store.archived_logs[executor_node(PUSHER)] = found(PUSHER, "/serving/1", pushed_model="/serving/1")
+        code, out, _ = petseg("submit", package_file, "--json")
+        record = json.loads(out)
+        assert (code, record["parameters"], record["pushed_model"]) == (0, 7, "/serving/1")
+        assert record["nodes"][2]["summary"] == "3 epochs"
+
+    def test_a_model_that_is_not_blessed_has_an_exit_code_of_its_own(self, api, petseg, package_file):
+        play(api, ("SUCCEEDED", DONE))
+        api.store.archived_logs[executor_node(PUSHER)] = found(PUSHER, "nothing: not blessed", blessed=False)
+        code, out, _ = petseg("submit", package_file)
+        assert code == 3
+        assert "nothing: not blessed" in out
+        run_id = only_run(api).run_id
+        assert petseg("status", run_id, "--follow")[0] == 3
+
+    def test_without_logs_the_outcome_is_not_known(self, api, petseg, package_file):
+        play(api, ("SUCCEEDED", DONE))
+        code, _, err = petseg("submit", package_file)
+        assert code == 0
+        assert "what became of the model is not known here: no log of Pusher" in err
+
+
+class TestCluster:
+    """What only the cluster tells."""
+
+    @pytest.fixture
+    def kubernetes(self, tmp_path, monkeypatch):
+        with FakeKubernetesApi(namespace="kubeflow") as server:
+            file = str(server.write_kubeconfig(tmp_path))
+            monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", file)
+            yield server
+
+    @pytest.fixture
+    def run_id(self, api, petseg, package_file):
+        return petseg("submit", package_file, "--no-wait")[1].strip()
+
+    def add_pod(self, kubernetes, run_id, node, **status):
+        annotations = {"workflows.argoproj.io/node-id": node}
+        metadata = {"name": "the-pod", "labels": {"pipeline/runid": run_id}, "annotations": annotations}
+        kubernetes.pods.append({"metadata": metadata, "status": status})
+
+    def test_the_log_of_a_running_pod(self, api, kubernetes, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "RUNNING"}))
+        self.add_pod(kubernetes, run_id, executor_node(DRIVER), phase="Running")
+        kubernetes.logs["the-pod"] = "so far\n"
+        told = "log of TfdsExampleGenDriver, from the pod the-pod\n"
+        assert petseg("logs", run_id, DRIVER) == (0, "so far\n", told)
+
+    def test_a_pod_that_has_ended_may_not_be_in_the_archive(self, api, kubernetes, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "SUCCEEDED"}))
+        self.add_pod(kubernetes, run_id, executor_node(DRIVER), phase="Succeeded")
+        kubernetes.logs["the-pod"] = "all\n"
+        assert petseg("logs", run_id, DRIVER)[:2] == (0, "all\n")
+
+    def test_why_a_component_waits(self, api, kubernetes, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "WAITING"}), since=datetime.now(UTC))
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        }
+        self.add_pod(kubernetes, run_id, executor_node(EXAMPLES), phase="Pending", conditions=[condition])
+        _, out, _ = petseg("status", run_id, "--json")
+        assert json.loads(out)["nodes"][1]["summary"] == f"its pod waits: {message}"
+
+    def test_a_cluster_that_cannot_be_asked_is_done_without(self, api, kubernetes, petseg, run_id):
+        play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "WAITING"}), since=datetime.now(UTC))
+        kubernetes.forbidden.add("list pods")
+        code, out, _ = petseg("status", run_id, "--json")
+        assert (code, json.loads(out)["nodes"][1]["summary"]) == (0, "")
+
+
 class TestStatus:
     @pytest.fixture
     def run_id(self, api, petseg, package_file):
@@ -355,7 +440,7 @@ class TestStatus:
 
     def test_as_json_it_is_the_record(self, api, petseg, run_id):
         play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}))
-        api.store.logs[executor_pod(2)] = "petseg 10:00:09 TfdsExampleGen: failed: no such data set\n"
+        api.store.archived_logs[executor_node(EXAMPLES)] = "petseg 10:00:09 TfdsExampleGen: failed: no such data set\n"
         code, out, _ = petseg("status", run_id, "--json")
         record = json.loads(out)
         assert code == 0
@@ -391,6 +476,20 @@ class TestStatus:
         assert "there is no experiment 'petsegpets'" in err
         assert "did you mean 'petseg-pets'?" in err
 
+    def test_a_cancelled_run_is_none_that_failed(self, api, petseg, run_id):
+        play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}))
+        run = only_run(api)
+        run.state_history = [models.V2beta1RuntimeStatus(state=state) for state in ("RUNNING", "CANCELING", "FAILED")]
+        code, out, _ = petseg("status", run_id, "--json")
+        record = json.loads(out)
+        assert (code, record["state"], record["error"]) == (0, "interrupted", "the run was cancelled")
+        assert [node["state"] for node in record["nodes"]] == ["complete", "interrupted", "skipped", "skipped"]
+        assert "has ended already (interrupted)" in petseg("cancel", run_id)[1]
+
+    def test_a_run_that_is_being_cancelled_says_so(self, api, petseg, run_id):
+        play(api, ("CANCELING", {DRIVER: "RUNNING"}))
+        assert "the run is being cancelled" in petseg("status", run_id)[2]
+
     def test_no_such_run(self, petseg):
         code, _, err = petseg("status", "nix")
         assert code == 1
@@ -406,8 +505,14 @@ class TestLogs:
     def test_the_log_of_the_latest_attempt(self, api, petseg, run_id):
         states = {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "RUNNING"}
         play(api, ("RUNNING", states), attempts={TRAINER: ["FAILED", "RUNNING"]})
-        api.store.logs[executor_pod(3, 1)] = "epoch 1\nepoch 2\n"
-        assert petseg("logs", run_id, TRAINER) == (0, "epoch 1\nepoch 2\n", "")
+        api.store.archived_logs[executor_node(TRAINER, 1)] = "epoch 1\nepoch 2\n"
+        archive = f"from the archive of {api.host}\n"
+        told = f"log of Trainer, attempt 2, {archive}"
+        assert petseg("logs", run_id, TRAINER) == (0, "epoch 1\nepoch 2\n", told)
+        api.store.archived_logs[executor_node(TRAINER)] = "epoch 1\n"
+        assert petseg("logs", run_id, TRAINER, "--attempt", 1) == (0, "epoch 1\n", f"log of Trainer, {archive}")
+        code, _, err = petseg("logs", run_id, TRAINER, "--attempt", 3)
+        assert (code, err) == (1, f"error: Trainer of the run {run_id} has 2 attempts; --attempt is 3\n")
 
     def test_it_can_be_followed(self, api, petseg, run_id):
         play(
@@ -423,17 +528,16 @@ class TestLogs:
             move(run)
             text = texts.pop(0) if texts else None
             if text is not None:
-                api.store.logs[executor_pod(1)] = text
+                api.store.archived_logs[executor_node(DRIVER)] = text
 
         api.on_run_read = move_and_write
-        assert petseg("logs", run_id, DRIVER, "--follow") == (0, "one\ntwo\n", "")
+        assert petseg("logs", run_id, DRIVER, "--follow")[:2] == (0, "one\ntwo\n")
 
-    def test_a_log_that_the_server_cannot_read(self, api, petseg, run_id):
+    def test_a_log_that_is_nowhere(self, api, petseg, run_id):
         play(api, ("SUCCEEDED", DONE))
         code, _, err = petseg("logs", run_id, TRAINER)
         assert code == 1
-        assert "Failed to read logs from pod" in err
-        assert f"kubectl logs -n kubeflow {executor_pod(3)} -c main" in err
+        assert f"no log of Trainer of the run {run_id} can be read; the archive of the server: " in err
         assert petseg("logs", run_id, TRAINER, "--follow")[0] == 1
 
     @pytest.mark.parametrize(
@@ -446,19 +550,13 @@ class TestLogs:
         assert code == 1
         assert message in err
 
-    def test_a_server_that_does_not_tell_pods(self, api, petseg, run_id):
+    def test_drivers_have_logs(self, api, petseg, run_id):
         play(api, ("RUNNING", {DRIVER: "RUNNING"}))
-        move = api.on_run_read
-
-        def without_pods(run) -> None:
-            move(run)
-            for detail in run.run_details.task_details:
-                detail.pod_name = None
-
-        api.on_run_read = without_pods
-        code, _, err = petseg("logs", run_id, DRIVER)
-        assert code == 1
-        assert f"kubectl get pods -n kubeflow -l pipeline/runid={run_id}" in err
+        api.store.archived_logs[driver_node(DRIVER)] = "resolved\n"
+        api.store.archived_logs[root_driver_node()] = "started\n"
+        assert petseg("logs", run_id, f"{DRIVER}-driver")[:2] == (0, "resolved\n")
+        assert petseg("logs", run_id, "root-driver")[:2] == (0, "started\n")
+        assert petseg("logs", run_id, f"{TRAINER}-driver")[0] == 1
 
     def test_no_such_component(self, petseg, run_id):
         code, _, err = petseg("logs", run_id, "Trainr")
@@ -503,6 +601,20 @@ class TestCancel:
         assert code == 1
         assert f"cannot cancel the run {run_id}" in err
 
+    def test_a_cancelled_run_is_none_that_failed(self, api, petseg, run_id):
+        play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}))
+        run = only_run(api)
+        run.state_history = [models.V2beta1RuntimeStatus(state=state) for state in ("RUNNING", "CANCELING", "FAILED")]
+        code, out, _ = petseg("status", run_id, "--json")
+        record = json.loads(out)
+        assert (code, record["state"], record["error"]) == (0, "interrupted", "the run was cancelled")
+        assert [node["state"] for node in record["nodes"]] == ["complete", "interrupted", "skipped", "skipped"]
+        assert "has ended already (interrupted)" in petseg("cancel", run_id)[1]
+
+    def test_a_run_that_is_being_cancelled_says_so(self, api, petseg, run_id):
+        play(api, ("CANCELING", {DRIVER: "RUNNING"}))
+        assert "the run is being cancelled" in petseg("status", run_id)[2]
+
     def test_no_such_run(self, petseg):
         code, _, err = petseg("cancel", "nix")
         assert code == 1
@@ -527,6 +639,8 @@ def test_help_loads_no_client():
 
 def test_what_asks_the_server_loads_nothing_that_computes(api, petseg, package_file):
     play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "RUNNING"}))
+    for component in (DRIVER, EXAMPLES):
+        api.store.archived_logs[executor_node(component)] = "done\n"
     run_id = petseg("submit", package_file, "--no-wait")[1].strip()
     calls = [
         ["submit", str(package_file), "--no-wait"],
