@@ -410,11 +410,8 @@ class TestCluster:
 
     def test_why_a_component_waits(self, api, kubernetes, petseg, run_id):
         play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "WAITING"}), since=datetime.now(UTC))
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "message": "0/1 nodes are available: 1 Insufficient cpu.",
-        }
+        message = "0/1 nodes are available: 1 Insufficient cpu."
+        condition = {"type": "PodScheduled", "status": "False", "message": message}
         self.add_pod(kubernetes, run_id, executor_node(EXAMPLES), phase="Pending", conditions=[condition])
         _, out, _ = petseg("status", run_id, "--json")
         assert json.loads(out)["nodes"][1]["summary"] == f"its pod waits: {message}"
