@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs first; that is silent when nothing is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format lock image image-gpu clean
+.PHONY: help setup run test test-fast test-cluster lint format lock image image-gpu clean
 
 BIN := .venv/bin
 SHELL_SCRIPTS := .ci/run kubeflow/*.sh scripts/*.sh
@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with everything the project needs
 	@bash scripts/setup.sh
@@ -19,10 +19,15 @@ run: setup ## Run the pipeline's demo, from data to pushed model
 	@$(BIN)/petseg run --preset demo
 
 test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed on)
-	$(PYTEST) $(PYTEST_ARGS)
+	env -u PETSEG_TEST_KUBEFLOW $(PYTEST) $(PYTEST_ARGS)
 
 test-fast: setup ## Run the unit tests but for the slow ones (PYTEST_ARGS="..." is passed on)
 	$(PYTEST) tests/unit -m "not slow" $(PYTEST_ARGS)
+
+test-cluster: setup ## Run the tests on the cluster of KUBECONFIG and PETSEG_TEST_KUBEFLOW (PYTEST_ARGS="...")
+	@test -n "$$KUBECONFIG" -a -n "$$PETSEG_TEST_KUBEFLOW" || \
+		{ echo 'Set KUBECONFIG and PETSEG_TEST_KUBEFLOW: CONTRIBUTING.md, "A real cluster".'; exit 2; }
+	$(BIN)/pytest -v --durations=0 --durations-min=1 tests/cluster $(PYTEST_ARGS)
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
 # pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.
