@@ -48,12 +48,22 @@ Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(\.\d+)?(Mi|Gi|Ti|M|G|T)$")]
 
 
 class Resources(Section):
-    """What the container of a component is given: request and limit are the same, so that no node is overcommitted."""
+    """What the container of a component is given."""
 
     cpu: float = Field(1.0, gt=0)
-    """Cores."""
+    """Cores that it is sure to have; a node that has fewer left does not take it."""
+
+    cpu_limit: float | None = Field(None, gt=0)
+    """Most cores that it uses. None: those that the node has to spare, which costs nobody anything."""
 
     memory: Memory = "4Gi"
+    """What it is sure to have, and the most that it uses."""
+
+    @model_validator(mode="after")
+    def _is_within_its_limit(self) -> Self:
+        if self.cpu_limit is not None and self.cpu_limit < self.cpu:
+            raise ValueError(f"cpu_limit is {self.cpu_limit:g}, which is less than cpu, {self.cpu:g}")
+        return self
 
 
 class Toleration(Section):

@@ -43,17 +43,18 @@ def resource_spec(config: KubeflowConfig, task_id: str, *, vertex: bool = False)
     Args:
       config: The settings.
       task_id: The component.
-      vertex: Whether the GPU is named as Vertex AI names it, not as Kubernetes does.
+      vertex: Whether it is for Vertex AI, which names GPUs in its own way, and picks the machine by the limits.
     """
     trainer = config.trainer
     resources = trainer.resources if task_id == TRAINER else _resources(config, task_id)
     cpu, gigabytes = resources.cpu, float(parse_quantity(resources.memory)) / _BYTES_PER_GB
+    cpu_limit = resources.cpu_limit or (cpu if vertex else None)
     spec = _ResourceSpec(
-        cpu_limit=cpu,
+        cpu_limit=cpu_limit,
         cpu_request=cpu,
         memory_limit=gigabytes,
         memory_request=gigabytes,
-        resource_cpu_limit=f"{cpu:g}",
+        resource_cpu_limit=cpu_limit and f"{cpu_limit:g}",
         resource_cpu_request=f"{cpu:g}",
         resource_memory_limit=resources.memory,
         resource_memory_request=resources.memory,

@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from pipeline.config.kubeflow import KubeflowConfig, Resources
 from pipeline.config.loading import load_config
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.pods import resource_spec
 from trainer_module.errors import ConfigError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -79,12 +82,20 @@ def test_the_gpus_are_the_trainers_alone(package):
         assert not {"nodeSelector", "tolerations", "emptyDirMounts"} & set(platform(package, task))
 
 
-def test_limits_are_in_the_old_fields_and_in_the_new(package):
+def test_resources_are_in_the_old_fields_and_in_the_new(package):
     assert container(package, "Transform")["resources"] == {
-        "cpuLimit": 8.0, "cpuRequest": 8.0, "memoryLimit": 12.884901888, "memoryRequest": 12.884901888,
-        "resourceCpuLimit": "8", "resourceCpuRequest": "8",
-        "resourceMemoryLimit": "12Gi", "resourceMemoryRequest": "12Gi",
+        "cpuRequest": 8.0, "memoryLimit": 12.884901888, "memoryRequest": 12.884901888,
+        "resourceCpuRequest": "8", "resourceMemoryLimit": "12Gi", "resourceMemoryRequest": "12Gi",
     }  # fmt: skip
+
+
+def test_cores_have_a_limit_where_one_is_set_and_on_vertex_ai():
+    limited = KubeflowConfig(resources=Resources(cpu=0.5, cpu_limit=2))
+    assert (spec := resource_spec(limited, "Transform")).cpu_request == 0.5
+    assert (spec.cpu_limit, spec.resource_cpu_limit) == (2, "2")
+    assert resource_spec(KubeflowConfig(), "Transform", vertex=True).resource_cpu_limit == "1"
+    with pytest.raises(ValidationError, match="cpu_limit is 1, which is less than cpu, 2"):
+        Resources(cpu=2, cpu_limit=1)
 
 
 def test_volumes_are_mounted_where_they_are_needed(package):

@@ -68,7 +68,7 @@ def broken_spec(spec: dict, case: str) -> None:
         case "hook":
             executors["Trainer_executor"]["container"]["lifecycle"] = {"preCacheCheck": {"command": ["x"]}}
         case "half a limit":
-            del executors["Trainer_executor"]["container"]["resources"]["resourceCpuLimit"]
+            del executors["Trainer_executor"]["container"]["resources"]["resourceMemoryLimit"]
         case "half an accelerator":
             del executors["Trainer_executor"]["container"]["resources"]["accelerator"]["resourceType"]
         case "no image":
@@ -102,7 +102,7 @@ def broken_spec(spec: dict, case: str) -> None:
         ("long argument", "deploymentSpec.executors.Trainer_executor.container", "131,073 bytes"),
         ("long parameters", "root.dag.tasks.Trainer.inputs.parameters", "one argument"),
         ("hook", "deploymentSpec.executors.Trainer_executor.container.lifecycle", "ignores hooks"),
-        ("half a limit", "deploymentSpec.executors.Trainer_executor.container.resources", "resourceCpuLimit"),
+        ("half a limit", "deploymentSpec.executors.Trainer_executor.container.resources", "resourceMemoryLimit"),
         ("half an accelerator", "deploymentSpec.executors.Trainer_executor.container.resources.accelerator", "type"),
         ("no image", "deploymentSpec.executors.Trainer_executor.container.image", "empty"),
         ("trigger", "root.dag.tasks.Pusher.triggerPolicy", "runtime parameters"),
