@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from recordings import recorded
 
 from petseg.processes import command as petseg_process
 from pipeline.kubeflow import entrypoint
@@ -19,7 +20,7 @@ from trainer_module.errors import ConfigError, DataError
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
 IMPORT_SCHEMA = "components.import_schema.ImportSchema_Executor"
 _, MODULES, _, DIGEST = code_arguments("ImportSchema")
-RECORDED = json.loads((Path(__file__).parent / "recorded" / "driver_2.17.0.json").read_text())["tasks"]
+RECORDED = recorded("launcher_arguments")
 
 
 @pytest.fixture(autouse=True)

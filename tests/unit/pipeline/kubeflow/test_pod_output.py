@@ -1,9 +1,7 @@
 """What the launcher says and what TFX hears, and the way back."""
 
-import json
-from pathlib import Path
-
 import pytest
+from recordings import recorded
 
 from pipeline.kubeflow.pod_output import (
     from_tfx,
@@ -47,13 +45,11 @@ def test_an_input_gets_its_type_plain_metadata_and_a_path():
 
 
 def test_what_a_real_server_gives_becomes_what_tfx_knows():
-    """Recorded from Kubeflow Pipelines 2.17.0; the file says when."""
-    file = Path(__file__).parent / "recorded" / "driver_2.17.0.json"
-    recorded = json.loads(file.read_text())["tasks"]["StatisticsGen"]
-    inputs_spec = recorded["component_spec"]["inputDefinitions"]
-    message = with_declared_outputs(recorded["executor_input"], ["statistics"])
+    given = recorded("launcher_arguments")["StatisticsGen"]
+    inputs_spec = given["component_spec"]["inputDefinitions"]
+    message = with_declared_outputs(given["executor_input"], ["statistics"])
     told = to_tfx(message, inputs_spec)
-    assert list(recorded["executor_input"]["outputs"]["artifacts"]) == ["executor-logs", "statistics"]
+    assert list(given["executor_input"]["outputs"]["artifacts"]) == ["executor-logs", "statistics"]
     assert list(told["outputs"]["artifacts"]) == ["statistics"]
     [statistics] = told["outputs"]["artifacts"]["statistics"]["artifacts"]
     assert statistics["uri"].startswith("/minio/mlpipeline/v2/artifacts/petseg-demo/")
