@@ -251,5 +251,12 @@ def _server_message(body: str | None) -> str:
     except ValueError:
         values = text if not text.lstrip().startswith("<") else ""
     if isinstance(values, dict):
-        values = next((values[key] for key in _MESSAGE_KEYS if values.get(key)), "")
+        values = _innermost(next((values[key] for key in _MESSAGE_KEYS if values.get(key)), ""), values.get("details"))
     return _TOKEN.sub("Bearer ***", " ".join(str(values).split()))[:_LONGEST_MESSAGE]
+
+
+def _innermost(message: Any, details: Any) -> Any:
+    """Returns the end of a message where the details say that it was said first: the rest is what each layer adds."""
+    entries = [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
+    said = [entry.get("message") for entry in entries]
+    return next((text for text in said if text and str(message).endswith(text)), message)

@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.api.answer(request)
         self._send(answer.status, answer.content_type, answer.content, {})
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     def _send(self, status: int, content_type: str, content: str, headers: dict[str, str]) -> None:
         data = content.encode(errors="surrogatepass")

@@ -3,8 +3,13 @@
 with FakeKubeflowApi() as api:
     api.fail(429, on="GET /apis/v2beta1/runs", headers={"Retry-After": "1"})
     client = connect(KubeflowConfig(host=api.host))
+
+It answers as release 2.17.0 was seen to: `test_recorded_conversation.py` plays what was recorded. Not recorded, but
+read from the definition of the API, are tokens, the upload of a pipeline that is taken, how a single pipeline, version
+or experiment is read, and a log that is there. `fake_kubeflow_store` says what else.
 """
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -14,11 +19,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from fake_http_api import JSON, Answer, FakeApi, Request
-from fake_kubeflow_store import RefusalError, Store, invalid, read_model, to_json
+from fake_http_api import Answer, FakeApi, Request
+from fake_kubeflow_messages import (
+    PLAIN,
+    HttpRefusalError,
+    RefusalError,
+    error_text,
+    read_json,
+    read_model,
+    to_json,
+)
+from fake_kubeflow_store import Store
 from kfp_server_api import models
 
 V2 = "/apis/v2beta1"
+LOG_ARTIFACT = "main-logs"
 
 
 class FakeKubeflowApi(FakeApi):
@@ -42,42 +57,43 @@ class FakeKubeflowApi(FakeApi):
 
     def answer(self, request: Request) -> Answer:
         try:
-            content_type, content = self._content(request)
+            return self._answer(request)
         except RefusalError as refusal:
-            answer = {"code": refusal.code, "message": refusal.message, "details": []}
-            if "/upload" in request.path or "/log" in request.path:
-                answer = {"error_message": refusal.message, "error_details": refusal.message}
-            return Answer(json.dumps(answer), refusal.status)
-        return Answer(content, content_type=content_type)
+            return refusal.answer
 
-    def _content(self, request: Request) -> tuple[str, str]:
-        """Returns content type and content of the answer.
+    def _answer(self, request: Request) -> Answer:
+        """Returns the answer to a request that is not refused.
 
         Raises:
           RefusalError: The server refuses the request.
         """
         if not self.is_authenticated(request):
             raise RefusalError(401, 16, "Request header error: there is no user identity header")
+        is_known = False
         with self._lock:
             for method, pattern, handler in _ROUTES:
                 match = re.fullmatch(pattern, request.path)
                 if match and method == request.method:
                     return handler(self, request, *map(unquote, match.groups()))
-        raise RefusalError(404, 5, "Not Found")
+                is_known = is_known or match is not None
+        raise RefusalError(501, 12, "Method Not Allowed") if is_known else RefusalError(404, 5, "Not Found")
 
 
-_Route = Callable[..., tuple[str, str]]
+_Route = Callable[..., Answer]
 
 
-def _json(model: Any) -> tuple[str, str]:
-    return JSON, json.dumps(to_json(model))
+def _json(answer: Any) -> Answer:
+    return Answer(json.dumps(to_json(answer)))
+
+
+def _healthz(api: FakeKubeflowApi, request: Request) -> Answer:
+    build = {"commit_sha": "unknown", "tag_name": "unknown"}
+    return _json(build | {"multi_user": api.store.multi_user, "pipeline_store": "database"})
 
 
 def _creating(create: str, model: str) -> _Route:
-    def handle(api: FakeKubeflowApi, request: Request) -> tuple[str, str]:
-        if request.headers.get("content-type") != "application/json":
-            raise invalid(f"content type is {request.headers.get('content-type')}")
-        return _json(getattr(api.store, create)(read_model(request.json, model)))
+    def handle(api: FakeKubeflowApi, request: Request) -> Answer:
+        return _json(getattr(api.store, create)(read_model(read_json(request.body), model)))
 
     return handle
 
@@ -86,75 +102,103 @@ def _calling(method: str, *more: str) -> _Route:
     return lambda api, request, *ids: _json(getattr(api.store, method)(*ids, *more))
 
 
-def _listing(kind: str, response: str) -> _Route:
-    def handle(api: FakeKubeflowApi, request: Request) -> tuple[str, str]:
-        page, token, total = api.store.select(getattr(api.store, kind).values(), request.query)
+def _listing(kind: str, response: str, listed: str) -> _Route:
+    def handle(api: FakeKubeflowApi, request: Request) -> Answer:
+        page, token, total = api.store.select(getattr(api.store, kind).values(), request.query, listed)
         return _json(getattr(models, response)(**{kind: page, "next_page_token": token, "total_size": total}))
 
     return handle
 
 
-def _list_versions(api: FakeKubeflowApi, request: Request, pipeline_id: str) -> tuple[str, str]:
+def _list_versions(api: FakeKubeflowApi, request: Request, pipeline_id: str) -> Answer:
+    """Lists versions without their packages."""
     api.store.find_pipeline(pipeline_id)
     versions = [version for version in api.store.versions.values() if version.pipeline_id == pipeline_id]
-    page, token, total = api.store.select(versions, request.query)
-    answer = models.V2beta1ListPipelineVersionsResponse(pipeline_versions=page, next_page_token=token, total_size=total)
-    return _json(answer)
+    page, token, total = api.store.select(versions, request.query, "PipelineVersion")
+    brief = [read_model(to_json(version) | {"pipeline_spec": None}, "V2beta1PipelineVersion") for version in page]
+    return _json(
+        models.V2beta1ListPipelineVersionsResponse(pipeline_versions=brief, next_page_token=token, total_size=total)
+    )
 
 
-def _upload_version(api: FakeKubeflowApi, request: Request) -> tuple[str, str]:
+def _pipeline_named(api: FakeKubeflowApi, request: Request, name: str) -> Answer:
+    return _json(api.store.find_pipeline_named(name, request.query.get("namespace", "")))
+
+
+def _upload_pipeline(api: FakeKubeflowApi, request: Request) -> Answer:
+    return _json(api.store.upload_pipeline(request.query["name"], _uploaded(request)))
+
+
+def _upload_version(api: FakeKubeflowApi, request: Request) -> Answer:
+    content = _uploaded(request)
+    return _json(api.store.upload_version(request.query["pipelineid"], request.query["name"], content))
+
+
+def _uploaded(request: Request) -> bytes:
+    """Returns the content of the one file of a request."""
     unknown = set(request.query) - {"name", "display_name", "pipelineid", "description", "tags"}
     if unknown:
-        raise invalid(f"unknown parameters {unknown}")
+        raise HttpRefusalError(400, f"unknown parameters {unknown}")
     head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
     parts = list(BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts())
     if len(parts) != 1 or parts[0].get_param("name", header="content-disposition") != "uploadfile":
-        raise invalid("Failed to read pipeline from file")
-    name, content = parts[0].get_filename() or "", parts[0].get_payload(decode=True)
-    return _json(api.store.upload_version(request.query["pipelineid"], request.query["name"], name, content))
+        raise HttpRefusalError(400, "Failed to read pipeline from file")
+    file_name = parts[0].get_filename() or ""
+    if not file_name.endswith((".yaml", ".yml", ".zip", ".tar.gz")):
+        raise HttpRefusalError(400, f"unexpected pipeline file format: {file_name}")
+    return bytes(parts[0].get_payload(decode=True))
 
 
-def _get_run(api: FakeKubeflowApi, request: Request, run_id: str) -> tuple[str, str]:
+def _get_run(api: FakeKubeflowApi, request: Request, run_id: str) -> Answer:
     run = api.store.find_run(run_id)
     api.on_run_read(run)
     return _json(run)
 
 
-def _list_runs(api: FakeKubeflowApi, request: Request) -> tuple[str, str]:
-    page, token, total = api.store.select(api.store.runs.values(), request.query)
-    without_details = [read_model({**to_json(run), "run_details": None}, "V2beta1Run") for run in page]
-    return _json(models.V2beta1ListRunsResponse(runs=without_details, next_page_token=token, total_size=total))
+def _read_log(api: FakeKubeflowApi, request: Request, run_id: str, node_id: str) -> Answer:
+    """Returns a log; that there is none is told with the status of success."""
+    log = api.store.logs.get(node_id)
+    if log is not None:
+        return Answer(log, content_type=PLAIN)
+    failed = f"BadRequestError: Failed to read logs for run {run_id}: InternalServerError: Failed to read logs from"
+    why = "due to error fetching the log file: InternalServerError: Failed to get file reader"
+    return Answer(error_text(f"{failed} archive {node_id} {why}"), content_type=PLAIN)
 
 
-def _read_log(api: FakeKubeflowApi, request: Request, run_id: str, pod: str) -> tuple[str, str]:
-    api.store.find_run(run_id)
-    if pod not in api.store.logs:
-        raise RefusalError(500, 13, f"Failed to read logs from pod {pod} due to error opening log stream")
-    return "text/plain", api.store.logs[pod]
+def _read_artifact(api: FakeKubeflowApi, request: Request, run_id: str, node_id: str, artifact: str) -> Answer:
+    log = api.store.archived_logs.get(node_id) if artifact == LOG_ARTIFACT and run_id in api.store.runs else None
+    if log is None:
+        raise HttpRefusalError(404, "artifact not found: <nil>", PLAIN)
+    return _json({"data": base64.b64encode(log.encode()).decode()})
 
 
 _ID = r"([^/:]+)"
 _ROUTES: list[tuple[str, str, _Route]] = [
-    ("GET", f"{V2}/healthz", _calling("healthz")),
-    ("GET", f"{V2}/pipelines", _listing("pipelines", "V2beta1ListPipelinesResponse")),
+    ("GET", f"{V2}/healthz", _healthz),
+    ("GET", f"{V2}/pipelines", _listing("pipelines", "V2beta1ListPipelinesResponse", "Pipeline")),
     ("POST", f"{V2}/pipelines", _creating("create_pipeline", "V2beta1Pipeline")),
+    ("POST", f"{V2}/pipelines/upload", _upload_pipeline),
     ("POST", f"{V2}/pipelines/upload_version", _upload_version),
+    ("GET", f"{V2}/pipelines/names/{_ID}", _pipeline_named),
     ("GET", f"{V2}/pipelines/{_ID}", _calling("find_pipeline")),
     ("DELETE", f"{V2}/pipelines/{_ID}", _calling("delete_pipeline")),
     ("GET", f"{V2}/pipelines/{_ID}/versions", _list_versions),
     ("GET", f"{V2}/pipelines/{_ID}/versions/{_ID}", _calling("find_version")),
-    ("GET", f"{V2}/experiments", _listing("experiments", "V2beta1ListExperimentsResponse")),
+    ("GET", f"{V2}/experiments", _listing("experiments", "V2beta1ListExperimentsResponse", "Experiment")),
     ("POST", f"{V2}/experiments", _creating("create_experiment", "V2beta1Experiment")),
     ("GET", f"{V2}/experiments/{_ID}", _calling("find_experiment")),
-    ("GET", f"{V2}/runs", _list_runs),
+    ("GET", f"{V2}/runs", _listing("runs", "V2beta1ListRunsResponse", "Run")),
     ("POST", f"{V2}/runs", _creating("create_run", "V2beta1Run")),
     ("GET", f"{V2}/runs/{_ID}", _get_run),
+    ("DELETE", f"{V2}/runs/{_ID}", _calling("delete_run")),
     ("POST", f"{V2}/runs/{_ID}:terminate", _calling("terminate_run")),
-    ("GET", f"{V2}/recurringruns", _listing("recurring_runs", "V2beta1ListRecurringRunsResponse")),
+    ("POST", f"{V2}/runs/{_ID}:archive", _calling("archive_run")),
+    ("GET", f"{V2}/runs/{_ID}/nodes/{_ID}/artifacts/{_ID}:read", _read_artifact),
+    ("GET", f"{V2}/recurringruns", _listing("recurring_runs", "V2beta1ListRecurringRunsResponse", "Job")),
     ("POST", f"{V2}/recurringruns", _creating("create_recurring_run", "V2beta1RecurringRun")),
     ("GET", f"{V2}/recurringruns/{_ID}", _calling("find_recurring_run")),
     ("DELETE", f"{V2}/recurringruns/{_ID}", _calling("delete_recurring_run")),
     ("POST", f"{V2}/recurringruns/{_ID}:enable", _calling("switch_recurring_run", "ENABLE")),
     ("POST", f"{V2}/recurringruns/{_ID}:disable", _calling("switch_recurring_run", "DISABLE")),
-    ("GET", f"/apis/v1beta1/runs/{_ID}/nodes/{_ID}/log", _read_log),
+    ("GET", f"/apis/v1alpha1/runs/{_ID}/nodes/{_ID}/log", _read_log),
 ]

@@ -36,7 +36,11 @@ def _field(index: int, text: str) -> set[int]:
             start = names[first.lower()] if first.lower() in names else int(first)
             end = (names[last.lower()] if last.lower() in names else int(last)) if dash else start
             end = greatest if slash and not dash else end
-        if not least <= start <= end <= greatest:
-            raise ValueError(f"Beginning or end of range out of bounds: {part}")
+        if start < least:
+            raise ValueError(f"Beginning of range ({start}) below minimum ({least}): {part}")
+        if end > greatest:
+            raise ValueError(f"End of range ({end}) above maximum ({greatest}): {part}")
+        if start > end:
+            raise ValueError(f"Beginning of range ({start}) beyond end of range ({end}): {part}")
         values |= set(range(start, end + 1, int(step or 1)))
     return values

@@ -24,6 +24,7 @@ from components.http_requests import (
 
 PORT_FORWARD: Final = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
 
+_NO_SUCH_ROUTE: Final = "Not Found"
 _PAGE_SIZE: Final = 100
 _SEE_ITS_LOG: Final = "; try again later, and see the log of the server: kubectl logs -n kubeflow deploy/ml-pipeline"
 
@@ -57,7 +58,9 @@ class Access(ApiServer):
             401: f"{where}, not authenticated{told}; {self._token_advice}",
             403: f"{where}, not allowed{told}; the account of the token needs the rights for the namespace "
             f"{self.namespace!r} (kubeflow.namespace); {self._token_advice}",
-            404: said or f"{where}, not found; is kubeflow.host the API of Kubeflow Pipelines v2?",
+            404: f"{where}, not found; is kubeflow.host the API of Kubeflow Pipelines v2?"
+            if said in ("", _NO_SUCH_ROUTE)
+            else said,
             409: f"{where}, it exists already{told}",
             413: f"{where}, the package is too large{told}",
         }.get(status)

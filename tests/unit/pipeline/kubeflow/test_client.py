@@ -20,6 +20,10 @@ PORT_FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
 TOKEN = "s3cret-token"
 
 
+def experiment_names(api) -> list[str]:
+    return [experiment.display_name for experiment in api.store.experiments.values()]
+
+
 def with_image(package: Package, image: str) -> Package:
     executors = {
         label: {"container": {"image": image}} for label in package.pipeline_spec["deploymentSpec"]["executors"]
@@ -93,16 +97,20 @@ class TestExperiments:
         first = client.experiment_id("pets", create=True)
         assert client.experiment_id("pets", create=True) == first
         assert client.experiment_id("pets", create=False) == first
-        assert len(api.store.experiments) == 1
+        assert experiment_names(api) == ["Default", "pets"]
 
     def test_an_unknown_one_is_an_error_that_names_the_nearest(self, client):
-        with pytest.raises(PetsegError, match=r"there is no experiment 'pets' on .*; the server has none yet"):
-            client.experiment_id("pets", create=False)
         for number in range(120):
             client.experiment_id(f"other-{number}", create=True)
         client.experiment_id("petseg-pets", create=True)
         with pytest.raises(PetsegError, match=r"no experiment 'petsegpets' .*did you mean 'petseg-pets'\?"):
             client.experiment_id("petsegpets", create=False)
+
+    def test_a_new_namespace_has_none(self):
+        with FakeKubeflowApi(multi_user=True) as api:
+            client = connect(KubeflowConfig(host=api.host, namespace="profile-a"), backoff_seconds=0)
+            with pytest.raises(PetsegError, match=r"there is no experiment 'pets' on .*; the server has none yet"):
+                client.experiment_id("pets", create=False)
 
 
 class TestRuns:
@@ -128,12 +136,22 @@ class TestRuns:
 
     @pytest.mark.parametrize(
         ("parameters", "message"),
-        [({"epochs": "5"}, "epochs requires type NUMBER_INTEGER"), ({"epoch": 5}, "epoch is not declared")],
+        [
+            ({"epochs": "5"}, "input parameter epochs requires type double or integer"),
+            ({"epoch": 5}, r"parameter\(s\) provided are not required by pipeline: epoch"),
+        ],
     )
     def test_the_server_checks_parameters(self, api, client, version, parameters, message):
-        with pytest.raises(KubeflowApiError, match=rf"cannot create the run 'run 1': .* answered 400: .*{message}"):
+        with pytest.raises(KubeflowApiError, match=rf"cannot create the run 'run 1': \S+ answered 400: {message}"):
             self.create(client, version, **parameters)
         assert not api.store.runs
+
+    def test_a_version_that_is_gone_is_named_though_the_server_takes_it_for_its_own_error(self, api, client, version):
+        del api.store.versions[version.version_id]
+        with pytest.raises(
+            KubeflowApiError, match=rf"answered 500: .*PipelineVersion {version.version_id} not found; "
+        ):
+            self.create(client, version)
 
     def test_runs_are_listed_newest_first(self, client, version):
         ids = [self.create(client, version).run_id for _ in range(3)]
@@ -248,7 +266,7 @@ class TestRetries:
     def test_one_that_was_refused_as_too_many_is(self, api, client):
         api.fail(429, times=2, on=f"POST {V2}/experiments")
         assert client.experiment_id("pets", create=True)
-        assert len(api.store.experiments) == 1
+        assert experiment_names(api) == ["Default", "pets"]
 
     def test_the_server_says_when_to_come_back(self, api, client, monkeypatch):
         pauses: list[float] = []
@@ -319,6 +337,11 @@ class TestNoAnswer:
         with pytest.raises(KubeflowApiError, match="cannot reach Kubeflow Pipelines: 404 page not found"):
             connect(KubeflowConfig(host=api.host), backoff_seconds=0)
 
+    def test_a_server_that_is_too_old(self, api, monkeypatch):
+        monkeypatch.setattr("fake_kubeflow_api._ROUTES", [])
+        with pytest.raises(KubeflowApiError, match=r"404, not found; is kubeflow\.host the API of Kubeflow"):
+            connect(KubeflowConfig(host=api.host), backoff_seconds=0)
+
 
 class TestTls:
     def test_an_unknown_authority_is_refused_once(self, certificate):
@@ -350,7 +373,7 @@ def test_a_client_is_safe_to_share_between_threads(api, client):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(api.store.experiments) == 1
+    assert experiment_names(api) == ["Default", "pets"]
 
 
 @pytest.mark.usefixtures("without_proxy")

@@ -92,7 +92,7 @@ class TestSubmit:
         ]
         assert err.splitlines()[0].startswith("uploaded petseg-pets-")
         assert f"started 'first' on {api.host}" in err
-        assert [experiment.display_name for experiment in api.store.experiments.values()] == ["petseg-pets"]
+        assert [experiment.display_name for experiment in api.store.experiments.values()] == ["Default", "petseg-pets"]
 
     def test_a_second_submission_uploads_nothing(self, api, petseg, package_file):
         play(api, ("SUCCEEDED", DONE))
@@ -100,7 +100,7 @@ class TestSubmit:
         code, _, err = petseg("submit", package_file)
         assert code == 0
         assert "the server has it already: petseg-pets-" in err
-        assert (len(api.store.pipelines), len(api.store.versions), len(api.store.experiments)) == (1, 1, 1)
+        assert (len(api.store.pipelines), len(api.store.versions), len(api.store.experiments)) == (1, 1, 2)
         assert len(api.store.runs) == 2
 
     def test_json_is_the_record(self, api, petseg, package_file):
@@ -133,7 +133,7 @@ class TestSubmit:
             "is_new": True,
         }
         assert not api.store.runs
-        assert not api.store.experiments
+        assert api.count(f"POST {V2}/experiments") == 0
         assert petseg("submit", package_file, "--upload-only", "--no-wait")[0] == 2
 
     def test_settings_reach_the_run(self, api, petseg, package_file, tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from fake_kubeflow_api import FakeKubeflowApi
-from fake_kubeflow_store import RefusalError
+from fake_kubeflow_messages import RefusalError
 from kfp_server_api import models
 from schedule_commands import Commands, make_package
 
@@ -78,7 +78,7 @@ def test_a_second_apply_changes_nothing(api, uploaded, petseg):
             "gs://bucket/x",
         ),
         ({"kubeflow__experiment": "nightly"}, "experiment", "petseg-demo", "nightly"),
-        ({"kubeflow__service_account": "trainer"}, "service account", "pipeline-runner", "trainer"),
+        ({"kubeflow__service_account": "trainer"}, "service account", None, "trainer"),
     ],
 )
 def test_a_changed_setting_is_shown_and_takes_the_place_of_the_old(api, uploaded, petseg, settings, setting, old, new):
