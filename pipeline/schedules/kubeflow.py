@@ -18,6 +18,8 @@ from pipeline.schedules.times import cron_in_zone, in_words
 from trainer_module.errors import ConfigError, PetsegError
 
 _SERVICE_ACCOUNT: Final = "service account"
+_SERVER_ACCOUNTS: Final = ("pipeline-runner", "default-editor")
+"""What servers name where no account was asked for: with one user, with many. 2.17.0 names none."""
 
 
 class KubeflowSchedules:
@@ -59,8 +61,8 @@ class KubeflowSchedules:
         notes += [existing.note] if existing.note else []
         if existing.current is not None:
             present = self._settings(existing.current)
-            if self._config.kubeflow.service_account is None:
-                present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
+            if self._config.kubeflow.service_account is None and present.get(_SERVICE_ACCOUNT) in _SERVER_ACCOUNTS:
+                del present[_SERVICE_ACCOUNT]
             if not existing.enabled:
                 notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
             action = Action.NONE if present == wanted else Action.UPDATE

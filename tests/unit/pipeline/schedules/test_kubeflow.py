@@ -97,6 +97,20 @@ def test_a_changed_setting_is_shown_and_takes_the_place_of_the_old(api, uploaded
     assert petseg("apply", "--json", **settings).json["action"] == "none"
 
 
+def test_an_account_that_is_declared_no_more_is_given_up(api, uploaded, petseg):
+    petseg("apply", kubeflow__service_account="trainer")
+    outcome = petseg("apply", "--json")
+    assert outcome.json["differences"] == [{"setting": "service account", "old": "trainer", "new": None}]
+    assert the_one(api).service_account is None
+
+
+@pytest.mark.parametrize("account", ["pipeline-runner", "default-editor"])
+def test_an_account_that_the_server_chose_is_no_difference(api, uploaded, petseg, account):
+    petseg("apply")
+    the_one(api).service_account = account
+    assert petseg("apply", "--json").json["action"] == "none"
+
+
 def test_a_change_never_lets_both_fire(api, uploaded, petseg):
     petseg("apply")
     old = the_one(api).recurring_run_id
