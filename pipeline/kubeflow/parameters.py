@@ -69,7 +69,7 @@ class RuntimeParameter:
         return f"{_NUMBERS[self.type]} from {bounds['ge']} " + (f"to {bounds['le']}" if "le" in bounds else "on")
 
     def check(self, value: Any) -> None:
-        """Checks a value by putting it into a configuration.
+        """Checks a value by putting it into a configuration; 2.0 is as good as 2, for numbers of JSON have one type.
 
         Raises:
           ConfigError: The configuration does not take it.
@@ -78,9 +78,13 @@ class RuntimeParameter:
         try:
             Config.model_validate({section: {key: self.as_setting(value)}})
         except ValidationError:
-            raise ConfigError(
-                f"the parameter {self.name} is {value!r}; expected: {self.expected} (setting {self.setting})"
-            ) from None
+            raise self.refused(value) from None
+
+    def refused(self, value: Any) -> ConfigError:
+        """Returns the error that says that a value is not taken."""
+        return ConfigError(
+            f"the parameter {self.name} is {value!r}; expected: {self.expected} (setting {self.setting})"
+        )
 
     @property
     def component_input(self) -> str:
@@ -96,11 +100,15 @@ class RuntimeParameter:
 def check_value(name: str, value: Any) -> None:
     """Checks the value of a parameter that petseg knows; what another package's parameters take is not known here.
 
+    A number with a point is none that is whole, though the server would take 2.0, and 1.5, too.
+
     Raises:
       ConfigError: No component could use it.
     """
     for parameter in RUNTIME_PARAMETERS:
         if parameter.name == name:
+            if parameter.type == "NUMBER_INTEGER" and isinstance(value, float):
+                raise parameter.refused(value)
             parameter.check(value)
 
 

@@ -45,7 +45,10 @@ class RecurringRun:
     name: str
     enabled: bool
     cron: str | None
-    """Six fields. None: it has another kind of trigger."""
+    """Seconds first; the day of the week, in the end, may be left out. None: it has no such trigger."""
+
+    interval_seconds: int | None
+    """How often it fires, without a cron line. None: it has no such trigger; with neither it fires only once."""
 
     pipeline_id: str | None
     """None: it runs a package of its own."""
@@ -67,13 +70,15 @@ class RecurringRun:
     def of(cls, answer: Any) -> "RecurringRun":
         """Returns what the server's answer says."""
         reference, runtime = answer.pipeline_version_reference, answer.runtime_config
-        cron_schedule = answer.trigger.cron_schedule if answer.trigger else None
+        trigger = answer.trigger
+        cron_schedule, periodic = (trigger.cron_schedule, trigger.periodic_schedule) if trigger else (None, None)
         replacement = _REPLACEMENT.search(answer.description or "")
         return cls(
             id=answer.recurring_run_id,
             name=answer.display_name or answer.recurring_run_id,  # the server could not read the rest
             enabled=answer.status == "ENABLED",
             cron=cron_schedule.cron if cron_schedule else None,
+            interval_seconds=int(periodic.interval_second or 0) if periodic else None,
             pipeline_id=(reference.pipeline_id if reference else None) or None,
             version_id=(reference.pipeline_version_id if reference else None) or None,
             experiment_id=answer.experiment_id,

@@ -1,25 +1,25 @@
 """Schedules on a Kubeflow Pipelines server, as recurring runs."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from pipeline.config.cron import Cron
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.parameters import check_value
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
-from pipeline.schedules.replacement import existing_run, finish_or_undo, replace, wait_for_quiet
+from pipeline.schedules.parameters import check_parameters, check_ranges, parameter_settings
+from pipeline.schedules.replacement import Existing, create, existing_run, finish_or_undo, replace, wait_for_quiet
 from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.times import cron_in_zone, in_words
-from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 _SERVICE_ACCOUNT: Final = "service account"
+_SERVER_ACCOUNTS: Final = ("pipeline-runner", "default-editor")
+"""What servers name where no account was asked for: with one user, with many. 2.17.0 names none."""
 
 
 class KubeflowSchedules:
@@ -55,14 +55,14 @@ class KubeflowSchedules:
     def plan(self) -> Plan:
         notes = self._check_what_runs()
         name, wanted = declared_name(self._config), self._declared_settings()
-        existing = existing_run(self._api.all(), name)
+        existing = self._existing(name)
         present: dict[str, str] = {}
         action = Action.CREATE
         notes += [existing.note] if existing.note else []
         if existing.current is not None:
             present = self._settings(existing.current)
-            if self._config.kubeflow.service_account is None:
-                present.pop(_SERVICE_ACCOUNT, None)  # the server names its default
+            if self._config.kubeflow.service_account is None and present.get(_SERVICE_ACCOUNT) in _SERVER_ACCOUNTS:
+                del present[_SERVICE_ACCOUNT]
             if not existing.enabled:
                 notes.append("it is paused and stays so; `petseg schedule resume` lets it fire again")
             action = Action.NONE if present == wanted else Action.UPDATE
@@ -72,9 +72,13 @@ class KubeflowSchedules:
     def carry_out(self, plan: Plan) -> None:
         if self._package is not None:
             self._client.upload(self._package)
-        current = finish_or_undo(self._api, existing_run(self._api.all(), plan.name))
+        current = finish_or_undo(self._api, self._existing(plan.name))
         if current is None:
-            self._api.create(self._request(), enabled=True, replaces=None)
+            create(self._api, self._request())
+        elif plan.action is Action.CREATE:
+            raise PetsegError(
+                f"somebody made a schedule {current.name!r} meanwhile: {current.id}; apply again to see what differs"
+            )
         elif plan.action is Action.UPDATE:
             # Kubernetes removes the runs of a schedule together with it.
             if going_on := self._server.runs_going_on(current.experiment_id, current.id):
@@ -147,10 +151,29 @@ class KubeflowSchedules:
             )
             package = self._server.package(version)
         if package is None:
-            _check_ranges(schedule.parameters)
+            check_ranges(schedule.parameters)
         else:
-            _check_parameters(schedule.parameters, package)
+            check_parameters(schedule.parameters, package)
         return notes
+
+    def _existing(self, name: str) -> Existing:
+        """Returns what stands for the declared schedule.
+
+        Raises:
+          PetsegError: A schedule of that name runs something else than the declared pipeline; it is not ours to change.
+        """
+        existing = existing_run(self._api.all(), name)
+        current = existing.current
+        if current is None:
+            return existing
+        runs = self._server.pipeline_name(current.pipeline_id) if current.pipeline_id else None
+        if runs and runs in (self._config.pipeline.name, current.pipeline_id):  # the id: that pipeline is gone
+            return existing
+        whose = f"the pipeline {runs!r}" if runs else "a package of its own"
+        raise PetsegError(
+            f"{self.place} has a schedule {name!r} already, which runs {whose} and not {self._config.pipeline.name!r}; "
+            f"choose another schedule.name, or delete that one: petseg schedule delete {current.id}"
+        )
 
     def _declared_settings(self) -> dict[str, str]:
         """Returns the settings that the configuration declares."""
@@ -159,7 +182,7 @@ class KubeflowSchedules:
             "cron": self._server_cron().kubeflow,
             "pipeline": self._config.pipeline.name,
             "version": schedule.version,
-            **_parameter_settings(schedule.parameters),
+            **parameter_settings(schedule.parameters),
             "max concurrency": str(schedule.max_concurrency),
             "catch up": _yes_or_no(schedule.catch_up),
             "experiment": kubeflow.experiment or self._config.pipeline.name,
@@ -171,10 +194,10 @@ class KubeflowSchedules:
         """Returns the settings that a recurring run has."""
         server = self._server
         settings = {
-            "cron": run.cron or "none, but another trigger",
+            "cron": _trigger(run),
             "pipeline": server.pipeline_name(run.pipeline_id) if run.pipeline_id else "none, but a package of its own",
             "version": LATEST,
-            **_parameter_settings(run.parameters),
+            **parameter_settings(run.parameters),
             "max concurrency": str(run.max_concurrency),
             "catch up": _yes_or_no(run.catch_up),
             "experiment": server.experiment_name(run.experiment_id),
@@ -216,53 +239,16 @@ class KubeflowSchedules:
         raise PetsegError(f"the schedule {schedule.name!r} ({schedule.id}) is gone from {self.place}")
 
 
-def _check_parameters(parameters: Mapping[str, Any], package: Package) -> None:
-    """Checks the parameters of a schedule against those of the package that it runs.
-
-    Raises:
-      ConfigError: One is unknown, of the wrong type or out of range, or one that has no default is absent.
-    """
-    declared = package.parameters
-    for name, value in parameters.items():
-        if name not in declared:
-            hint = f"did you mean {nearest(name, declared)!r}?" if declared else "it has none"
-            raise ConfigError(f"schedule.parameters.{name}: the pipeline {package.name} has no such parameter; {hint}")
-        wanted = declared[name].type
-        if not declared[name].accepts(value):
-            hint = (
-                f'; for text write schedule.parameters.{name} = "{value}", with the quotes'
-                if wanted == "STRING"
-                else ""
-            )
-            raise ConfigError(f"schedule.parameters.{name} is {value!r}, but the pipeline wants a {wanted}{hint}")
-    _check_ranges(parameters)
-    missing = sorted(name for name, spec in declared.items() if spec.default is None and name not in parameters)
-    if missing:
-        raise ConfigError(
-            f"schedule.parameters lacks {', '.join(missing)}: the pipeline {package.name} has no default for it"
-        )
-
-
-def _check_ranges(parameters: Mapping[str, Any]) -> None:
-    """Checks the parameters that petseg knows, whatever the package.
-
-    Raises:
-      ConfigError: No component could use a value.
-    """
-    for name, value in parameters.items():
-        try:
-            check_value(name, value)
-        except ConfigError as error:
-            raise ConfigError(f"schedule.parameters: {error}") from None
-
-
-def _parameter_settings(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the parameters as settings of a schedule, the same whether a number came from a file or from JSON."""
-    written = {}
-    for name, value in sorted(parameters.items()):
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
-        written[f"parameters.{name}"] = json.dumps(number, ensure_ascii=False)
-    return written
+def _trigger(run: RecurringRun) -> str:
+    """Returns what lets a recurring run fire; a cron line that petseg would not write says how the server reads it."""
+    if run.interval_seconds is not None:
+        return f"none, but every {run.interval_seconds} s"
+    if run.cron is None:
+        return "none: it fires only once"
+    fields = len(run.cron.split())
+    if _five_fields(run.cron) or fields not in (5, 6):
+        return run.cron
+    return f"{run.cron} (seconds first{', any day of the week' if fields == 5 else ''})"
 
 
 def _yes_or_no(value: bool) -> str:

@@ -75,6 +75,16 @@ def finish_or_undo(api: RecurringRuns, existing: Existing) -> RecurringRun | Non
     return current
 
 
+def create(api: RecurringRuns, request: RecurringRunRequest) -> None:
+    """Makes the recurring run of a schedule that there is not yet.
+
+    Raises:
+      PetsegError: Somebody made one of its name at the same moment, which the server takes; ours is gone again.
+    """
+    new = api.create(request, enabled=True, replaces=None)
+    _check_alone(api, new)
+
+
 def replace(api: RecurringRuns, old: RecurringRun, request: RecurringRunRequest) -> None:
     """Puts a new recurring run in the place of an old one, paused if that is.
 
@@ -82,6 +92,7 @@ def replace(api: RecurringRuns, old: RecurringRun, request: RecurringRunRequest)
       PetsegError: A step failed; the old one works as before, or the next `apply` makes it so.
     """
     new = api.create(request, enabled=False, replaces=old)
+    _check_alone(api, new, old)
     try:
         if old.enabled:
             api.disable(old.id)
@@ -95,6 +106,22 @@ def replace(api: RecurringRuns, old: RecurringRun, request: RecurringRunRequest)
             f"{error}. The schedule is as declared, but its former recurring run {old.id} is still there, paused; "
             "apply again to remove it"
         ) from None
+
+
+def _check_alone(api: RecurringRuns, *ours: RecurringRun) -> None:
+    """Removes the first of our recurring runs if there are others of its name: whoever made them has not seen it."""
+    new = ours[0]
+    others = [run.id for run in api.all() if run.name == new.name and run.id not in {own.id for own in ours}]
+    if not others:
+        return
+    found = f"somebody made a schedule {new.name!r} at the same moment: {', '.join(others)}"
+    try:
+        api.delete(new.id)
+    except KubeflowApiError as error:
+        raise PetsegError(
+            f"{found}. Ours is there, too ({error}); delete it: petseg schedule delete {new.id}"
+        ) from None
+    raise PetsegError(f"{found}. Ours was removed again; apply once more to see what differs")
 
 
 def _go_back(api: RecurringRuns, old: RecurringRun, new: RecurringRun, error: KubeflowApiError) -> None:

@@ -155,6 +155,7 @@ class TestSubmit:
             (["--parameter", "epochs"], "--parameter 'epochs': expected NAME=VALUE"),
             (["--parameter", "epochs=many"], "epochs is 'many'; expected: a whole number from 1 on (NUMBER_INTEGER)"),
             (["--parameter", "epochs=1.5"], "epochs is '1.5'; expected: a whole number from 1 on (NUMBER_INTEGER)"),
+            (["--parameter", "epochs=2.0"], "epochs is '2.0'; expected: a whole number from 1 on (NUMBER_INTEGER)"),
             (["--parameter", "epochs="], "epochs is ''; expected: a whole number from 1 on (NUMBER_INTEGER)"),
             (["--parameter", "epochs=0"], "epochs is 0; expected: a whole number from 1 on (setting trainer.epochs)"),
             (["--parameter", "min_accuracy=50"], "min_accuracy is 50.0; expected: a number from 0 to 1"),

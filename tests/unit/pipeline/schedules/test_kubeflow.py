@@ -27,6 +27,10 @@ def the_one(api):
     return recurring
 
 
+def changes_of_schedules(api) -> list[str]:
+    return [change for change in changes(api) if "/recurringruns" in change]
+
+
 def changes(api) -> list[str]:
     return [str(request) for request in api.requests if request.method in CHANGES]
 
@@ -91,6 +95,20 @@ def test_a_changed_setting_is_shown_and_takes_the_place_of_the_old(api, uploaded
     assert the_one(api).recurring_run_id != former
     assert the_one(api).status == "ENABLED"
     assert petseg("apply", "--json", **settings).json["action"] == "none"
+
+
+def test_an_account_that_is_declared_no_more_is_given_up(api, uploaded, petseg):
+    petseg("apply", kubeflow__service_account="trainer")
+    outcome = petseg("apply", "--json")
+    assert outcome.json["differences"] == [{"setting": "service account", "old": "trainer", "new": None}]
+    assert the_one(api).service_account is None
+
+
+@pytest.mark.parametrize("account", ["pipeline-runner", "default-editor"])
+def test_an_account_that_the_server_chose_is_no_difference(api, uploaded, petseg, account):
+    petseg("apply")
+    the_one(api).service_account = account
+    assert petseg("apply", "--json").json["action"] == "none"
 
 
 def test_a_change_never_lets_both_fire(api, uploaded, petseg):
@@ -178,7 +196,8 @@ def test_a_pinned_version_is_kept_and_an_unknown_one_is_refused_with_the_nearest
             {"schedule__parameters__epochs": "many"},
             "schedule.parameters.epochs is 'many', but the pipeline wants a NUMBER",
         ),
-        ({"schedule__parameters__epochs": 1.5}, "schedule.parameters.epochs is 1.5"),
+        ({"schedule__parameters__epochs": 1.5}, "epochs is 1.5, but the pipeline wants a NUMBER_INTEGER"),
+        ({"schedule__parameters__epochs": 2.0}, "epochs is 2.0, but the pipeline wants a NUMBER_INTEGER; write sched"),
         ({"schedule__parameters__dataset_version": 4}, "dataset_version is 4, but the pipeline wants a STRING"),
         ({"schedule__parameters__epoch": 3}, "no such parameter; did you mean 'epochs'?"),
         (
@@ -191,14 +210,24 @@ def test_parameters_are_checked_against_the_newest_version(api, uploaded, petseg
     outcome = petseg("apply", **settings)
     assert outcome.code == 2
     assert message in outcome.err
-    assert not api.store.recurring_runs
+    assert not changes_of_schedules(api)
 
 
-def test_ranges_are_checked_where_the_server_does_not_show_the_package(api, uploaded, petseg, monkeypatch):
+@pytest.mark.parametrize("epochs", [0, 1.5, 2.0])
+def test_ranges_are_checked_where_the_server_does_not_show_the_package(api, uploaded, petseg, monkeypatch, epochs):
     monkeypatch.setattr("pipeline.kubeflow.pipelines.ServerPipelines.package", lambda _self, _version: None)
-    outcome = petseg("apply", schedule__parameters__epochs=0)
-    assert (outcome.code, "the parameter epochs is 0; expected: a whole number from 1 on" in outcome.err) == (2, True)
-    assert not api.store.recurring_runs
+    outcome = petseg("apply", schedule__parameters__epochs=epochs)
+    assert outcome.code == 2
+    assert f"the parameter epochs is {epochs}; expected: a whole number from 1 on" in outcome.err
+    assert not changes_of_schedules(api)
+
+
+@pytest.mark.parametrize("runs_at_a_time", [0, 11, -1, 1.5])
+def test_how_many_runs_at_a_time_is_checked_without_the_server(api, petseg, runs_at_a_time):
+    outcome = petseg("apply", schedule__max_concurrency=runs_at_a_time)
+    assert outcome.code == 2
+    assert "schedule.max_concurrency" in outcome.err
+    assert not api.requests
 
 
 def test_a_parameter_without_a_default_has_to_be_given(api, petseg, tmp_path):
@@ -212,6 +241,14 @@ def test_without_a_cron_line_there_is_nothing_to_apply(api, uploaded, petseg):
     outcome = petseg("apply", schedule__cron="none")
     assert outcome.code == 2
     assert "schedule.cron is not set" in outcome.err
+    assert not changes_of_schedules(api)
+
+
+def test_a_line_of_six_fields_is_refused_since_petseg_adds_the_seconds(api, petseg):
+    outcome = petseg("apply", schedule__cron="0 0 3 * * 1")
+    assert outcome.code == 2
+    assert "write '0 3 * * 1'" in outcome.err
+    assert not api.requests
 
 
 def test_a_zone_that_the_server_cannot_follow_is_refused_and_a_fixed_one_converted(api, uploaded, petseg):
@@ -264,6 +301,101 @@ def test_two_schedules_of_one_name_are_refused_with_their_ids_and_one_can_be_del
         assert second.recurring_run_id in outcome.err
     assert petseg("delete", second.recurring_run_id, "--yes").code == 0
     assert the_one(api) is first
+
+
+@pytest.mark.parametrize("arguments", [("--dry-run",), ()])
+def test_a_namesake_that_runs_another_pipeline_is_left_alone(api, uploaded, petseg, arguments):
+    petseg("apply")
+    theirs = the_one(api)
+    other = connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(name="petseg-pets"))
+    theirs.pipeline_version_reference.pipeline_id = other.pipeline_id
+    before = changes(api)
+    outcome = petseg("apply", *arguments, schedule__max_concurrency=2)
+    assert outcome.code == 1
+    assert "has a schedule 'petseg-demo' already, which runs the pipeline 'petseg-pets'" in outcome.err
+    assert f"choose another schedule.name, or delete that one: petseg schedule delete {theirs.recurring_run_id}" in (
+        outcome.err
+    )
+    assert changes(api) == before
+
+
+def test_a_namesake_that_runs_a_package_of_its_own_is_left_alone(api, uploaded, petseg):
+    petseg("apply")
+    the_one(api).pipeline_version_reference = None
+    before = changes(api)
+    assert "which runs a package of its own" in petseg("apply", schedule__max_concurrency=2).err
+    assert changes(api) == before
+
+
+def test_a_schedule_whose_pipeline_is_gone_is_changed(api, uploaded, petseg):
+    petseg("apply")
+    the_one(api).pipeline_version_reference.pipeline_id = "gone"
+    outcome = petseg("apply", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["differences"] == [{"setting": "pipeline", "old": "gone", "new": "petseg-demo"}]
+
+
+def rivals(api, times: int = 1) -> list:
+    """Lets somebody else make a recurring run of the same name whenever one is made; returns those."""
+    made, create = [], api.store.create_recurring_run
+
+    def create_two(recurring):
+        ours = create(recurring)
+        if len(made) < times:
+            values = {**recurring.to_dict(), "trigger": recurring.trigger, "runtime_config": recurring.runtime_config}
+            values["pipeline_version_reference"] = recurring.pipeline_version_reference
+            made.append(create(models.V2beta1RecurringRun(**values)))
+        return ours
+
+    api.store.create_recurring_run = create_two
+    return made
+
+
+def test_of_two_that_are_made_at_the_same_moment_ours_is_removed(api, uploaded, petseg):
+    theirs = rivals(api)
+    outcome = petseg("apply")
+    assert outcome.code == 1
+    assert f"somebody made a schedule 'petseg-demo' at the same moment: {theirs[0].recurring_run_id}" in outcome.err
+    assert "Ours was removed again; apply once more" in outcome.err
+    assert the_one(api) is theirs[0]
+    assert "is as declared" in petseg("apply").out
+
+
+def test_also_when_one_is_changed(api, uploaded, petseg):
+    petseg("apply")
+    old = the_one(api)
+    theirs = rivals(api)
+    outcome = petseg("apply", schedule__max_concurrency=2)
+    assert outcome.code == 1
+    assert "Ours was removed again" in outcome.err
+    assert list(api.store.recurring_runs) == [old.recurring_run_id, theirs[0].recurring_run_id]
+    assert old.status == "ENABLED"
+
+
+def test_when_ours_cannot_be_removed_it_is_said(api, uploaded, petseg):
+    rivals(api)
+    api.fail(403, on="DELETE")
+    outcome = petseg("apply")
+    assert outcome.code == 1
+    ours = next(iter(api.store.recurring_runs))
+    assert f"Ours is there, too (cannot delete the schedule {ours}" in outcome.err
+    assert f"petseg schedule delete {ours}" in outcome.err
+
+
+def test_one_that_was_made_between_the_plan_and_its_execution_is_no_success(api, uploaded, petseg, monkeypatch):
+    petseg("apply")
+    theirs = the_one(api)
+    listed = iter([{}])
+    page = api.store.select
+
+    def select(entries, query, kind):
+        return page(next(listed, entries) if kind == "Job" else entries, query, kind)
+
+    monkeypatch.setattr(api.store, "select", select)
+    outcome = petseg("apply", schedule__max_concurrency=2)
+    assert outcome.code == 1
+    assert f"somebody made a schedule 'petseg-demo' meanwhile: {theirs.recurring_run_id}" in outcome.err
+    assert theirs.max_concurrency == "1"
 
 
 @pytest.mark.parametrize("step", ["disable", "enable"])
@@ -408,7 +540,31 @@ def test_a_schedule_that_was_made_elsewhere_is_shown_as_it_is(api, uploaded, pet
     the_one(api).trigger.cron_schedule.cron = "0 3 * * 1"
     assert "its firing times are not known here" in petseg("show").out
     change = petseg("apply", "--json", "--dry-run").json["differences"]
-    assert change == [{"setting": "cron", "old": "0 3 * * 1", "new": "0 0 3 * * 1"}]
+    old = "0 3 * * 1 (seconds first, any day of the week)"
+    assert change == [{"setting": "cron", "old": old, "new": "0 0 3 * * 1"}]
+
+
+CRON = models.V2beta1CronSchedule
+PERIODIC = models.V2beta1PeriodicSchedule
+
+
+@pytest.mark.parametrize(
+    ("trigger", "shown"),
+    [
+        (models.V2beta1Trigger(cron_schedule=CRON(cron="0 3 * * 1")), "0 3 * * 1 (seconds first, any day of the week)"),
+        (models.V2beta1Trigger(cron_schedule=CRON(cron="30 0 3 * * 1")), "30 0 3 * * 1 (seconds first)"),
+        (models.V2beta1Trigger(cron_schedule=CRON(cron="@daily")), "@daily"),
+        (models.V2beta1Trigger(periodic_schedule=PERIODIC(interval_second="3600")), "none, but every 3600 s"),
+        (None, "none: it fires only once"),
+    ],
+)
+def test_a_trigger_that_petseg_would_not_write_is_shown_as_the_server_reads_it(api, uploaded, petseg, trigger, shown):
+    petseg("apply")
+    the_one(api).trigger = trigger
+    (listed,) = petseg("list", "--json").json
+    assert (listed["cron"], listed["settings"]["cron"]) == (None, shown)
+    assert shown in petseg("list").out
+    assert f"  {shown}\n" in petseg("show").out
 
 
 def test_delete_asks_and_names_what_stops(api, uploaded, petseg, monkeypatch):
