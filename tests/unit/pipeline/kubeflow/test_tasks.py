@@ -3,14 +3,25 @@
 from datetime import UTC, datetime
 
 import pytest
+from fake_kubeflow_messages import read_model
 from fake_workflow import NEVER, driver_node, executor_node, root_driver_node, task_details
 from kfp_server_api import models
+from recordings import recorded
 
 from pipeline.kubeflow.tasks import ROOT_DRIVER, RunTasks, run_state, time_or_none
 from pipeline.runs.record import NodeState, RunState
 
 CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+
+DEMO = [
+    "ImportSchema", "TfdsExampleGenDriver", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator",
+    "Trainer", "ServedModelResolver", "ModelProbe", "Evaluator", "Pusher",
+]  # fmt: skip
+
+
+def real_run(name):
+    return read_model(recorded(name), "V2beta1Run")
 
 
 def run_of(details):
@@ -143,3 +154,45 @@ def test_times_that_are_not_known():
     assert time_or_none(NEVER) is None
     assert time_or_none(datetime(1970, 1, 1)) is None
     assert time_or_none(SINCE) == SINCE
+
+
+class TestRecorded:
+    """What real servers answered."""
+
+    def test_a_run_that_is_done(self):
+        run = real_run("run_done")
+        for task_id in DEMO:
+            status = RunTasks(run).status(task_id)
+            assert (status.state, len(status.pods)) == (NodeState.COMPLETE, 1), task_id
+        assert RunTasks(run).status("Trainer").pods == ("petseg-demo-sw75m-607877108",)
+        assert RunTasks(run).driver_pods("Trainer") == ("petseg-demo-sw75m-4193214515",)
+        assert RunTasks(run).status("Trainer").seconds(SINCE) == 124
+
+    def test_a_run_that_takes_results_from_the_cache(self):
+        found = {task_id: RunTasks(real_run("run_cached")).status(task_id) for task_id in DEMO}
+        worked = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+        assert {task_id for task_id, status in found.items() if status.state is NodeState.COMPLETE} == worked
+        cached = [status for task_id, status in found.items() if task_id not in worked]
+        assert {(status.state, status.pods, status.seconds(SINCE)) for status in cached} == {
+            (NodeState.CACHED, (), None)
+        }
+
+    @pytest.mark.parametrize("name", ["run_in_progress", "run_retried_in_progress"])
+    def test_a_run_that_goes_on(self, name):
+        tasks = RunTasks(real_run(name))
+        states = {task_id: tasks.status(task_id).state for task_id in DEMO}
+        assert states["TfdsExampleGen"] is NodeState.COMPLETE
+        assert states["Evaluator"] is NodeState.PENDING
+        [running, *_] = [task_id for task_id, state in states.items() if state is NodeState.RUNNING]
+        assert len(tasks.status(running).pods) == len(tasks.root_driver_pods) == 1
+
+    def test_a_run_whose_driver_failed(self):
+        run = real_run("run_retried_root_driver_failed")
+        assert RunTasks(run).failed_driver == ROOT_DRIVER
+        assert RunTasks(run).root_driver_pods == ("petseg-test-de211c6a-cnt4z-7771305",)
+        assert run_state(run) is RunState.FAILED
+
+    def test_a_run_that_was_cancelled(self):
+        run = real_run("run_retried_cancelled")
+        assert run.state == "FAILED"
+        assert run_state(run) is RunState.INTERRUPTED
