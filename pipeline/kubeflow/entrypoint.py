@@ -200,7 +200,7 @@ def _message(error: BaseException) -> str:
 
     from pipeline.runs.failures import explain_failure
 
-    failure = explain_failure(error, Path.cwd())
+    failure = explain_failure(error, None)
     if not failure.is_foreseen:
         traceback.print_exception(error)
     return failure.message
