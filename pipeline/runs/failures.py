@@ -14,7 +14,6 @@ from pipeline.runs.metadata import is_locked, locked_message
 from trainer_module.errors import PetsegError
 
 _TRACEBACK: Final = "Traceback (most recent call last)"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 _REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _READ_ONLY: Final = "Read-only file system"
@@ -111,7 +110,7 @@ class _Place(NamedTuple):
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    return getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _DISK_FULL)
+    return getattr(error, "errno", None) == errno.ENOSPC or any(text in str(error) for text in _DISK_FULL)
 
 
 def _full_message(errors: Sequence[BaseException], root: Path | None) -> str:
