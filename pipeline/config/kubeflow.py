@@ -105,7 +105,12 @@ class Volume(Section):
 
 
 class Retry(Section):
-    """How often, and after what pause, the server starts a failed component again."""
+    """How often, and after what pause, a component is tried again that failed and may succeed later.
+
+    Failures that may pass, such as those of the network, are tried again in the pod; pods that were lost are started
+    again by Kubeflow Pipelines from 2.17 on. Releases before it start every pod again that failed, and none that was
+    lost: that is up to the installation of the server.
+    """
 
     max_count: int = Field(2, ge=0, le=10)
     backoff_seconds: int = Field(60, ge=0)
@@ -134,7 +139,7 @@ class TrainerPod(Section):
     """Size of `/dev/shm`. None: the node's default of 64 MB."""
 
     deadline_seconds: int | None = Field(None, ge=60)
-    """Longest life of the pod, its retries not counted. None: no limit."""
+    """Longest life of the pod, with all tries in it; a pod that takes its place has as long. None: no limit."""
 
     @model_validator(mode="after")
     def _has_a_pool(self) -> Self:

@@ -20,6 +20,7 @@ from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import POD_SCRATCH
 from pipeline.config.schema import Config
 from pipeline.graph import create_pipeline
+from pipeline.kubeflow.attempts import retry_environment
 from pipeline.kubeflow.entrypoint import COMPONENT_FLAG, DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
@@ -46,6 +47,8 @@ def compile_package(config: Config) -> Package:
     config = _for_pods(config)
     pipeline_spec = _pipeline_job(config, vertex=False)["pipelineSpec"]
     _complete(pipeline_spec, config)
+    for task in _tasks(pipeline_spec):
+        _add_environment(pipeline_spec, task, retry_environment(config.kubeflow.retry))
     executors = {_executor_label(task): kubernetes_config(config.kubeflow, task) for task in _tasks(pipeline_spec)}
     package = Package(pipeline_spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}})
     check_package(package)
@@ -159,7 +162,7 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
             task["cachingOptions"] = {}
     if config.kubeflow.data_cache:
         directory = f"{config.kubeflow.data_cache.mount_path}/checkpoints/{config.pipeline.name}"
-        _container(pipeline_spec, TRAINER)["env"] = [{"name": CHECKPOINT_DIR_VARIABLE, "value": directory}]
+        _add_environment(pipeline_spec, TRAINER, {CHECKPOINT_DIR_VARIABLE: directory})
 
 
 def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
@@ -231,6 +234,12 @@ def _tasks(pipeline_spec: dict[str, Any]) -> dict[str, Any]:
 def _container(pipeline_spec: dict[str, Any], task_id: str) -> dict[str, Any]:
     container: dict[str, Any] = pipeline_spec["deploymentSpec"]["executors"][_executor_label(task_id)]["container"]
     return container
+
+
+def _add_environment(pipeline_spec: dict[str, Any], task_id: str, variables: Mapping[str, str]) -> None:
+    if variables:
+        environment = _container(pipeline_spec, task_id).setdefault("env", [])
+        environment += [{"name": name, "value": value} for name, value in variables.items()]
 
 
 def _executor_label(task_id: str) -> str:

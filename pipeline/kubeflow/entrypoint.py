@@ -8,24 +8,32 @@ KEYS are the artifacts that the component declares; what the server lists beside
 left alone. With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies
 the data.
 
+A failure that may pass, as of the network, is tried again as often as `pipeline.kubeflow.attempts` says, each time in a
+fresh process in the place of this one: what the failed one held is given back, and the container goes on.
+
 Exit codes: 0 done, 1 failure, 2 what the package says cannot be used, 143 terminated, as when the node goes away.
 """
 
 import argparse
 import json
+import os
+import shutil
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
 from pipeline.beam import runs_elsewhere
 from pipeline.kubeflow import pod_output
+from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.findings import Findings, StoredArtifact
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
 from pipeline.runs.outputs import Outputs, node_facts
-from pipeline.terminal.streams import TERMINATED, leave
+from pipeline.terminal.streams import TERMINATED, leave, start_anew
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -35,23 +43,40 @@ COMPONENT_FLAG: Final = "--component"
 OUTPUTS_FLAG: Final = "--outputs"
 
 _CUSTOM_CONFIG: Final = "custom_config"
+_OF_TFX: Final = ".executor"
+"""Ends the name of the directory, beside an output, of the files that TFX needs where Beam's workers reach them."""
+
+_TEMPORARY: Final = ".temp"
+"""What TFX calls the directory of Beam's temporary files, beside its output file."""
 
 
 def main(argv: list[str]) -> int:
     """Runs one component; what fails is said in the log's last line."""
+    environment = dict(os.environ)
     arguments, beam_args = _parser().parse_known_args(argv)
     component = arguments.component
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        check_image(arguments.code_modules, arguments.code_digest)
-        with heartbeat(component):
-            say(component, "starting")
-            outputs = _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
+        attempt = Attempt.of(environment)
+        try:
+            outputs = _run(component, arguments, beam_args)
+        except Exception as error:
+            if not _is_worth_another_try(attempt, error):
+                raise
+            _pause(component, attempt, error)
+            start_anew(environment | attempt.next_environment)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever a component raises)
         return _explain(component, error)
     say(component, _found(arguments, outputs))
     say(component, "done")
     return 0
+
+
+def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) -> dict[str, list[StoredArtifact]]:
+    check_image(arguments.code_modules, arguments.code_digest)
+    with heartbeat(component):
+        say(component, "starting")
+        return _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,9 +122,8 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[s
     if on_workers:
         # Beside its output file TFX keeps Beam's temporary files, which workers must reach.
         [first, *_] = pod_output.output_uris(executor_input)
-        message["outputs"]["outputFile"] = f"{path(first)}.executor/output.json"
-    for uri in pod_output.output_uris(executor_input):
-        fileio.makedirs(path(uri))
+        message["outputs"]["outputFile"] = f"{path(first)}{_OF_TFX}/output.json"
+    _make_place(executor_input, output_file, path)
     arguments.json_serialized_invocation_args = json.dumps(message)
     kubeflow_v2_run_executor._run_executor(arguments, beam_args)
     with fileio.open(message["outputs"]["outputFile"]) as file:
@@ -122,6 +146,19 @@ def _found(arguments: argparse.Namespace, outputs: Outputs) -> str:
         return Findings.of(node_facts(arguments.component, outputs, settings)).line()
     except PetsegError as error:
         return str(error)
+
+
+def _make_place(executor_input: dict[str, Any], output_file: str, path: Callable[[str], str]) -> None:
+    """Makes the directories of the outputs, empty ones: what an earlier try left in them is not of this one."""
+    from tfx.dsl.io import fileio
+
+    for uri in pod_output.output_uris(executor_input):
+        for left in (path(uri), f"{path(uri)}{_OF_TFX}"):
+            if fileio.exists(left):
+                fileio.rmtree(left)
+        fileio.makedirs(path(uri))
+    shutil.rmtree(Path(output_file).with_name(_TEMPORARY), ignore_errors=True)
+    Path(output_file).unlink(missing_ok=True)
 
 
 def _executor_input(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -151,20 +188,42 @@ def _write(file: str, message: dict[str, Any]) -> None:
     Path(file).write_text(json.dumps(message, sort_keys=True), encoding="utf-8")
 
 
+def _is_worth_another_try(attempt: Attempt, error: Exception) -> bool:
+    from pipeline.runs.temporary_failures import is_temporary
+
+    return not attempt.is_last and is_temporary(error)
+
+
+def _pause(component: str, attempt: Attempt, error: Exception) -> None:
+    """Says that there will be another try, and waits for it."""
+    what = f"attempt {attempt.number} of {attempt.count} failed: {_message(error)}"
+    say(component, f"{what}; next in {attempt.pause_seconds:g} s")
+    time.sleep(attempt.pause_seconds)
+
+
 def _explain(component: str, error: BaseException) -> int:
     """Prints what went wrong, and all of it when nobody foresaw it; returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        say(
+            component,
+            "terminated before it was done; Kubeflow Pipelines from 2.17 on starts a lost pod again, as often as "
+            "kubeflow.retry says",
+        )
+        return TERMINATED
+    say(component, f"failed: {_message(error)}")
+    return UNUSABLE if isinstance(error, ConfigError) else FAILURE
+
+
+def _message(error: BaseException) -> str:
+    """Returns what went wrong; prints all of it when nobody foresaw it."""
     import traceback
 
     from pipeline.runs.failures import explain_failure
 
-    if isinstance(error, KeyboardInterrupt):
-        say(component, "terminated before it was done; the server starts it again as the retry policy says")
-        return TERMINATED
-    failure = explain_failure(error, Path.cwd())
+    failure = explain_failure(error, None)
     if not failure.is_foreseen:
         traceback.print_exception(error)
-    say(component, f"failed: {failure.message}")
-    return UNUSABLE if isinstance(error, ConfigError) else FAILURE
+    return failure.message
 
 
 if __name__ == "__main__":  # as packages of an earlier petseg start it, which are refused

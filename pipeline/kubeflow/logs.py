@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from pipeline.kubeflow.pod_logs import Attempt, PodLog
+from pipeline.kubeflow.pod_logs import ComponentPod, PodLog
 from pipeline.kubeflow.runs import RemoteRun
 from pipeline.runs.record import NodeState
 from trainer_module.errors import PetsegError
@@ -70,7 +70,7 @@ class ComponentLog:
             time.sleep(POLL_SECONDS)
             self._remote.refresh()
 
-    def _read_if_possible(self, attempt: Attempt, *, must: bool) -> str:
+    def _read_if_possible(self, attempt: ComponentPod, *, must: bool) -> str:
         """Returns the log; nothing while it is nowhere, unless it must be there."""
         try:
             return self._read(attempt).text
@@ -79,14 +79,14 @@ class ComponentLog:
                 raise
             return ""
 
-    def _read(self, attempt: Attempt) -> PodLog:
+    def _read(self, attempt: ComponentPod) -> PodLog:
         log = self._remote.logs.read(attempt, is_running=self._state() is NodeState.RUNNING)
         if log.source != self._told:
             self._tell(f"log of {attempt}, from {log.source}")
             self._told = log.source
         return log
 
-    def _attempt(self) -> Attempt | None:
+    def _attempt(self) -> ComponentPod | None:
         attempts = self._remote.attempts(self._component)
         if self._number is None:
             return attempts[-1] if attempts else None

@@ -26,7 +26,7 @@ class NoLogError(PetsegError):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ComponentPod:
     """One pod of a component of a run, as long as it may have been gone."""
 
     component: str
@@ -69,7 +69,7 @@ class PodLogs:
         self._run_id = run.run_id
         self._directory = f"{root.rstrip('/')}/{pipeline}/{run.run_id}"
 
-    def read(self, attempt: Attempt, *, is_running: bool) -> PodLog:
+    def read(self, attempt: ComponentPod, *, is_running: bool) -> PodLog:
         """Returns the log of a pod.
 
         Args:
@@ -89,7 +89,7 @@ class PodLogs:
                 reasons.append(f"{place}: {error}")
         raise NoLogError(f"no log of {attempt} of the run {self._run_id} can be read; " + "; ".join(reasons))
 
-    def _of_pod(self, attempt: Attempt) -> PodLog:
+    def _of_pod(self, attempt: ComponentPod) -> PodLog:
         pods = self._pods()
         if pods is None:
             raise NoLogError("kubectl has no settings here (kubeflow.kubeconfig)")
@@ -98,7 +98,7 @@ class PodLogs:
             raise NoLogError("its pod is gone")
         return PodLog(pods.log(pod), f"the pod {pod.name}")
 
-    def _archived(self, attempt: Attempt) -> PodLog:
+    def _archived(self, attempt: ComponentPod) -> PodLog:
         text = self._client.archived_log(self._run_id, attempt.node_id)
         if text is None:
             raise NoLogError(
@@ -106,7 +106,7 @@ class PodLogs:
             )
         return PodLog(text, f"the archive of {self._client.access.host}")
 
-    def _stored(self, attempt: Attempt) -> PodLog:
+    def _stored(self, attempt: ComponentPod) -> PodLog:
         directory = f"{self._directory}/{attempt.component}"
         text = _stored_text(self._client.config, directory, attempt.number)
         return PodLog(text, f"{_STORED_LOG} below {directory}")

@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO
 from pipeline.kubeflow.client import KubeflowClient
 from pipeline.kubeflow.cluster import ClusterError, RunPods
 from pipeline.kubeflow.findings import Findings, findings_in
-from pipeline.kubeflow.pod_logs import Attempt, NoLogError, PodLogs
+from pipeline.kubeflow.pod_logs import ComponentPod, NoLogError, PodLogs
 from pipeline.kubeflow.tasks import CANCELING, DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
 from pipeline.kubeflow.transport import KubeflowApiError
 from pipeline.nodes import PUSHER
@@ -124,7 +124,7 @@ class RemoteRun:
         """
         return self._take(self._client.run(self.record.run_id))
 
-    def attempts(self, component: str) -> list[Attempt]:
+    def attempts(self, component: str) -> list[ComponentPod]:
         """Returns the pods of a component, or of a driver, such as `Trainer-driver` and `root-driver`, in order.
 
         Raises:
@@ -140,7 +140,7 @@ class RemoteRun:
             raise PetsegError(
                 f"the run {self.record.run_id} has no component {component!r}; did you mean {suggestion!r}?"
             )
-        return [Attempt(component, number, node_id) for number, node_id in enumerate(node_ids)]
+        return [ComponentPod(component, number, node_id) for number, node_id in enumerate(node_ids)]
 
     def state(self, component: str) -> NodeState:
         """Returns where a component or a driver stands."""
@@ -262,7 +262,7 @@ class RemoteRun:
             return {}
         return {task_id: f"its pod waits: {reason}" for task_id, reason in reasons.items() if reason}
 
-    def _from_log(self, component: str, message: str, attempts: list[Attempt]) -> Failure:
+    def _from_log(self, component: str, message: str, attempts: list[ComponentPod]) -> Failure:
         """Returns the failure with what the log of its latest pod adds to it."""
         try:
             log = self.logs.read(attempts[-1], is_running=False).text if attempts else ""

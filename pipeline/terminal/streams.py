@@ -12,10 +12,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 from pydantic import TypeAdapter
@@ -196,11 +196,33 @@ def leave(code: int) -> None:
         sys.exit(code)
     if code not in (INTERRUPTED, TERMINATED):
         atexit._run_exitfuncs()
+    _tidy_and_flush()
+    os._exit(code)
+
+
+def start_anew(environment: Mapping[str, str]) -> NoReturn:
+    """Replaces this process by a fresh one of the same command: its id and standard streams stay, nothing else does.
+
+    Args:
+      environment: All of the fresh one's.
+
+    Raises:
+      OSError: It cannot be started.
+    """
+    atexit._run_exitfuncs()
+    _tidy_and_flush()
+    for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        if descriptor >= len(_STANDARD):
+            with suppress(OSError):  # it was of the listing itself
+                os.set_inheritable(descriptor, False)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def _tidy_and_flush() -> None:
     tidy_up()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # its reader has left, which does not change how the work ended
             stream.flush()
-    os._exit(code)
 
 
 def _redirect(stack: ExitStack, standard: TextIO, descriptor: int, target: int) -> LastingStream:

@@ -40,7 +40,7 @@ def test_the_trainer_alone_is_on_the_gpu_node_and_survives_the_loss_of_its_pod(c
     [taint] = gpu_node["spec"]["taints"]
     trainer = {
         "gpus": 1,
-        "resources": {"cpu": 0.8, "memory": "4Gi"},
+        "resources": {"cpu": 0.5, "memory": "4Gi"},
         "node_selector": {"nvidia.com/gpu.present": gpu_node["metadata"]["labels"]["nvidia.com/gpu.present"]},
         "tolerations": [{"key": taint["key"], "operator": "Equal", "value": taint["value"], "effect": taint["effect"]}],
         "shared_memory": "1Gi",

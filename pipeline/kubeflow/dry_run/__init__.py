@@ -1,8 +1,9 @@
 """Executes a compiled package on this machine, as the driver and the launcher of Kubeflow Pipelines would in a cluster.
 
 It plays release 2.16.1 as it is installed by default (https://github.com/kubeflow/pipelines/tree/2.16.1/backend/src/v2).
-What a component is given is the same in 2.17.0, which differs in two things: a download takes no artifact whose name
-only begins alike, and its own installation starts a task again that lost its pod, but not one that failed.
+What a component is given is the same in 2.17.0, where a download takes no artifact whose name only begins alike. Which
+pods are started again is up to the installation; here it is as in that of 2.17.0: those that were lost, as when
+somebody kills their process, but none that failed.
 
 specification   what is asked of it; both documents of the package, parsed as strictly as the server does
 runner          one run: its checks, the tasks in order, the record, retries

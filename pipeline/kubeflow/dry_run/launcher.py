@@ -2,8 +2,9 @@
 
 What the process writes goes into the output `executor-logs`, one for each attempt, that the driver has added: as in
 https://github.com/kubeflow/pipelines/blob/2.16.1/backend/src/v2/component/launcher_v2.go, it is a file, made before the
-process starts; it gets the attempt's number, it is uploaded and recorded even when the task fails, and what the
-component says of it does not count. Only its content comes later than there: when the process has ended.
+process starts; it gets the attempt's number, it is uploaded and recorded even when the task fails, unless the launcher
+is lost with the pod, and what the component says of it does not count. Only its content comes later than there: when
+the process has ended.
 """
 
 import json
@@ -23,6 +24,7 @@ from pipeline.kubeflow.dry_run.metadata import Artifact, Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import (
     DeadlineExceededError,
     PodFailedError,
+    PodLostError,
     PodProcess,
     check_arguments,
     pod_environment,
@@ -70,10 +72,11 @@ class Launcher:
           execution: Its execution.
           executor_input: From the driver.
           pod: Its directory, which is made anew; it stands for the root of the pod's files.
-          attempt: How often the task was started before.
+          attempt: How many pods the task had before.
 
         Raises:
           PetsegError: The task cannot be started, took too long, or its output is not what the launcher takes.
+          PodLostError: It was ended from outside.
           PodFailedError: The task failed.
         """
         shutil.rmtree(pod, ignore_errors=True)
@@ -90,9 +93,9 @@ class Launcher:
         deadline = task.kubernetes.active_deadline_seconds or None
         try:
             with _executor_log(message, pod) as log:
-                self._process.run(command, pod_environment(task, home, pod, mounts), home, deadline, log)
+                self._process.run(command, pod_environment(task, home, pod, mounts, attempt), home, deadline, log)
             output = _read_output(task, Path(message.outputs.output_file))
-        except DeadlineExceededError:
+        except (DeadlineExceededError, PodLostError):
             raise
         except (PodFailedError, PetsegError):
             self._publish_failure(execution, executor_input, pod)

@@ -9,6 +9,7 @@ A pod does not outlive the dry-run, however that ends: beside each one a shell w
 with the process that holds its other end, and then kills all processes of the pod.
 """
 
+import json
 import os
 import re
 import shutil
@@ -22,12 +23,14 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
 from petseg.processes import CERTIFICATES, PROXIES
+from pipeline.kubeflow.attempts import RETRY_INDEX_VARIABLE, RETRY_VARIABLE
 from pipeline.kubeflow.dry_run.artifacts import Mounts
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.lint import MAX_ARGUMENT_BYTES
 from pipeline.kubeflow.pod_output import LAUNCHER_ROOT_VARIABLE
 from pipeline.nodes import TRAINER
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
+from pipeline.terminal.streams import TERMINATED
 from trainer_module.errors import PetsegError
 
 _PYTHON: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
@@ -36,6 +39,9 @@ _OF_THIS_MACHINE_BY_PREFIX: Final = ("LC_", "LD_", "TF_", "CUDA_", "NVIDIA_", "O
 _MAX_BACKOFF_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 30.0
 """What Kubernetes leaves a pod between SIGTERM and SIGKILL."""
+
+_FROM_OUTSIDE: Final = (signal.SIGKILL, signal.SIGTERM)
+"""What ends a pod that is lost; other signals are of its own making."""
 
 _EXPLANATION: Final = re.compile(r"^petseg [\d:]+ \S+: failed: (.*)\Z", re.DOTALL | re.MULTILINE)
 """The last line of the entrypoint."""
@@ -49,6 +55,10 @@ _WATCH: Final = 'read group && { read _; kill -9 "-$group"; }'
 
 class PodFailedError(Exception):
     """The pod ended with an exception that nobody foresaw; the message is what it wrote, the traceback included."""
+
+
+class PodLostError(PetsegError):
+    """The pod was ended from outside, as one is whose node goes away; the server starts it again."""
 
 
 class DeadlineExceededError(PetsegError):
@@ -65,8 +75,16 @@ def secret_variables(task: Task) -> list[str]:
     return [key.env_var for secret in task.kubernetes.secret_as_env for key in secret.key_to_env]
 
 
-def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts) -> dict[str, str]:
-    """Returns the environment of a task's process."""
+def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts, attempt: int) -> dict[str, str]:
+    """Returns the environment of a task's process.
+
+    Args:
+      task: The task.
+      home: Its home, and its place for temporary files.
+      launcher_root: Directory that stands for the root of the pod's files.
+      mounts: Where paths of the pod are on this machine.
+      attempt: How many pods the task had before.
+    """
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -75,9 +93,17 @@ def pod_environment(task: Task, home: Path, launcher_root: Path, mounts: Mounts)
     environment |= {variable.name: mounts.local(variable.value) for variable in task.container.env}
     environment |= {name: os.environ[name] for name in secret_variables(task) if name in os.environ}
     environment |= {"HOME": str(home), "TMPDIR": str(home), LAUNCHER_ROOT_VARIABLE: str(launcher_root)}
+    environment[RETRY_INDEX_VARIABLE] = str(attempt)
+    if RETRY_VARIABLE in environment:
+        environment[RETRY_VARIABLE] = _with_short_pauses(environment[RETRY_VARIABLE])
     if task.id == TRAINER and PROGRESS_FILE_VARIABLE in os.environ:
         environment[PROGRESS_FILE_VARIABLE] = os.environ[PROGRESS_FILE_VARIABLE]
     return environment
+
+
+def _with_short_pauses(retry: str) -> str:
+    """Returns the settings of the tries in a pod with pauses of a second at most."""
+    return json.dumps(json.loads(retry) | {"backoff_max_seconds": int(_MAX_BACKOFF_SECONDS)})
 
 
 def check_arguments(command: list[str]) -> None:
@@ -121,6 +147,7 @@ class PodProcess:
         Raises:
           DeadlineExceededError: It took longer, and was ended.
           PetsegError: It cannot be started, or ended with an error.
+          PodLostError: It was ended from outside.
           PodFailedError: It ended with an exception that nobody foresaw.
         """
         if command[0] in ("python", "python3"):
@@ -198,8 +225,8 @@ def end_of_pod(code: int | None, written: str) -> Exception:
       code: Its exit code, negative for a signal; None when it is not known.
       written: What it wrote.
     """
-    if code is not None and code < 0:
-        return PetsegError(f"the pod was ended by {signal.Signals(-code).name}; it may have run out of memory")
+    if code is not None and (code < 0 or code == TERMINATED):
+        return _end_by_signal(signal.Signals(-code if code < 0 else signal.SIGTERM))
     explained = _EXPLANATION.search(written)
     if explained and not _TYPE_OF_EXCEPTION.match(explained[1]):
         return PetsegError(explained[1].strip())
@@ -211,10 +238,16 @@ def end_of_pod(code: int | None, written: str) -> Exception:
     return PetsegError(f"{ended}; its last words: {last_line}" if last_line else ended)
 
 
+def _end_by_signal(number: signal.Signals) -> PetsegError:
+    hint = "" if number is signal.SIGTERM else "; it may have run out of memory"
+    error_type = PodLostError if number in _FROM_OUTSIDE else PetsegError
+    return error_type(f"the pod was ended by {number.name}{hint}")
+
+
 def sleep_before_retry(task: Task, attempt: int, notice: Callable[[str], None]) -> None:
-    """Waits as the retry policy says, but a second at most: here no node has to come back."""
+    """Waits after a lost pod as the retry policy says, but a second at most: here no node has to come back."""
     policy = task.spec.retry_policy
     wanted = policy.backoff_duration.seconds * max(policy.backoff_factor, 1.0) ** (attempt - 1)
     seconds = min(wanted, policy.backoff_max_duration.seconds or wanted, _MAX_BACKOFF_SECONDS)
-    notice(f"{task.id}: attempt {attempt} of {policy.max_retry_count + 1} failed, the next starts in {seconds:g} s")
+    notice(f"{task.id}: pod {attempt} of {policy.max_retry_count + 1} was lost, the next starts in {seconds:g} s")
     time.sleep(seconds)

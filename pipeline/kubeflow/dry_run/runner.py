@@ -31,7 +31,7 @@ from pipeline.kubeflow.dry_run.artifacts import ObjectStore, check_directory
 from pipeline.kubeflow.dry_run.driver import cache_key, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Execution, Metadata
-from pipeline.kubeflow.dry_run.pod import PodFailedError, PodProcess, missing_secrets, sleep_before_retry
+from pipeline.kubeflow.dry_run.pod import PodFailedError, PodLostError, PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
 from pipeline.kubeflow.findings import StoredArtifact
 from pipeline.kubeflow.package import Package, check_compiled_by_this_code
@@ -166,14 +166,18 @@ class _DryRun(PackageRun):
         self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task))
 
     def _launch_with_retries(self, task: Task, launcher: Launcher, execution: Execution, message: Any) -> None:
-        """Starts a task again as often as its retry policy says."""
+        """Starts the pod of a task again as often as its retry policy says, when it was lost.
+
+        As Kubeflow Pipelines 2.17 is installed, a pod that ends with an error, or after its deadline, stays failed;
+        2.14 to 2.16 have it the other way round.
+        """
         pod = self._pods / task.id
         for attempt in itertools.count():
             try:
                 launcher.launch(task, execution, message, pod, attempt)
             except (PodFailedError, PetsegError) as error:
                 self._interruption.check()
-                if attempt >= task.spec.retry_policy.max_retry_count:
+                if not isinstance(error, PodLostError) or attempt >= task.spec.retry_policy.max_retry_count:
                     self._warn(f"{task.id}: the files of its pod are in {pod}")
                     raise
                 self._log(error)

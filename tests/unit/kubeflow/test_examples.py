@@ -21,6 +21,18 @@ def test_every_example_loads(file):
     assert load_config(file=file).kubeflow.image
 
 
+@pytest.mark.parametrize("name", ["cpu", "kserve", "weekly"])
+def test_no_pod_of_the_demo_asks_for_more_than_a_small_node_has(name):
+    executors = compile_package(load_config(file=EXAMPLES / f"{name}.toml")).pipeline_spec["deploymentSpec"][
+        "executors"
+    ]
+    asked = {label: executor["container"]["resources"] for label, executor in executors.items()}
+    of_trainer = asked.pop("Trainer_executor")
+    assert (of_trainer["resourceCpuRequest"], of_trainer["resourceMemoryRequest"]) == ("1", "4Gi")
+    of_others = {(each["resourceCpuRequest"], each["resourceMemoryRequest"]) for each in asked.values()}
+    assert of_others == {("0.5", "2Gi")}
+
+
 @pytest.mark.parametrize("pool", GPU_POOLS)
 def test_a_gpu_pool_has_its_trainer(pool):
     kubeflow = load_config(file=EXAMPLES / f"{pool}_gpu.toml").kubeflow

@@ -1,6 +1,11 @@
 """The manifests against Kubernetes' own schemas, and against what the pipeline's settings name."""
 
+import os
 import re
+import shutil
+import stat
+import subprocess
+import tempfile
 from pathlib import Path
 
 import kubernetes_validate
@@ -88,11 +93,83 @@ def test_pods_give_up_what_they_do_not_need():
             assert {"requests", "limits"} <= set(container["resources"])
 
 
-def test_the_prepared_volumes_are_writable_for_the_image_s_group():
+@pytest.fixture
+def volumes():
+    """Volumes that root and two other users have left files on."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        for name, owner, mode in (
+            ("cache/data/pets/shard", (1000, 1000), 0o600),
+            ("cache/checkpoints/a b/c", (2000, 3000), 0o400),
+            ("serving/pets/1/model", (0, 0), 0o644),
+        ):
+            file = root / name
+            file.parent.mkdir(parents=True)
+            file.write_text("x")
+            for path in (file, file.parent, file.parent.parent):
+                os.chown(path, *owner)
+                path.chmod(mode if path == file else mode | 0o100)
+        (root / "elsewhere").touch(mode=0o600)
+        (root / "serving" / "link").symlink_to(root / "elsewhere")
+        yield root
+
+
+def prepare(volumes: Path, capabilities: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs the job's command with the capabilities of its pod."""
     (job,) = objects("Job")
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["command"][-1].startswith("chgrp 0 /cache /serving && chmod 2775 /cache /serving")
+    *shell, script = container["command"]
+    for mounted in ("/cache", "/serving"):
+        assert mounted in script
+        script = script.replace(mounted, f"{volumes}{mounted}")
+    kept = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
+    dropped = ["setpriv", f"--bounding-set={kept}", f"--inh-caps={kept}", "--no-new-privs", "--clear-groups"]
+    return subprocess.run([*dropped, *shell, script], capture_output=True, text=True)
+
+
+def capabilities_of_the_job() -> list[str]:
+    (job,) = objects("Job")
+    pod = job["spec"]["template"]["spec"]
+    assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]) == (0, 0)
+    return pod["containers"][0]["securityContext"]["capabilities"]["add"]
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give files to other users"
+)
+
+
+@needs_root
+def test_all_that_is_on_the_prepared_volumes_is_writable_for_the_image_s_group(volumes):
+    done = prepare(volumes, capabilities_of_the_job())
+    assert (done.returncode, done.stderr) == (0, "")
     assert "USER 1000:0" in (KUBEFLOW / "Dockerfile").read_text()
+    image_user = {"user": 1000, "group": 0, "extra_groups": []}
+    for file in ("cache/data/pets/shard", "cache/checkpoints/a b/c", "serving/pets/1/model"):
+        append = f"echo y >> '{file}' && mkdir '{Path(file).parent}/new'"
+        subprocess.run(["sh", "-c", append], cwd=volumes, check=True, **image_user)
+        new = (volumes / file).with_name("new").stat()
+        assert (new.st_gid, new.st_mode & stat.S_ISGID) == (0, stat.S_ISGID)
+    assert stat.S_IMODE((volumes / "elsewhere").stat().st_mode) == 0o600
+    assert [stat.S_IMODE((volumes / name).stat().st_mode) for name in ("cache", "serving")] == [0o2775] * 2
+
+
+@needs_root
+def test_what_is_right_on_a_volume_is_left_alone(volumes):
+    def changes() -> dict[Path, int]:
+        return {path: path.stat().st_ctime_ns for path in sorted(volumes.glob("*/**/*"))}
+
+    prepare(volumes, capabilities_of_the_job())
+    before = changes()
+    assert prepare(volumes, capabilities_of_the_job()).returncode == 0
+    assert changes() == before
+
+
+@needs_root
+@pytest.mark.parametrize("capability", ["CHOWN", "FOWNER"])
+def test_the_job_needs_the_capabilities_that_it_asks_for(volumes, capability):
+    assert prepare(volumes, [name for name in capabilities_of_the_job() if name != capability]).returncode == 1
 
 
 def role(name):

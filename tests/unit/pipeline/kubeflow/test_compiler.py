@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.config.kubeflow import KubeflowConfig, Resources
 from pipeline.config.loading import load_config
+from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.pods import resource_spec
@@ -35,6 +36,10 @@ def package() -> Package:
 
 def container(package: Package, task: str) -> dict:
     return package.pipeline_spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
+
+
+def environment(package: Package, task: str) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container(package, task).get("env", [])}
 
 
 def platform(package: Package, task: str) -> dict:
@@ -107,16 +112,34 @@ def test_volumes_are_mounted_where_they_are_needed(package):
         "TfdsExampleGenDriver": ["petseg-data"], "TfdsExampleGen": ["petseg-data"], "Trainer": ["petseg-data"],
         "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
     }  # fmt: skip
-    assert container(package, "Trainer")["env"] == [
-        {"name": "PETSEG_CHECKPOINT_DIR", "value": "/cache/checkpoints/petseg-demo"}
-    ]
+    assert environment(package, "Trainer")["PETSEG_CHECKPOINT_DIR"] == "/cache/checkpoints/petseg-demo"
+    assert [task for task in package.task_ids if "PETSEG_CHECKPOINT_DIR" in environment(package, task)] == ["Trainer"]
 
 
 def test_what_the_server_cannot_know_is_never_cached(package):
     tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
     assert set(tasks) - cached == {"TfdsExampleGenDriver", "ServedModelResolver", "Pusher"}
+
+
+def test_the_server_and_the_component_know_how_often_to_try_again(package):
+    tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     assert all(task["retryPolicy"]["maxRetryCount"] == 3 for task in tasks.values())
+    for task in package.task_ids:
+        attempt = Attempt.of(environment(package, task))
+        assert (attempt.count, attempt.retry.backoff_seconds) == (4, 60)
+    never = compiled("kubeflow.retry.max_count=0")
+    assert "PETSEG_RETRY" not in never.text
+    assert "retryPolicy" not in never.text
+
+
+def test_how_often_to_try_again_is_nothing_that_the_servers_cache_looks_at(package):
+    often = compiled("kubeflow.retry.max_count=7", "kubeflow.retry.backoff_seconds=1")
+    assert often.digest != package.digest
+    for task in package.task_ids:
+        assert [container(often, task)[key] for key in ("image", "command", "args")] == [
+            container(package, task)[key] for key in ("image", "command", "args")
+        ]
 
 
 def test_a_warm_start_brings_the_served_model_to_the_trainer(package):
@@ -210,7 +233,7 @@ def test_without_volumes_data_is_scratch_and_models_go_to_a_bucket():
     package = compiled("kubeflow.data_cache=none", "kubeflow.serving_volume=none", "push.destination=gs://models/pets")
     assert "/tmp/petseg/data" in package.text
     assert package.parameters["push_destination"].default == "gs://models/pets"
-    assert "env" not in container(package, "Trainer")
+    assert "PETSEG_CHECKPOINT_DIR" not in environment(package, "Trainer")
 
 
 def test_the_arguments_of_beam_go_to_every_component_as_they_are():
@@ -235,6 +258,7 @@ def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs"
     assert job["runtimeConfig"]["parameterValues"]["epochs"] == 8
     assert "/cache" not in json.dumps(job)
+    assert "PETSEG_RETRY" not in json.dumps(job)  # Vertex AI itself starts what failed again
 
 
 @pytest.mark.parametrize(

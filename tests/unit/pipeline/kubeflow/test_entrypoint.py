@@ -161,6 +161,132 @@ def test_what_is_the_users_to_mend_has_its_own_code(error, code, launcher_root, 
     assert "Traceback" not in captured.err
 
 
+class StartedAnewError(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def started_anew(monkeypatch) -> list[dict[str, str]]:
+    """The environments that a process was started anew with; its pauses are in SLEPT."""
+    environments: list[dict[str, str]] = []
+
+    def start_anew(environment):
+        environments.append(environment)
+        raise StartedAnewError
+
+    monkeypatch.setattr(entrypoint, "start_anew", start_anew)
+    monkeypatch.setattr(time, "sleep", lambda seconds: environments.append({"SLEPT": f"{seconds:g}"}))
+    return environments
+
+
+RETRY = json.dumps({"max_count": 2, "backoff_seconds": 5, "backoff_factor": 3})
+
+
+def fails(monkeypatch, error: BaseException) -> None:
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(entrypoint, "_run_executor", fail)
+
+
+def test_a_failure_that_may_pass_is_tried_again_in_a_fresh_process(launcher_root, monkeypatch, capfd, started_anew):
+    monkeypatch.setenv("PETSEG_RETRY", RETRY)
+    fails(monkeypatch, ConnectionResetError("the store has gone"))
+    argv = arguments(executor_input(launcher_root))
+    for number, pause in ((1, "5"), (2, "15")):
+        with pytest.raises(StartedAnewError):
+            entrypoint.main(argv)
+        slept, environment = started_anew[-2:]
+        assert slept == {"SLEPT": pause}
+        assert environment == dict(os.environ) | {"PETSEG_ATTEMPT": str(number + 1)}
+        captured = capfd.readouterr()
+        said = f"attempt {number} of 3 failed: ConnectionResetError: the store has gone; next in {pause} s"
+        assert captured.out.splitlines()[-1].endswith(said)
+        assert "Traceback" in captured.err
+        monkeypatch.setenv("PETSEG_ATTEMPT", environment["PETSEG_ATTEMPT"])
+    assert entrypoint.main(argv) == 1
+    assert capfd.readouterr().out.splitlines()[-1].endswith(": failed: ConnectionResetError: the store has gone")
+    assert len(started_anew) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "environment"),
+    [
+        (ConnectionResetError("gone"), {}),
+        (ConnectionResetError("gone"), {"PETSEG_RETRY": RETRY, "KFP_RETRY_INDEX": "2"}),
+        (DataError("bad image"), {"PETSEG_RETRY": RETRY}),
+        (KeyError("image"), {"PETSEG_RETRY": RETRY}),
+        (MemoryError(), {"PETSEG_RETRY": RETRY}),
+    ],
+    ids=["no retries", "the server's third pod", "bad data", "programming error", "memory"],
+)
+def test_another_failure_is_final(error, environment, launcher_root, monkeypatch, started_anew):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    fails(monkeypatch, error)
+    assert entrypoint.main(arguments(executor_input(launcher_root))) == 1
+    assert started_anew == []
+
+
+def test_sigterm_in_the_pause_ends_as_sigterm_at_work(launcher_root, monkeypatch, capfd, started_anew):
+    monkeypatch.setenv("PETSEG_RETRY", RETRY)
+    fails(monkeypatch, TimeoutError())
+    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert entrypoint.main(arguments(executor_input(launcher_root))) == 143
+    assert "terminated before it was done" in capfd.readouterr().out
+    assert started_anew == []
+
+
+def test_settings_of_the_tries_that_cannot_be_read_are_unusable(launcher_root, monkeypatch, capfd):
+    monkeypatch.setenv("PETSEG_RETRY", "often")
+    assert entrypoint.main(arguments(executor_input(launcher_root))) == 2
+    assert "PETSEG_RETRY is 'often'" in capfd.readouterr().out
+
+
+def test_what_an_earlier_try_left_is_gone_before_the_next(launcher_root, monkeypatch):
+    message, log = from_launcher("ImportSchema", launcher_root)
+    output_file = Path(message["outputs"]["outputFile"])
+    left = [
+        log.with_name("schema") / "half",
+        log.with_name("schema.executor") / "x",
+        output_file.parent / ".temp" / "x",
+    ]
+    for file in [*left, output_file]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{")
+    assert entrypoint.main(arguments(message)) == 0
+    assert [file for file in left if file.exists()] == []
+    assert log.read_text() == "so far"
+    assert list(json.loads(output_file.read_text())["artifacts"]) == ["schema"]
+
+
+def test_the_container_goes_on_with_the_next_try(launcher_root, tmp_path):
+    (tmp_path / "flaky.py").write_text(
+        "import os, pathlib\nfrom tfx.dsl.components.base import base_executor\n"
+        "class Executor(base_executor.BaseExecutor):\n"
+        "  def Do(self, inputs, outputs, properties):\n"
+        "    schema = pathlib.Path(outputs['schema'][0].uri)\n"
+        "    print('found', os.getpid(), sorted(schema.iterdir()), flush=True)\n"
+        "    (schema / os.environ.get('PETSEG_ATTEMPT', 'first')).touch()\n"
+        "    if 'PETSEG_ATTEMPT' not in os.environ:\n      raise ConnectionResetError('gone')\n"
+    )
+    retry = json.dumps({"max_count": 1, "backoff_seconds": 0})
+    done = subprocess.run(
+        petseg_process("pipeline.kubeflow.entrypoint")
+        + arguments(executor_input(launcher_root), executor="flaky.Executor"),
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}", "PETSEG_RETRY": retry},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (line for line in done.stdout.splitlines() if line.startswith("found"))
+    assert first == second
+    assert "attempt 1 of 2 failed: ConnectionResetError: gone; next in 0 s" in done.stdout
+    written = launcher_root / "s3" / "models" / "run" / "ImportSchema" / "schema"
+    assert [file.name for file in written.iterdir()] == ["2"]
+
+
 def test_sigterm_ends_with_its_own_code(launcher_root, tmp_path):
     (tmp_path / "slow.py").write_text(
         "import time\nfrom tfx.dsl.components.base import base_executor\n"

@@ -7,7 +7,7 @@ from pyarrow import fs
 
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.kubeflow import pod_logs
-from pipeline.kubeflow.pod_logs import Attempt, NoLogError, PodLogs
+from pipeline.kubeflow.pod_logs import ComponentPod, NoLogError, PodLogs
 
 ROOT = "minio://mlpipeline/v2/artifacts/petseg-pets/run"
 
@@ -39,7 +39,7 @@ def read(component="Trainer", number=0, root=None, **settings):
     logs = PodLogs(
         Client(**settings), lambda: None, SimpleNamespace(run_id="run", runtime_config=runtime), "petseg-pets"
     )
-    return logs.read(Attempt(component, number, "node"), is_running=False)
+    return logs.read(ComponentPod(component, number, "node"), is_running=False)
 
 
 def write(file, text):

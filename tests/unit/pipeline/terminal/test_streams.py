@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from petseg.processes import command as petseg_process
 from pipeline.cli import exit_code
 from pipeline.config.loading import load_config
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
@@ -258,3 +259,33 @@ def test_the_captured_terminal_has_the_encoding_of_the_real_one(tmp_path):
     with captured_output(tmp_path / "log") as (stdout, stderr):
         assert (stdout.encoding, stderr.encoding) == (sys.stdout.encoding, sys.stderr.encoding)
         assert stdout.errors == ENCODING_ERRORS
+
+
+AGAIN = """
+import atexit, json, os, sys, threading
+from pipeline.terminal.streams import start_anew
+
+def main(arguments):
+    state = {"arguments": arguments, "pid": os.getpid(), "changed": os.environ.get("CHANGED")}
+    state["threads"] = threading.active_count()
+    state["descriptors"] = sorted(os.listdir("/proc/self/fd"))
+    print(json.dumps(state), end=" ")
+    if os.environ.get("AGAIN"):
+        return 7
+    environment = dict(os.environ)
+    os.environ["CHANGED"] = "by the first"
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)
+    atexit.register(print, "tidied up")
+    start_anew(environment | {"AGAIN": "1"})
+"""
+
+
+def test_a_process_that_starts_anew_keeps_its_id_command_and_streams_and_nothing_else(tmp_path):
+    (tmp_path / "again.py").write_text(AGAIN)
+    command = petseg_process("again", "--text", "ü {'a': \"b\"}")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (7, "")
+    first, second = done.stdout.split("tidied up\n")
+    assert json.loads(first) == json.loads(second)

@@ -5,6 +5,7 @@ It notes what it was given in a journal, and does what a file of behaviour asks 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,10 +45,12 @@ def main(declared: list[str], task: str, argument: str) -> int:
         subprocess.run(["sleep", str(asked["sleep"])], check=False)  # in a process of its own, as workers of Beam do
     failures = Path(os.environ["TF_FAKE_BEHAVIOUR"]).with_name(f"{task}.failures")
     failed = int(failures.read_text()) if failures.exists() else 0
-    if failed < asked.get("fail", 0):
+    if failed < asked.get("fail", 0) or failed < asked.get("lose", 0):
         failures.write_text(str(failed + 1))
+        if "lose" in asked:
+            os.kill(os.getpid(), signal.Signals[asked.get("by", "SIGKILL")])
         print(asked.get("say", "petseg 07:00:00 fake: failed: the split is empty"), flush=True)
-        return 1
+        return asked.get("code", 1)
     artifacts = {}
     for name in sorted(set(given) & set(declared)):
         uri = given[name]

@@ -21,6 +21,9 @@ FAILED = "petseg 07:00:00 components.x.Executor: failed:"
         (3, "", "the pod ended with exit code 3", True),
         (None, "", "the pod failed", True),
         (-9, "x", "the pod was ended by SIGKILL; it may have run out of memory", True),
+        (-11, "x", "the pod was ended by SIGSEGV; it may have run out of memory", True),
+        (-15, "x", "the pod was ended by SIGTERM", True),
+        (143, "terminated", "the pod was ended by SIGTERM", True),
     ],
 )  # fmt: skip
 def test_the_message_says_why(code, written, message, foreseen, tmp_path):

@@ -230,8 +230,13 @@ def test_the_cache_does_not_depend_on_where_the_dry_run_is(make_package, root):
     assert states(run(make_package(), moved)) == ["complete", "cached", "cached"]
 
 
-def test_a_failed_task_is_started_again_as_its_policy_says(make_package, behave, pods, root, capfd):
-    behave(Trainer={"fail": 1})
+@pytest.mark.parametrize(
+    "behaviour",
+    [{"lose": 1}, {"lose": 1, "by": "SIGTERM"}, {"fail": 1, "code": 143}],
+    ids=["killed", "terminated", "terminated, and tidied up"],
+)
+def test_a_lost_pod_is_started_again_as_its_policy_says(make_package, behave, pods, root, capfd, behaviour):
+    behave(Trainer=behaviour)
     record = run(make_package(), root)
     assert states(record) == ["complete"] * 3
     assert [pod["task"] for pod in pods()] == [*TASKS, "Trainer"]
@@ -239,18 +244,49 @@ def test_a_failed_task_is_started_again_as_its_policy_says(make_package, behave,
     logs = [message["outputs"]["artifacts"].pop("executor-logs") for message in (first, second)]
     assert first == second
     assert [log["artifacts"][0]["uri"].rpartition("/")[2] for log in logs] == ["executor-logs-0", "executor-logs-1"]
-    assert "Trainer: attempt 1 of 2 failed, the next starts in 0.01 s" in capfd.readouterr().out
+    assert [pod["environment"]["KFP_RETRY_INDEX"] for pod in pods()] == ["0", "0", "0", "1"]
+    assert "Trainer: pod 1 of 2 was lost, the next starts in 0.01 s" in capfd.readouterr().out
 
 
-def test_what_each_attempt_writes_is_an_artifact(make_package, behave, root):
+def test_a_pod_that_is_lost_too_often_fails_the_run(make_package, behave, pods, root):
+    behave(Trainer={"lose": 2})
+    record = run(make_package(), root)
+    assert (record.state, record.error) == (
+        RunState.FAILED,
+        "the pod was ended by SIGKILL; it may have run out of memory",
+    )
+    assert [pod["task"] for pod in pods()] == [*TASKS, "Trainer"]
+
+
+@pytest.mark.parametrize("behaviour", [{"fail": 1}, {"lose": 1, "by": "SIGSEGV"}], ids=["exit code", "crash"])
+def test_a_pod_that_failed_is_not_started_again(make_package, behave, pods, root, behaviour):
+    behave(Trainer=behaviour)
+    assert states(run(make_package(), root)) == ["complete", "complete", "failed"]
+    assert [pod["task"] for pod in pods()] == TASKS
+
+
+def test_the_tries_in_a_pod_come_with_short_pauses(make_package, pods, root):
+    def set_retry(spec, _platform):
+        retry = '{"max_count": 4, "backoff_seconds": 60, "backoff_max_seconds": 3600}'
+        _container(spec, "Trainer")["env"].append({"name": "PETSEG_RETRY", "value": retry})
+
+    run(make_package(set_retry), root)
+    retry = json.loads(pods()[2]["environment"]["PETSEG_RETRY"])
+    assert (retry["max_count"], retry["backoff_max_seconds"]) == (4, 0)
+
+
+def test_what_a_pod_writes_is_an_artifact_also_when_it_failed_but_lost_with_the_pod(make_package, behave, root):
     behave(Trainer={"fail": 1, "say": "no memory"})
+    run(make_package(), root)
+    assert logs_of(root, "Trainer") == executions(root)[-1].outputs
+    behave(Trainer={"lose": 2})
     run(make_package(), root)
     *_, trainer = executions(root)
     assert trainer.state is ExecutionState.COMPLETE
     logs = logs_of(root, "Trainer")
     assert [log.uri.rpartition("/")[2] for log in logs] == ["executor-logs-0", "executor-logs-1"]
     assert {log.type for log in logs} == {"system.Artifact"}
-    assert [log in trainer.outputs for log in logs] == [True, True]
+    assert logs[1] in trainer.outputs
     files = [root / "object_store" / log.uri.replace("://", "/") for log in logs]
     assert [file.read_text() for file in files] == [
         "Trainer writes to its log\nno memory\n", "Trainer writes to its log\n",
@@ -266,8 +302,8 @@ def test_what_a_component_says_of_the_log_does_not_count(make_package, behave, r
     assert log.metadata == {"display_name": "executor-logs", "store_session_info": "{}"}
 
 
-def test_a_task_that_fails_too_often_ends_the_run_and_the_next_goes_on_from_it(make_package, behave, root):
-    behave(Trainer={"fail": 2})
+def test_a_task_that_fails_ends_the_run_and_the_next_goes_on_from_it(make_package, behave, root):
+    behave(Trainer={"fail": 1})
     failed = run(make_package(), root)
     assert (failed.state, failed.error) == (RunState.FAILED, "the split is empty")
     assert states(failed) == ["complete", "complete", "failed"]
@@ -300,12 +336,14 @@ def test_a_missing_output_only_warns(make_package, behave, root):
     assert "task 'Trainer' wrote nothing to its output 'model_run'" in Path(record.log).read_text()
 
 
-def test_a_deadline_ends_the_pod(make_package, behave, root):
-    def set_deadline(_spec, platform):
+def test_a_deadline_ends_the_pod_for_good(make_package, behave, pods, root):
+    def set_deadline(spec, platform):
         _executor(platform, "Driver")["activeDeadlineSeconds"] = 1
+        spec["root"]["dag"]["tasks"]["Driver"]["retryPolicy"] = {"maxRetryCount": 1}
 
     behave(Driver={"sleep": 60})
     record = run(make_package(set_deadline), root)
+    assert len(pods()) == 1
     assert states(record) == ["failed", "pending", "pending"]
     assert record.error == "the pod was ended after its deadline of 1 s"
 
