@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster, with the volumes and the account that runs need."""
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), os.environ[_HOST])
+    cluster.kubectl("delete", "job", "petseg-prepare-volumes", "--ignore-not-found")  # a job cannot be changed
     cluster.kubectl("apply", "--kustomize", ROOT / "kubeflow/manifests/base")
     cluster.kubectl("wait", "--for", "condition=complete", "--timeout", "240s", "job/petseg-prepare-volumes")
     yield cluster
