@@ -68,5 +68,5 @@ class ScheduleConfig(Section):
     """On one machine: names of environment variables whose present values the runs get, beside PYTHONPATH and what else
     petseg knows. Never secrets. On Kubeflow Pipelines the image and kubeflow.secrets say what pods have."""
 
-    parameters: dict[str, str | int | float] = Field(default_factory=dict)
+    parameters: dict[str, str | bool | int | float] = Field(default_factory=dict)
     """Runtime parameters of each run, on top of the package's defaults: `parameters.epochs = 20`."""

@@ -198,6 +198,7 @@ def test_a_pinned_version_is_kept_and_an_unknown_one_is_refused_with_the_nearest
         ),
         ({"schedule__parameters__epochs": 1.5}, "epochs is 1.5, but the pipeline wants a NUMBER_INTEGER"),
         ({"schedule__parameters__epochs": 2.0}, "epochs is 2.0, but the pipeline wants a NUMBER_INTEGER; write sched"),
+        ({"schedule__parameters__epochs": "true"}, "epochs is True, but the pipeline wants a NUMBER_INTEGER"),
         ({"schedule__parameters__dataset_version": 4}, "dataset_version is 4, but the pipeline wants a STRING"),
         ({"schedule__parameters__epoch": 3}, "no such parameter; did you mean 'epochs'?"),
         (
