@@ -83,12 +83,12 @@ def is_temporary(error: BaseException) -> bool:
         known = _known(link)
         if known is not None:
             return known
-        link = link.__cause__ or (None if _is_on_purpose(link) else link.__context__)
+        link = link.__cause__ or (None if _hides_context(link) else link.__context__)
     return False
 
 
-def _is_on_purpose(error: BaseException) -> bool:
-    """Returns whether what an exception came from says nothing more, but for a cause that it names."""
+def _hides_context(error: BaseException) -> bool:
+    """Returns whether an exception has taken the place of the one that was being handled, unless it names a cause."""
     return isinstance(error, PetsegError) or error.__suppress_context__
 
 

@@ -296,7 +296,7 @@ def test_sigterm_ends_with_its_own_code(launcher_root, tmp_path):
     command = petseg_process("pipeline.kubeflow.entrypoint")
     process = subprocess.Popen(
         command + arguments(executor_input(launcher_root), executor="slow.Executor"),
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
