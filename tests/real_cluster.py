@@ -20,7 +20,7 @@ import tomli_w
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "kubeflow"
 ACCOUNT = "petseg-runner"
-EPOCHS = 12
+EPOCHS = 40
 """Of the uninterrupted training: long enough to be interrupted."""
 
 RUN_SECONDS = 45 * 60
