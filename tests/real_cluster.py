@@ -1,7 +1,7 @@
 """A real cluster with Kubeflow Pipelines, as its users see it: through petseg's commands, and kubectl behind them.
 
-The runs are of one pipeline with a name of its own, so that nothing comes from an earlier session's cache, and of some of
-the demo's drawn pets, small ones.
+The runs are of one pipeline with a name of its own, so that nothing comes from an earlier session's cache, and of a
+few of the demo's drawn pets.
 """
 
 import json

@@ -318,7 +318,7 @@ def cancel(run: str, preset: str | None, config_file: Path | None, overrides: tu
 
     A run that has ended, or is being cancelled, is left as it is.
     """
-    from pipeline.kubeflow.runs import cancel_run
+    from pipeline.kubeflow.following import cancel_run
 
     click.echo(cancel_run(_client(preset, config_file, overrides), run))
 
@@ -331,7 +331,7 @@ def _client(preset: str | None, config_file: Path | None, overrides: tuple[str, 
 
 def _follow(remote: "RemoteRun", as_json: bool) -> int:
     """Follows a run, says on standard error how it ended if not well, and returns the exit code."""
-    from pipeline.kubeflow.runs import follow, how_to_go_on
+    from pipeline.kubeflow.following import follow, how_to_go_on
     from pipeline.runs.record import RunState
 
     if not follow(remote, sys.stderr if as_json else sys.stdout):

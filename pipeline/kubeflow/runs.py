@@ -1,39 +1,31 @@
-"""A run on the server: as a record, followed until it ends or the user has seen enough, and stopped.
+"""A run on the server, as a record.
 
 The record is what `petseg run` keeps of a run here, as far as the server tells it. What a component found (metrics,
 whether the model was blessed and pushed) is in its pod's log; where no log can be read it stays unknown. The run itself
 goes on whether or not it is followed.
 """
 
-import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from pipeline.kubeflow.client import KubeflowClient
 from pipeline.kubeflow.cluster import ClusterError, RunPods
 from pipeline.kubeflow.findings import Findings, findings_in
 from pipeline.kubeflow.pod_logs import ComponentPod, NoLogError, PodLogs
 from pipeline.kubeflow.tasks import CANCELING, DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
-from pipeline.kubeflow.transport import KubeflowApiError
 from pipeline.nodes import PUSHER
-from pipeline.runs.display import RunDisplay, open_display
-from pipeline.runs.progress import ProgressFollower
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
 from pipeline.suggestions import nearest
-from pipeline.terminal.streams import lasting
 from trainer_module.errors import ConfigError, PetsegError
 
-POLL_SECONDS: Final = 5.0
-PATIENCE_SECONDS: Final = 600.0
-"""How long the server may be away before following ends."""
-
 _TAIL_LINES: Final = 15
+_LOG_TRIES: Final = 4
+"""How often the log of a component that is done is asked for: the server's archive may get it some seconds late."""
+
 _FAILURE_LINE: Final = re.compile(
     r"^(?:petseg \d\d:\d\d:\d\d \S+: failed: |F\d{4} [\d:.]+ +\d+ \S+\] )(.*)$", re.MULTILINE
 )
@@ -90,7 +82,12 @@ class RemoteRun:
         self._run = run
         self._tasks = RunTasks(run)
         self._statuses: dict[str, TaskStatus] = {}
-        self._without_findings: set[str] = set()
+        self._tries_left: dict[str, int] = {}
+        """How often the logs of components that are done are still asked for what was found."""
+
+        self._told: set[str] = set()
+        """Components that have told it."""
+
         self.why_unknown = "Pusher's pod did not say it"
         """Why the record does not tell what became of the model, where it does not."""
 
@@ -179,12 +176,13 @@ class RemoteRun:
         """
         told = []
         for node in self.record.nodes:
-            if node.state is NodeState.COMPLETE and node.id in self._without_findings:
+            if self._tries_left.get(node.id):
+                self._tries_left[node.id] -= 1
                 findings = self._findings(node.id)
                 if findings is not None:
-                    self._without_findings.discard(node.id)
                     findings.put_into(self.record, node)
                     told.append(node)
+        self._told |= {node.id for node in told}
         return told
 
     @property
@@ -193,8 +191,8 @@ class RemoteRun:
 
     @property
     def outcome_is_known(self) -> bool:
-        """Whether the record tells what became of the model."""
-        return PUSHER not in self._without_findings
+        """Whether the record tells what became of the model, if there was one to push."""
+        return PUSHER in self._told or PUSHER not in self._tries_left
 
     @cached_property
     def _pods(self) -> RunPods | None:
@@ -212,6 +210,7 @@ class RemoteRun:
         except NoLogError as error:
             self.why_unknown = str(error)
             return None
+        self._tries_left[component] = 0
         return findings_in(text)
 
     def _take(self, run: Any) -> list[NodeRecord]:
@@ -241,7 +240,7 @@ class RemoteRun:
             attempt = f"attempt {len(status.pods)}" if len(status.pods) > 1 else ""
             node.summary = ", ".join(filter(None, [attempt, waiting.get(node.id)]))
         if state is NodeState.COMPLETE and state is not node.state:
-            self._without_findings.add(node.id)
+            self._tries_left[node.id] = _LOG_TRIES
         node.seconds = status.seconds(now)
         node.state = state
         return (node.state, node.summary) != before
@@ -278,62 +277,6 @@ class RemoteRun:
         return f"petseg kubeflow logs {self.record.run_id} {component}"
 
 
-def follow(remote: RemoteRun, stream: TextIO) -> bool:
-    """Shows a run until it ends, whether or not somebody reads on.
-
-    Returns:
-      Whether it has ended; False when the user interrupted.
-
-    Raises:
-      KubeflowApiError: The server was away for too long, or refuses to go on.
-    """
-    display = open_display(lasting(stream), remote.record, ProgressFollower(Path(os.devnull)))
-    try:
-        with display.live():
-            try:
-                _poll(remote, display)
-            except KeyboardInterrupt:  # what is shown stays on the screen
-                return False
-            for node in remote.read_findings():
-                display.node_changed(node)
-            if remote.record.state is RunState.FAILED:
-                failure = remote.explain_failure()
-                remote.record.error = failure.message
-                display.explain(failure.log_lines)
-            return True
-    except KeyboardInterrupt:
-        return False
-
-
-def how_to_go_on(run_id: str) -> str:
-    """Returns how to follow or stop a run that goes on without us."""
-    return (
-        f"the run goes on: petseg kubeflow status {run_id} --follow shows it, petseg kubeflow cancel {run_id} stops it"
-    )
-
-
-def cancel_run(client: KubeflowClient, run_id: str) -> str:
-    """Asks the server to stop a run, unless it has ended.
-
-    Returns:
-      What has become of it, for the user.
-
-    Raises:
-      KubeflowApiError: There is no such run, or the server does not stop it.
-    """
-    settled = _settled(client.run(run_id))
-    if settled is not None:
-        return settled
-    try:
-        client.terminate(run_id)
-    except KubeflowApiError:
-        settled = _settled(client.run(run_id))
-        if settled is None:
-            raise
-        return settled
-    return f"run {run_id}: the server stops it; petseg kubeflow status {run_id} shows when it has"
-
-
 def _update(record: RunRecord, run: Any) -> None:
     record.state = run_state(run)
     ended = time_or_none(run.finished_at) if record.state is not RunState.RUNNING else None
@@ -342,41 +285,3 @@ def _update(record: RunRecord, run: Any) -> None:
         record.error = run.error.message
     if record.state is RunState.INTERRUPTED:
         record.error = "the run was cancelled"
-
-
-def _poll(remote: RemoteRun, display: RunDisplay) -> None:
-    """Brings record and display up to date until the run has ended."""
-    for node in remote.record.nodes:
-        if node.state is not NodeState.PENDING:
-            display.node_changed(node)
-    away_since: float | None = None
-    is_cancelled = False
-    while not remote.has_ended:
-        time.sleep(POLL_SECONDS)
-        try:
-            changed = remote.refresh()
-        except KubeflowApiError as error:
-            now = time.monotonic()
-            if not error.is_temporary or (away_since is not None and now - away_since > PATIENCE_SECONDS):
-                raise KubeflowApiError(f"{error}; {how_to_go_on(remote.record.run_id)}", error.status) from error
-            if away_since is None:
-                away_since = now
-                display.notice(f"{error}; trying again")
-            continue
-        if away_since is not None:
-            away_since = None
-            display.notice("")
-        told = remote.read_findings()
-        for node in [*changed, *(node for node in told if node not in changed)]:
-            display.node_changed(node)
-        if remote.is_being_cancelled and not is_cancelled:
-            is_cancelled = True
-            display.notice("the run is being cancelled")
-
-
-def _settled(run: Any) -> str | None:
-    """Returns why there is nothing to cancel; None when there is."""
-    if run.state == CANCELING:
-        return f"run {run.run_id}: it is being cancelled already"
-    state = run_state(run)
-    return None if state is RunState.RUNNING else f"run {run.run_id}: it has ended already ({state})"

@@ -15,7 +15,7 @@ from fake_workflow import driver_node, executor_node, root_driver_node, task_det
 from kfp_server_api import models
 
 from pipeline import cli
-from pipeline.kubeflow import runs as kubeflow_runs
+from pipeline.kubeflow import following
 from pipeline.kubeflow.package import Package
 
 pytestmark = pytest.mark.timeout(120)
@@ -291,7 +291,7 @@ class TestFollowing:
         assert sum(line.endswith("; trying again") for line in out.splitlines()) == 1
 
     def test_a_server_that_stays_away(self, api, petseg, package_file, monkeypatch):
-        monkeypatch.setattr(kubeflow_runs, "PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(following, "PATIENCE_SECONDS", 0.0)
 
         def die(run) -> None:
             api.break_off(on="GET", times=1000)
@@ -320,12 +320,12 @@ class TestFollowing:
         def interrupt(seconds: float) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(kubeflow_runs.time, "sleep", interrupt)
+        monkeypatch.setattr(following.time, "sleep", interrupt)
         code, out, err = petseg("submit", package_file)
         run_id = only_run(api).run_id
         assert code == 130
         assert api.count(f"POST {V2}/runs/{run_id}:terminate") == 0
-        assert err.splitlines()[-1] == kubeflow_runs.how_to_go_on(run_id)
+        assert err.splitlines()[-1] == following.how_to_go_on(run_id)
         code, out, _ = petseg("submit", package_file, "--json")
         assert (code, json.loads(out)["state"]) == (130, "running")
 
@@ -369,6 +369,13 @@ class TestOutcome:
         assert "nothing: not blessed" in out
         run_id = only_run(api).run_id
         assert petseg("status", run_id, "--follow")[0] == 3
+
+    def test_a_log_that_says_nothing_is_read_once(self, api, petseg, package_file):
+        play(api, *[("RUNNING", {DRIVER: "SUCCEEDED"})] * 5, ("SUCCEEDED", {**DONE, EXAMPLES: "CACHED"}))
+        api.store.archived_logs[executor_node(DRIVER)] = "done\n"
+        assert petseg("submit", package_file)[0] == 0
+        reads = [request.path for request in api.requests if executor_node(DRIVER) in request.path]
+        assert len(reads) == 1
 
     def test_without_logs_the_outcome_is_not_known(self, api, petseg, package_file):
         play(api, ("SUCCEEDED", DONE))
