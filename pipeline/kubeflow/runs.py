@@ -26,10 +26,11 @@ _TAIL_LINES: Final = 15
 _LOG_TRIES: Final = 4
 """How often the log of a component that is done is asked for: the server's archive may get it some seconds late."""
 
-_FAILURE_LINE: Final = re.compile(
-    r"^(?:petseg \d\d:\d\d:\d\d \S+: failed: |F\d{4} [\d:.]+ +\d+ \S+\] )(.*)$", re.MULTILINE
+_LAST_WORDS: Final = (
+    re.compile(r"^petseg \d\d:\d\d:\d\d \S+: failed: (.*)$", re.MULTILINE),
+    re.compile(r"^F\d{4} [\d:.]+ +\d+ \S+\] (.*)$", re.MULTILINE),
 )
-"""What a component of ours, or a driver of Kubeflow Pipelines, says last."""
+"""What a component of ours says when it fails; then what drivers and launchers of Kubeflow Pipelines say."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +268,9 @@ class RemoteRun:
             log = self.logs.read(attempts[-1], is_running=False).text if attempts else ""
         except NoLogError as error:
             return Failure(f"{component} failed: {message}; {error}", [])
-        own = _FAILURE_LINE.findall(log)
-        if own:
-            return Failure(f"{component} failed: {own[-1]}", [])
+        for pattern in _LAST_WORDS:
+            if said := pattern.findall(log):
+                return Failure(f"{component} failed: {said[-1]}", [])
         lines = [line.rstrip() for line in log.splitlines() if line.strip()]
         return Failure(f"{component} failed: {message}", lines[-_TAIL_LINES:])
 

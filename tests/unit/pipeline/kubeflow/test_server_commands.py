@@ -210,6 +210,7 @@ class TestFailures:
         play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "SUCCEEDED", TRAINER: "FAILED"}))
         api.store.archived_logs[executor_node(TRAINER)] = (
             "noise\npetseg 10:00:00 Trainer: starting\npetseg 10:00:09 Trainer: failed: the loss is not finite\n"
+            "F1129 10:00:09.123456      16 launch.go:62] failed to execute component: exit status 1\n"
         )
         code, out, err = petseg("submit", package_file)
         assert code == 1
@@ -249,7 +250,20 @@ class TestFailures:
         assert code == 1
         assert "TfdsExampleGen: failed" in out
         assert "TfdsExampleGen-driver, which prepares TfdsExampleGen, failed" in err
-        assert "TfdsExampleGen-driver\n" in err.replace(";", "\n")
+        fatal = "F1129 10:00:09.123456      16 main.go:127] KFP driver: configmaps is forbidden\n"
+        api.store.archived_logs[driver_node(EXAMPLES)] = f"I1129 10:00:08.123456 16 main.go:1] so far\n{fatal}"
+        run_id = only_run(api).run_id
+        _, out, _ = petseg("status", run_id, "--json")
+        said = "TfdsExampleGen-driver, which prepares TfdsExampleGen, failed: KFP driver: configmaps is forbidden"
+        assert json.loads(out)["error"] == said
+
+    def test_the_driver_of_the_pipeline_may_fail(self, api, petseg, package_file):
+        play(api, ("FAILED", {}), root_driver="FAILED")
+        code, out, err = petseg("submit", package_file)
+        assert code == 1
+        assert f"petseg kubeflow logs {only_run(api).run_id} root-driver" in err
+        assert "root-driver, the driver that starts the pipeline, failed: no component has run" in err
+        assert "Pusher: skipped" in out
 
     def test_a_run_may_fail_before_its_components(self, api, petseg, package_file):
         play(api, ("FAILED", {}))
