@@ -1,9 +1,6 @@
 """What fails on a real cluster, and what is said of it."""
 
-import json
-
-import pytest
-from real_cluster import ROOT, states
+from real_cluster import states
 
 
 def test_a_component_that_fails_says_why(cluster, package):
@@ -38,11 +35,3 @@ def test_a_pod_that_has_no_place_says_why(cluster):
     cluster.wait(waits, "a pod that says why it waits")
     cluster.petseg("kubeflow", "cancel", run_id, config=config)
     cluster.wait(lambda: cluster.status(run_id, config)["state"] == "interrupted", "the end of a cancelled run")
-
-
-@pytest.mark.parametrize("folder", ["base", "shared_storage", "object_store", "serving", "kserve"])
-def test_the_api_server_takes_the_manifests(folder, cluster):
-    directory = ROOT / "kubeflow/manifests" / folder
-    how = "--kustomize" if (directory / "kustomization.yaml").exists() else "--filename"
-    answered = cluster.kubectl("apply", "--dry-run=server", "--output", "json", how, directory)
-    assert json.loads(answered)["items"]
