@@ -29,7 +29,7 @@ def test_what_was_pushed_can_be_served(cluster, first_run):
                     "name": "main",
                     "image": cluster.settings()["kubeflow"]["image"],
                     "imagePullPolicy": "IfNotPresent",
-                    "command": ["petseg", "models", "verify", "--destination", f"/serving/{cluster.pipeline}"],
+                    "command": ["petseg", "models", "verify", "--model", f"/serving/{cluster.pipeline}"],
                     "volumeMounts": [{"name": "serving", "mountPath": "/serving"}],
                 }
             ],
