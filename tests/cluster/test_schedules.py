@@ -24,7 +24,7 @@ def recurring_runs(cluster):
     return [found for found in cluster.objects("scheduledworkflows.kubeflow.org") if cluster.pipeline in str(found)]
 
 
-def test_a_schedule_fires_changes_pauses_and_goes(cluster, package, first_run, schedule):
+def test_a_schedule_fires_changes_pauses_and_goes(cluster, package, schedule):
     config = schedule("*/2 * * * *", epochs=1)
     assert "create" in cluster.petseg("schedule", "apply", "--package", package[0], config=config).out
     [made] = recurring_runs(cluster)
