@@ -28,7 +28,7 @@ def test_a_schedule_fires_changes_pauses_and_goes(cluster, package, schedule):
     config = schedule("*/2 * * * *", epochs=1)
     assert "create" in cluster.petseg("schedule", "apply", "--package", package[0], config=config).out
     [made] = recurring_runs(cluster)
-    assert made["spec"]["enabled"]
+    assert made["spec"].get("enabled")
 
     def fired():
         runs = cluster.petseg("kubeflow", "status", "--json", config=config).record
@@ -45,12 +45,12 @@ def test_a_schedule_fires_changes_pauses_and_goes(cluster, package, schedule):
 
     cluster.petseg("schedule", "pause", config=config)
     [paused] = recurring_runs(cluster)
-    assert not paused["spec"]["enabled"]
+    assert not paused["spec"].get("enabled")
     weekly = schedule("0 3 * * 1", epochs=2)
     assert "0 3 * * 1" in cluster.petseg("schedule", "apply", config=weekly).out
     [changed] = recurring_runs(cluster)
     assert changed["spec"]["trigger"]["cronSchedule"]["cron"] == "0 0 3 * * 1"
-    assert not changed["spec"]["enabled"]
+    assert not changed["spec"].get("enabled")
     cluster.petseg("schedule", "resume", config=weekly)
     [shown] = json.loads(cluster.petseg("schedule", "list", "--json", config=weekly).out)
     assert (shown["name"], shown["enabled"]) == (cluster.pipeline, True)
