@@ -1,66 +1,48 @@
-"""Times a run on Kubeflow Pipelines beside the same run on this machine, component by component.
+"""Sets the times of a run on Kubeflow Pipelines beside those of the same run on this machine, component by component.
 
-    .venv/bin/python benchmarks/pods.py --config kubeflow/examples/cpu.toml
+    petseg run --config FILE --pipeline-root "$(mktemp --directory)" --json > here.json
+    petseg kubeflow compile --config FILE --output package.yaml
+    petseg kubeflow submit package.yaml --config FILE --json > there.json
+    .venv/bin/python benchmarks/pods.py here.json there.json
 
-The configuration says where the server is; both runs compute everything. The ratio tells what pods cost only where
-cluster and machine are the same, as with kind. What lies between the components of the cluster, their drivers, is the
-last line but one.
+Give the pipeline a name that the server does not know, or it takes results from its cache. The ratio tells what pods
+cost only where cluster and machine are the same, as with kind. Components of the cluster run side by side where they
+can, so `all` is less than their sum, to which their drivers come.
 """
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
-import uuid
 from pathlib import Path
 from typing import Any
 
-_PETSEG = Path(sys.executable).with_name("petseg")
-
-
-def run_here(settings: list[str], folder: Path) -> dict[str, Any]:
-    """Runs the pipeline on this machine; returns its record."""
-    return _record("run", *settings, "--set", f"pipeline.root={folder / 'root'}", "--json")
-
-
-def run_there(settings: list[str], folder: Path) -> dict[str, Any]:
-    """Compiles the pipeline and runs it on the server; returns its record."""
-    package = folder / "package.yaml"
-    subprocess.run([_PETSEG, "kubeflow", "compile", *settings, "--output", package], check=True, capture_output=True)
-    return _record("kubeflow", "submit", str(package), *settings, "--json")
-
-
-def _record(*command: str) -> dict[str, Any]:
-    ended = subprocess.run([_PETSEG, *command], check=True, stdout=subprocess.PIPE, text=True)
-    return dict(json.loads(ended.stdout))
-
 
 def main() -> None:
-    """Runs both, one after the other, and prints a table in Markdown."""
+    """Prints a table in Markdown, and whether both runs measured the same."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True, help="names the server, and what to run")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], help="as of petseg")
+    parser.add_argument("here", type=Path, help="record of the run on this machine")
+    parser.add_argument("there", type=Path, help="record of the run on the server")
     options = parser.parse_args()
-    # A name of its own: the server takes nothing from the cache.
-    overrides = [*options.overrides, f"pipeline.name=petseg-pods-{uuid.uuid4().hex[:8]}"]
-    settings = ["--config", str(options.config), *(word for text in overrides for word in ("--set", text))]
-    with tempfile.TemporaryDirectory() as directory:
-        there = run_there(settings, Path(directory))
-        here = run_here(settings, Path(directory))
+    here, there = (json.loads(file.read_text(encoding="utf-8")) for file in (options.here, options.there))
     local = {node["id"]: node["seconds"] or 0.0 for node in here["nodes"]}
-    print("| component | this machine, s | pods, s | × |")
+    print("| component | this machine, s | its pod, s | × |")
     print("| --- | ---: | ---: | ---: |")
     for node in there["nodes"]:
-        _print_line(node["id"], local.get(node["id"]), node["seconds"])
-    computed = sum(node["seconds"] for node in there["nodes"])
-    _print_line("drivers and what else is between", None, max(0.0, there["seconds"] - computed))
-    _print_line("all", here["seconds"], there["seconds"])
+        print(_line(node["id"], local.get(node["id"]), node["seconds"]))
+    print(_line("all", here["seconds"], there["seconds"]))
+    print(f"\nmetrics: {'equal' if _metrics(here) == _metrics(there) else 'different'}")
 
 
-def _print_line(what: str, here: float | None, there: float) -> None:
-    ratio = f"{there / here:.1f}" if here and here >= 1 else ""
-    print(f"| {what} | {'' if here is None else f'{here:.0f}'} | {there:.0f} | {ratio} |")
+def _line(what: str, here: float | None, there: float | None) -> str:
+    ratio = f"{there / here:.1f}" if here and here >= 1 and there else ""
+    return f"| {what} | {_seconds(here)} | {_seconds(there)} | {ratio} |"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f}"
+
+
+def _metrics(record: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in record["metrics"].items() if value is not None}
 
 
 if __name__ == "__main__":
