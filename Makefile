@@ -24,9 +24,9 @@ test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed 
 test-fast: setup ## Run the unit tests but for the slow ones (PYTEST_ARGS="..." is passed on)
 	$(PYTEST) tests/unit -m "not slow" $(PYTEST_ARGS)
 
-test-cluster: setup ## Run the tests on the cluster of KUBECONFIG and PETSEG_TEST_KUBEFLOW (PYTEST_ARGS="...")
-	@test -n "$$KUBECONFIG" -a -n "$$PETSEG_TEST_KUBEFLOW" || \
-		{ echo 'Set KUBECONFIG and PETSEG_TEST_KUBEFLOW: CONTRIBUTING.md, "A real cluster".'; exit 2; }
+test-cluster: setup ## Run the tests on the cluster of KUBECONFIG and PETSEG_TEST_KUBEFLOW or PETSEG_TEST_KSERVE (PYTEST_ARGS="...")
+	@test -n "$$KUBECONFIG" -a -n "$$PETSEG_TEST_KUBEFLOW$$PETSEG_TEST_KSERVE" || \
+		{ echo 'Set KUBECONFIG and PETSEG_TEST_KUBEFLOW or PETSEG_TEST_KSERVE: CONTRIBUTING.md, "A real cluster".'; exit 2; }
 	$(BIN)/pytest -v --durations=0 --durations-min=1 tests/cluster $(PYTEST_ARGS)
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of

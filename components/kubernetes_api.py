@@ -31,6 +31,9 @@ EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
 
 BACKOFF_SECONDS: Final = 1.0
 
+_WEBHOOK: Final = "admission webhook"
+_NO_WEBHOOK: Final = "failed calling webhook"
+
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too
 _IN_POD_VARIABLE: Final = "KUBERNETES_SERVICE_HOST"
@@ -74,7 +77,18 @@ class KubernetesServer(ApiServer):
         settings = self.settings
         return f"; check {settings}.kubeconfig and {settings}.context: `kubectl cluster-info` with them tells"
 
+    def own_reason(self, error: Any, said: str) -> str | None:
+        """Returns what `reason` does, where these requests mean something of their own."""
+        return None
+
     def reason(self, error: Any, said: str) -> str | None:
+        if said.startswith(_WEBHOOK):
+            return f"the cluster's {said}"
+        if _NO_WEBHOOK in said:
+            return f"{said}; the controller that answers for this kind does not run, or cannot be reached"
+        return self.own_reason(error, said) or self._reason(error, said)
+
+    def _reason(self, error: Any, said: str) -> str | None:
         status, told = error.status, f": {said}" if said else ""
         where = f"{self.host} answered {status}"
         if status >= 500:

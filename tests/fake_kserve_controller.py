@@ -1,33 +1,40 @@
 """KServe's controller for contract tests: what becomes of an InferenceService after a number of looks at it.
 
-Its status is that of the model before until then, and `observedGeneration` counts something else, as KServe's do.
+Its status is that of the model before until then, and `observedGeneration` counts something else, as KServe's do. In
+the mode `Standard` it answers as KServe 0.20.0 and the development after it were recorded (`recorded_kserve`);
+Knative's part has met no cluster.
 """
 
+import hashlib
+import json
 from typing import Any
 
 from fake_kubernetes_api import FakeKubernetesApi
 
 Object = dict[str, Any]
 
-URL = "http://pets.models.example.com"
+URL = "http://pets-models.example.com"
 
 
 class FakeController:
     """Set as `on_service_read` of the server."""
 
-    def __init__(self, api: FakeKubernetesApi, *, reads: int = 1) -> None:
+    def __init__(self, api: FakeKubernetesApi, *, reads: int = 1, splits: bool = True) -> None:
         """Begins to look after InferenceServices.
 
         Args:
           api: The server.
           reads: How often a changed InferenceService is read before it is reconciled.
+          splits: Whether canaries of the mode `Standard` get traffic, as from releases after 0.20.
         """
         self.api = api
         self.reads = reads
+        self.splits = splits
         self.failure: Object | None = None
         """`transitionStatus` and `lastFailureInfo` of a model that cannot be served."""
 
         self.makes_pods = True
+        self.makes_routes = True
         self._left = 0
         self._seen = 0
         self._model: Any = None
@@ -61,11 +68,38 @@ class FakeController:
             "modelStatus": {"transitionStatus": "UpToDate", "copies": {"failedCopies": 0, "totalCopies": 1}},
             "components": {"predictor": {} if is_standard else self._traffic(service)},
         }
-        if is_standard:
-            status["canaryStatuses"] = [
-                {"name": canary["predictor"]["name"], "ready": True, "trafficPercent": canary["trafficPercent"]}
-                for canary in service["spec"].get("canary", [])
-            ]
+        if not is_standard:
+            return
+        status["deploymentMode"] = "Standard"
+        status["canaryStatuses"] = [
+            {
+                "modelStatus": {"transitionStatus": ""},
+                "name": canary["predictor"]["name"],
+                "ready": True,
+                "trafficPercent": canary["trafficPercent"],
+            }
+            for canary in service["spec"].get("canary", [])
+        ]
+        if self.makes_routes:
+            self.api.routes[service["metadata"]["name"]] = self._route(service)
+
+    def _route(self, service: Object) -> Object:
+        """Returns the HTTPRoute: the stable predictor's Service, and where it splits those of the canaries."""
+        name, spec = service["metadata"]["name"], service["spec"]
+        canaries = spec.get("canary", []) if self.splits else []
+        rest = 100 - sum(canary["trafficPercent"] for canary in canaries) if canaries else 1
+        weights = {_service_of(name, spec["predictor"]): rest}
+        weights |= {_service_of(name, canary["predictor"]): canary["trafficPercent"] for canary in canaries}
+        backends = [
+            {"group": "", "kind": "Service", "name": of, "namespace": "models", "port": 80, "weight": weight}
+            for of, weight in weights.items()
+        ]
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": name, "namespace": service["metadata"]["namespace"]},
+            "spec": {"rules": [{"backendRefs": backends}]},
+        }
 
     def _traffic(self, service: Object) -> Object:
         """Splits the traffic as KServe does: the rest of it stays with the last revision that had all."""
@@ -92,8 +126,16 @@ class FakeController:
             service["spec"]["predictor"],
             *(canary["predictor"] for canary in service["spec"].get("canary", [])),
         ]
-        name = service["metadata"]["name"]
-        return [make_pod(name, predictor["labels"]["petseg/version"]) for predictor in predictors]
+        metadata = service["metadata"]
+        made = []
+        for predictor in predictors:
+            described = [metadata.get("annotations"), metadata.get("labels"), predictor.get("annotations")]
+            template = [*described, predictor["labels"], {**predictor["model"], "name": ""}]
+            digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+            pod = make_pod(metadata["name"], predictor["labels"]["petseg/version"])
+            pod["metadata"]["name"] = f"{_service_of(metadata['name'], predictor)}-{digest}"
+            made.append(pod)
+        return made
 
     def _name(self, revision: int) -> str:
         return f"pets-predictor-{revision:05d}"
@@ -113,6 +155,10 @@ def make_pod(service: str, version: str, *, ready: bool = True, **status: Any) -
             **status,
         },
     }
+
+
+def _service_of(name: str, predictor: Object) -> str:
+    return "-".join(filter(None, (name, predictor.get("name"), "predictor")))
 
 
 def _condition(kind: str, status: str) -> Object:

@@ -1,10 +1,13 @@
-"""A Kubernetes API server with KServe for contract tests: InferenceServices by server-side apply, pods, logs, events.
+"""A Kubernetes API server with KServe for contract tests.
+
+InferenceServices and ConfigMaps by server-side apply, routes, pods, logs, events.
 
 with FakeKubernetesApi() as api:
     api.on_service_read = FakeController(api, reads=2)
     cluster = Cluster(ClusterAccess(kubeconfig=str(api.write_kubeconfig(directory)), …))
 
-Objects are checked against KServe's schema; what its webhook refuses is refused as it does.
+Objects are checked against KServe's schema; what it and its webhook refuse is refused in the words and with the
+statuses of KServe 0.20.0 on Kubernetes 1.36 (`recorded_kserve`).
 """
 
 import copy
@@ -22,14 +25,25 @@ from fake_http_api import Answer, FakeApi, Request
 SCHEMA = json.loads((FilePath(__file__).parent / "kserve_inference_service.schema.json").read_text(encoding="utf-8"))
 GROUP = "serving.kserve.io"
 CONTEXT = "test-cluster"
+APPLIED_AT = "2026-01-01T00:00:00Z"
 
 _SERVICE = rf"/apis/{GROUP}/v1beta1/namespaces/([^/]+)/inferenceservices/([^/]+)"
+_CONFIG_MAP = r"/api/v1/namespaces/([^/]+)/(configmaps)/([^/]+)"
+_ROUTE = r"/apis/gateway.networking.k8s.io/v1/namespaces/([^/]+)/(httproutes)/([^/]+)"
 _LIST = r"/api/v1/namespaces/([^/]+)/(pods|events)"
 _LOG = r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _MODE = "serving.kserve.io/deploymentMode"
-_AUTOSCALING = {"minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling"}
-_REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+_FIXED = {"maxReplicas", "scaleTarget", "scaleMetric", "autoScaling"}
+_REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    422: "Invalid",
+    500: "InternalError",
+}
 
 Object = dict[str, Any]
 FieldPath = tuple[str, ...]
@@ -55,6 +69,8 @@ class FakeKubernetesApi(FakeApi):
         """`verb resource` pairs that the account may not do, such as `list pods`."""
 
         self.services: dict[str, Object] = {}
+        self.config_maps: dict[str, Object] = {}
+        self.routes: dict[str, Object] = {}
         self.pods: list[Object] = []
         self.events: list[Object] = []
         self.logs: dict[str, str] = {}
@@ -64,6 +80,7 @@ class FakeKubernetesApi(FakeApi):
         """Called with an InferenceService each time before it is read, to move it on."""
 
         self._owners: dict[str, dict[str, set[FieldPath]]] = {}
+        self._made = 0
         super().__init__(**options)
 
     def write_kubeconfig(self, directory: FilePath, authority: FilePath | None = None) -> FilePath:
@@ -80,6 +97,10 @@ class FakeKubernetesApi(FakeApi):
         file = directory / "kubeconfig"
         file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return file
+
+    def delete(self, name: str) -> None:
+        """Deletes an InferenceService; what it owns is left to the garbage collector, which is late."""
+        del self.services[name], self._owners[name]
 
     def edit(self, name: str, path: str, value: Any, manager: str = "kubectl-edit") -> None:
         """Sets a field as somebody else."""
@@ -116,6 +137,8 @@ class FakeKubernetesApi(FakeApi):
             return self._list(unquote(found[1]), found[2], request.query)
         if found := re.fullmatch(_LOG, request.path):
             return self._log(unquote(found[1]), unquote(found[2]), request.query)
+        if found := re.fullmatch(_CONFIG_MAP, request.path) or re.fullmatch(_ROUTE, request.path):
+            return self._object(found[2], unquote(found[3]), unquote(found[1]), request)
         found = re.fullmatch(_SERVICE, request.path)
         if not found or not self.is_kserve_installed:
             return Answer("404 page not found\n", 404, "text/plain; charset=utf-8")
@@ -134,6 +157,16 @@ class FakeKubernetesApi(FakeApi):
             raise RefusalError(
                 403, f'{resource} is forbidden: User "me" cannot {verb} resource "{resource}" in "{namespace}"'
             )
+
+    def _object(self, resource: str, name: str, namespace: str, request: Request) -> Answer:
+        """Reads or applies an object whose fields nobody shares."""
+        self._check_right(request.method.lower(), resource, namespace)
+        objects = {"configmaps": self.config_maps, "httproutes": self.routes}[resource]
+        if request.method == "PATCH":
+            objects[name] = yaml.safe_load(request.body)
+        if name not in objects:
+            raise RefusalError(404, f'{resource} "{name}" not found', name=name, kind=resource)
+        return Answer(json.dumps(objects[name]))
 
     def _list(self, namespace: str, kind: str, query: dict[str, str]) -> Answer:
         self._check_right("list", kind, namespace)
@@ -167,8 +200,9 @@ class FakeKubernetesApi(FakeApi):
         if manifest["metadata"].get("managedFields"):
             raise RefusalError(400, "metadata.managedFields must be nil")
         is_new = name not in self.services
+        self._made += is_new
         live = self.services.get(name) or {
-            "metadata": {"uid": "u", "generation": 0, "resourceVersion": "0"},
+            "metadata": {"uid": f"u{self._made}", "generation": 0, "resourceVersion": "0"},
             "spec": {},
         }
         merged, owners = copy.deepcopy(live), copy.deepcopy(self._owners.get(name, {}))
@@ -189,6 +223,7 @@ class FakeKubernetesApi(FakeApi):
             {
                 "manager": manager,
                 "operation": "Apply" if manager == "petseg" else "Update",
+                "time": APPLIED_AT,
                 "apiVersion": f"{GROUP}/v1beta1",
                 "fieldsType": "FieldsV1",
                 "fieldsV1": _fields_v1(paths),
@@ -205,32 +240,44 @@ def _missing(resource: str, name: str) -> RefusalError:
 
 def _check_schema(manifest: Object) -> None:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(manifest))
-    if error is not None:
-        raise RefusalError(400, f"strict decoding error: {error.json_path}: {error.message}")
+    if error is None:
+        return
+    what = "failed to create typed patch object (models/pets; serving.kserve.io/v1beta1, Kind=InferenceService)"
+    if error.validator != "additionalProperties":
+        raise RefusalError(500, f"{what}: {error.json_path}: {error.message}")
+    unknown = min(set(error.instance) - set(error.schema["properties"]))
+    raise RefusalError(500, f"{what}: {error.json_path.removeprefix('$')}.{unknown}: field not declared in schema")
 
 
 def _check_webhook(service: Object, before: Object | None) -> None:
-    """Refuses what KServe's admission webhook refuses."""
-    where = 'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the request: '
+    """Refuses what KServe's admission webhook refuses.
+
+    https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1beta1/inference_service_validation.go.
+    """
+
+    def refuse(why: str) -> None:
+        webhook = 'admission webhook "inferenceservice.kserve-webhook-server.validator"'
+        raise RefusalError(403, f"{webhook} denied the request: {why}")
+
     metadata, spec = service["metadata"], service["spec"]
     mode = metadata.get("annotations", {}).get(_MODE)
+    old_mode = before["metadata"].get("annotations", {}).get(_MODE) if before else mode
     if not _NAME.fullmatch(metadata["name"]):
-        raise RefusalError(400, f"{where}the InferenceService {metadata['name']!r} is invalid")
-    if before is not None and before["metadata"].get("annotations", {}).get(_MODE) != mode:
-        raise RefusalError(400, f"{where}update rejected: deploymentMode cannot be changed")
-    canaries = spec.get("canary") or []
-    names = [canary["predictor"].get("name") for canary in canaries]
+        refuse(f'the InferenceService "{metadata["name"]}" is invalid')
+    if old_mode != mode:
+        refuse(f"update rejected: deploymentMode cannot be changed from '{old_mode}' to '{mode}'")
+    canaries = [canary["predictor"] for canary in spec.get("canary") or []]
     if canaries and mode != "Standard":
-        raise RefusalError(400, f"{where}canary is supported in the Standard deployment mode only")
-    if None in names or len({*names, spec["predictor"].get("name")}) != len(names) + 1:
-        raise RefusalError(400, f"{where}canary predictors need unique names")
-    if sum(canary["trafficPercent"] for canary in canaries) > 100:
-        raise RefusalError(400, f"{where}the sum of trafficPercent exceeds 100")
-    for canary in canaries:
-        if _AUTOSCALING - {"minReplicas"} & set(canary["predictor"]):
-            raise RefusalError(400, f"{where}canary predictors take no autoscaling fields")
-        if "name" not in canary["predictor"]["model"]:
-            raise RefusalError(422, "spec.canary[0].predictor.model.name: Required value")
+        refuse("canary is only supported in Standard deployment mode")
+    for number, canary in enumerate(canaries):
+        if not canary.get("name"):
+            refuse(f"canary[{number}] predictor.name is required")
+        if canary["name"] == spec["predictor"].get("name"):
+            refuse(f'canary predictor.name "{canary["name"]}" conflicts with stable predictor name')
+        for field in _FIXED & set(canary):
+            refuse(f'canary "{canary["name"]}" must not set {field} (canary uses fixed replicas)')
+        if "name" not in canary["model"]:
+            raise RefusalError(422, f"spec.canary[{number}].predictor.model.name: Required value")
 
 
 def _merge(live: Object, manifest: Object, owners: dict[str, set[FieldPath]], manager: str, *, is_forced: bool) -> None:

@@ -1,15 +1,17 @@
 """The cluster: how it is reached, what is to be deployed there, and its API as far as a deployment needs it.
 
-That is one InferenceService, its pods, and what happened to them.
+That is one InferenceService with its route, its pods, and what happened to them, and a ConfigMap of petseg's beside it.
 """
 
+import json
 import re
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from components.http_requests import ApiError
+from components.kserve_deployer.service import FIELD_MANAGER, LABELS, History, history_name
 from components.kubernetes_api import (
     BACKOFF_SECONDS,
     EVENTS,
@@ -20,13 +22,17 @@ from components.kubernetes_api import (
     Object,
     details,
 )
+from trainer_module.errors import PetsegError
 
-FIELD_MANAGER: Final = "petseg"
 SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
 """Label of KServe's on each pod: the name of its InferenceService."""
 
 _SERVICES: Final = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+_ROUTES: Final = "/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{name}"
+_CONFIG_MAPS: Final = "/api/v1/namespaces/{namespace}/configmaps/{name}"
+_HISTORY_KEY: Final = "model-before.json"
 _SETTINGS: Final = "push.kserve"
+_UNKNOWN_FIELD: Final = "field not declared in schema"
 _CONFLICT: Final = re.compile(r'conflicts? with "?([^":]+)"?')
 
 
@@ -104,15 +110,7 @@ class Cluster:
         Raises:
           ClusterError: The cluster cannot be asked, or knows no InferenceServices.
         """
-        from kubernetes.client import ApiException
-
-        with self._translated_errors("read the InferenceService {}"):
-            try:
-                return self._api.call("GET", _SERVICES, name=self.access.name)
-            except ApiException as error:
-                if error.status == 404 and details(error).get("name") == self.access.name:
-                    return None
-                raise
+        return self._find(_SERVICES, self.access.name, "read the InferenceService {}")
 
     def apply(self, manifest: Object) -> Object:
         """Makes the InferenceService what the manifest says (server-side apply) and returns it.
@@ -129,6 +127,52 @@ class Cluster:
         with self._translated_errors("apply the InferenceService {}"):
             return self._api.call("PATCH", _SERVICES, query, manifest, name=self.access.name)
 
+    def route(self) -> Object | None:
+        """Returns the HTTPRoute that KServe made for the InferenceService; None when there is none.
+
+        Raises:
+          ClusterError: The cluster cannot be asked, or the account may not know.
+        """
+        return self._find(_ROUTES, self.access.name, "read the HTTPRoute {}", may_be_unknown=True)
+
+    def history(self, service: Object) -> History:
+        """Returns what is remembered of the models that an InferenceService had before.
+
+        Raises:
+          ClusterError: The cluster cannot be asked, or the account may not know.
+          PetsegError: The ConfigMap has something else in it.
+        """
+        name = history_name(self.access.name)
+        config_map = self._find(_CONFIG_MAPS, name, "read what was served by {} before")
+        if config_map is None or service["metadata"]["uid"] not in _owners(config_map):
+            return {}
+        try:
+            return TypeAdapter(dict[str, str]).validate_json(config_map.get("data", {})[_HISTORY_KEY])
+        except (KeyError, ValidationError):
+            raise PetsegError(
+                f"the ConfigMap {name!r} in the namespace {self.access.namespace!r} does not say by {_HISTORY_KEY} "
+                "which model was served before which; delete it, and petseg kserve rollback has nothing to go back to "
+                "until the next deployment"
+            ) from None
+
+    def remember(self, history: History, service: Object) -> None:
+        """Keeps what is to be remembered in a ConfigMap, which goes when the InferenceService does.
+
+        Raises:
+          ClusterError: The cluster refuses it.
+        """
+        name, owner = history_name(self.access.name), service["metadata"]
+        of = {"apiVersion": service["apiVersion"], "kind": service["kind"], "name": owner["name"], "uid": owner["uid"]}
+        manifest: Object = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "labels": dict(LABELS), "ownerReferences": [of]},
+            "data": {_HISTORY_KEY: json.dumps(history, indent=2)},
+        }
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        with self._translated_errors("remember what was served by {} before"):
+            self._api.call("PATCH", _CONFIG_MAPS, query, manifest, name=name)
+
     def pods(self) -> list[Object]:
         """Returns the pods of the InferenceService.
 
@@ -138,8 +182,12 @@ class Cluster:
         with self._translated_errors("read the pods of {}"):
             return list(self._api.call("GET", PODS, {"labelSelector": f"{SERVICE_LABEL}={self.access.name}"})["items"])
 
-    def warnings(self, objects: set[str]) -> list[Object]:
+    def warnings(self, objects: set[str], *, since: str) -> list[Object]:
         """Returns the warning events of the objects with these names, the oldest first; none where they are forbidden.
+
+        Args:
+          objects: The names.
+          since: The cluster's time, as in `2026-11-29T04:33:47Z`; earlier events are left out.
 
         Raises:
           ClusterError: The cluster cannot be asked.
@@ -151,8 +199,20 @@ class Cluster:
             if error.status == 403:
                 return []
             raise
-        mine = [event for event in events if event["involvedObject"].get("name") in objects]
-        return sorted(mine, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
+        mine = [event for event in events if event["involvedObject"].get("name") in objects and _time(event) >= since]
+        return sorted(mine, key=_time)
+
+    def _find(self, path: str, name: str, what: str, *, may_be_unknown: bool = False) -> Object | None:
+        """Returns an object; None when there is none, or, where that may be, the cluster does not know its kind."""
+        from kubernetes.client import ApiException
+
+        with self._translated_errors(what):
+            try:
+                return self._api.call("GET", path, name=name)
+            except ApiException as error:
+                if error.status == 404 and (may_be_unknown or details(error).get("name") == name):
+                    return None
+                raise
 
     def _translated_errors(self, what: str) -> AbstractContextManager[None]:
         return self._api.translated_errors(what.format(repr(self.access.name)))
@@ -163,7 +223,12 @@ class _Server(KubernetesServer):
 
     error: ClassVar[type[ApiError]] = ClusterError
 
-    def reason(self, error: Any, said: str) -> str | None:
+    def is_temporary(self, error: Any, said: str) -> bool:
+        return super().is_temporary(error, said) and _UNKNOWN_FIELD not in said
+
+    def own_reason(self, error: Any, said: str) -> str | None:
+        if _UNKNOWN_FIELD in said:
+            return f"{said}; this KServe does not know what petseg sets: canaries in the mode Standard need KServe 0.20"
         told = f": {said}" if said else ""
         others = ", ".join(dict.fromkeys(_CONFLICT.findall(said)))
         own = {
@@ -174,5 +239,12 @@ class _Server(KubernetesServer):
             409: f"{others or 'somebody else'} has set fields that petseg sets, to other values: {said}; undo that "
             "change, or take the fields over with --set push.kserve.force_conflicts=true",
         }
-        is_own = error.status in own and details(error).get("kind") != "namespaces"
-        return own[error.status] if is_own else super().reason(error, said)
+        return own.get(error.status) if details(error).get("kind") != "namespaces" else None
+
+
+def _time(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
+
+
+def _owners(item: Object) -> set[str]:
+    return {owner["uid"] for owner in item["metadata"].get("ownerReferences") or ()}

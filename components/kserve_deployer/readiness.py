@@ -12,24 +12,23 @@ from typing import Final
 from absl import logging
 
 from components.kserve_deployer.cluster import Cluster, ClusterError
+from components.kserve_deployer.pods import Pod, pod
 from components.kserve_deployer.service import (
     UP_TO_DATE,
-    Pod,
     RolloutState,
-    canary_name,
+    applied_at,
     canary_shares,
     conditions,
     failure,
     is_ready,
     is_standard,
-    knative_traffic,
     model_statuses,
     newest_revision,
     newest_revision_is_ready,
-    pod,
     transition,
     version_of,
 )
+from components.kserve_deployer.traffic import Share, asked, describe, percentages, traffic
 from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
 
@@ -37,8 +36,19 @@ POLL_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 30.0
 """How long a failure that was there before the change is taken for the old model's."""
 
+SPLIT_SECONDS: Final = 30.0
+"""How long KServe has to split the traffic once everything else of a canary is there; it takes seconds."""
+
 _SHOWN_EVENTS: Final = 5
-_ALL: Final = 100
+_ADVICE: Final = {
+    "NoSupportingRuntime": "KServe has no runtime for TensorFlow here: install the ClusterServingRuntime "
+    "kserve-tensorflow-serving of its release, or name one of yours by push.kserve.runtime",
+    "RuntimeNotRecognized": "there is no runtime of the name in push.kserve.runtime: `kubectl get "
+    "clusterservingruntimes,servingruntimes` tells which there are",
+    "ParentStatusNotAvailable": "no gateway has taken up the HTTPRoute: it names the Gateway that is in KServe's "
+    "ConfigMap inferenceservice-config as kserveIngressGateway; `kubectl get gateways -A` tells whether that is there",
+}
+"""What to do about some of KServe's reasons, of a failed model or of a condition."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,18 @@ class Expectation:
     """The newest of Knative's revisions before another model was applied, which says nothing of that model."""
 
 
-def wait_until_served(cluster: Cluster, applied: Object, expected: Expectation) -> Object:
-    """Returns the InferenceService once it serves what is expected.
+class NotServedError(PetsegError):
+    """What was applied is not served, or not as it was asked for."""
+
+    def __init__(self, why: str, report: str) -> None:
+        """Constructs the error from its reason, a line, and the lines that tell of the cluster, which may be none."""
+        super().__init__(why + report)
+        self.why = why
+        self.report = report
+
+
+def wait_until_served(cluster: Cluster, applied: Object, expected: Expectation) -> tuple[Object, tuple[Share, ...]]:
+    """Returns the InferenceService once it serves what is expected, and where its traffic goes.
 
     Args:
       cluster: Where it is.
@@ -62,38 +82,51 @@ def wait_until_served(cluster: Cluster, applied: Object, expected: Expectation) 
       expected: What it is to serve.
 
     Raises:
-      PetsegError: KServe gave the model up, or it is not served in time.
+      NotServedError: KServe gave the model up, does not split the traffic, or is not there in time.
+      PetsegError: The InferenceService was deleted meanwhile.
       ClusterError: The cluster cannot be asked any more.
     """
     started = time.monotonic()
     deadline = started + cluster.access.timeout_seconds
+    unsplit_since: float | None = None
     said = ""
     while True:
-        service, pods = _look(cluster, deadline)
-        waited = time.monotonic() - started
+        service, pods, route = _look(cluster, deadline)
+        now = time.monotonic()
         given_up = failure(service) if expected.needs_model else None
-        if given_up and (model_statuses(service) != model_statuses(applied) or waited >= STALE_SECONDS):
-            raise PetsegError(f"{_name(cluster)} cannot serve the model: {given_up}{_report(cluster, service, pods)}")
+        if given_up and (model_statuses(service) != model_statuses(applied) or now - started >= STALE_SECONDS):
+            raise NotServedError(
+                f"{_name(cluster)} cannot serve the model: {given_up}{_advice(service)}",
+                _report(cluster, service, applied, pods),
+            )
+        shares = traffic(service, expected.state, route)
         missing = _missing(service, pods, expected)
         if missing is None:
-            return service
+            missing = _missing_split(shares, expected.state)
+            if missing is None:
+                return service, shares
+            unsplit_since = unsplit_since or now
+            if is_standard(service) and expected.state.canary and now - unsplit_since >= SPLIT_SECONDS:
+                raise NotServedError(_unsplit(cluster, shares), "")
         if missing != said:
             logging.info("%s: waiting for %s.", _name(cluster), missing)
             said = missing
-        if time.monotonic() >= deadline:
-            raise PetsegError(
+        if now >= deadline:
+            raise NotServedError(
                 f"{_name(cluster)} is not ready after {cluster.access.timeout_seconds} s "
-                f"(push.kserve.timeout_seconds): it waits for {missing}{_report(cluster, service, pods)}"
+                f"(push.kserve.timeout_seconds): it waits for {missing}{_advice(service)}",
+                _report(cluster, service, applied, pods),
             )
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
-def _look(cluster: Cluster, deadline: float) -> tuple[Object, list[Pod]]:
-    """Returns the InferenceService and its pods; a cluster that is busy is asked again until the deadline."""
+def _look(cluster: Cluster, deadline: float) -> tuple[Object, list[Pod], Object | None]:
+    """Returns the InferenceService, its pods and its route; a busy cluster is asked again until the deadline."""
     while True:
         try:
             service = cluster.read()
             pods = [pod(each) for each in cluster.pods()]
+            route = cluster.route() if service is not None and is_standard(service) else None
         except ClusterError as error:
             if not error.is_temporary or time.monotonic() >= deadline:
                 raise
@@ -102,7 +135,7 @@ def _look(cluster: Cluster, deadline: float) -> tuple[Object, list[Pod]]:
             continue
         if service is None:
             raise PetsegError(f"{_name(cluster)} was deleted while petseg waited for it")
-        return service, pods
+        return service, pods, route
 
 
 def _missing(service: Object, pods: list[Pod], expected: Expectation) -> str | None:
@@ -115,7 +148,7 @@ def _missing(service: Object, pods: list[Pod], expected: Expectation) -> str | N
             return "the condition Ready"
         if transition(service) != UP_TO_DATE:
             return f"the model to be up to date, which is {transition(service) or 'not known'}"
-    return _missing_traffic(service, expected.state)
+    return _missing_canaries(service, expected.state) if is_standard(service) else None
 
 
 def _is_served(service: Object, pods: list[Pod], version: str, old_revision: str | None) -> bool:
@@ -125,33 +158,49 @@ def _is_served(service: Object, pods: list[Pod], version: str, old_revision: str
     return newest_revision(service) != old_revision and newest_revision_is_ready(service)
 
 
-def _missing_traffic(service: Object, state: RolloutState) -> str | None:
-    if is_standard(service):
-        shares = canary_shares(service)
-        wanted = {canary_name(state.canary): (state.percent, True)} if state.canary else {}
-        return None if shares == wanted else f"the canaries {wanted or 'to be gone'}, which are {shares}"
-    shares_of_revisions = knative_traffic(service)
-    percent = sum(share.percent for share in shares_of_revisions if share.is_newest)
-    wanted_percent = state.percent if state.canary else _ALL
-    if not shares_of_revisions or percent == wanted_percent:
-        return None
-    return f"{wanted_percent} % of the traffic to go to the newest revision, which gets {percent} %"
+def _missing_canaries(service: Object, state: RolloutState) -> str | None:
+    shares = canary_shares(service)
+    wanted = {state.canary_name: (state.percent, True)} if state.canary else {}
+    return None if shares == wanted else f"the canaries {wanted or 'to be gone'}, which are {shares}"
+
+
+def _missing_split(shares: tuple[Share, ...], state: RolloutState) -> str | None:
+    """Returns how the traffic is to be, and is not yet; None also where KServe says nothing of it."""
+    found, wanted = percentages(shares), asked(state)
+    return None if not found or found == wanted else f"the traffic to be as asked; {describe(found)}"
+
+
+def _unsplit(cluster: Cluster, shares: tuple[Share, ...]) -> str:
+    return (
+        f"KServe does not split the traffic of {_name(cluster)}: the canary is ready, but the HTTPRoute "
+        f"{cluster.access.name!r} says that {describe(percentages(shares))}. KServe 0.20 never splits it in the mode "
+        "Standard, later releases do; update KServe, deploy under another name with push.kserve.deployment_mode = "
+        '"Knative", or remove push.kserve.canary_percent: then a new model has all traffic at once'
+    )
 
 
 def _name(cluster: Cluster) -> str:
     return f"the InferenceService {cluster.access.name!r}"
 
 
-def _report(cluster: Cluster, service: Object, pods: list[Pod]) -> str:
-    """Returns conditions, pods and warnings, to be added to a message."""
+def _advice(service: Object) -> str:
+    """Returns what to do, to be added to a message; empty where KServe's reasons are none that are known here."""
+    failed = [status.get("lastFailureInfo", {}).get("reason") for status in model_statuses(service)]
+    reasons = [*failed, *(condition.reason for condition in conditions(service))]
+    return "".join(f"; {_ADVICE[reason]}" for reason in dict.fromkeys(reasons) if reason in _ADVICE)
+
+
+def _report(cluster: Cluster, service: Object, applied: Object, pods: list[Pod]) -> str:
+    """Returns conditions, pods, and warnings since the InferenceService was applied, to be added to a message."""
     lines = [f"condition {condition}" for condition in conditions(service) if condition.status != "True"]
     for each in pods:
         lines.append(f"pod {each.name}: {each.phase}, {'ready' if each.is_ready else 'not ready'}")
         lines += [f"  {trouble}" for trouble in each.troubles]
     try:
-        events = cluster.warnings({cluster.access.name, *(each.name for each in pods)})
+        events = cluster.warnings({cluster.access.name, *(each.name for each in pods)}, since=applied_at(applied))
     except ClusterError as error:
         lines.append(str(error))
     else:
-        lines += [f"event {event.get('reason', '')}: {event.get('message', '')}" for event in events[-_SHOWN_EVENTS:]]
+        told = [f"event {event.get('reason', '')}: {event.get('message', '')}" for event in events]
+        lines += list(dict.fromkeys(told))[-_SHOWN_EVENTS:]
     return "".join(f"\n  {line}" for line in lines)

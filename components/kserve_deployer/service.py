@@ -1,21 +1,26 @@
-"""An InferenceService: which models it serves, with what share of the traffic, and what KServe says of it and its pods.
+"""An InferenceService: which models it names, and what KServe says of it.
 
 The models are read from it, and written into it. KServe has two forms of a canary. On Knative the new model replaces
 the old one in `spec.predictor`, with `canaryTrafficPercent`, and KServe itself remembers the revision that had all
 traffic; to promote it the percentage is removed. In the mode `Standard`, from KServe 0.20 on, the new model is an entry
-of `spec.canary`; to promote it the stable predictor takes its name and its model. Here both are one state
-(`RolloutState`), so that a rollout takes the same steps in both.
+of `spec.canary`; to promote it the stable predictor takes its name and its model, and with them its pods. Here both are
+one state (`RolloutState`), so that a rollout takes the same steps in both.
+
+Which model was served before is not in it: KServe copies the annotations and labels of an InferenceService into the
+template of its pods, and would replace all pods when they change. It is in a ConfigMap beside it (`History`).
 """
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from components.kserve_deployer.cluster import FIELD_MANAGER
 from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
+
+FIELD_MANAGER: Final = "petseg"
+LABELS: Final = {"app.kubernetes.io/managed-by": "petseg"}
 
 MODE_ANNOTATION: Final = "serving.kserve.io/deploymentMode"
 STANDARD: Final = "Standard"
@@ -25,7 +30,13 @@ VERSION_LABEL: Final = "petseg/version"
 UP_TO_DATE: Final = "UpToDate"
 FAILED_TRANSITIONS: Final = ("BlockedByFailedLoad", "InvalidSpec")
 
-_PREVIOUS_ANNOTATION: Final = "petseg/previous-storage-uri"
+History = Mapping[str, str]
+"""The storage URI of a model in `spec.predictor`, to that of the model which had all traffic before it."""
+
+_STANDARD_MODES: Final = (STANDARD, "RawDeployment")
+CANARY_NAMES: Final = ("blue", "green")
+"""Of the canary's predictor in the mode `Standard`: the one that the stable predictor has not."""
+
 _CONTAINER: Final = "kserve-container"
 _VERSION: Final = re.compile(r"/(\d+)-only$")
 
@@ -46,6 +57,9 @@ class RolloutState:
 
     stable_name: str | None = None
     """In the mode `Standard`: the name of the stable predictor, once a canary was promoted."""
+
+    canary_name: str | None = None
+    """In the mode `Standard`: the name of the canary's predictor."""
 
     @property
     def newest(self) -> str:
@@ -72,32 +86,6 @@ class Condition:
         return f"{self.type}={self.status}" + (f" ({why})" if why else "")
 
 
-@dataclass(frozen=True)
-class Share:
-    """Where a part of the traffic goes."""
-
-    target: str
-    """A revision of Knative's, or the name of a canary."""
-
-    percent: int
-    is_newest: bool
-
-
-@dataclass(frozen=True)
-class Pod:
-    """One pod."""
-
-    name: str
-    version: str
-    """Of the model that it serves; empty for pods of another origin."""
-
-    phase: str
-    is_ready: bool
-    restarts: int
-    troubles: tuple[str, ...]
-    """What its containers wait for or ended with, and why it cannot be scheduled."""
-
-
 def version_of(storage_uri: str) -> str:
     """Returns the version of the model that a folder of the deployer's holds; the URI itself for any other folder.
 
@@ -108,21 +96,23 @@ def version_of(storage_uri: str) -> str:
     return found[1] if found else storage_uri
 
 
-def canary_name(storage_uri: str) -> str:
-    """Returns the name of a canary's predictor in the mode `Standard`."""
-    return f"v{version_of(storage_uri)}"
+def with_canary(state: RolloutState, storage_uri: str, percent: int) -> RolloutState:
+    """Returns the state in which a model is the canary; its predictor has a name that the stable one has not."""
+    name = next(name for name in CANARY_NAMES if name != state.stable_name)
+    return replace(state, canary=storage_uri, percent=percent, canary_name=name)
 
 
 def is_standard(service: Mapping[str, Any]) -> bool:
     """Returns whether an InferenceService or a template is in the mode that has `spec.canary`."""
-    return service["metadata"].get("annotations", {}).get(MODE_ANNOTATION) == STANDARD
+    chosen = service["metadata"].get("annotations", {}).get(MODE_ANNOTATION)
+    return (chosen or _status(service).get("deploymentMode")) in _STANDARD_MODES
 
 
-def read_state(service: Object) -> RolloutState:
+def read_state(service: Object, history: History) -> RolloutState:
     """Returns what an InferenceService names.
 
     Raises:
-      PetsegError: It was not deployed by petseg, or names no model.
+      PetsegError: It was not deployed by petseg, or names no model; or nothing says whose canary it has.
     """
     metadata, predictor = service["metadata"], service["spec"]["predictor"]
     uri = predictor.get("model", {}).get("storageUri")
@@ -131,16 +121,35 @@ def read_state(service: Object) -> RolloutState:
             f"the InferenceService {metadata['name']!r} was not deployed by petseg; delete it, or choose another "
             "push.kserve.name"
         )
-    previous = metadata.get("annotations", {}).get(_PREVIOUS_ANNOTATION)
+    previous = history.get(uri)
     if is_standard(service):
-        canaries = service["spec"].get("canary") or []
-        canary = canaries[0]["predictor"]["model"]["storageUri"] if canaries else None
-        percent = canaries[0]["trafficPercent"] if canaries else 0
-        return RolloutState(uri, canary, percent, previous, predictor.get("name"))
+        state = RolloutState(uri, previous=previous, stable_name=predictor.get("name"))
+        for canary in service["spec"].get("canary") or []:
+            model, name = canary["predictor"]["model"]["storageUri"], canary["predictor"]["name"]
+            return replace(state, canary=model, percent=canary["trafficPercent"], canary_name=name)
+        return state
     percent = predictor.get("canaryTrafficPercent")
-    if percent is None or previous is None:
+    if percent is None:
         return RolloutState(uri, previous=previous)
+    if previous is None:
+        raise PetsegError(
+            f"the InferenceService {metadata['name']!r} gives version {version_of(uri)} {percent} % of the traffic, "
+            f"but the ConfigMap {history_name(metadata['name'])!r} does not say which model has the rest; end the "
+            "canary by kubectl edit: remove spec.predictor.canaryTrafficPercent"
+        )
     return RolloutState(previous, canary=uri, percent=percent)
+
+
+def history_of(state: RolloutState, *, standard: bool) -> History:
+    """Returns what is to be remembered of a state beside the InferenceService."""
+    if standard or state.canary is None:
+        return {state.stable: state.previous} if state.previous else {}
+    return {state.canary: state.stable}
+
+
+def history_name(service_name: str) -> str:
+    """Returns the name of the ConfigMap that remembers the models before."""
+    return f"petseg-{service_name}"
 
 
 def render(template: Object, state: RolloutState) -> Object:
@@ -155,16 +164,16 @@ def render(template: Object, state: RolloutState) -> Object:
         _put_model(manifest["spec"]["predictor"], state.newest)
         if state.canary is not None:
             manifest["spec"]["predictor"]["canaryTrafficPercent"] = state.percent
-        return _with_previous(manifest, state.stable if state.canary else state.previous)
+        return manifest
     predictor = manifest["spec"]["predictor"]
     if state.canary is not None:
-        entry = {"name": canary_name(state.canary), "model": {"name": _CONTAINER, **predictor["model"]}}
+        entry = {"name": state.canary_name, "model": {"name": _CONTAINER, **predictor["model"]}}
         _put_model(entry, state.canary)
         manifest["spec"]["canary"] = [{"trafficPercent": state.percent, "predictor": entry}]
     if state.stable_name is not None:
         predictor["name"] = state.stable_name
     _put_model(predictor, state.stable)
-    return _with_previous(manifest, state.previous)
+    return manifest
 
 
 def template_of(service: Object) -> Object:
@@ -173,12 +182,18 @@ def template_of(service: Object) -> Object:
     metadata = service["metadata"]
     template |= {"apiVersion": service["apiVersion"], "kind": service["kind"]}
     template["metadata"] |= {"name": metadata["name"], "namespace": metadata["namespace"]}
-    template["metadata"].get("annotations", {}).pop(_PREVIOUS_ANNOTATION, None)
     template["spec"].pop("canary", None)
     predictor = template["spec"]["predictor"]
     for field in ("canaryTrafficPercent", "name"):
         predictor.pop(field, None)
     return template
+
+
+def applied_at(service: Object) -> str:
+    """Returns when petseg last applied another InferenceService than before, by the cluster's clock."""
+    return max(
+        (entry["time"] for entry in service["metadata"].get("managedFields") or [] if _is_ours(entry)), default=""
+    )
 
 
 def conditions(service: Object) -> list[Condition]:
@@ -219,16 +234,6 @@ def failure(service: Object) -> str | None:
     return None
 
 
-def knative_traffic(service: Object) -> list[Share]:
-    """Returns the shares of Knative's revisions; empty in the other mode, and until there are any."""
-    targets = _predictor(service).get("traffic") or []
-    return [
-        Share(target.get("revisionName", ""), target["percent"], bool(target.get("latestRevision")))
-        for target in targets
-        if target.get("percent") is not None
-    ]
-
-
 def canary_shares(service: Object) -> dict[str, tuple[int, bool]]:
     """Returns percentage and readiness of each canary of the mode `Standard`, by its name."""
     canaries = _status(service).get("canaryStatuses") or []
@@ -237,13 +242,18 @@ def canary_shares(service: Object) -> dict[str, tuple[int, bool]]:
 
 def newest_revision(service: Object) -> str | None:
     """Returns the newest of Knative's revisions; None in the other mode, and until there is one."""
-    return _predictor(service).get("latestCreatedRevision")
+    return predictor_status(service).get("latestCreatedRevision")
 
 
 def newest_revision_is_ready(service: Object) -> bool:
     """Returns whether Knative's newest revision is the newest that became ready; False where there is none."""
     newest = newest_revision(service)
-    return newest is not None and newest == _predictor(service).get("latestReadyRevision")
+    return newest is not None and newest == predictor_status(service).get("latestReadyRevision")
+
+
+def predictor_status(service: Object) -> Mapping[str, Any]:
+    """Returns what KServe says of the predictor; empty until it says anything."""
+    return (_status(service).get("components") or {}).get("predictor") or {}
 
 
 def url(service: Object) -> str:
@@ -251,38 +261,21 @@ def url(service: Object) -> str:
     return str(_status(service).get("url", ""))
 
 
-def pod(manifest: Object) -> Pod:
-    """Returns what is worth knowing of a pod."""
-    status, labels = manifest.get("status", {}), manifest["metadata"].get("labels", {})
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
-    return Pod(
-        name=manifest["metadata"]["name"],
-        version=labels.get(VERSION_LABEL, ""),
-        phase=status.get("phase", "Unknown"),
-        is_ready=ready,
-        restarts=sum(container.get("restartCount", 0) for container in containers),
-        troubles=tuple(_troubles(status, containers)),
-    )
-
-
 def _put_model(predictor: Object, storage_uri: str) -> None:
     predictor["model"] = {**predictor["model"], "storageUri": storage_uri}
     predictor["labels"] = {**predictor.get("labels", {}), VERSION_LABEL: version_of(storage_uri)}
 
 
-def _with_previous(manifest: Object, previous: str | None) -> Object:
-    if previous is not None:
-        manifest["metadata"].setdefault("annotations", {})[_PREVIOUS_ANNOTATION] = previous
-    return manifest
-
-
 def _owned(service: Object) -> Object:
     """Returns the fields that petseg has applied, as Kubernetes writes them (`FieldsV1`); empty when there are none."""
     for entry in service["metadata"].get("managedFields") or []:
-        if entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply" and not entry.get("subresource"):
+        if _is_ours(entry):
             return dict(entry["fieldsV1"])
     return {}
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    return entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply" and not entry.get("subresource")
 
 
 def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
@@ -293,25 +286,5 @@ def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
     return {name: _extract(value[name], inner) for name, inner in names.items() if name in value}
 
 
-def _troubles(status: Mapping[str, Any], containers: list[Mapping[str, Any]]) -> Iterator[str]:
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield f"{condition.get('reason', 'not scheduled')}: {condition.get('message', '')}"
-    for container in containers:
-        state = container.get("state", {})
-        for kind, ended in (("waiting", ""), ("terminated", " ended")):
-            if kind in state and state[kind].get("exitCode") != 0:
-                told = ": ".join(filter(None, (state[kind].get("reason"), state[kind].get("message"))))
-                yield f"{container['name']}{ended}: {told}"
-        last = container.get("lastState", {}).get("terminated", {})
-        if last.get("exitCode"):
-            told = ": ".join(filter(None, (last.get("reason"), " ".join(last.get("message", "").split()))))
-            yield f"{container['name']} ended before with exit code {last['exitCode']}: {told}"
-
-
-def _status(service: Object) -> Mapping[str, Any]:
+def _status(service: Mapping[str, Any]) -> Mapping[str, Any]:
     return service.get("status") or {}
-
-
-def _predictor(service: Object) -> Mapping[str, Any]:
-    return (_status(service).get("components") or {}).get("predictor") or {}

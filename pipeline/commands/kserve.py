@@ -42,8 +42,7 @@ def status(
     from pipeline.terminal.tables import print_table
 
     cluster = _cluster(preset, config_file, overrides)
-    service, state = deployed(cluster)
-    record = ServiceRecord.of(service, state, cluster.pods())
+    record = ServiceRecord.of(deployed(cluster), cluster.pods())
     if as_json:
         click.echo(json_text(record))
     else:
@@ -104,6 +103,7 @@ def _show(outcome: "Outcome", *, as_json: bool) -> None:
                 "canary": state.canary,
                 "canary_percent": state.percent if state.canary else None,
                 "previous": state.previous,
+                "traffic": outcome.traffic,
             }
         )
     )

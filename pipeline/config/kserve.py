@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.kserve_deployer.service import CANARY_NAMES
 from components.kubernetes_api import IN_CLUSTER
 from pipeline.config.kubeflow import Memory, ObjectName
 from trainer_module.config import OptionalLocation, Section
@@ -17,9 +18,6 @@ _STORAGE: Final = r"^(pvc|gs|s3)://[a-z0-9][\w.-]*(/[^/\s]+)*$"
 
 _LONGEST_LABEL: Final = 63
 """Of DNS, and of the labels of Kubernetes' objects."""
-
-_A_VERSION: Final = "v1234567890"
-"""A canary's predictor, as the Pusher's versions are: seconds since 1970."""
 
 ServiceName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Of an InferenceService; `KServeConfig.check_names` says how long."""
@@ -107,7 +105,8 @@ class KServeConfig(Section):
         Raises:
           ValueError: Something of it is too long.
         """
-        predictor = f"{name}-predictor" if self.canary_percent is None else f"{name}-{_A_VERSION}-predictor"
+        longest_name = max(CANARY_NAMES, key=len)
+        predictor = f"{name}-predictor" if self.canary_percent is None else f"{name}-{longest_name}-predictor"
         of_knative = [f"{name}-{namespace}", f"{name}-predictor-00001"]
         of_standard = [f"{predictor}-{namespace}", f"isvc.{predictor}"]
         by_mode = {"Knative": of_knative, "Serverless": of_knative, None: of_knative + of_standard}

@@ -8,22 +8,20 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from components.kserve_deployer.cluster import ClusterAccess, DeployRequest
-from components.kserve_deployer.rollout import describe
+from components.kserve_deployer.pods import Pod, pod
+from components.kserve_deployer.rollout import Deployment
 from components.kserve_deployer.service import (
+    LABELS,
     MODE_ANNOTATION,
     Condition,
-    Pod,
     RolloutState,
-    Share,
-    canary_shares,
     conditions,
     failure,
     is_ready,
-    knative_traffic,
-    pod,
     transition,
     url,
 )
+from components.kserve_deployer.traffic import Share, asked, describe, percentages
 from components.kubernetes_api import Object
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.schema import Config
@@ -31,7 +29,6 @@ from pipeline.nodes import KSERVE_DEPLOYER, node_digest
 from pipeline.terminal.tables import PlainTable
 from trainer_module.errors import ConfigError
 
-_LABELS: Final = {"app.kubernetes.io/managed-by": "petseg"}
 _PROTOCOL: Final = "v1"
 _SEEN_BY_CLUSTERS: Final = "gs://"
 _YES: Final = {True: "yes", False: "no"}
@@ -93,7 +90,7 @@ def _template(kserve: KServeConfig, access: ClusterAccess) -> dict[str, Any]:
         "metadata": {
             "name": access.name,
             "namespace": access.namespace,
-            "labels": dict(_LABELS),
+            "labels": dict(LABELS),
             "annotations": annotations,
         },
         "spec": {
@@ -123,18 +120,18 @@ class ServiceRecord:
     pods: tuple[Pod, ...]
 
     @classmethod
-    def of(cls, service: Object, state: RolloutState, pods: Sequence[Object]) -> Self:
+    def of(cls, found: Deployment, pods: Sequence[Object]) -> Self:
         """Returns the record of an InferenceService and its pods, as the API sends them."""
-        canaries = [Share(name, percent, True) for name, (percent, _) in canary_shares(service).items()]
+        service = found.service
         return cls(
             name=service["metadata"]["name"],
             namespace=service["metadata"]["namespace"],
             url=url(service),
             ready=is_ready(service),
-            state=state,
+            state=found.state,
             transition=transition(service),
             failure=failure(service),
-            traffic=(*knative_traffic(service), *canaries),
+            traffic=found.traffic,
             conditions=tuple(conditions(service)),
             pods=tuple(pod(each) for each in pods),
         )
@@ -143,16 +140,19 @@ class ServiceRecord:
 def service_tables(record: ServiceRecord) -> RenderableType:
     """Returns the record for people: a line each for what it serves and where, then tables."""
     readiness = Text("ready", "green") if record.ready else Text("not ready", "red")
+    has, wanted = percentages(record.traffic), asked(record.state)
     parts: list[RenderableType] = [
         Text.assemble(f"{record.namespace}/{record.name}: ", readiness),
-        Text(describe(record.state)),
+        Text(describe(has)),
         Text(record.url or "no URL yet", overflow="fold"),
     ]
+    if has != wanted:
+        parts.append(Text(f"asked for: {describe(wanted)}", "red"))
     if record.failure is not None:
         parts.append(Text(record.failure, "red", overflow="fold"))
     elif record.transition:
         parts.append(Text(f"model: {record.transition}"))
-    traffic = [(share.target, f"{share.percent} %") for share in record.traffic]
+    traffic = [(share.version or "-", share.target, f"{share.percent} %") for share in record.traffic]
     reasons = [
         (each.type, each.status, ": ".join(filter(None, (each.reason, each.message)))) for each in record.conditions
     ]
@@ -161,7 +161,7 @@ def service_tables(record: ServiceRecord) -> RenderableType:
         for each in record.pods
     ]
     for columns, rows in (
-        (("revision", "traffic"), traffic),
+        (("version", "revision or service", "traffic"), traffic),
         (("condition", "status", "reason"), reasons),
         (("pod", "version", "phase", "ready", "restarts", "trouble"), pods),
     ):

@@ -95,9 +95,8 @@ class RunPods:
 class _Server(KubernetesServer):
     error: ClassVar[type[ApiError]] = ClusterError
 
-    def reason(self, error: Any, said: str) -> str | None:
-        own = {404: said, 400: said}  # a pod that is gone, a container that has not started
-        return own.get(error.status) or super().reason(error, said)
+    def own_reason(self, error: Any, said: str) -> str | None:
+        return {404: said, 400: said}.get(error.status)  # a pod that is gone, a container that has not started
 
 
 def _pod(item: Object) -> RunPod:

@@ -42,7 +42,7 @@ def execute(api, controller, kubeconfig, tmp_path):
 
 def test_a_pushed_model_is_deployed(execute, api, tmp_path):
     deployed = execute(pushed=1, pushed_destination="/minio/elsewhere/serving/7", pushed_version="7")
-    assert read_state(api.services["pets"]).stable == uri(7)
+    assert read_state(api.services["pets"], {}).stable == uri(7)
     assert (tmp_path / "serving" / ".kserve" / "7-only" / "7" / "saved_model.pb").is_file()
     left = json.loads((tmp_path / "deployed" / "deployment.json").read_text())
     assert left == {

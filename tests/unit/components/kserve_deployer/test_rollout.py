@@ -1,15 +1,22 @@
 """Deploy, promote and roll back, in both forms that KServe has of a canary."""
 
 import copy
+import json
+from unittest.mock import patch
 
 import jsonschema
 import pytest
-from fake_kserve_controller import URL
+from fake_kserve_controller import URL, FakeController
 from fake_kubernetes_api import SCHEMA
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from kserve_deployments import template_for, uri
+from kserve_rollouts import replay
 
-from components.kserve_deployer.rollout import deploy, promote, rollback
-from components.kserve_deployer.service import RolloutState, read_state, render
+from components.kserve_deployer import readiness
+from components.kserve_deployer.rollout import deploy, deployed, promote, rollback
+from components.kserve_deployer.service import RolloutState, read_state, render, version_of
+from components.kserve_deployer.traffic import asked
 from trainer_module.errors import PetsegError
 
 KNATIVE, STANDARD = "Knative", "Standard"
@@ -26,7 +33,8 @@ def template(mode):
 
 
 def served(api):
-    return read_state(api.services["pets"])
+    remembered = api.config_maps.get("petseg-pets", {"data": {"model-before.json": "{}"}})
+    return read_state(api.services["pets"], json.loads(remembered["data"]["model-before.json"]))
 
 
 def generation(api):
@@ -70,7 +78,7 @@ def test_a_new_model_takes_all_traffic_and_the_old_one_is_remembered(api, contro
 def test_a_canary_gets_its_share_until_it_is_promoted(api, controller, cluster, template):
     deploy(cluster, template, uri(1), 10)
     outcome = deploy(cluster, template, uri(2), 10)
-    assert outcome.summary == f"version 2 has 10 % of the traffic, version 1 the rest at {URL}"
+    assert outcome.summary == f"version 2 has 10 % of the traffic, version 1 90 % at {URL}"
     assert (served(api).stable, served(api).canary, served(api).percent) == (uri(1), uri(2), 10)
     jsonschema.validate(api.services["pets"], SCHEMA)
 
@@ -97,7 +105,7 @@ def test_the_two_forms_of_a_canary(api, controller, cluster, template, mode):
     assert spec["predictor"]["model"]["storageUri"] == uri(1)
     (canary,) = spec["canary"]
     assert canary["trafficPercent"] == 10
-    assert canary["predictor"]["name"] == "v2"
+    assert canary["predictor"]["name"] == "blue"
     assert canary["predictor"]["labels"] == {"petseg/version": "2"}
     assert canary["predictor"]["model"] == spec["predictor"]["model"] | {
         "name": "kserve-container",
@@ -106,7 +114,7 @@ def test_the_two_forms_of_a_canary(api, controller, cluster, template, mode):
     promote(cluster)
     spec = api.services["pets"]["spec"]
     assert "canary" not in spec
-    assert spec["predictor"]["name"] == "v2"  # the canary's pods become the stable ones
+    assert spec["predictor"]["name"] == "blue"  # the canary's pods become the stable ones
 
 
 def test_the_next_model_replaces_a_canary(api, controller, cluster, template):
@@ -165,7 +173,7 @@ def test_there_may_be_nothing_to_promote_or_to_go_back_to(api, controller, clust
     with pytest.raises(PetsegError, match="there is no InferenceService 'pets' in the namespace 'models'"):
         promote(cluster)
     deploy(cluster, template, uri(1), None)
-    assert promote(cluster).summary == "nothing to promote: version 1 has all traffic"
+    assert promote(cluster).summary == "nothing to promote; version 1 has all traffic"
     with pytest.raises(PetsegError, match="there is no version before 1"):
         rollback(cluster)
     assert generation(api) == 1
@@ -217,7 +225,7 @@ def test_a_field_of_another_hand_is_a_conflict_unless_it_is_taken_over(api, cont
 
 def test_the_mode_of_a_service_cannot_be_changed(api, controller, cluster):
     deploy(cluster, template_for("push.kserve.deployment_mode=Knative"), uri(1), None)
-    with pytest.raises(PetsegError, match=r"answered 400: admission webhook .* deploymentMode cannot be changed"):
+    with pytest.raises(PetsegError, match=r"the cluster's admission webhook .* deploymentMode cannot be changed"):
         deploy(cluster, template_for("push.kserve.deployment_mode=Standard"), uri(1), None)
 
 
@@ -228,3 +236,124 @@ def test_a_canary_of_another_hand_cannot_be_promoted(api, controller, cluster):
     api.edit("pets", "spec.predictor.canaryTrafficPercent", 50)
     with pytest.raises(PetsegError, match=r"the InferenceService says that version 2 has 50 %.*: kubectl-edit has set"):
         promote(cluster)
+
+
+def test_what_was_served_before_is_in_a_config_map_that_goes_with_the_service(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), None)
+    assert not api.config_maps
+    deploy(cluster, template, uri(2), None)
+    owner = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "pets", "uid": "u1"}
+    assert api.config_maps["petseg-pets"]["metadata"]["ownerReferences"] == [owner]
+    assert all("petseg" not in name for name in api.services["pets"]["metadata"]["annotations"])
+
+    api.delete("pets")
+    deploy(cluster, template, uri(2), None)
+    with pytest.raises(PetsegError, match="there is no version before 2"):
+        rollback(cluster)
+
+
+def test_what_was_served_before_is_written_before_the_service_is_changed(api, controller, cluster, template, mode):
+    """Whatever is cut off between the two, the old state is read from what is there."""
+    deploy(cluster, template, uri(1), None)
+    deploy(cluster, template, uri(2), None)
+    before = served(api)
+    for change in (
+        lambda: deploy(cluster, template, uri(3), None),
+        lambda: deploy(cluster, template, uri(3), 10),
+        lambda: rollback(cluster),
+    ):
+        api.forbidden = {"patch inferenceservices"}
+        with pytest.raises(PetsegError, match="not allowed"):
+            change()
+        assert served(api) == before
+    api.forbidden = set()
+    rollback(cluster)
+    assert served(api).stable == uri(1)
+
+
+def test_a_config_map_with_something_else_in_it_is_told(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), None)
+    deploy(cluster, template, uri(2), None)
+    api.config_maps["petseg-pets"]["data"] = {"model-before.json": "[]"}
+    with pytest.raises(
+        PetsegError, match=r"ConfigMap 'petseg-pets' in the namespace 'models' does not say .* delete it"
+    ):
+        rollback(cluster)
+    del api.config_maps["petseg-pets"]
+    deploy(cluster, template, uri(3), None)
+    assert served(api) == RolloutState(uri(3), previous=uri(2))
+
+
+def test_a_canary_of_knative_whose_stable_model_nobody_knows_is_left_alone(api, controller, cluster):
+    template = template_for("push.kserve.deployment_mode=Knative")
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    api.config_maps.clear()
+    with pytest.raises(
+        PetsegError, match="gives version 2 10 % of the traffic, but the ConfigMap 'petseg-pets' does not"
+    ):
+        promote(cluster)
+    assert api.services["pets"]["spec"]["predictor"]["canaryTrafficPercent"] == 10
+
+
+def test_a_canary_that_gets_no_traffic_is_taken_back(api, cluster, monkeypatch):
+    """KServe 0.20 in the mode Standard."""
+    monkeypatch.setattr(readiness, "SPLIT_SECONDS", 0.0)
+    api.on_service_read = FakeController(api, splits=False)
+    template = template_for("push.kserve.deployment_mode=Standard")
+    deploy(cluster, template, uri(1), 10)
+    before = copy.deepcopy(api.services["pets"]["spec"])
+    with pytest.raises(PetsegError) as raised:
+        deploy(cluster, template, uri(2), 10)
+    assert "the canary is ready, but the HTTPRoute 'pets' says that version 1 has all traffic" in str(raised.value)
+    assert "; petseg has made it again what it was: version 1 has all traffic" in str(raised.value)
+    assert api.services["pets"]["spec"] == before
+
+
+@pytest.mark.parametrize("why", ["no route", "no right"])
+def test_without_a_route_no_canary_is_offered(why, api, controller, cluster):
+    template = template_for("push.kserve.deployment_mode=Standard")
+    controller.makes_routes = False
+    deploy(cluster, template, uri(1), 10)
+    if why == "no right":
+        api.forbidden = {"get httproutes"}
+    said = {"no route": "there is no HTTPRoute 'pets'. KServe makes one", "no right": "cannot get .*httproutes"}[why]
+    with pytest.raises(PetsegError, match=said):
+        deploy(cluster, template, uri(2), 10)
+    assert generation(api) == 1
+    if why == "no route":
+        assert deploy(cluster, template, uri(2), None).summary.startswith("version 2 has all traffic")
+
+
+def test_a_route_that_somebody_changed_is_told_as_it_is(api, controller, cluster):
+    template = template_for("push.kserve.deployment_mode=Standard")
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    api.on_service_read = lambda service: None
+    blue, other = {"name": "pets-blue-predictor", "weight": 1}, {"name": "cats"}
+    api.routes["pets"]["spec"]["rules"] = [{"backendRefs": [{"name": "x"}]}, {"backendRefs": [other, blue, other]}]
+    assert deployed(cluster).described == "version 2 has 33 % of the traffic, version ? 67 %"
+
+
+STEPS = ["promote", "rollback", *(f"{what} {version}" for what in ("deploy", "canary") for version in range(1, 5))]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STEPS), max_size=12), st.booleans())
+def test_whatever_comes_after_what_names_never_clash_and_petseg_says_what_is_there(api, cluster, steps, splits):
+    if api.services:
+        api.delete("pets")
+        api.config_maps.clear()
+    api.on_service_read = FakeController(api, splits=splits)
+    with patch.object(readiness, "SPLIT_SECONDS", 0.0):
+        for _, came in replay(steps, cluster, template_for("push.kserve.deployment_mode=Standard"), uri):
+            if isinstance(came, PetsegError):
+                assert any(said in str(came) for said in ("there is no ", "does not split")), came
+                continue
+            cluster.read()  # what was taken back is reconciled, too
+            cluster.read()
+            state = served(api)
+            assert came.state == state
+            assert came.traffic == asked(state)
+            versions = {version_of(model) for model in (state.stable, state.canary) if model}
+            assert {pod["metadata"]["labels"]["petseg/version"] for pod in api.pods} == versions

@@ -70,21 +70,21 @@ def test_status_shows_models_traffic_conditions_and_pods(api, petseg, canary):
     assert code == 0
     assert [line.rstrip() for line in out.splitlines()] == [
         "models/pets: ready",
-        "version 2 has 10 % of the traffic, version 1 the rest",
+        "version 2 has 10 % of the traffic, version 1 90 %",
         URL,
         "model: UpToDate",
         "",
-        "revision              traffic",
-        "pets-predictor-00002  10 %",
-        "pets-predictor-00001  90 %",
+        "version  revision or service   traffic",
+        "2        pets-predictor-00002  10 %",
+        "1        pets-predictor-00001  90 %",
         "",
         "condition       status  reason",
         "Ready           True",
         "PredictorReady  True",
         "",
-        "pod                 version  phase    ready  restarts  trouble",
-        "pets-predictor-2-x  2        Running  yes    0",
-        "pets-predictor-1-x  1        Pending  no     2         kserve-container: CrashLoopBackOff",
+        "pod                        version  phase    ready  restarts  trouble",
+        f"{api.pods[0]['metadata']['name']}  2        Running  yes    0",
+        "pets-predictor-1-x         1        Pending  no     2         kserve-container: CrashLoopBackOff",
     ]
 
 
@@ -104,7 +104,7 @@ def test_json_is_the_record(api, petseg, canary):
     assert code == 0
     assert (record["name"], record["namespace"], record["url"], record["ready"]) == ("pets", "models", URL, True)
     assert record["state"] == {
-        "stable": uri(1), "canary": uri(2), "percent": 10, "previous": None, "stable_name": None
+        "stable": uri(1), "canary": uri(2), "percent": 10, "previous": None, "stable_name": None, "canary_name": None
     }  # fmt: skip
     assert [share["percent"] for share in record["traffic"]] == [10, 90]
     assert record["pods"][0]["version"] == "2"
@@ -116,7 +116,8 @@ def test_promote_and_rollback(api, petseg, canary):
     code, out, _ = petseg("rollback", "--json")
     assert code == 0
     assert json.loads(out) == {
-        "changed": True, "url": URL, "stable": uri(1), "canary": None, "canary_percent": None, "previous": uri(2)
+        "changed": True, "url": URL, "stable": uri(1), "canary": None, "canary_percent": None, "previous": uri(2),
+        "traffic": {"1": 100},
     }  # fmt: skip
     assert petseg("rollback")[1] == "version 2 was rolled back already; version 1 has all traffic\n"
 

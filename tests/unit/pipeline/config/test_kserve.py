@@ -5,7 +5,7 @@ import pytest
 from fake_kubernetes_api import SCHEMA
 from kserve_deployments import SETTINGS, template_for, uri
 
-from components.kserve_deployer.service import RolloutState, render
+from components.kserve_deployer.service import RolloutState, render, with_canary
 from pipeline.config.loading import config_toml, load_config
 from pipeline.kserve.service import deploy_request
 from trainer_module.errors import ConfigError
@@ -49,7 +49,7 @@ def test_what_kserve_could_not_use_is_refused(overrides, message):
         (["deployment_mode=Knative", "canary_percent=10"], 47),
         (["deployment_mode=Standard"], 44),
         (["deployment_mode=Standard", "namespace=ns"], 48),
-        (["deployment_mode=Standard", "canary_percent=10"], 32),
+        (["deployment_mode=Standard", "canary_percent=10"], 38),
         ([], 44),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_destination_that_no_cluster_sees_needs_a_storage_uri():
 def test_kserve_s_schema_takes_what_the_settings_describe(overrides):
     template = template_for(*overrides)
     jsonschema.validate(render(template, RolloutState(uri(1))), SCHEMA)
-    jsonschema.validate(render(template, RolloutState(uri(1), canary=uri(2), percent=10)), SCHEMA)
+    jsonschema.validate(render(template, with_canary(RolloutState(uri(1)), uri(2), 10)), SCHEMA)
 
 
 def test_the_server_is_new_enough_and_has_cuda_where_it_has_gpus():
