@@ -135,8 +135,11 @@ class Cluster:
         """
         return self._find(_ROUTES, self.access.name, "read the HTTPRoute {}", may_be_unknown=True)
 
-    def history(self, service: Object) -> History:
+    def history(self, owner: str | None) -> History:
         """Returns what is remembered of the models that an InferenceService had before.
+
+        Args:
+          owner: The `uid` of the InferenceService; None when there is none, which had no models.
 
         Raises:
           ClusterError: The cluster cannot be asked, or the account may not know.
@@ -144,7 +147,7 @@ class Cluster:
         """
         name = history_name(self.access.name)
         config_map = self._find(_CONFIG_MAPS, name, "read what was served by {} before")
-        if config_map is None or service["metadata"]["uid"] not in _owners(config_map):
+        if config_map is None or owner not in _owners(config_map):
             return {}
         try:
             return TypeAdapter(dict[str, str]).validate_json(config_map.get("data", {})[_HISTORY_KEY])

@@ -73,6 +73,7 @@ def deploy(cluster: Cluster, template: Object, storage_uri: str, canary_percent:
     before = _find(cluster)
     cluster.pods()  # a right that is missing is noticed before anything is changed
     if before is None:
+        cluster.history(None)
         if is_standard(template):
             cluster.route()
         return _apply(cluster, None, template, Expectation(RolloutState(storage_uri)))
@@ -146,7 +147,7 @@ def _find(cluster: Cluster) -> Deployment | None:
     service = cluster.read()
     if service is None:
         return None
-    history = cluster.history(service)
+    history = cluster.history(service["metadata"]["uid"])
     state = read_state(service, history)
     route = cluster.route() if is_standard(service) else None
     return Deployment(service, history, state, traffic(service, state, route))

@@ -149,7 +149,7 @@ def history_of(state: RolloutState, *, standard: bool) -> History:
 
 def history_name(service_name: str) -> str:
     """Returns the name of the ConfigMap that remembers the models before."""
-    return f"petseg-{service_name}"
+    return f"{service_name}-rollout"
 
 
 def render(template: Object, state: RolloutState) -> Object:

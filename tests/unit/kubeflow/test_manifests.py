@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from components.kserve_deployer.service import history_name
 from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
 
@@ -201,9 +202,13 @@ def test_the_runner_may_read_and_report_but_change_nothing_else():
 def test_the_deployer_may_do_what_its_requests_need():
     assert rights(role("petseg-kserve-deployer")) == {
         ("serving.kserve.io", "inferenceservices"): {"get", "create", "patch"},
+        ("", "configmaps"): {"get", "create", "patch"},
+        ("gateway.networking.k8s.io", "httproutes"): {"get"},
         ("", "pods"): {"get", "list"},
         ("", "events"): {"get", "list"},
     }
+    (named,) = [rule for rule in role("petseg-kserve-deployer")["rules"] if "configmaps" in rule["resources"]]
+    assert named["resourceNames"] == [history_name("petseg-demo")]
 
 
 def test_the_roles_are_bound_to_the_account_of_the_runs():

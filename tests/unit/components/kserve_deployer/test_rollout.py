@@ -33,7 +33,7 @@ def template(mode):
 
 
 def served(api):
-    remembered = api.config_maps.get("petseg-pets", {"data": {"model-before.json": "{}"}})
+    remembered = api.config_maps.get("pets-rollout", {"data": {"model-before.json": "{}"}})
     return read_state(api.services["pets"], json.loads(remembered["data"]["model-before.json"]))
 
 
@@ -197,7 +197,7 @@ def test_promotion_keeps_what_petseg_applied_and_what_others_set(api, controller
 def test_a_service_of_another_hand_is_left_alone(api, controller, cluster, template):
     api.services["pets"] = {
         **render(template, RolloutState("gs://x/y")),
-        "metadata": {"name": "pets", "generation": 1, "resourceVersion": "1"},
+        "metadata": {"name": "pets", "uid": "u", "generation": 1, "resourceVersion": "1"},
     }
     before = copy.deepcopy(api.services["pets"])
     for change in (
@@ -243,7 +243,7 @@ def test_what_was_served_before_is_in_a_config_map_that_goes_with_the_service(ap
     assert not api.config_maps
     deploy(cluster, template, uri(2), None)
     owner = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "pets", "uid": "u1"}
-    assert api.config_maps["petseg-pets"]["metadata"]["ownerReferences"] == [owner]
+    assert api.config_maps["pets-rollout"]["metadata"]["ownerReferences"] == [owner]
     assert all("petseg" not in name for name in api.services["pets"]["metadata"]["annotations"])
 
     api.delete("pets")
@@ -274,12 +274,12 @@ def test_what_was_served_before_is_written_before_the_service_is_changed(api, co
 def test_a_config_map_with_something_else_in_it_is_told(api, controller, cluster, template):
     deploy(cluster, template, uri(1), None)
     deploy(cluster, template, uri(2), None)
-    api.config_maps["petseg-pets"]["data"] = {"model-before.json": "[]"}
+    api.config_maps["pets-rollout"]["data"] = {"model-before.json": "[]"}
     with pytest.raises(
-        PetsegError, match=r"ConfigMap 'petseg-pets' in the namespace 'models' does not say .* delete it"
+        PetsegError, match=r"ConfigMap 'pets-rollout' in the namespace 'models' does not say .* delete it"
     ):
         rollback(cluster)
-    del api.config_maps["petseg-pets"]
+    del api.config_maps["pets-rollout"]
     deploy(cluster, template, uri(3), None)
     assert served(api) == RolloutState(uri(3), previous=uri(2))
 
@@ -290,7 +290,7 @@ def test_a_canary_of_knative_whose_stable_model_nobody_knows_is_left_alone(api, 
     deploy(cluster, template, uri(2), 10)
     api.config_maps.clear()
     with pytest.raises(
-        PetsegError, match="gives version 2 10 % of the traffic, but the ConfigMap 'petseg-pets' does not"
+        PetsegError, match="gives version 2 10 % of the traffic, but the ConfigMap 'pets-rollout' does not"
     ):
         promote(cluster)
     assert api.services["pets"]["spec"]["predictor"]["canaryTrafficPercent"] == 10
@@ -298,7 +298,7 @@ def test_a_canary_of_knative_whose_stable_model_nobody_knows_is_left_alone(api, 
 
 def test_a_canary_that_gets_no_traffic_is_taken_back(api, cluster, monkeypatch):
     """KServe 0.20 in the mode Standard."""
-    monkeypatch.setattr(readiness, "SPLIT_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "SPLIT_SECONDS", 0.02)
     api.on_service_read = FakeController(api, splits=False)
     template = template_for("push.kserve.deployment_mode=Standard")
     deploy(cluster, template, uri(1), 10)
@@ -333,6 +333,8 @@ def test_a_route_that_somebody_changed_is_told_as_it_is(api, controller, cluster
     blue, other = {"name": "pets-blue-predictor", "weight": 1}, {"name": "cats"}
     api.routes["pets"]["spec"]["rules"] = [{"backendRefs": [{"name": "x"}]}, {"backendRefs": [other, blue, other]}]
     assert deployed(cluster).described == "version 2 has 33 % of the traffic, version ? 67 %"
+    api.routes.clear()
+    assert deployed(cluster).described == "version 1 has all traffic"
 
 
 STEPS = ["promote", "rollback", *(f"{what} {version}" for what in ("deploy", "canary") for version in range(1, 5))]
