@@ -1,4 +1,4 @@
-import json
+import os
 import re
 import subprocess
 import tomllib
@@ -17,7 +17,8 @@ DOCKERFILE = ROOT / "kubeflow" / "Dockerfile"
 @pytest.fixture(scope="module")
 def instructions():
     parser = DockerfileParser(path=str(DOCKERFILE))
-    return [(step["instruction"], step["value"]) for step in parser.structure if step["instruction"] != "COMMENT"]
+    steps = [step for step in parser.structure if step["instruction"] != "COMMENT"]
+    return [(step["instruction"], " ".join(step["value"].split())) for step in steps]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,10 @@ def test_images_run_as_a_numbered_user_that_is_not_root(stages, target):
 
 
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
-def test_images_start_the_entrypoint_with_a_home_for_any_user(stages, target):
+def test_images_run_whatever_command_they_are_given_with_a_home_for_any_user(stages, target):
     steps = inherited(stages, target)
-    assert values(steps, "ENTRYPOINT") == [json.dumps(["python", *OPTIONS, "pipeline.kubeflow.entrypoint"])]
+    assert values(steps, "ENTRYPOINT") == ["[]"]
+    assert values(steps, "CMD") == ['["petseg", "--help"]']
     assert "install --directory --mode=1777 /home/petseg" in values(steps, "RUN")
     assert any("HOME=/home/petseg" in env for env in values(steps, "ENV"))
 
@@ -78,7 +80,8 @@ def test_images_test_themselves_as_the_user_they_run_as(stages, target):
     names = [name for name, _ in stages[target][1]]
     assert names.index("USER") < names.index("RUN")
     assert values(stages[target][1], "RUN") == [
-        f"--mount=type=tmpfs,target=/tmp python {' '.join(OPTIONS)} pipeline.kubeflow.self_test"
+        "--mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/home/petseg "
+        f"python {' '.join(OPTIONS)} pipeline.kubeflow.self_test"
     ]
 
 
@@ -96,9 +99,10 @@ def test_nothing_is_fetched_from_a_web_address(instructions):
 
 def test_the_environments_differ_in_tensorflow_only(stages):
     (cpu, cpu_wheel), (gpu, gpu_wheel) = (values(stages[f"{name}-environment"][1], "RUN") for name in ("cpu", "gpu"))
-    assert cpu.replace("--group tensorflow-cpu --no-install-package tensorflow ", "--extra gpu ", 1) == gpu
+    assert cpu.replace("--group tensorflow-cpu --no-emit-package tensorflow ", "--extra gpu ", 1) == gpu
     assert cpu_wheel == gpu_wheel
-    assert "uv sync --frozen --no-dev --no-install-project" in cpu
+    assert "uv export --quiet --frozen --no-dev --no-emit-project" in cpu
+    assert "uv pip sync --require-hashes" in cpu
 
 
 def test_everything_copied_exists_and_is_not_ignored(stages):
@@ -124,7 +128,7 @@ def test_packages_left_out_are_ones_that_the_lock_has(stages):
     locked = {package["name"] for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
     for name in ("cpu", "gpu"):
         command = values(stages[f"{name}-environment"][1], "RUN")[0]
-        left_out = set(re.findall(r"--no-install-package (\S+)", command))
+        left_out = set(re.findall(r"--no-emit-package (\S+)", command))
         assert left_out
         assert left_out <= locked
 
@@ -142,6 +146,63 @@ def test_the_extra_and_the_group_exist_and_name_the_locked_tensorflow():
 
 
 def test_uv_is_the_one_that_the_set_up_pins(stages):
-    (command,) = [value for value in values(stages["builder"][1], "RUN") if value.startswith("pip")]
-    assert "--require-hashes --requirement scripts/setup-requirements.txt" in command
+    (command,) = [value for value in values(stages["builder"][1], "RUN") if " pip install " in value]
+    assert "--require-hashes --target /opt/uv --requirement scripts/setup-requirements.txt" in command
     assert re.search(r"^uv==\d", (ROOT / "scripts" / "setup-requirements.txt").read_text(), re.MULTILINE)
+
+
+def test_whatever_uses_the_network_gets_the_certificates_and_the_indexes(stages):
+    builder = values(stages["builder"][1], "ARG")
+    assert builder == ["PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
+    secret = "--mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.crt"
+    commands = [value for _, steps in stages.values() for value in values(steps, "RUN")]
+    over_the_network = [value for value in commands if re.search(r"pip install .*--req|uv build|uv pip sync", value)]
+    assert len(over_the_network) == 4
+    assert all(secret in value for value in over_the_network)
+    assert [value for value in commands if secret in value] == over_the_network
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Runs build.sh with a builder that only notes what it is asked; returns its end and the arguments of the build."""
+    asked, docker = tmp_path / "asked", tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = info ] || printf "%s\\n" "$PIP_INDEX_URL" "$@" > {asked}\n')
+    docker.chmod(0o755)
+
+    def run(**environment):
+        command = ["bash", str(ROOT / "kubeflow" / "build.sh"), "cpu"]
+        surroundings = {"PATH": os.environ["PATH"], "DOCKER": str(docker)} | environment
+        done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
+        return done, asked.read_text().splitlines() if asked.exists() else []
+
+    return run
+
+
+def test_a_build_by_itself_names_no_index_proxy_or_certificate(build):
+    done, asked = build()
+    assert done.returncode == 0, done.stderr
+    names = [asked[place + 1].partition("=")[0] for place, word in enumerate(asked) if word == "--build-arg"]
+    assert names == ["VERSION", "REVISION", "SOURCE"]
+    assert "--secret" not in asked
+
+
+def test_a_build_takes_bases_indexes_proxies_and_certificates_from_the_environment(build, tmp_path):
+    certificates = tmp_path / "certificates.pem"
+    certificates.touch()
+    variables = {"BASE_IMAGE": "mirror/python:1", "UV_DEFAULT_INDEX": "https://user:s3cret@mirror/simple"}
+    proxies = {"https_proxy": "http://proxy:3128", "NO_PROXY": "mirror"}
+    done, asked = build(**variables, **proxies, SSL_CERT_FILE=str(certificates), DOCKER_BUILD_ARGS="--network host")
+    assert done.returncode == 0, done.stderr
+    assert asked[0] == variables["UV_DEFAULT_INDEX"]  # pip's, which has none of its own
+    names = {asked[place + 1] for place, word in enumerate(asked) if word == "--build-arg"}
+    assert {"BASE_IMAGE", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "https_proxy", "NO_PROXY"} < names
+    assert not any("s3cret" in word for word in asked[1:])
+    assert asked[asked.index("--secret") + 1] == f"id=certificates,src={certificates}"
+    assert asked[asked.index("--network") + 1] == "host"
+
+
+def test_a_file_of_certificates_that_is_not_there_is_named(build):
+    done, asked = build(SSL_CERT_FILE="/nowhere.pem")
+    assert done.returncode == 1
+    assert "SSL_CERT_FILE names no file: '/nowhere.pem'" in done.stderr
+    assert not asked
