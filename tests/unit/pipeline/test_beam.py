@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.beam import arguments_for_tfx, beam_runner, check_machine, check_pods, runs_elsewhere
+from pipeline.beam.arguments import arguments_for_tfx, beam_runner, check_machine, check_pods, runs_elsewhere
 from pipeline.config.schema import PipelineConfig
 from trainer_module.errors import ConfigError
 
