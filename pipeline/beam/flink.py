@@ -50,7 +50,7 @@ class FlinkJob(NamedTuple):
 
     @property
     def waits_for_slots(self) -> bool:
-        return any(self.tasks.get(state) for state in _WAITING) and not self.has_records
+        return bool(self.tasks) and all(state in _WAITING for state in self.tasks)
 
 
 class Flink:

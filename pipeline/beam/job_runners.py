@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 from apache_beam.options.pipeline_options import (
@@ -28,6 +28,7 @@ from pipeline.beam.notices import notice
 from trainer_module.errors import PetsegError
 
 _LOGGER: Final = logging.getLogger(__name__)
+_NAME_OPTION: Final = "beam:option:job_name:v1"
 _POLL_SECONDS: Final = 1.0
 _NOTICE_SECONDS: Final = 15.0
 _RPC_SECONDS: Final = 10.0
@@ -38,6 +39,7 @@ class _Supervised(portable_runner.PortableRunner):
     """A runner whose job server ends with the job, whose job is canceled on an early end, and that waits in words."""
 
     _owned: OwnedJobServer | None = None
+    _handle: portable_runner.JobServiceHandle | None = None
 
     def default_job_server(self, options: PipelineOptions) -> job_server.JobServer:
         server = super().default_job_server(options)
@@ -47,9 +49,13 @@ class _Supervised(portable_runner.PortableRunner):
         self._owned = OwnedJobServer(started_by_beam)
         return self._owned
 
+    def create_job_service_handle(self, job_service: Any, options: PipelineOptions) -> Any:
+        self._handle = super().create_job_service_handle(job_service, options)
+        return self._handle
+
     def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> runner.PipelineResult:
         cloud = options.view_as(GoogleCloudOptions)  # where Beam keeps the name of any job
-        cloud.job_name = f"{cloud.job_name or 'petseg'}-{uuid.uuid4().hex[:12]}"
+        cloud.job_name = unique_name(cloud.job_name or "petseg")
         master = options.view_as(FlinkRunnerOptions).flink_master
         is_flink = isinstance(self, flink_runner.FlinkRunner) and master not in AUTO_MASTERS
         limit = options.view_as(PortableOptions).job_server_timeout
@@ -57,10 +63,23 @@ class _Supervised(portable_runner.PortableRunner):
         try:
             result = super().run_portable_pipeline(pipeline, options)
         except BaseException:
+            self._cancel_submitted(cloud.job_name)
             progress.end_on_flink()
             self._stop_server()
             raise
         return SupervisedResult(result, progress, self._stop_server)
+
+    def _cancel_submitted(self, name: str) -> None:
+        """Cancels what was submitted where the answer, which has the job's id, was not waited for."""
+        if self._handle is None:
+            return
+        service = self._handle.job_service
+        try:
+            for job in service.GetJobs(beam_job_api_pb2.GetJobsRequest(), timeout=_RPC_SECONDS).job_info:
+                if job.pipeline_options.fields[_NAME_OPTION].string_value == name:
+                    cancel_job(service, job.job_id)
+        except grpc.RpcError as error:
+            _LOGGER.warning("The job server does not say which jobs it has: %s", error)
 
     def _stop_server(self) -> None:
         if self._owned is not None:
@@ -77,6 +96,13 @@ class SparkRunner(_Supervised, spark_runner.SparkRunner):
 
 class PortableRunner(_Supervised):
     """Beam's runner on a job server that is there already."""
+
+
+class _Wait(NamedTuple):
+    """What a job waits for."""
+
+    what: str
+    advice: str = "Look into the log of the run, where the job server's lines are"
 
 
 class JobProgress:
@@ -109,18 +135,18 @@ class JobProgress:
         if self._has_begun or now - self._noticed < _NOTICE_SECONDS:
             return
         self._noticed = now
-        waits_for = self._waits_for(state)
-        if waits_for is None:
+        wait = self._wait(state)
+        if wait is None:
             self._has_begun = True
             notice("")
             return
         seconds = round(now - self._started)
         if seconds >= self._limit_seconds:
             raise PetsegError(
-                f"no work was done on Beam's job {self._name} in {seconds} s: {waits_for}. The job is canceled; "
-                "--job_server_timeout=SECONDS in pipeline.beam_args waits longer"
+                f"Beam's job {self._name} has not begun to work in {seconds} s, and is canceled: {wait.what}. "
+                f"{wait.advice}. --job_server_timeout=SECONDS in pipeline.beam_args waits longer"
             )
-        notice(f"waiting since {seconds} s: {waits_for}")
+        notice(f"waiting since {seconds} s: {wait.what}")
 
     def end_on_flink(self) -> None:
         """Has Flink cancel the job where it still runs it, and waits until it has; says so where it does not."""
@@ -140,32 +166,33 @@ class JobProgress:
         except FlinkError as error:
             notice(f"whether the job {self._name} still runs on {self._flink.url} is not known: {error}")
 
-    def _waits_for(self, state: str) -> str | None:
+    def _wait(self, state: str) -> _Wait | None:
         """Returns what the job waits for; None when it works, as far as can be seen."""
         if self._flink is None:
-            return None if state == runner.PipelineState.RUNNING else f"the job server says that the job is {state}"
+            return None if state == runner.PipelineState.RUNNING else _Wait(f"the job server has the job as {state}")
         try:
             job = self._flink.job(self._name)
-            return self._waits_for_in_flink(job, self._flink) if job is None or not job.has_records else None
+            if job is None:
+                return _Wait(f"the job has not arrived at Flink ({self._flink.url})")
+            return None if job.has_records else _wait_in_flink(job, self._flink)
         except FlinkError as error:
-            return f"Flink at {self._flink.url}: {error}"
+            return _Wait(f"Flink at {self._flink.url}: {error}")
 
-    def _waits_for_in_flink(self, job: FlinkJob | None, flink: Flink) -> str:
-        if job is None:
-            return f"the job has not arrived at Flink ({flink.url})"
-        tasks = ", ".join(f"{number} {state}" for state, number in job.tasks.items())
+
+def _wait_in_flink(job: FlinkJob, flink: Flink) -> _Wait:
+    tasks = ", ".join(f"{number} {state}" for state, number in job.tasks.items())
+    if job.waits_for_slots:
         slots = flink.slots()
-        if job.waits_for_slots and not slots.free:
-            return (
-                f"Flink at {flink.url} has no free slot for the job's tasks ({tasks}): {slots.total} slots in "
-                f"{slots.task_managers} task managers are in use. Start more, raise taskmanager.numberOfTaskSlots, or "
-                "lower --parallelism"
-            )
-        return (
-            f"Flink has the job's tasks ({tasks}), and no worker of Beam has taken a record yet. A worker must start "
-            "with petseg's environment, and reach the task managers: what says why not is the log of the worker pool "
-            "(EXTERNAL) or of Flink's task managers"
+        return _Wait(
+            f"Flink has no slot for the job's tasks ({tasks}): {slots.free} of {slots.total} slots in "
+            f"{slots.task_managers} task managers are free",
+            "Start more task managers, raise taskmanager.numberOfTaskSlots, or lower --parallelism",
         )
+    return _Wait(
+        f"no worker of Beam has taken a record from the job's tasks ({tasks})",
+        "A worker has to start with petseg's environment and to reach the task managers: the log of the worker pool "
+        "(EXTERNAL) or of Flink's task managers says why none does",
+    )
 
 
 class SupervisedResult(runner.PipelineResult):
@@ -186,11 +213,7 @@ class SupervisedResult(runner.PipelineResult):
         return self._result.metrics()
 
     def cancel(self) -> None:
-        try:
-            request = beam_job_api_pb2.CancelJobRequest(job_id=self._result._job_id)
-            self._result._job_service.Cancel(request, timeout=_RPC_SECONDS)
-        except grpc.RpcError as error:
-            _LOGGER.warning("The job server did not cancel the job: %s", error)
+        cancel_job(self._result._job_service, self._result._job_id)
 
     def wait_until_finish(self, duration: int | None = None) -> Any:
         """Waits for the job to end.
@@ -205,7 +228,7 @@ class SupervisedResult(runner.PipelineResult):
                 self._progress.look(self.state)
             return waiting.outcome()
         except BaseException:
-            if waiting.is_alive():
+            if not waiting.ended(0.0):
                 self.cancel()
                 waiting.ended(_CANCEL_SECONDS)
             self._progress.end_on_flink()
@@ -215,27 +238,44 @@ class SupervisedResult(runner.PipelineResult):
             self._stop_server()
 
 
-class _Waiting(threading.Thread):
-    """Waits for Beam's result, so that the thread it is made by can watch."""
+def unique_name(prefix: str) -> str:
+    """Returns a name for a job that no other has."""
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def cancel_job(job_service: Any, job_id: str) -> None:
+    """Has a job server cancel a job; where it does not, the log says so."""
+    try:
+        job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job_id), timeout=_RPC_SECONDS)
+    except grpc.RpcError as error:
+        _LOGGER.warning("The job server did not cancel the job: %s", error)
+
+
+class _Waiting:
+    """Waits for Beam's result in a thread, so that the one it is made by can watch.
+
+    A thread is not asked itself whether it has ended: when its `join` is interrupted, Python 3.11 takes it for ended.
+    """
 
     def __init__(self, result: Any, duration: int | None) -> None:
-        super().__init__(name="beam-job", daemon=True)
         self._result = result
         self._duration = duration
         self._error: BaseException | None = None
         self._state: Any = None
-        self.start()
+        self._done = threading.Event()
+        threading.Thread(target=self._wait, name="beam-job", daemon=True).start()
 
-    def run(self) -> None:
+    def _wait(self) -> None:
         try:
             self._state = self._result.wait_until_finish(self._duration)
         except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
             self._error = error
+        finally:
+            self._done.set()
 
     def ended(self, seconds: float) -> bool:
         """Returns whether the job has ended, after that time at the latest."""
-        self.join(seconds)
-        return not self.is_alive()
+        return self._done.wait(seconds)
 
     def outcome(self) -> Any:
         if self._error is not None:
