@@ -169,6 +169,7 @@ _ENTRYPOINT: Final = (
     "pipeline.beam",
     "pipeline.beam.arguments",
     "pipeline.beam.bound_process",
+    "pipeline.beam.failures",
     "pipeline.beam.flink",
     "pipeline.beam.in_process",
     "pipeline.beam.jars",

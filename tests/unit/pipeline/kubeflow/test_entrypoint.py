@@ -388,9 +388,20 @@ def test_workers_find_temporary_files_beside_the_outputs(launcher_root, monkeypa
         "    open(outputs['schema'][0].uri + '/tmp', 'w').write(self._get_tmp_dir())\n"
     )
     monkeypatch.syspath_prepend(launcher_root)
+    asked = []
+    monkeypatch.setattr(entrypoint, "check_services", asked.append)
     message, log = from_launcher("ImportSchema", launcher_root)
     argv = arguments(message, executor="beam_work.Executor")
     assert entrypoint.main([*argv[:-1], "--runner=FlinkRunner"]) == 0
+    assert asked == [["--runner=FlinkRunner"]]
     schema = log.with_name("schema")
     assert (schema / "tmp").read_text().startswith(f"{schema}.executor/")
     assert Path(message["outputs"]["outputFile"]).exists()
+
+
+def test_what_beam_needs_and_is_not_there_ends_the_pod_before_the_component(launcher_root, capsys):
+    message, log = from_launcher("ImportSchema", launcher_root)
+    argv = arguments(message, executor="tfx.components.transform.executor.Executor")
+    assert entrypoint.main([*argv[:-1], "--runner=PortableRunner"]) == entrypoint.UNUSABLE
+    assert "failed: pipeline.beam_args ask for PortableRunner, which needs --job_endpoint" in capsys.readouterr().out
+    assert not log.with_name("schema").exists()
