@@ -111,8 +111,8 @@ def _check_flink(arguments: Sequence[str], *, has_job_server: bool) -> list[str]
             said = "says" if chosen else "is not given, so that Beam takes"
             advice = f"Set --flink_version={minor}" if minor in known else f"Run a Flink of {', '.join(known)}"
             raise ConfigError(
-                f"the Flink at {flink.url} is {found}, and --flink_version {said} {version}; a job server works with "
-                f"its own release alone. {advice}"
+                f"the Flink at {flink.url} is {found}, and --flink_version {said} {version}; a job server is made for "
+                f"one release of Flink. {advice}"
             )
     if not has_job_server:
         target = f":runners:flink:{version}:job-server:shadowJar"

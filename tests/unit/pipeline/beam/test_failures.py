@@ -9,8 +9,8 @@ from trainer_module.errors import DataError
 # Of Flink 1.19.3 with near-default memory, through Beam 2.77.0, 2026-11-29.
 FEW_BUFFERS = (
     "Pipeline BeamApp-root-1129045353-270950d5_4b93c765 failed in state FAILED: java.io.IOException: Insufficient "
-    "number of network buffers: required 512, but only 405 available. The total number of network buffers is currently set to "
-    "4096 of 32768 bytes each. You can increase this number by setting the configuration keys "
+    "number of network buffers: required 512, but only 405 available. The total number of network buffers is currently "
+    "set to 4096 of 32768 bytes each. You can increase this number by setting the configuration keys "
     "'taskmanager.memory.network.fraction', 'taskmanager.memory.network.min', and 'taskmanager.memory.network.max'."
 )
 
