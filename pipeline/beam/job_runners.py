@@ -120,7 +120,7 @@ class JobProgress:
         self._flink = flink
         self._limit_seconds = limit_seconds
         self._started = self._noticed = time.monotonic()
-        self._has_begun = False
+        self._has_begun = self._has_spoken = False
 
     def look(self, state: str) -> None:
         """Looks at the job every 15 seconds, and says what it waits for.
@@ -138,7 +138,7 @@ class JobProgress:
         wait = self._wait(state)
         if wait is None:
             self._has_begun = True
-            notice("")
+            self.be_silent()
             return
         seconds = round(now - self._started)
         if seconds >= self._limit_seconds:
@@ -146,7 +146,14 @@ class JobProgress:
                 f"Beam's job {self._name} has not begun to work in {seconds} s, and is canceled: {wait.what}. "
                 f"{wait.advice}. --job_server_timeout=SECONDS in pipeline.beam_args waits longer"
             )
+        self._has_spoken = True
         notice(f"waiting since {seconds} s: {wait.what}")
+
+    def be_silent(self) -> None:
+        """Takes back what was said last."""
+        if self._has_spoken:
+            notice("")
+            self._has_spoken = False
 
     def end_on_flink(self) -> None:
         """Has Flink cancel the job where it still runs it, and waits until it has; says so where it does not."""
@@ -234,7 +241,7 @@ class SupervisedResult(runner.PipelineResult):
             self._progress.end_on_flink()
             raise
         finally:
-            notice("")
+            self._progress.be_silent()
             self._stop_server()
 
 

@@ -43,7 +43,7 @@ class OwnedJobServer(job_server.JobServer):
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> Any:
-        """Starts the process; returns Beam's stub of its job service.
+        """Starts the process, to be stopped whatever comes of it; returns Beam's stub of its job service.
 
         Raises:
           PetsegError: It ended, or does not answer.
@@ -57,17 +57,13 @@ class OwnedJobServer(job_server.JobServer):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="backslashreplace",
             start_new_session=True,
         )
         threading.Thread(target=self._log, args=(self._process,), name="job-server-log", daemon=True).start()
-        try:
-            self._channel = grpc.insecure_channel(endpoint, options=_UNLIMITED)
-            self._wait_until_ready(endpoint)
-        except BaseException:
-            self.stop()
-            raise
+        self._channel = grpc.insecure_channel(endpoint, options=_UNLIMITED)
+        self._wait_until_ready(endpoint)
         return beam_job_api_pb2_grpc.JobServiceStub(self._channel)
 
     def stop(self) -> None:

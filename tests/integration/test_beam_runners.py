@@ -21,6 +21,8 @@ from pipeline.beam.flink import Flink
 from pipeline.runs.record import RunRecord
 from trainer_module import unet
 
+# Threads of Beam's workers end with an error where a job server goes.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 JAR_VARIABLE = "PETSEG_FLINK_JOB_SERVER_JAR"
 MASTER_VARIABLE = "PETSEG_FLINK_MASTER"
 ON_BEAM = {"TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator"}
