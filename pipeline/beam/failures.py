@@ -31,17 +31,31 @@ _ADVICE: Final = (
         f"Raise taskmanager.memory.process.size in Flink's configuration; 8g is enough for the pets ({_GUIDE})",
     ),
     (
+        re.compile(r"[^\n]*Too little memory provided to sorter[^\n]*"),
+        "Raise taskmanager.memory.managed.size, or taskmanager.memory.process.size, in Flink's configuration; 8g for the "
+        f"process is enough for the pets ({_GUIDE})",
+    ),
+    (
         re.compile(r"[^\n]*NoResourceAvailableException[^\n]*"),
         "Flink has too few slots: start more task managers, raise taskmanager.numberOfTaskSlots, or lower "
         "--parallelism",
     ),
     (
-        re.compile(r"[^\n]*ConnectException: Connection refused[^\n]*"),
+        re.compile(r"[^\n]*ConnectException:[^\n]*Connection refused[^\n]*"),
         "Flink, or a pool of workers, does not listen any more: look whether they still run",
     ),
     (
         re.compile(r"[^\n]*error=2, No such file or directory[^\n]*"),
         "The command that --environment_type=PROCESS names is not on the machine of a task manager",
+    ),
+    (
+        re.compile(r"[^\n]*Process died with exit code[^\n]*"),
+        "The command that --environment_type=PROCESS names ended at once: run it on the machine of a task manager",
+    ),
+    (
+        re.compile(r"[^\n]*Received exit code \d+ for command 'docker[^\n]*"),
+        "The container of Beam's workers did not start: --environment_config has to name an image with petseg that the "
+        "machines of the task managers have or can pull",
     ),
     (
         re.compile(r"ModuleNotFoundError: No module named [^\n]*"),

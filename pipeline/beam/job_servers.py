@@ -48,6 +48,7 @@ class OwnedJobServer(job_server.JobServer):
         Raises:
           PetsegError: It ended, or does not answer.
         """
+        _LOGGER.setLevel(logging.INFO)  # what a job server says belongs to the log, whatever else does
         self._temporary = tempfile.TemporaryDirectory(prefix="job-server-")
         self._server._local_temp_root = self._temporary.name  # where Beam has it put what is staged
         words, endpoint = self._server.subprocess_cmd_and_endpoint()
@@ -103,8 +104,7 @@ class OwnedJobServer(job_server.JobServer):
 
     def _log(self, process: "subprocess.Popen[str]") -> None:
         """Passes what the process says on to the log, and keeps the last lines for a message."""
-        logger = logging.getLogger(type(self._server).__name__)
         for line in process.stdout or ():
             text = line.rstrip()
-            logger.info("%s", text)
+            _LOGGER.info("%s", text)
             self._last_lines = [*self._last_lines, text][-_SHOWN_LINES:]

@@ -6,7 +6,8 @@ from pipeline.beam.failures import explain_job
 from pipeline.runs.failures import explain_failure
 from trainer_module.errors import DataError
 
-# Of Flink 1.19.3 with near-default memory, through Beam 2.77.0, 2026-11-29.
+# These words, but for those of closed calls, of Java's memory, of slots and of modules, are what a real Flink 1.19.3
+# ended jobs with, through Beam 2.77.0, on 2026-11-29; the first with near-default memory.
 FEW_BUFFERS = (
     "Pipeline BeamApp-root-1129045353-270950d5_4b93c765 failed in state FAILED: java.io.IOException: Insufficient "
     "number of network buffers: required 512, but only 405 available. The total number of network buffers is currently "
@@ -36,7 +37,11 @@ def test_too_few_network_buffers_name_the_setting():
         ("java.lang.OutOfMemoryError: Direct buffer memory", "Raise taskmanager.memory.task.off-heap.size"),
         ("java.lang.OutOfMemoryError: Java heap space", "Raise taskmanager.memory.process.size"),
         ("org.apache.flink.x.NoResourceAvailableException: Slot request", "raise taskmanager.numberOfTaskSlots"),
+        ("java.lang.IllegalArgumentException: Too little memory provided to sorter to perform task.", "managed.size"),
         ("java.net.ConnectException: Connection refused", "does not listen any more"),
+        ("java.net.ConnectException: finishConnect(..) failed: Connection refused", "does not listen any more"),
+        ("java.io.IOException: Received exit code 125 for command 'docker run -d'. stderr: x", "--environment_config"),
+        ("java.lang.IllegalStateException: Process died with exit code 3", "--environment_type=PROCESS names ended"),
         ("java.io.IOException: error=2, No such file or directory", "--environment_type=PROCESS"),
         ("in worker:\nModuleNotFoundError: No module named 'tfx'\n\n\tat java", "do not have petseg's environment"),
     ],

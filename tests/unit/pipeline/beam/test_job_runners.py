@@ -111,13 +111,14 @@ def test_it_ends_with_a_job_that_is_interrupted(tmp_path, temporary):
     assert (len(java.started), java.left, job_servers_files(temporary)) == (1, [], [])
 
 
-def test_a_job_server_that_does_not_start_says_why(tmp_path, temporary):
+def test_a_job_server_that_does_not_start_says_why(tmp_path, temporary, caplog):
     java = fake_java(tmp_path, fails=True)
     with pytest.raises(
         PetsegError, match=r"ended with 3 before it answered .*It said: Error: a JNI error has occurred"
     ):
         work(java.arguments, double, tmp_path / "out")
     assert (java.left, job_servers_files(temporary)) == ([], [])
+    assert "Error: a JNI error has occurred" in caplog.text
 
 
 def test_an_interrupt_cancels_the_job_on_a_server_that_is_not_ours(tmp_path):
