@@ -32,8 +32,8 @@ _ADVICE: Final = (
     ),
     (
         re.compile(r"[^\n]*Too little memory provided to sorter[^\n]*"),
-        "Raise taskmanager.memory.managed.size, or taskmanager.memory.process.size, in Flink's configuration; 8g for the "
-        f"process is enough for the pets ({_GUIDE})",
+        "Raise taskmanager.memory.managed.size, or taskmanager.memory.process.size, in Flink's configuration; 8g for "
+        f"the process is enough for the pets ({_GUIDE})",
     ),
     (
         re.compile(r"[^\n]*NoResourceAvailableException[^\n]*"),

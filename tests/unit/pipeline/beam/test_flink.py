@@ -19,6 +19,14 @@ def test_it_says_its_release_and_where_its_tasks_run(fake):
     assert flink.slots() == (1, 2, 2)
 
 
+def test_it_is_asked_without_a_proxy_as_its_job_server_does(fake, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert Flink(fake.master).version() == "1.19.3"
+
+
 @pytest.mark.parametrize("address", ["pekko.tcp://flink@10.0.0.7:41009/user/rpc/taskmanager_0", "x@10.0.0.7:1/"])
 def test_hosts_of_task_managers_are_taken_from_their_addresses(fake, address):
     fake.task_managers["taskmanagers"][0]["path"] = address
