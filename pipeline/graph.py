@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf import message, text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.components import StatisticsGen, Trainer, Transform
+from tfx.components import Trainer
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
@@ -27,9 +27,11 @@ from components.model_pusher.component import ModelPusher
 from components.model_pusher.push import PushSettings
 from components.served_model_resolver.component import ServedModelResolver
 from components.served_model_resolver.executor import ModelContract
+from components.statistics_gen import StatisticsGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
-from pipeline.beam import arguments_for_tfx
+from components.transform import Transform
+from pipeline.beam.arguments import arguments_for_tfx
 from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request

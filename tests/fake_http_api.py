@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.api.answer(request)
         self._send(answer.status, answer.content_type, answer.content, {})
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     def _send(self, status: int, content_type: str, content: str, headers: dict[str, str]) -> None:
         data = content.encode(errors="surrogatepass")
@@ -180,7 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Type": content_type, "Content-Length": str(len(data)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
         """Tests read `requests` instead."""

@@ -7,9 +7,10 @@ from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils
+from tfx.utils import io_utils, json_utils
 
 from components.artifact_properties import BASELINE_FOUND, BLESSED, DATASET_NAME, DATASET_VERSION, FORCED_BECAUSE
+from components.example_counts import check_count, expected_count
 from components.model_evaluator.gate import VERDICT_FILE_NAME, Gate, Verdict
 from components.model_evaluator.results import read_measured
 
@@ -26,7 +27,11 @@ class Executor(evaluator_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Measures as TFX does, writes the gate's verdict, and blesses the model or not."""
+        """Measures as TFX does, writes the gate's verdict, and blesses the model or not.
+
+        Raises:
+          DataError: Not all examples of the evaluated splits were evaluated.
+        """
         found = artifact_utils.get_single_instance(input_dict[standard_component_specs.BASELINE_MODEL_KEY])
         baseline = found if found.get_int_custom_property(BASELINE_FOUND) else None
         if baseline is None:
@@ -38,10 +43,15 @@ class Executor(evaluator_executor.Executor):
 
         evaluation = artifact_utils.get_single_instance(output_dict[standard_component_specs.EVALUATION_KEY])
         gate = Gate.model_validate_json(exec_properties[GATE_KEY])
-        verdict = gate.judge(read_measured(evaluation.uri), has_baseline=baseline is not None)
+        measured = read_measured(evaluation.uri)
+        examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
+        splits = json_utils.loads(exec_properties[standard_component_specs.EXAMPLE_SPLITS_KEY])
+        expected = expected_count(examples, splits)
+        if expected is not None:
+            check_count(f"evaluation of {', '.join(splits)}", measured[()].examples, expected)
+        verdict = gate.judge(measured, has_baseline=baseline is not None)
         io_utils.write_string_file(f"{evaluation.uri}/{VERDICT_FILE_NAME}", verdict.model_dump_json(indent=2))
         # Whoever wants to know on what data needs not fetch the data.
-        examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
         for name in (DATASET_NAME, DATASET_VERSION):
             evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
 

@@ -22,6 +22,7 @@ from components.artifact_properties import (
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
 )
+from components.example_counts import check_count
 from components.tfds_example_gen.contents import check_shared_images, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, split_identities
@@ -77,8 +78,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """Writes the splits, and records on the artifact what they are of and what they hold.
 
         Raises:
-          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; or splits share images
-            that must not, which is refused.
+          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; a split was not written
+            as a whole; or splits share images that must not, which is refused.
         """
         self._source, splits = source_and_splits(exec_properties)
         builder = self._builder = open_dataset(self._source, splits)
@@ -94,11 +95,14 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             if not tf.io.gfile.glob(f"{directory}/*"):
                 raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {directory}.")
         contents = {split: read_contents(path, self._source.mask_values) for split, path in directories.items()}
+        counts = {name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()}
+        for split, found in contents.items():
+            check_count(f"records written of the split {split!r}", len(found.digests), counts[split])
         config = builder.builder_config
         facts = {
             DATASET_NAME: f"{builder.name}/{config.name}" if config else builder.name,
             DATASET_VERSION: str(builder.version),
-            SPLIT_COUNTS: {name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()},
+            SPLIT_COUNTS: counts,
             SPLIT_DIGESTS: split_identities(builder, splits),
             CLASS_PIXELS: {split: found.class_pixels for split, found in contents.items()},
             SHARED_IMAGES: check_shared_images(contents, self._source),

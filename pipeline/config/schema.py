@@ -68,8 +68,8 @@ class PipelineConfig(Section):
     """Directory that holds everything a run leaves: metadata, artifacts, logs, data, pushed models."""
 
     beam_args: tuple[str, ...] = ()
-    """Arguments of Apache Beam for every component that runs on it; without any, it runs inside the component's process
-    with one worker."""
+    """Arguments of Apache Beam for every component that runs on it (docs/beam_runners.md); without any, it runs inside
+    the component's process with one worker."""
 
 
 class Config(Section):

@@ -15,7 +15,7 @@ from tfx.types import standard_component_specs
 
 from components.kubernetes_api import IN_CLUSTER
 from petseg.processes import OPTIONS
-from pipeline.beam import check_pods
+from pipeline.beam.arguments import check_pods
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import POD_SCRATCH
 from pipeline.config.schema import Config

@@ -26,7 +26,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from pipeline.beam import runs_elsewhere
+from pipeline.beam.arguments import runs_elsewhere
+from pipeline.beam.notices import heard_by
+from pipeline.beam.preflight import check_services
 from pipeline.kubeflow import pod_output
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.findings import Findings, StoredArtifact
@@ -74,7 +76,7 @@ def main(argv: list[str]) -> int:
 
 def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) -> dict[str, list[StoredArtifact]]:
     check_image(arguments.code_modules, arguments.code_digest)
-    with heartbeat(component):
+    with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
         return _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
 
@@ -116,6 +118,8 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[s
     inputs_spec = json.loads(arguments.json_serialized_inputs_spec_args)
     _check_inputs(executor_input)
     on_workers = _runs_on_workers(arguments.executor_class_path, beam_args)
+    if on_workers:
+        check_services(beam_args)
     path = workers_path if on_workers else local_path
     message = pod_output.to_tfx(executor_input, inputs_spec, path)
     output_file = message["outputs"]["outputFile"]

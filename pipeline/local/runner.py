@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.beam import check_machine
+from pipeline.beam.arguments import check_machine
+from pipeline.beam.notices import heard_by
+from pipeline.beam.preflight import check_services
 from pipeline.config.paths import check_no_pattern
 from pipeline.config.schema import Config
 from pipeline.runs.metadata import MAX_RETRIES, metadata_failure
@@ -50,11 +52,12 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
       The record of the run, also of one that failed or was interrupted.
 
     Raises:
-      ConfigError: The configuration or the request cannot be used; no run was recorded.
+      ConfigError: The configuration or the request cannot be used, or what Beam needs is absent; no run was recorded.
       PetsegError: The pipeline root cannot be written to, is full, or is used by another run.
     """
     store = RunStore(config.pipeline.root)
     check_machine(config.pipeline.beam_args, str(store.root))
+    check_services(config.pipeline.beam_args)
     config = _with_absolute_paths(config, store.root)
     check_no_pattern("push.destination", config.push.destination or "")
     return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
@@ -98,7 +101,8 @@ class _LocalRun(RecordedRun):
             for node_id in execution.node_ids
         ]
         self._save()
-        execution.run(self)
+        with heard_by(self._display.notice):
+            execution.run(self)
 
     def _tidy(self) -> None:
         if self._connection_config is not None:

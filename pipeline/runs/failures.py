@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pipeline.beam.failures import explain_job
 from pipeline.runs.metadata import is_locked, locked_message
 from trainer_module.errors import PetsegError
 
@@ -57,6 +58,10 @@ def explain_failure(error: BaseException, root: Path | None, metadata: Path | No
             refused = _refused_place(link.__cause__) if link.__cause__ else None
             more = f" {_rights(refused.path)} {_preparation()}".rstrip() if refused else ""
             return Failure(f"{own}{more}", is_foreseen=True)
+    for link in chain:
+        of_job = explain_job(str(link))
+        if of_job:
+            return Failure(of_job, is_foreseen=True)
     for link in chain:
         refused = _refused_place(link)
         if refused:

@@ -15,6 +15,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
+from pipeline.beam.notices import notice
 from pipeline.config.schema import Config
 from trainer_module.errors import DataError
 
@@ -43,6 +44,8 @@ def Trainer(  # noqa: N802
         raise DataError("split 'train', file 'a.jpg': expected a mask, got 3")
     if what == "error":
         raise ZeroDivisionError("one of the many")
+    if what == "notice":
+        notice("waiting since 15 s: no worker")
     if what == "interrupt":
         raise KeyboardInterrupt
     if what.startswith("sleep"):

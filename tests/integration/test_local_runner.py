@@ -199,6 +199,12 @@ def test_inputs_that_cannot_be_resolved_fail_the_run(root, monkeypatch):
     assert "Traceback" not in record.error
 
 
+def test_what_a_component_on_beam_waits_for_is_shown(root, capfd):
+    record = run(root, trainer="notice")
+    assert "waiting since 15 s: no worker" in "".join(capfd.readouterr())
+    assert "waiting since 15 s: no worker" in Path(record.log).read_text()
+
+
 def test_an_interrupted_component_leaves_nothing_half_done(root):
     interrupted = run(root, trainer="interrupt")
     assert interrupted.state is RunState.INTERRUPTED

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from component_battery import check_component
 from kserve_deployments import SETTINGS
-from tfx.components.statistics_gen import executor as statistics_gen_executor
 from tfx.components.trainer import executor as trainer_executor
-from tfx.components.transform import executor as transform_executor
 from tfx.types import standard_artifacts as tfx
 
 from components.kserve_deployer.component import DeployerDriver
@@ -36,11 +34,12 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "ImportSchema": {"module": "components.import_schema", "outputs": {"schema": tfx.Schema}},
     "StatisticsGen": {
-        "module": statistics_gen_executor.__name__, "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
+        "module": "components.statistics_gen", "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
     },
     "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
     "Transform": {
-        "module": transform_executor.__name__, "outputs": TRANSFORMED, "code": ("trainer_module.preprocessing",),
+        "module": "components.transform", "outputs": TRANSFORMED,
+        "code": ("trainer_module.preprocessing", "components.transform"),
     },
     "WarmStartResolver": RESOLVER,
     "Trainer": {

@@ -78,7 +78,7 @@ def test_worker_processes_of_beam_have_petsegs_packages(project, tmp_path):
         "import petseg\n"
         "import apache_beam as beam\n"
         "from apache_beam.options.pipeline_options import PipelineOptions\n"
-        "from pipeline.beam import arguments_for_tfx\n"
+        "from pipeline.beam.arguments import arguments_for_tfx\n"
         "from pipeline.terminal.streams import json_text\n"
         "arguments = arguments_for_tfx(['--direct_running_mode=multi_processing'])\n"
         "with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:\n"

@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 
 from components.model_evaluator import executor
 from components.model_evaluator.gate import Bound, Gate, Measured, Verdict
+from trainer_module.errors import DataError
 
 ACCURATE = Bound(metric="accuracy", kind="min", bound=0.5)
 BETTER = Bound(metric="accuracy", kind="min_change", bound=0.0)
@@ -17,13 +18,14 @@ BETTER = Bound(metric="accuracy", kind="min_change", bound=0.0)
 def evaluate(tmp_path, monkeypatch):
     """Runs the executor around an Evaluator that only measures; returns its inputs and the blessing."""
 
-    def run(*, accuracy=0.9, bounds=(ACCURATE, BETTER), force="", found=1):
+    def run(*, accuracy=0.9, bounds=(ACCURATE, BETTER), force="", found=1, evaluated=40):
         model, baseline, evaluation, blessing, examples = (
             standard_artifacts.Model(), standard_artifacts.Model(), standard_artifacts.ModelEvaluation(),
             standard_artifacts.ModelBlessing(), standard_artifacts.Examples(),
         )  # fmt: skip
         examples.set_string_custom_property("dataset_name", "pets")
         examples.set_string_custom_property("dataset_version", "4.0.0")
+        examples.set_string_custom_property("split_counts", '{"train": 70, "test": 40}')
         baseline.set_int_custom_property("found", found)
         model.uri, model.id, baseline.uri, baseline.id = "/models/new", 8, "/models/served", 7
         evaluation.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
@@ -33,14 +35,14 @@ def evaluate(tmp_path, monkeypatch):
             inputs.append(set(input_dict))
             Path(blessing.uri).mkdir()
 
-        measured = {(): Measured(40, {"accuracy": accuracy}, {"accuracy": 0.8} if found else {})}
+        measured = {(): Measured(evaluated, {"accuracy": accuracy}, {"accuracy": 0.8} if found else {})}
         monkeypatch.setattr(evaluator_executor.Executor, "Do", measure)
         monkeypatch.setattr(executor, "read_measured", {str(tmp_path): measured}.__getitem__)
         gate = Gate(bounds=bounds, min_slice_examples=7)
         executor.Executor().Do(
             {"model": [model], "baseline_model": [baseline], "examples": [examples]},
             {"evaluation": [evaluation], "blessing": [blessing]},
-            {"gate": gate.model_dump_json(), "force_bless": force},
+            {"gate": gate.model_dump_json(), "force_bless": force, "example_splits": '["test"]'},
         )
         said = [evaluation.get_string_custom_property(name) for name in ("dataset_name", "dataset_version")]
         assert said == ["pets", "4.0.0"]
@@ -60,6 +62,12 @@ def files(blessing):
 )
 def test_a_baseline_that_is_not_there_is_no_input(evaluate, found, inputs):
     assert evaluate(found=found)[0] == inputs
+
+
+@pytest.mark.parametrize("evaluated", [39, 41])
+def test_an_evaluation_of_other_than_all_examples_is_none(evaluate, evaluated):
+    with pytest.raises(DataError, match=f"evaluation of test: {evaluated} examples, of 40 that are in the data"):
+        evaluate(evaluated=evaluated)
 
 
 def test_what_does_not_pass_is_refused(evaluate):

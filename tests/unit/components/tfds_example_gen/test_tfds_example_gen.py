@@ -124,6 +124,18 @@ def test_a_run_opens_the_data_set_once_to_identify_and_once_to_read_it(source, t
     assert [*written["eval"].file_names] == [f"shapes-train.tfrecord-00000-of-00001__{place}" for place in (3, 4)]
 
 
+def test_a_split_that_was_not_written_as_a_whole_is_refused(source, tmp_path, monkeypatch):
+    read_from_tfds = tfds.beam.ReadFromTFDS
+    monkeypatch.setattr(
+        tfds.beam,
+        "ReadFromTFDS",
+        lambda builder, split, **more: read_from_tfds(builder, "test[1:]" if split == "test" else split, **more),
+    )
+    example_gen = TfdsExampleGen(source(), SPLITS)
+    with pytest.raises(DataError, match="records written of the split 'test': 2 examples, of 3 that are in the data"):
+        execute(example_gen, tmp_path, {}, **fingerprint(example_gen.exec_properties))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

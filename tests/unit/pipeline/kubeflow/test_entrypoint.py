@@ -380,17 +380,31 @@ def test_only_beams_components_run_on_its_workers():
     assert not entrypoint._runs_on_workers(IMPORT_SCHEMA, remote)
 
 
-def test_workers_find_temporary_files_beside_the_outputs(launcher_root, monkeypatch):
+def test_workers_find_temporary_files_beside_the_outputs(launcher_root, monkeypatch, capsys):
     (launcher_root / "beam_work.py").write_text(
+        "from pipeline.beam.notices import notice\n"
         "from tfx.dsl.components.base import base_beam_executor\n"
         "class Executor(base_beam_executor.BaseBeamExecutor):\n"
         "  def Do(self, inputs, outputs, properties):\n"
         "    open(outputs['schema'][0].uri + '/tmp', 'w').write(self._get_tmp_dir())\n"
+        "    notice('waiting since 15 s: no worker')\n"
     )
     monkeypatch.syspath_prepend(launcher_root)
+    asked = []
+    monkeypatch.setattr(entrypoint, "check_services", asked.append)
     message, log = from_launcher("ImportSchema", launcher_root)
     argv = arguments(message, executor="beam_work.Executor")
     assert entrypoint.main([*argv[:-1], "--runner=FlinkRunner"]) == 0
+    assert asked == [["--runner=FlinkRunner"]]
+    assert "ImportSchema: waiting since 15 s: no worker" in capsys.readouterr().out
     schema = log.with_name("schema")
     assert (schema / "tmp").read_text().startswith(f"{schema}.executor/")
     assert Path(message["outputs"]["outputFile"]).exists()
+
+
+def test_what_beam_needs_and_is_not_there_ends_the_pod_before_the_component(launcher_root, capsys):
+    message, log = from_launcher("ImportSchema", launcher_root)
+    argv = arguments(message, executor="tfx.components.transform.executor.Executor")
+    assert entrypoint.main([*argv[:-1], "--runner=PortableRunner"]) == entrypoint.UNUSABLE
+    assert "failed: pipeline.beam_args ask for PortableRunner, which needs --job_endpoint" in capsys.readouterr().out
+    assert not log.with_name("schema").exists()
