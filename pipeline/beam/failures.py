@@ -36,6 +36,11 @@ _ADVICE: Final = (
         f"the process is enough for the pets ({_GUIDE})",
     ),
     (
+        re.compile(r"[^\n]*Failed to deserialize JobGraph[^\n]*"),
+        "The job server is made for another release of Flink than the one that runs: --flink_job_server_jar has to be "
+        "that of --flink_version",
+    ),
+    (
         re.compile(r"[^\n]*NoResourceAvailableException[^\n]*"),
         "Flink has too few slots: start more task managers, raise taskmanager.numberOfTaskSlots, or lower "
         "--parallelism",

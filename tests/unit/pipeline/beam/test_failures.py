@@ -38,6 +38,11 @@ def test_too_few_network_buffers_name_the_setting():
         ("java.lang.OutOfMemoryError: Java heap space", "Raise taskmanager.memory.process.size"),
         ("org.apache.flink.x.NoResourceAvailableException: Slot request", "raise taskmanager.numberOfTaskSlots"),
         ("java.lang.IllegalArgumentException: Too little memory provided to sorter to perform task.", "managed.size"),
+        (
+            "org.apache.flink.runtime.rest.util.RestClientException: [org.apache.flink.runtime.rest.handler."
+            "RestHandlerException: Failed to deserialize JobGraph.\n\tat java",
+            "is made for another release of Flink",
+        ),
         ("java.net.ConnectException: Connection refused", "does not listen any more"),
         ("java.net.ConnectException: finishConnect(..) failed: Connection refused", "does not listen any more"),
         ("java.io.IOException: Received exit code 125 for command 'docker run -d'. stderr: x", "--environment_config"),
