@@ -149,7 +149,7 @@ def dry_run(
         from pipeline.kubeflow.dry_run.docker import docker_run as execute
     else:
         from pipeline.kubeflow.dry_run.runner import dry_run as execute
-    end_with(ctx, execute(compiled, request), as_json=as_json)
+    end_with(ctx, execute(compiled, request), as_json=as_json, goes_on=not docker)
 
 
 @kubeflow.command("submit", short_help="Upload a compiled file, run it, and follow the run.")

@@ -147,11 +147,17 @@ def exit_code(command: click.Command, args: Sequence[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoReturn:
+def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool, goes_on: bool = True) -> NoReturn:
     """Ends the command with the exit code of a run.
 
     Before that the record goes to standard output where that is wanted, and to standard error what went wrong, and
     where, and whether the gate was overruled.
+
+    Args:
+      ctx: Of the command.
+      record: Of the run.
+      as_json: Whether the record is wanted.
+      goes_on: Whether the run after an interrupted one takes what that had finished.
     """
     if as_json:
         with unread_is_no_failure(sys.stdout):
@@ -162,5 +168,6 @@ def end_with(ctx: click.Context, record: RunRecord, *, as_json: bool) -> NoRetur
         failed = next((node.id for node in record.nodes if node.state is NodeState.FAILED), "the run")
         notify(f"error: {failed} failed: {record.error}", "red")
     if record.state is RunState.INTERRUPTED:
-        notify(f"{record.error}; run again to go on after the last component that finished", "yellow")
+        again = "run again to go on after the last component that finished"
+        notify(f"{record.error}; {again if goes_on else 'the next run begins with the first component'}", "yellow")
     ctx.exit(NOT_BLESSED if record.refused and record.state is RunState.COMPLETE else _EXIT_CODES[record.state])

@@ -156,6 +156,7 @@ def test_run_exits_by_what_came_of_it(state, blessed, code, root, monkeypatch, c
     out, err = capsys.readouterr()
     assert RunRecord.model_validate_json(out) == record
     assert ("why" in err) is (state in (RunState.FAILED, RunState.INTERRUPTED))
+    assert ("why; run again to go on after the last" in err) is (state is RunState.INTERRUPTED)
 
 
 @pytest.mark.parametrize("forced", [None, "the old one leaks"])

@@ -1,10 +1,12 @@
 """`petseg kubeflow dry-run`: what it passes on, and its exit codes."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from pipeline.cli import exit_code
+from pipeline.runs.record import RunRecord, RunState
 
 
 @pytest.fixture
@@ -30,6 +32,21 @@ def test_a_failure_is_1_and_said(file, behave, tmp_path, capfd):
     behave(Driver={"fail": 1})
     assert exit_code(["kubeflow", "dry-run", file, "--pipeline-root", str(tmp_path / "root")]) == 1
     assert "error: Driver failed: the split is empty" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "execute", "again"),
+    [
+        ([], "runner.dry_run", "run again to go on after the last component that finished"),
+        (["--docker"], "docker.docker_run", "the next run begins with the first component"),
+    ],
+)
+def test_an_interrupt_is_130_and_says_where_the_next_run_begins(file, option, execute, again, monkeypatch, capfd):
+    how = {"state": RunState.INTERRUPTED, "error": "interrupted in ExampleGen"}
+    record = RunRecord(run_id="x", pipeline="petseg", preset=None, started=datetime.now(UTC), log="log", **how)
+    monkeypatch.setattr(f"pipeline.kubeflow.dry_run.{execute}", lambda *_: record)
+    assert exit_code(["kubeflow", "dry-run", file, *option]) == 130
+    assert f"interrupted in ExampleGen; {again}\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
