@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_server_api import models
 
-WORKFLOW = "pets-rollout-x7k2p"
+WORKFLOW = "petseg-pets-x7k2p"
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """How the server writes a time that is not known."""
 

@@ -47,7 +47,7 @@ def test_the_presets_are_what_their_names_promise():
     assert (blog.evaluation.split, blog.data.normalization, blog.data.image_size) == ("eval", "unit", 128)
     assert pets.data.splits == {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
     assert (pets.evaluation.split, pets.data.normalization, pets.trainer.model) == ("test", "standardize", "unet")
-    assert [c.pipeline.name for c in (demo, blog, pets)] == ["petseg-demo", "petseg-blog", "pets-rollout"]
+    assert [c.pipeline.name for c in (demo, blog, pets)] == ["petseg-demo", "petseg-blog", "petseg-pets"]
 
 
 @pytest.mark.parametrize("preset", [None, *preset_names()])

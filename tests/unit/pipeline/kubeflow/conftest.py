@@ -15,7 +15,7 @@ arguments_of = cache(code_arguments)
 CHAIN = ["TfdsExampleGenDriver", "TfdsExampleGen", "Trainer", "Pusher"]
 
 
-def make_package(name: str = "pets-rollout", image: str = "petseg:latest") -> Package:
+def make_package(name: str = "petseg-pets", image: str = "petseg:latest") -> Package:
     """Returns a package of four components in a chain."""
     tasks = {
         task_id: {

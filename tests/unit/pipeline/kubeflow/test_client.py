@@ -34,9 +34,9 @@ def with_image(package: Package, image: str) -> Package:
 class TestUpload:
     def test_a_package_becomes_a_pipeline_with_one_version(self, api, client, package):
         uploaded = client.upload(package)
-        assert uploaded.name == f"pets-rollout-{package.digest}"
+        assert uploaded.name == f"petseg-pets-{package.digest}"
         assert uploaded.is_new
-        assert [pipeline.name for pipeline in api.store.pipelines.values()] == ["pets-rollout"]
+        assert [pipeline.name for pipeline in api.store.pipelines.values()] == ["petseg-pets"]
         version = api.store.versions[uploaded.version_id]
         assert version.pipeline_spec == {
             "pipeline_spec": package.pipeline_spec,
@@ -102,8 +102,8 @@ class TestExperiments:
     def test_an_unknown_one_is_an_error_that_names_the_nearest(self, client):
         for number in range(120):
             client.experiment_id(f"other-{number}", create=True)
-        client.experiment_id("pets-rollout", create=True)
-        with pytest.raises(PetsegError, match=r"no experiment 'petsegpets' .*did you mean 'pets-rollout'\?"):
+        client.experiment_id("petseg-pets", create=True)
+        with pytest.raises(PetsegError, match=r"no experiment 'petsegpets' .*did you mean 'petseg-pets'\?"):
             client.experiment_id("petsegpets", create=False)
 
     def test_a_new_namespace_has_none(self):

@@ -9,7 +9,7 @@ from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.kubeflow import pod_logs
 from pipeline.kubeflow.pod_logs import ComponentPod, NoLogError, PodLogs
 
-ROOT = "minio://mlpipeline/v2/artifacts/pets-rollout/run"
+ROOT = "minio://mlpipeline/v2/artifacts/petseg-pets/run"
 
 
 class Client:
@@ -27,7 +27,7 @@ class Client:
 def store(tmp_path, monkeypatch):
     """A folder in the place of the store, which is asked by the paths that an S3 API has."""
     monkeypatch.setattr(pod_logs, "_file_system", lambda config, scheme: _folder(tmp_path))
-    return tmp_path / "mlpipeline/v2/artifacts/pets-rollout/run"
+    return tmp_path / "mlpipeline/v2/artifacts/petseg-pets/run"
 
 
 def _folder(directory):
@@ -37,7 +37,7 @@ def _folder(directory):
 def read(component="Trainer", number=0, root=None, **settings):
     runtime = SimpleNamespace(pipeline_root=root)
     logs = PodLogs(
-        Client(**settings), lambda: None, SimpleNamespace(run_id="run", runtime_config=runtime), "pets-rollout"
+        Client(**settings), lambda: None, SimpleNamespace(run_id="run", runtime_config=runtime), "petseg-pets"
     )
     return logs.read(ComponentPod(component, number, "node"), is_running=False)
 

@@ -81,7 +81,7 @@ class TestSubmit:
         assert (run.display_name, run.runtime_config.parameters) == ("first", {"epochs": 7})
         assert run.runtime_config.pipeline_root == "minio://mlpipeline/v2/artifacts"
         assert out.splitlines() == [
-            f"run {run.run_id} of pets-rollout",
+            f"run {run.run_id} of petseg-pets",
             f"log: petseg kubeflow logs {run.run_id} COMPONENT",
             "TfdsExampleGenDriver: running",
             "TfdsExampleGenDriver: complete, 30.0 s",
@@ -91,16 +91,16 @@ class TestSubmit:
             "Pusher: complete, 30.0 s",
             "complete after 1 m 30 s",
         ]
-        assert err.splitlines()[0].startswith("uploaded pets-rollout-")
+        assert err.splitlines()[0].startswith("uploaded petseg-pets-")
         assert f"started 'first' on {api.host}" in err
-        assert [experiment.display_name for experiment in api.store.experiments.values()] == ["Default", "pets-rollout"]
+        assert [experiment.display_name for experiment in api.store.experiments.values()] == ["Default", "petseg-pets"]
 
     def test_a_second_submission_uploads_nothing(self, api, petseg, package_file):
         play(api, ("SUCCEEDED", DONE))
         assert petseg("submit", package_file)[0] == 0
         code, _, err = petseg("submit", package_file)
         assert code == 0
-        assert "the server has it already: pets-rollout-" in err
+        assert "the server has it already: petseg-pets-" in err
         assert (len(api.store.pipelines), len(api.store.versions), len(api.store.experiments)) == (1, 1, 2)
         assert len(api.store.runs) == 2
 
@@ -109,7 +109,7 @@ class TestSubmit:
         code, out, err = petseg("submit", package_file, "--json", "--parameter", "min_accuracy=0.9")
         record = json.loads(out)
         assert code == 0
-        assert (record["state"], record["pipeline"], record["seconds"]) == ("complete", "pets-rollout", 90.0)
+        assert (record["state"], record["pipeline"], record["seconds"]) == ("complete", "petseg-pets", 90.0)
         assert record["settings"]["parameters"] == {"min_accuracy": 0.9}
         assert [(node["id"], node["state"], node["seconds"]) for node in record["nodes"]] == [
             (name, "complete", 30.0) for name in CHAIN
@@ -454,7 +454,7 @@ class TestStatus:
         play(api, ("RUNNING", {DRIVER: "SUCCEEDED", EXAMPLES: "RUNNING"}), since=datetime.now(UTC))
         code, out, _ = petseg("status", run_id)
         assert code == 0
-        assert f"run {run_id} of pets-rollout" in out
+        assert f"run {run_id} of petseg-pets" in out
         assert "TfdsExampleGen        running" in out
 
     def test_as_json_it_is_the_record(self, api, petseg, run_id):
@@ -481,11 +481,11 @@ class TestStatus:
 
     def test_the_newest_runs_of_the_experiment(self, api, petseg, package_file, run_id):
         newer = petseg("submit", package_file, "--no-wait", "--run-name", "newer")[1].strip()
-        code, out, _ = petseg("status", "--experiment", "pets-rollout")
+        code, out, _ = petseg("status", "--experiment", "petseg-pets")
         assert code == 0
         assert [line.split()[0] for line in out.splitlines()] == ["run", newer, run_id]
         assert "newer" in out
-        _, out, _ = petseg("status", "--experiment", "pets-rollout", "--limit", 1, "--json")
+        _, out, _ = petseg("status", "--experiment", "petseg-pets", "--limit", 1, "--json")
         assert [record["run_id"] for record in json.loads(out)] == [newer]
 
     def test_the_experiment_of_the_pipeline_is_the_default(self, petseg, run_id):
@@ -493,7 +493,7 @@ class TestStatus:
         code, _, err = petseg("status", "--experiment", "petsegpets")
         assert code == 1
         assert "there is no experiment 'petsegpets'" in err
-        assert "did you mean 'pets-rollout'?" in err
+        assert "did you mean 'petseg-pets'?" in err
 
     def test_a_cancelled_run_is_none_that_failed(self, api, petseg, run_id):
         play(api, ("FAILED", {DRIVER: "SUCCEEDED", EXAMPLES: "FAILED"}))
@@ -663,7 +663,7 @@ def test_what_asks_the_server_loads_nothing_that_computes(api, petseg, package_f
     run_id = petseg("submit", package_file, "--no-wait")[1].strip()
     calls = [
         ["submit", str(package_file), "--no-wait"],
-        ["status", "--experiment", "pets-rollout"],
+        ["status", "--experiment", "petseg-pets"],
         ["status", run_id],
         ["cancel", run_id],
     ]

@@ -155,12 +155,12 @@ def test_the_result_tells_how_to_see_the_curves_where_there_are_any(record, tmp_
 
 
 def test_the_ids_of_runs_on_a_server_are_whole_in_80_columns(record):
-    record.run_id, record.pipeline = "5389d9c9-3d7b-4e1b-ac85-e679d9596f87", "pets-rollout 2026-01-01 00:00:00"
+    record.run_id, record.pipeline = "5389d9c9-3d7b-4e1b-ac85-e679d9596f87", "petseg-pets 2026-01-01 00:00:00"
     record.seconds = 10 * 3600.0
     console = Console(width=80, file=io.StringIO())
     console.print(remote_runs_table([record]))
     row = console.file.getvalue().splitlines()[1]
-    assert row.startswith(f"{record.run_id} running       10 h 00 m pets-rollout")
+    assert row.startswith(f"{record.run_id} running       10 h 00 m petseg-pets")
 
 
 def test_tables_do_not_read_markup_into_what_they_show(record):

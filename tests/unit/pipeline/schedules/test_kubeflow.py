@@ -164,10 +164,10 @@ def test_package_is_uploaded_first(api, petseg, tmp_path):
 
 def test_a_package_of_another_pipeline_is_refused(api, petseg, tmp_path):
     file = tmp_path / "package.yaml"
-    make_package(name="pets-rollout").save(file)
+    make_package(name="petseg-pets").save(file)
     outcome = petseg("apply", "--package", str(file))
     assert outcome.code == 2
-    assert "holds the pipeline 'pets-rollout', but pipeline.name is 'petseg-demo'" in outcome.err
+    assert "holds the pipeline 'petseg-pets', but pipeline.name is 'petseg-demo'" in outcome.err
     assert not changes(api)
 
 
@@ -308,12 +308,12 @@ def test_two_schedules_of_one_name_are_refused_with_their_ids_and_one_can_be_del
 def test_a_namesake_that_runs_another_pipeline_is_left_alone(api, uploaded, petseg, arguments):
     petseg("apply")
     theirs = the_one(api)
-    other = connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(name="pets-rollout"))
+    other = connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(name="petseg-pets"))
     theirs.pipeline_version_reference.pipeline_id = other.pipeline_id
     before = changes(api)
     outcome = petseg("apply", *arguments, schedule__max_concurrency=2)
     assert outcome.code == 1
-    assert "has a schedule 'petseg-demo' already, which runs the pipeline 'pets-rollout'" in outcome.err
+    assert "has a schedule 'petseg-demo' already, which runs the pipeline 'petseg-pets'" in outcome.err
     assert f"choose another schedule.name, or delete that one: petseg schedule delete {theirs.recurring_run_id}" in (
         outcome.err
     )
