@@ -14,6 +14,7 @@ from pipeline.commands import options
 from pipeline.terminal.streams import leave, prepare_standard_streams
 
 _COMMANDS: Final = {
+    "data": ("pipeline.commands.data:data", "Make, look at and compare data sets."),
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
     "report": ("pipeline.commands.runs:report", "Write the report of a run as a page, and its model card."),

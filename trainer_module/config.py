@@ -87,6 +87,9 @@ class DataConfig(Section):
     mask_values: tuple[Annotated[int, Field(ge=0, le=255)], ...] = (1, 2, 3)
     """The value that stands for each class in the raw masks, in the order of `class_names`."""
 
+    ignore_values: tuple[Annotated[int, Field(ge=0, le=255)], ...] = ()
+    """Mask values that mean "not labelled": those pixels count in no loss and in no metric."""
+
     image_size: int = Field(128, ge=16, le=2048)
     """Side of the square that images and masks are resized to, in pixels."""
 
@@ -113,6 +116,10 @@ class DataConfig(Section):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} repeats an entry: {list(values)}")
+        if len(set(self.ignore_values)) != len(self.ignore_values):
+            raise ValueError(f"ignore_values repeats an entry: {list(self.ignore_values)}")
+        if both := sorted({*self.ignore_values} & {*self.mask_values}):
+            raise ValueError(f"{both} are among mask_values and ignore_values: a value is a class or not labelled")
         for split in ("train", "eval"):
             if split not in self.splits:
                 raise ValueError(f"splits has no {split!r}; it has {sorted(self.splits)}")
