@@ -15,7 +15,7 @@ EXAMPLE_ID: Final = "example_id"  # bytes: tells the example from all others of 
 FILE_NAME: Final = "file_name"  # bytes: names the example in messages and reports; others may have the same name
 
 NOT_LABELLED: Final = 255
-"""The class id of pixels of which nothing is known: no loss, no gradient, no count in any metric; classes end at 254."""
+"""Class id of pixels of which nothing is known: no loss, no gradient, no count in any metric; classes end at 254."""
 
 # Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
 IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
