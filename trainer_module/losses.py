@@ -1,8 +1,8 @@
 """The losses to train with, and the one that every model is evaluated with.
 
 Each is a mean over what of the batch is labelled: pixels in the cross-entropy, examples in Dice. Pixels that are not
-(`features.NOT_LABELLED`) have neither loss nor gradient, and a batch without any other has the loss 0. No loss depends on
-how replicas share a batch.
+(`features.NOT_LABELLED`) have neither loss nor gradient, and a batch without any other has the loss 0. No loss depends
+on how replicas share a batch.
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,15 @@ class PlainCrossEntropy(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """As `CrossEntropy.call`."""
-        loss = keras.losses.sparse_categorical_crossentropy(
-            y_true, y_pred, from_logits=True, ignore_class=NOT_LABELLED
-        )
+        loss = keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True, ignore_class=NOT_LABELLED)
         return _over_labelled(loss, _is_labelled(y_true))
 
 
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy from logits with weighted classes and smoothed labels, in nats.
 
-    The mean over labelled pixels of -w_t Σ_c g_c log p_c, with t the true class, w its weight, p the probabilities, and labels
-    g_c = (1 - ε) [c = t] + ε / C (Szegedy et al. 2016, equation 7; ε 0 leaves -w_t log p_t).
+    The mean over labelled pixels of -w_t Σ_c g_c log p_c, with t the true class, w its weight, p the probabilities, and
+    labels g_c = (1 - ε) [c = t] + ε / C (Szegedy et al. 2016, equation 7; ε 0 leaves -w_t log p_t).
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
@@ -59,8 +57,8 @@ class Dice(keras.losses.Loss):
     """Dice loss (Milletari et al. 2016, https://arxiv.org/abs/1606.04797) from logits, in [0, 1].
 
     Of each example 1 - D, with D the mean of 2 Σ p g / (Σ p² + Σ g²) over the classes that its mask holds; p are the
-    probabilities and g the labels of a class, sums are over labelled pixels. A class that the mask lacks has no true pixel whose
-    overlap could grow; its false ones count against the classes that they belong to.
+    probabilities and g the labels of a class, sums are over labelled pixels. A class that the mask lacks has no true
+    pixel whose overlap could grow; its false ones count against the classes that they belong to.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -109,7 +109,7 @@ class TrainedModel(keras.Model):
         return loss if self._num_replicas == 1 else tf.where(tf.shape(y)[0] > 0, loss, tf.zeros_like(loss))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
-        """Adds the labelled pixels of a batch to the counts; returns loss, accuracy and mean IoU of the epoch so far."""
+        """Adds the labelled pixels of a batch; returns loss, accuracy and mean IoU of the epoch so far."""
         self.accuracy.update_state(y, y_pred, sample_weight=tf.not_equal(y, NOT_LABELLED))
         self.mean_iou.update_state(y, y_pred)
         return self.get_metrics_result()
