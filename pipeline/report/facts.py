@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from components.segmentation_validator.findings import REFUSED_DIRECTORY, FindingsSummary
 from pipeline.config.schema import Config
 from pipeline.nodes import EXAMPLE_GEN, EXAMPLE_VALIDATOR, SEGMENTATION_VALIDATOR, STATISTICS_GEN, TRAINER
 from pipeline.runs.record import NodeState, RunRecord
@@ -84,6 +85,15 @@ class History:
 
 
 @dataclass(frozen=True)
+class FoundInData:
+    """What SegmentationValidator found."""
+
+    summary: FindingsSummary
+    directory: Path
+    """Where the summary and its pictures are."""
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """Everything that a report says of a run, but for the pictures."""
 
@@ -92,6 +102,7 @@ class RunFacts:
     history: History | Missing
     statistics: Sequence[SplitStatistics] | Missing
     anomalies: Sequence[Anomaly] | Missing
+    findings: FoundInData | Missing
 
     @property
     def changed_settings(self) -> list[Setting]:
@@ -127,6 +138,7 @@ def run_facts(record: RunRecord) -> RunFacts:
             record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
         anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", _read_anomalies),
+        findings=_findings(record),
     )
 
 
@@ -173,6 +185,19 @@ def _of_output(record: RunRecord, node_id: str, output: str, read: Callable[[Pat
         return read(directory)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Missing(f"What {node_id} left at {directory} cannot be read: {type(error).__name__}: {error}.")
+
+
+def _findings(record: RunRecord) -> FoundInData | Missing:
+    """Returns what was found in the data; of data that was refused, what the component left beside its artifacts."""
+    root = record.settings.get("pipeline", {}).get("root", "")
+    refused = Path(root, "artifacts", record.pipeline, SEGMENTATION_VALIDATOR, REFUSED_DIRECTORY, record.run_id)
+    if refused.is_dir():
+        return _read_findings(refused)
+    return _of_output(record, SEGMENTATION_VALIDATOR, "findings", _read_findings)
+
+
+def _read_findings(directory: Path) -> FoundInData:
+    return FoundInData(FindingsSummary.read(directory), directory)
 
 
 def _read_history(directory: Path) -> History:

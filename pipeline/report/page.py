@@ -11,6 +11,7 @@ import jinja2
 
 from pipeline.report.blocks import Note, Page, Section, Table
 from pipeline.report.facts import RunFacts, run_facts
+from pipeline.report.findings_section import findings_section
 from pipeline.report.metric_sections import (
     classes_table,
     errors_section,
@@ -107,6 +108,7 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             learning_section(facts),
             training_section(facts),
             data_section(facts),
+            findings_section(facts),
             what_ran(facts),
         ],
     )
