@@ -40,9 +40,7 @@ class Task:
     slices: tuple[str, ...]
 
 
-def write_examples(
-    dataset: str, data_dir: str, split: str, images: int, slices: tuple[str, ...]
-) -> str:
+def write_examples(dataset: str, data_dir: str, split: str, images: int, slices: tuple[str, ...]) -> str:
     """Writes the split's first images as the pipeline's raw examples, again from the start when there are fewer."""
     import itertools
 

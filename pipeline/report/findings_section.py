@@ -28,10 +28,10 @@ def findings_section(facts: RunFacts) -> Section:
     if not summary.kinds:
         examined = ", ".join(f"{count:,} {split}" for split, count in summary.examples.items())
         return Section(_TITLE, [Note(f"Every image and mask was looked at ({examined}), and nothing was found.")])
-    blocks: list[Block] = [Note(refusal + ".") for refusal in summary.refusals]
-    blocks += [_table(summary), Note(f"All findings by file name: {directory / FINDINGS_FILE}")]
+    blocks: list[Block] = [_table(summary), Note(f"All findings by file name: {directory / FINDINGS_FILE}")]
     if summary.shown:
-        blocks.append(class_legend(facts.class_names, with_not_labelled=facts.has_not_labelled))
+        not_labelled = facts.has_not_labelled
+        blocks.append(class_legend(facts.class_names, with_errors=False, with_not_labelled=not_labelled))
     for found in summary.kinds:
         rows = [_row(shown, directory) for shown in summary.shown if shown.kind is found.kind]
         if rows:

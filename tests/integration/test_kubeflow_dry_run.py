@@ -22,7 +22,7 @@ from pipeline.runs.record import RunRecord, RunState
 from trainer_module import unet
 
 TASKS = {
-    "TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",
+    "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",
     "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
 }  # fmt: skip
 SETTINGS = (
