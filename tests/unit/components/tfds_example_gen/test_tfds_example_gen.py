@@ -15,7 +15,7 @@ from tfx.types.standard_artifacts import Examples
 
 from components.tfds_example_gen import component, executor
 from components.tfds_example_gen.component import TfdsDriver, TfdsExampleGen, fingerprint
-from components.tfds_example_gen.contents import check_shared_images, read_contents
+from components.tfds_example_gen.contents import check_labelled, check_shared_images, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, identity
 from components.tfds_example_gen.source import TfdsSource, open_dataset
@@ -120,6 +120,8 @@ def test_a_run_opens_the_data_set_once_to_identify_and_once_to_read_it(source, t
     assert digests == {split: identity(builder, [SPLITS[split]]) for split in splits}
     pixels = json.loads(examples.get_string_custom_property("class_pixels"))
     assert {split: sum(counts) for split, counts in pixels.items()} == {"train": 240, "eval": 160, "test": 240}
+    others = json.loads(examples.get_string_custom_property("not_labelled_pixels"))
+    assert others == {"train": 0, "eval": 0, "test": 0}
     written = {split: read_contents(str(tmp_path / "examples" / f"Split-{split}"), (0, 7)) for split in splits}
     assert [*written["eval"].file_names] == [f"shapes-train.tfrecord-00000-of-00001__{place}" for place in (3, 4)]
 
@@ -475,9 +477,36 @@ def test_shared_images_are_named_apart_from_others_of_the_same_file_name(tmp_pat
     assert tested.shared_with(trained) == ["image.jpg (test 00000__1)", "other.jpg"]
 
 
-def test_pixels_are_counted_by_class(tmp_path):
-    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2")], values=(7, 0, 7, 9))
-    assert read_contents(f"{tmp_path}/train", (0, 7, 255)).class_pixels == [2, 4, 0]
+def test_pixels_are_counted_by_class_and_those_without_label_apart(tmp_path, source):
+    _write_split(tmp_path / "train", [("a", b"1"), ("b", b"2")], values=(7, 0, 7, 9, 255, 9))
+    found = read_contents(f"{tmp_path}/train", (0, 7, 8))
+    assert (found.class_pixels, found.not_labelled_pixels) == ([2, 4, 0], 6)
+    check_labelled({"train": found}, source(ignore_values=(9, 255)))
+
+
+def test_a_split_without_any_label_is_refused(tmp_path, source):
+    _write_split(tmp_path / "eval", [("a", b"1"), ("b", b"2")], values=(9, 9, 255))
+    found = {"eval": read_contents(f"{tmp_path}/eval", (0, 7))}
+    with pytest.raises(
+        DataError, match=r"no pixel of the split 'eval' is labelled: all 6 .*ignore_values = \[9, 255\]"
+    ):
+        check_labelled(found, source(ignore_values=(9, 255)))
+
+
+def test_outlines_left_undecided_are_read_where_they_are_declared(source):
+    """255, as in Pascal VOC."""
+    builder, records = _records(source())
+    mask = np.zeros((8, 10, 1), np.uint8)
+    mask[0], mask[1], mask[2:4] = 255, 254, 7
+    record = records[0] | {"mask": tf.io.encode_png(mask).numpy()}
+    example = ExampleConverter(source(ignore_values=(254, 255)), builder.info.features)(record)
+    assert example.features.feature["segmentation_mask"].bytes_list.value[0] == record["mask"]
+    for ignored, expected in {
+        (): r"values \[254, 255\], not among data.mask_values = \[0, 7\]\. Declare a class for each, or in data",
+        (255,): r"values \[254\], not among data.mask_values = \[0, 7\] and data.ignore_values = \[255\]",
+    }.items():
+        with pytest.raises(DataError, match=expected):
+            ExampleConverter(source(ignore_values=ignored), builder.info.features)(record)
 
 
 def test_splits_that_share_images_are_refused_or_counted(contents, source):

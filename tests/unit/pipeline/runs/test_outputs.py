@@ -48,6 +48,12 @@ def test_examples_name_the_data():
         f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
         "no pixel of 'border' in eval"
     )
+    partly = {
+        "class_pixels": '{"train": [5, 1, 2], "eval": [5, 1, 4]}',
+        "not_labelled_pixels": '{"train": 2, "eval": 0}',
+    }
+    found_partly = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **partly))
+    assert found_partly.summary == f"{found.summary}; not labelled: 20.0% of train, 0.0% of eval"
     of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
     assert of_earlier_version == dataset.model_copy(update={"digests": {}})
 
