@@ -13,8 +13,8 @@ from pipeline.data.formats.options import SourceOptions
 
 _IMAGE_WORDS: Final = "images?|imgs?|jpegimages|photos?|pictures?|pics|rgb|inputs?"
 _MASK_WORDS: Final = (
-    "masks?|labels?|annotations?|annots?|annos?|segmentationclass|segmentations?|segmentation_?masks?|segs?|"
-    "gts?|ground_?truths?|trimaps?|label_?images?|targets?"
+    "(?:masks?|labels?|annotations?|annots?|annos?|segmentationclass|segmentations?|segmentation_?masks?|segs?|gts?|"
+    "ground_?truths?|trimaps?|targets?)(?:[_ -]?(?:images?|imgs?))?"
 )
 _FOLDER: Final = re.compile(
     rf"(?P<rest>.*?)(?:^|[_\-. ]|(?<=[a-z]))(?:(?P<mask>{_MASK_WORDS})|(?P<image>{_IMAGE_WORDS}))", re.IGNORECASE
@@ -74,10 +74,12 @@ def _entry(name: str, options: SourceOptions, template: re.Pattern[str] | None) 
         return None
     kind, folders = _folder_kind(path.parent, options)
     stem = path.stem
-    if template is not None and kind != "image" and (match := template.fullmatch(path.name)):
-        return Entry(name, "mask", (folders, match["stem"]))
-    if template is not None and kind == "either":
-        kind = "image"
+    if template is not None:
+        match = template.fullmatch(path.name)
+        # In a folder of images, a template such as `{stem}.png` says nothing.
+        if match and (kind != "image" or match["stem"] != stem):
+            return Entry(name, "mask", (folders, match["stem"]))
+        kind = "image" if kind == "either" else kind
     return Entry(name, kind, (folders, stem))
 
 
