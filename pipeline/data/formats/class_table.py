@@ -12,7 +12,18 @@ from pipeline.data.formats.options import MAX_CLASSES, SourceOptions
 from trainer_module.errors import ConfigError, DataError
 
 NOT_LABELLED_NAMES: Final = frozenset(
-    {"void", "ignore", "ignored", "unlabeled", "unlabelled", "not labelled", "not labeled", "dontcare", "don't care"}
+    {
+        "void",
+        "ignore",
+        "ignored",
+        "__ignore__",
+        "unlabeled",
+        "unlabelled",
+        "not labeled",
+        "not labelled",
+        "dontcare",
+        "don't care",
+    }
 )
 """What the field calls pixels that are not labelled, in lower case."""
 

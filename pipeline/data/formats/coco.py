@@ -17,7 +17,7 @@ from pipeline.data.formats.objects import (
     shown_names,
 )
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import read_lists, split_of_folders, split_word
+from pipeline.data.formats.splits import split_by_lists, split_of_folders, split_word
 from trainer_module.errors import ConfigError, DataError
 
 _KEYS: Final = ("images", "annotations", "categories")
@@ -54,11 +54,10 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
         dropped += left_out
     pictures, twice = _once(pictures)
     dropped += twice
-    if options.split_lists:
-        pictures, unlisted = read_lists(options.split_lists).apply(pictures, dropped)
-        dropped += unlisted
     if not pictures:
         raise DataError(_nothing(root, dropped))
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, (), options)
+    dropped += unlisted
     pictures.sort(key=lambda picture: normal(picture.name))
     has_crowds = options.crowds == "ignore" and any(
         outline.is_crowd
@@ -71,7 +70,7 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
         pictures=tuple(pictures),
         card=classes.card(can_ignore=has_crowds),
         dropped=tuple(dropped),
-        notes=(*listing.notes, *_notes(listing, files, names, pictures, classes)),
+        notes=(*listing.notes, *list_notes, *_notes(listing, files, names, pictures, classes)),
     )
 
 

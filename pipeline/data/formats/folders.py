@@ -11,7 +11,7 @@ from pipeline.data.formats.files import list_files
 from pipeline.data.formats.layouts import MASK_ENDINGS, Entry, Key, entries
 from pipeline.data.formats.masks import MASK_SUFFIXES, MaskFile, MaskReading
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import found_lists, read_lists, split_of_folders
+from pipeline.data.formats.splits import split_by_lists, split_of_folders
 from trainer_module.errors import DataError
 
 _PHOTO_SUFFIXES: Final = (".jpg", ".jpeg")
@@ -47,11 +47,9 @@ def read_folders(root: Path, options: SourceOptions) -> Annotations:
     if not pictures:
         raise DataError(_nothing(root, images, masks))
     dropped = [*listing.dropped, *unpaired, *dropped]
-    lists = read_lists(options.split_lists or found_lists(listing.files))
-    if lists.files:
-        pictures, unlisted = lists.apply(pictures, dropped)
-        dropped += unlisted
-        notes.append(f"The splits are those of {', '.join(file.name for file in lists.files.values())}.")
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, listing.files, options)
+    dropped += unlisted
+    notes += list_notes
     return Annotations(
         format_name="images and masks in folders",
         pictures=tuple(pictures),
