@@ -145,9 +145,10 @@ def _refuse_unfit(image: Image.Image) -> None:
         raise ImageRefusedError(
             f"is a {kind} image of the mode {image.mode}, which PNG cannot hold: convert it to RGB of 8 bits"
         )
-    depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) if isinstance(image, TiffImagePlugin.TiffImageFile) else ()
-    if len(depths or ()) > 1 and max(depths) > 8:
-        raise ImageRefusedError("is a TIFF image with more than 8 bits a channel in colour: save it with 8 bits")
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode != "P":
+        depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        if len(depths) > 1 and max(depths) > 8:
+            raise ImageRefusedError("is a TIFF image with more than 8 bits a channel in colour: save it with 8 bits")
 
 
 def _orientation_alone(image: Image.Image) -> Image.Exif:

@@ -235,7 +235,10 @@ def _stretch(image: Image.Image, encoded: bytes) -> int:
 
 def _packed(raw: NDArray[np.int32]) -> NDArray[np.int32]:
     """Returns one number a pixel, of values [height, width] or colours [height, width, 3]."""
-    return raw.ravel() if raw.ndim == 2 else (raw @ np.array([2**16, 2**8, 1], np.int32)).ravel()
+    if raw.ndim == 2:
+        return raw.ravel()
+    red, green, blue = np.moveaxis(raw, -1, 0)
+    return (red << 16 | green << 8 | blue).ravel()
 
 
 def _unpacked(packed: int) -> Key:
@@ -250,7 +253,7 @@ def _runs(
     Returns:
       The distinct values; how many pixels each has; and, of each run, the position of its value, and its length.
     """
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1))
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     lengths = np.diff(starts, append=flat.size)
     values, positions = np.unique(flat[starts], return_inverse=True)
     return values, np.bincount(positions, weights=lengths).astype(np.int64), positions, lengths

@@ -62,7 +62,8 @@ class SplitLists:
           The pictures that one list has; and those that none or several have, and what is listed and not there.
         """
         pictures = list(pictures)
-        known = {name for each in (*pictures, *dropped) for name in _names_of(each.name)}
+        names = [*(picture.name for picture in pictures), *(each.name for each in dropped)]
+        known = {each for name in names for each in _names_of(name)}
         splits_of: dict[str, list[str]] = defaultdict(list)
         left_out: list[Dropped] = []
         for split, lines in self.lines.items():
