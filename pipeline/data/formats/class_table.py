@@ -34,6 +34,7 @@ TABLE_FILES: Final = (
     "class_dict.csv",
     "class_dict.txt",
     "classes.csv",
+    "_classes.csv",
 )
 """Where labelling tools and data sets keep the table, beside the masks or above them; in lower case."""
 
@@ -120,7 +121,7 @@ def declared_table(options: SourceOptions, found: Path | None) -> ClassTable | N
     if not options.class_names:
         return None
     values = options.mask_values or tuple(range(len(options.class_names)))
-    return table_of(dict(zip(options.class_names, values, strict=True)), options.ignore, "class_names")
+    return table_of(dict(zip(options.class_names, values, strict=True)), options.ignore, "--class")
 
 
 def table_of(entries: Mapping[str, Key], ignore: Iterable[str] | None, where: str) -> ClassTable:
@@ -157,7 +158,7 @@ def parsed_key(word: str, where: str) -> Key:
     if re.fullmatch(r"#[0-9a-fA-F]{6}", word):
         return _color(word[1:])
     raise ConfigError(
-        f"ignore = {word!r}: {where} has no class of that name, and it is no value (255) and no colour (#rrggbb)."
+        f"--ignore {word}: {where} has no class of that name, and it is no value (255) and no colour (#rrggbb)."
     )
 
 

@@ -107,7 +107,7 @@ def read_labelme(root: Path, options: SourceOptions) -> Annotations:
     notes = [*listing.notes, *list_notes]
     if not options.class_names:
         notes.append(
-            "The classes are the labels in the order of their names; declare class_names to keep that order when "
+            "The classes are the labels in the order of their names; give each with --class to keep that order when "
             "labels are added."
         )
     return Annotations("LabelMe", tuple(pictures), classes.card(can_ignore=False), tuple(dropped), tuple(notes))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -10,6 +10,7 @@ from pipeline.data.formats.files import normal
 from pipeline.data.formats.images import IMAGE_SUFFIXES
 from pipeline.data.formats.masks import MASK_SUFFIXES
 from pipeline.data.formats.options import SourceOptions
+from pipeline.data.formats.splits import split_of_folders
 
 _IMAGE_WORDS: Final = "images?|imgs?|jpegimages|photos?|pictures?|pics|rgb|inputs?"
 _MASK_WORDS: Final = (
@@ -42,6 +43,9 @@ MASK_ENDINGS: Final = (
 )
 """What follows the image's name in the name of a mask, where nothing else is said."""
 
+IMAGE_ENDINGS: Final = ("_image", "_img", "_rgb", "_sat")
+"""What the name of an image may have in that place."""
+
 Kind = Literal["image", "mask", "either"]
 Key = tuple[tuple[str, ...], str]
 """The folders that image and mask have in common, and the stem; normalized."""
@@ -65,6 +69,13 @@ def entries(names: Iterable[str], options: SourceOptions) -> list[Entry]:
     template = None if options.mask_template is None else _template(options.mask_template)
     found = [_entry(name, options, template) for name in names]
     return [entry for entry in found if entry is not None]
+
+
+def by_name_alone(entry: Entry) -> Entry:
+    """Returns a file whose folders only say its split."""
+    folders, stem = entry.key
+    split = split_of_folders((*folders, *PurePosixPath(entry.name).parent.parts))
+    return replace(entry, key=((split,) if split else (), stem))
 
 
 def _entry(name: str, options: SourceOptions, template: re.Pattern[str] | None) -> Entry | None:

@@ -67,7 +67,7 @@ class MaskReading:
             if (raw != raw[..., :1]).any():
                 raise MaskRefusedError(
                     f"has colours ({_listed(_distinct_colors(raw))}), and nothing says which class each is: give a "
-                    "class table, a file with a line such as 'road,128,64,128' for each class"
+                    "file with a line such as 'road,128,64,128' for each class (--class-table)"
                 )
             raw = raw[..., 0]
         if raw.ndim == 2 and wants_colors:
@@ -90,11 +90,13 @@ class MaskReading:
         known = np.zeros(len(keys), bool)
         if self.table is None:
             if is_lossy:
-                raise MaskRefusedError("cannot be snapped to the nearest class: declare the classes' values or colours")
+                raise MaskRefusedError(
+                    "cannot be snapped to the nearest class: declare the classes (--class NAME=VALUE, or --class-table)"
+                )
             if large := [key for key in keys if isinstance(key, int) and key > _LARGEST_VALUE]:
                 raise MaskRefusedError(
                     f"has the values {_listed(large)}, of which the data set can hold those up to {_LARGEST_VALUE}: "
-                    "declare class_names and mask_values, and each gets a smaller one"
+                    "declare the classes (--class NAME=VALUE), and each gets a smaller one"
                 )
             return np.array(keys, np.uint8), known
         codes = self.table.codes
@@ -120,7 +122,7 @@ class MaskReading:
         return (
             f"has the {what}{'s' if len(unknown) > 1 else ''} {_listed(unknown)}, which no class has (nearest to "
             f"{shown_key(unknown[0])} is {names[nearest]!r}, {shown_key(nearest)}): declare a class for each, mend the "
-            "mask, or let them be not labelled (unknown = ignore)"
+            "mask, or let them be not labelled (--unknown ignore)"
         )
 
     def _decoded(self, encoded: bytes) -> tuple[NDArray[np.int32], bool, bool]:
@@ -150,7 +152,7 @@ class MaskReading:
             raise MaskRefusedError(
                 f"is compressed as {image.format} does for photos, which invents values between the classes': save "
                 "the masks as PNG from what they were drawn with, or let each pixel go to the nearest class "
-                "(jpeg_masks = snap)"
+                "(--jpeg-masks snap)"
             )
         return is_lossy
 

@@ -77,7 +77,7 @@ def test_what_is_ignored_is_named_by_value_colour_or_class(tmp_path: Path) -> No
     assert declared_table(SourceOptions(ignore=("#ffffff",)), found) == ClassTable(
         ("sky",), ((1, 1, 1),), ((255, 255, 255),)
     )
-    with pytest.raises(ConfigError, match=r"ignore = 'dusk'.*no class of that name"):
+    with pytest.raises(ConfigError, match=r"--ignore dusk: .*no class of that name"):
         declared_table(SourceOptions(class_names=("sky",), ignore=("dusk",)), None)
     with pytest.raises(ConfigError, match="0 classes remain"):
         declared_table(SourceOptions(class_names=("sky",), ignore=("sky",)), None)
@@ -86,8 +86,8 @@ def test_what_is_ignored_is_named_by_value_colour_or_class(tmp_path: Path) -> No
 def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     for wrong, message in (
         ({"mask_template": "mask.png"}, r"needs \{stem\} once"),
-        ({"class_names": ("a", "b"), "mask_values": (1,)}, "each class needs one"),
-        ({"class_names": ("a", "a")}, "twice"),
+        ({"class_names": ("a", "b"), "mask_values": (1,)}, "2 names and 1 values"),
+        ({"class_names": ("a", "a")}, "same name: a, a"),
         ({"class_names": ("a",), "mask_values": (1,), "class_table": tmp_path}, "give one"),
         ({"class_names": tuple(map(str, range(256)))}, "at most 255"),
     ):

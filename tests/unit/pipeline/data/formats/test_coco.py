@@ -230,7 +230,7 @@ def test_more_categories_than_a_mask_can_tell_are_refused(tmp_path: Path) -> Non
     many = [{"id": index, "name": f"c{index}"} for index in range(255)]
     put(tmp_path / "instances.json", json.dumps(content([], categories=many)))
     put(tmp_path / "a.jpg", photo())
-    with pytest.raises(ConfigError, match=r"255 categories.*choose some with class_names"):
+    with pytest.raises(ConfigError, match=r"255 categories.*choose some with --class"):
         read_annotations(tmp_path, SourceOptions())
     assert len(read_annotations(tmp_path, SourceOptions(class_names=("c200",))).card.class_names) == 2
 

@@ -60,7 +60,12 @@ LAYOUTS: dict[str, tuple[dict[str, object], dict[str, tuple[str, str | None]]]] 
         {"images/1/image.jpg": ("masks/1/image.png", None), "images/2/image.jpg": ("masks/2/image.png", None)},
     ),
     "ending": ({}, {"images/a.jpg": ("labels/a_L.png", None), "images/b.jpg": ("labels/b_L.png", None)}),
+    "names that only look like endings": (
+        {},
+        {"images/a.jpg": ("masks/a.png", None), "images/a_seg.jpg": ("masks/a_seg.png", None)},
+    ),
     "one folder, ending": ({}, {"a.png": ("a_mask.png", None), "b.png": ("b_mask.png", None)}),
+    "one folder, two endings": ({}, {"train/a_sat.jpg": ("train/a_mask.png", "train")}),
     "one folder, formats": ({}, {"a.jpg": ("a.png", None), "b.jpeg": ("b.png", None)}),
     "template": ({"mask_template": "{stem}-seg.png"}, {"x/a.png": ("x/a-seg.png", None)}),
     "template without extension": ({"mask_template": "m_{stem}"}, {"x/a.jpg": ("x/m_a.tif", None)}),
@@ -81,6 +86,16 @@ def test_pairs(tmp_path: Path, options: dict[str, object], expected: dict[str, t
     annotations = read(tmp_path, [*expected, *(mask for mask, _ in expected.values())], **options)
     assert pairs(annotations, tmp_path) == expected
     assert not annotations.dropped
+
+
+def test_folders_that_differ_pair_by_name_within_a_split(tmp_path: Path) -> None:
+    expected = {
+        f"{split}_Input/{stem}.jpg": (f"T1_{split}_GroundTruth/{stem}_segmentation.png", split)
+        for split, stem in (("train", "a"), ("test", "a"), ("test", "b"))
+    }
+    annotations = read(tmp_path, [*expected, *(mask for mask, _ in expected.values())])
+    assert pairs(annotations, tmp_path) == expected
+    assert annotations.notes == ("Their folders differ, so images and masks are paired by their names alone.",)
 
 
 def test_names_match_in_either_form_of_unicode(tmp_path: Path) -> None:
@@ -170,7 +185,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("names", [["images/a.jpg", "masks/b.png"], ["a.jpg"], ["notes.txt"], ["masks/a.png"]])
 def test_a_source_without_any_pair_is_refused(tmp_path: Path, names: list[str]) -> None:
-    with pytest.raises(DataError, match=r"no image has a mask\. Found as images: .*; as masks: .*mask_template"):
+    with pytest.raises(DataError, match=r"no image has a mask\. Found as images: .*; as masks: .*--mask-template"):
         read(tmp_path, names)
     with pytest.raises(DataError, match="no such folder"):
         read_folders(tmp_path / "nowhere", SourceOptions())

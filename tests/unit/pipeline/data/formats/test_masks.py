@@ -127,8 +127,8 @@ def test_snapped_colours_go_to_the_class_at_the_least_distance() -> None:
 
 TRANSPARENT = np.stack([IDS, IDS * 100], axis=-1)
 REFUSED = {
-    "colours without a table": (encoded(COLORS), r"#00aa00, #6e461e, #dcdcc8.*class table"),
-    "values above 255": (encoded(IDS.astype(np.uint16) * 400), r"values 400, 800.*mask_values"),
+    "colours without a table": (encoded(COLORS), r"#00aa00, #6e461e, #dcdcc8.*--class-table"),
+    "values above 255": (encoded(IDS.astype(np.uint16) * 400), r"values 400, 800.*--class"),
     "transparent": (encoded(TRANSPARENT), "transparent pixels"),
     "lossy WebP": (encoded(COLORS, "WEBP"), "WEBP.*invents"),
     "JPEG in TIFF": (encoded(COLORS, "TIFF", compression="jpeg"), "TIFF.*invents"),

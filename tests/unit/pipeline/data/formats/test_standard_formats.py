@@ -161,7 +161,7 @@ def test_cityscapes_of_chosen_labels(tmp_path: Path) -> None:
     assert annotations.card.mask_values == (9, 7)
     values = annotations.pictures[0].mask.read((8, 17)).values
     np.testing.assert_array_equal(values, np.where(np.isin(LABEL_IDS, (7, 9)), LABEL_IDS, 255))
-    with pytest.raises(ConfigError, match="no 'raod' here; did you mean 'road'"):
+    with pytest.raises(ConfigError, match="--class raod: Cityscapes has no such label here; did you mean 'road'"):
         read_annotations(tmp_path, SourceOptions(class_names=("raod",)))
 
 
