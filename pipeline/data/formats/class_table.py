@@ -84,7 +84,7 @@ class ClassTable:
 
     @property
     def has_colors(self) -> bool:
-        return any(not isinstance(key, int) for key in (*self.keys, *self.ignored))
+        return not isinstance(self.keys[0], int)
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -141,6 +141,10 @@ def table_of(entries: Mapping[str, Key], ignore: Iterable[str] | None, where: st
         ignored = [key for name, key in by_name.items() if name in NOT_LABELLED_NAMES]
     else:
         ignored = [by_name[word.lower()] if word.lower() in by_name else parsed_key(word, where) for word in ignore]
+    if len({isinstance(key, int) for key in (*entries.values(), *ignored)}) > 1:
+        raise ConfigError(
+            f"--ignore {' '.join(ignore or ())}: {where} and --ignore have to be all values or all colours."
+        )
     classes = {name: key for name, key in entries.items() if key not in ignored}
     if not classes or len(classes) > MAX_CLASSES:
         raise ConfigError(f"{where}: {len(classes)} classes remain; there may be 1 to {MAX_CLASSES}.")

@@ -9,7 +9,8 @@ from pipeline.data.formats.annotation import Annotations, Dropped, Picture
 from pipeline.data.formats.class_table import TABLE_FILES, ClassTable, declared_table
 from pipeline.data.formats.files import list_files
 from pipeline.data.formats.layouts import IMAGE_ENDINGS, MASK_ENDINGS, Entry, Key, by_name_alone, entries
-from pipeline.data.formats.masks import MASK_SUFFIXES, MaskFile, MaskReading
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
+from pipeline.data.formats.masks import MaskFile, MaskReading
 from pipeline.data.formats.options import SourceOptions
 from pipeline.data.formats.splits import split_by_lists, split_of_folders
 from trainer_module.errors import DataError

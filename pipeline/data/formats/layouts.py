@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pipeline.data.formats.files import normal
 from pipeline.data.formats.images import IMAGE_SUFFIXES
-from pipeline.data.formats.masks import MASK_SUFFIXES
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
 from pipeline.data.formats.options import SourceOptions
 from pipeline.data.formats.splits import split_of_folders
 
@@ -65,7 +65,10 @@ class Entry:
 
 
 def entries(names: Iterable[str], options: SourceOptions) -> list[Entry]:
-    """Returns what each file is by its name; files that cannot be images or masks are left out."""
+    """Returns what each file is by its name.
+
+    Left out are files that cannot be images or masks, and those outside the folders of both, where the user names them.
+    """
     template = None if options.mask_template is None else _template(options.mask_template)
     found = [_entry(name, options, template) for name in names]
     return [entry for entry in found if entry is not None]
@@ -84,6 +87,8 @@ def _entry(name: str, options: SourceOptions, template: re.Pattern[str] | None) 
     if suffix not in IMAGE_SUFFIXES | MASK_SUFFIXES:
         return None
     kind, folders = _folder_kind(path.parent, options)
+    if kind == "either" and options.images is not None and options.masks is not None:
+        return None
     stem = path.stem
     if template is not None:
         match = template.fullmatch(path.name)

@@ -10,7 +10,8 @@ from pipeline.data.formats.files import Listing, list_files, normal, read_text
 from pipeline.data.formats.folders import mask_reading, pair
 from pipeline.data.formats.images import IMAGE_SUFFIXES
 from pipeline.data.formats.layouts import Entry, Kind
-from pipeline.data.formats.masks import MASK_SUFFIXES, MaskFile
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
+from pipeline.data.formats.masks import MaskFile
 from pipeline.data.formats.options import SourceOptions
 from pipeline.data.formats.splits import split_by_lists
 from trainer_module.errors import DataError

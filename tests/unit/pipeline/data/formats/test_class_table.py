@@ -79,6 +79,10 @@ def test_what_is_ignored_is_named_by_value_colour_or_class(tmp_path: Path) -> No
     )
     with pytest.raises(ConfigError, match=r"--ignore dusk: .*no class of that name"):
         declared_table(SourceOptions(class_names=("sky",), ignore=("dusk",)), None)
+    with pytest.raises(
+        ConfigError, match=r"--ignore 255: .*labelmap.txt and --ignore have to be all values or all col"
+    ):
+        declared_table(SourceOptions(ignore=("255",)), found)
     with pytest.raises(ConfigError, match="0 classes remain"):
         declared_table(SourceOptions(class_names=("sky",), ignore=("sky",)), None)
 

@@ -124,6 +124,7 @@ def test_chosen_categories_and_a_background_that_is_not_labelled(tmp_path: Path)
 def test_images_without_annotations_are_background_and_those_that_are_not_there_are_dropped(tmp_path: Path) -> None:
     put(tmp_path / "a.jpg", photo())
     put(tmp_path / "sub" / "b.jpg", photo())
+    put(tmp_path / "unlisted.jpg", photo())
     put(tmp_path / "anno.json", json.dumps(content([], ("a.jpg", "other/b.jpg", "gone.jpg"))))
     annotations = read_annotations(tmp_path / "anno.json", SourceOptions())
     assert [picture.name for picture in annotations.pictures] == ["a.jpg", "sub/b.jpg"]
@@ -131,6 +132,7 @@ def test_images_without_annotations_are_background_and_those_that_are_not_there_
     assert [(each.name, each.reason) for each in annotations.dropped] == [
         ("gone.jpg", "anno.json: there is no such image below the source")
     ]
+    assert "1 images are in no annotation file: they are not read." in annotations.notes
     assert "2 images have no annotation: they are background." in annotations.notes
 
 

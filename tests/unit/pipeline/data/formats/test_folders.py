@@ -134,6 +134,13 @@ def test_whatever_has_no_single_partner_is_dropped_by_name(tmp_path: Path) -> No
     assert len(annotations.pictures) * 2 + len(annotations.dropped) == len(names)
 
 
+def test_what_is_outside_the_named_folders_is_left_alone(tmp_path: Path) -> None:
+    names = ["photos/a.jpg", "final/a.png", "previews/a.jpg", "photos/lonely.jpg"]
+    annotations = read(tmp_path, names, images="photos", masks="final")
+    assert pairs(annotations, tmp_path) == {"photos/a.jpg": ("final/a.png", None)}
+    assert dropped(annotations) == {"photos/lonely.jpg": "it has no mask"}
+
+
 def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
     rubbish = ["images/Thumbs.db", "images/.DS_Store", "images/._a.jpg", "__MACOSX/images/a.jpg", ".git/images/a.jpg"]
     annotations = read(tmp_path, ["images/a.jpg", "masks/a.png", *rubbish, "README.md"])

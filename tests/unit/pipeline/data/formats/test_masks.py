@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.data.formats.annotation import MaskRefusedError
 from pipeline.data.formats.class_table import ClassTable
-from pipeline.data.formats.masks import MaskFile, MaskReading, undeclared_card
+from pipeline.data.formats.masks import MaskFile, MaskReading
 
 IDS = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [2, 2, 2, 1]], np.uint8)
 MET = {"0": 3, "1": 4, "2": 5}
@@ -129,6 +129,7 @@ TRANSPARENT = np.stack([IDS, IDS * 100], axis=-1)
 REFUSED = {
     "colours without a table": (encoded(COLORS), r"#00aa00, #6e461e, #dcdcc8.*--class-table"),
     "values above 255": (encoded(IDS.astype(np.uint16) * 400), r"values 400, 800.*--class"),
+    "negative": (encoded(np.array([[-5]], np.int32), "TIFF"), "values -5"),
     "transparent": (encoded(TRANSPARENT), "transparent pixels"),
     "lossy WebP": (encoded(COLORS, "WEBP"), "WEBP.*invents"),
     "JPEG in TIFF": (encoded(COLORS, "TIFF", compression="jpeg"), "TIFF.*invents"),
@@ -159,23 +160,3 @@ def test_a_mask_with_an_orientation_is_turned_as_a_viewer_does() -> None:
 def test_a_mask_file_is_read_whatever_the_image_measures(tmp_path: Path) -> None:
     mask = MaskFile(put(tmp_path / "a.png", IDS), MaskReading()).read((1, 1))
     np.testing.assert_array_equal(mask.values, IDS)
-
-
-@pytest.mark.parametrize(
-    ("values", "ignore", "classes", "ignored"),
-    [
-        ([0, 255], None, {"background": 0, "foreground": 255}, ()),
-        ([0, 1], None, {"background": 0, "foreground": 1}, ()),
-        ([0, 1, 255], None, {"background": 0, "foreground": 1}, (255,)),
-        ([3, 7, 255], None, {"class_3": 3, "class_7": 7}, (255,)),
-        ([0, 1, 2, 255], ["0"], {"class_1": 1, "class_2": 2, "class_255": 255}, (0,)),
-        ([0, 1, 255], [], {"class_0": 0, "class_1": 1, "class_255": 255}, ()),
-    ],
-)
-def test_values_that_nothing_declares_become_classes(
-    values: list[int], ignore: list[str] | None, classes: dict[str, int], ignored: tuple[int, ...]
-) -> None:
-    card, note = undeclared_card(values, ignore)
-    assert dict(zip(card.class_names, card.mask_values, strict=True)) == classes
-    assert card.ignore_values == ignored
-    assert all(f"{value} {name}" in note for name, value in classes.items())
