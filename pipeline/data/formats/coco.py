@@ -57,7 +57,7 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
     if not pictures:
         raise DataError(_nothing(root, dropped))
     notes = [*listing.notes, f"The annotations are those of {', '.join(map(listing.name, files))}."]
-    others = finder.names.difference(each.name for each in (*pictures, *dropped))
+    others = finder.names.difference((each.name for each in pictures), (each.name for each in dropped))
     if others:
         notes.append(f"{len(others)} images are in no annotation file: they are not read.")
     pictures, unlisted, list_notes = split_by_lists(pictures, dropped, (), options)
