@@ -124,8 +124,17 @@ def upright_image(encoded: bytes) -> Image.Image:
             rgb = (Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageRefusedError(f"{UNREADABLE}: it is cut off or damaged") from error
-    orientation = exif_orientation(encoded)
-    return rgb if orientation == UPRIGHT else rgb.transpose(_TRANSPOSITIONS[orientation])
+    return turned(rgb, exif_orientation(encoded))
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Returns an image, or a mask, as a viewer shows it.
+
+    Args:
+      image: As it is stored.
+      orientation: The EXIF orientation, from 1 (upright) to 8.
+    """
+    return image if orientation == UPRIGHT else image.transpose(_TRANSPOSITIONS[orientation])
 
 
 def without_orientation(encoded: bytes) -> bytes:
