@@ -25,6 +25,12 @@ class MaskPixels:
     met: Mapping[str, int]
     """What the source had, as it writes it (`7`, `#e0a020`, the name of a category), to its number of pixels."""
 
+    snapped: int = 0
+    """Pixels with a value that no class has, which got the nearest class's."""
+
+    was_turned: bool = False
+    """Whether the mask had an EXIF orientation of its own: it is turned by it, and so as a viewer shows it."""
+
 
 class MaskSource(Protocol):
     """Where a mask comes from; small, immutable, and picklable, for it travels to another process."""
