@@ -35,8 +35,8 @@ class DateSource:
         fields = re.findall("%.", self.text)
         if self.text not in (FROM_IMPORT, FROM_EXIF) and set(fields) not in _ENOUGH:
             raise ConfigError(
-                f"--date-from {self.text!r}: give {FROM_IMPORT}, {FROM_EXIF}, or how a day is written in the path, such "
-                "as %Y-%m-%d or %Y%m%d, with %Y or %y, %m and %d, or %j for the day of the year"
+                f"--date-from {self.text!r}: give {FROM_IMPORT}, {FROM_EXIF}, or how a day is written in the path, "
+                "such as %Y-%m-%d or %Y%m%d, with %Y or %y, %m and %d, or %j for the day of the year"
             )
 
     @property

@@ -74,6 +74,9 @@ class ImportReport(_Part):
     removed: tuple[str, ...]
     """Names of what the version before had, and its source has no more."""
 
+    changed: tuple[str, ...]
+    """Names of what the version before has in another form."""
+
     notes: tuple[str, ...]
 
 
@@ -87,7 +90,9 @@ def class_counts(entries: Iterable[Entry], card: DatasetCard) -> tuple[tuple[Cla
     of_classes = [pixels[str(value)] for value in card.mask_values]
     labelled = sum(of_classes)
     counts = tuple(
-        ClassCount(name=name, value=value, pixels=count, share=count / labelled if labelled else 0.0, images=images[str(value)])
+        ClassCount(
+            name=name, value=value, pixels=count, share=count / labelled if labelled else 0.0, images=images[str(value)]
+        )
         for name, value, count in zip(card.class_names, card.mask_values, of_classes, strict=True)
     )
     return counts, sum(pixels[str(value)] for value in card.ignore_values)
@@ -98,7 +103,9 @@ def values_met(entries: Iterable[Entry]) -> dict[str, int]:
     met: Counter[str] = Counter()
     for entry in entries:
         met.update(entry.met)
-    return dict(sorted(met.items(), key=lambda item: (not item[0].isdigit(), int(item[0]) if item[0].isdigit() else 0, item)))
+    return dict(
+        sorted(met.items(), key=lambda item: (not item[0].isdigit(), int(item[0]) if item[0].isdigit() else 0, item))
+    )
 
 
 def reasons_of(named: Iterable[tuple[str, str]]) -> tuple[Reason, ...]:

@@ -143,40 +143,52 @@ def write_shard(job: ShardJob) -> ShardResult:
     return _result(job, told)
 
 
-def copy_shard(job: CopyJob) -> ShardResult:
+def copy_shard(job: CopyJob) -> Shard:
     """Writes a shard with those records of another that stay, as they are.
 
     Raises:
       DiskFullError: There is no room.
     """
-    path = Path(job.staging) / f"copy-{hashlib.sha256(repr((job.shard, job.positions)).encode()).hexdigest()[:32]}.tfrecord"
+    path = (
+        Path(job.staging)
+        / f"copy-{hashlib.sha256(repr((job.shard, job.positions)).encode()).hexdigest()[:32]}.tfrecord"
+    )
     stay = set(job.positions)
     records = file_adapters.TfRecordFileAdapter.make_tf_data(job.shard).as_numpy_iterator()
     _write(path, (each for each in enumerate(records) if each[0] in stay))
-    return ShardResult(Shard(path, job.entries[0].split, job.entries), (), (), {})
+    return Shard(path, job.entries[0].split, job.entries)
 
 
-def write_description(
-    directory: Path, name: str, version: str, card: DatasetCard, labels: Sequence[str], splits: Mapping[str, Sequence[Shard]]
-) -> None:
-    """Writes what TFDS keeps beside the shards: features, sizes of splits and shards, and the card.
+@dataclass(frozen=True)
+class Description:
+    """What TFDS keeps of a version beside its shards."""
+
+    directory: Path
+    """Of the version, or where it is made."""
+
+    name: str
+    version: str
+    card: DatasetCard
+    labels: tuple[str, ...]
+    """Names of the text features."""
+
+
+def write_description(description: Description, splits: Mapping[str, Sequence[Shard]]) -> None:
+    """Writes the features, the sizes of splits and shards, and the card.
 
     Args:
-      directory: Of the version; it has the shards.
-      name: Of the data set.
-      version: Of it, as in `1.0.0`.
-      card: What the masks mean.
-      labels: Names of the text features.
+      description: What to write, and where; the shards are there.
       splits: Split name to its shards, in their order.
     """
+    directory, name = description.directory, description.name
     identity = tfds.core.dataset_info.DatasetIdentity(
-        name=name, version=tfds.core.Version(version), data_dir=str(directory), module_name=""
+        name=name, version=tfds.core.Version(description.version), data_dir=str(directory), module_name=""
     )
     info = tfds.core.DatasetInfo(
         builder=identity,
         description="Images and masks, imported by petseg.",
-        features=feature_connectors(labels),
-        metadata=tfds.core.MetadataDict(card.as_metadata()),
+        features=feature_connectors(description.labels),
+        metadata=tfds.core.MetadataDict(description.card.as_metadata()),
     )
     info.set_file_format(file_adapters.FileFormat.TFRECORD)
     info.set_splits(
@@ -219,7 +231,9 @@ def _result(job: ShardJob, told: Mapping[str, Any]) -> ShardResult:
     kept = tuple(entry for entry in entries if entry.is_kept)
     shard = Shard(Path(job.staging) / f"{job.key}.tfrecord", kept[0].split, kept) if kept else None
     dropped = tuple(entry for entry in entries if not entry.is_kept)
-    return ShardResult(shard, dropped, tuple(told["put_off"]), {Fit(fit): number for fit, number in told["fits"].items()})
+    return ShardResult(
+        shard, dropped, tuple(told["put_off"]), {Fit(fit): number for fit, number in told["fits"].items()}
+    )
 
 
 def _write(path: Path, records: Iterable[tuple[int, bytes]]) -> None:

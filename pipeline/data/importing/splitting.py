@@ -53,9 +53,9 @@ class SplitRule:
             raise ConfigError(f"--group {self.group!r} is no regular expression: {error}") from error
 
     def key(self, name: str) -> str:
-        """Returns what pictures have in common that stay together.
+        r"""Returns what pictures have in common that stay together.
 
-        >>> SplitRule(group=r"patient_(\\d+)").key("patient_17/slice_3.png")
+        >>> SplitRule(group=r"patient_(\d+)").key("patient_17/slice_3.png")
         '17'
         """
         found = re.search(self.group, name) if self.group is not None else None
@@ -121,7 +121,9 @@ def stratified(
     units: dict[str, list[str]] = defaultdict(list)
     for name in classes:
         units[rule.key(name)].append(name)
-    contents = {key: Counter(itertools.chain.from_iterable(classes[name] for name in names)) for key, names in units.items()}
+    contents = {
+        key: Counter(itertools.chain.from_iterable(classes[name] for name in names)) for key, names in units.items()
+    }
     settled = list(settled)
     totals = sum(contents.values(), Counter()) + Counter(itertools.chain.from_iterable(each for _, each in settled))
     lacking = {split: {one: share * count for one, count in totals.items()} for split, share in rule.shares.items()}
@@ -159,6 +161,6 @@ def check_no_empty_split(counts: Mapping[str, int], wanted: Sequence[str], rule:
         has = ", ".join(f"{split} {counts.get(split, 0)}" for split in wanted)
         few = "" if rule.stratify else "; --stratify deals few pictures out evenly"
         raise DataError(
-            f"the split {empty[0]!r} would be empty: {has}, of {sum(counts.values())} pictures. Choose other shares with "
-            f"--split, or say which picture is in which split with folders or --split-list{few}."
+            f"the split {empty[0]!r} would be empty: {has}, of {sum(counts.values())} pictures. Choose other shares "
+            f"with --split, or say which picture is in which split with folders or --split-list{few}."
         )

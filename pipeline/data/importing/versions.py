@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +101,8 @@ class DatasetPlace:
         """
         if "://" in data_dir:
             raise ConfigError(
-                f"--data-dir {data_dir!r}: a data set is imported into a local directory. Copy that to the store then, and "
-                "set data.data_dir to the store."
+                f"--data-dir {data_dir!r}: a data set is imported into a local directory. Copy that to the store then, "
+                "and set data.data_dir to the store."
             )
         if not _NAME.fullmatch(name):
             raise ConfigError(f"--name {name!r}: a name begins with a letter and has of a…z, 0…9 and _ only")
@@ -123,8 +123,8 @@ class DatasetPlace:
             descriptor = os.open(self.workshop / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise DataError(
-                f"{str(self.directory)!r} cannot be written: {error.strerror}: {error.filename!r}. Give another directory "
-                "with --data-dir."
+                f"{str(self.directory)!r} cannot be written: {error.strerror}: {error.filename!r}. Give another "
+                "directory with --data-dir."
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,14 +132,15 @@ class DatasetPlace:
             holder = os.pread(descriptor, 20, 0).decode() or "unknown"
             os.close(descriptor)
             raise DataError(
-                f"another import is writing {self.name!r} in {str(self.directory.parent)!r} (process {holder}): wait until "
-                "it is done."
+                f"another import is writing {self.name!r} in {str(self.directory.parent)!r} (process {holder}): wait "
+                "until it is done."
             ) from error
         try:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield
         finally:
+            self._tidy_up()
             os.close(descriptor)
 
     def newest(self) -> ImportedVersion | None:
@@ -153,8 +154,8 @@ class DatasetPlace:
             version = Version.parse(directory.name)
             if version is None or not (directory / RECORD_FILE).is_file():
                 raise DataError(
-                    f"{str(self.directory)!r} holds a data set that petseg has not imported ({directory.name}); it is left "
-                    "alone. Import under another --name."
+                    f"{str(self.directory)!r} holds a data set that petseg has not imported ({directory.name}); it is "
+                    "left alone. Import under another --name."
                 )
             found.append((version, directory))
         if not found:
@@ -188,17 +189,16 @@ class DatasetPlace:
         unfinished.rename(self.directory / str(version))
         _flush(self.directory)
 
-    def keep_only(self, finished: Iterable[Path]) -> None:
-        """Removes from what is finished the shards that nobody needs any more."""
-        wanted = {path.stem for path in finished}
+    def forget_finished(self) -> None:
+        """Removes the shards that are finished, when the version has them or nobody needs them any more."""
         for file in self.staging.iterdir():
-            if file.stem not in wanted:
-                file.unlink()
+            file.unlink()
 
-    def tidy_up(self) -> None:
-        """Removes the workshop, and the directory where there is no version in it."""
-        shutil.rmtree(self.workshop, ignore_errors=True)
+    def _tidy_up(self) -> None:
+        """Removes what would stay for nothing: a workshop without finished shards, and a directory without version."""
         with suppress(OSError):
+            self.staging.rmdir()
+            shutil.rmtree(self.workshop)
             self.directory.rmdir()
 
 

@@ -68,8 +68,8 @@ class Workers:
                 yield future.result()
         except BrokenProcessPool as error:
             raise DataError(
-                "a worker process was killed, perhaps because memory ran out. What is finished is kept: the same command "
-                "goes on from there; give it --workers 1 to need less memory."
+                "a worker process was killed, perhaps because memory ran out. What is finished is kept: the same "
+                "command goes on from there; give it --workers 1 to need less memory."
             ) from error
 
 

@@ -1,0 +1,336 @@
+"""`import_pictures`: from files as people have them to a version of a data set in TFDS' form.
+
+A version appears at once, when all of it is on the disk. Shards that are finished when an import ends early are kept
+beside the versions, and the same command takes them up. What the version before has and the source still has is not
+read again: its shards become shards of the new version as they are.
+"""
+
+import errno
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import tensorflow_datasets as tfds
+
+from components.dataset_card import DatasetCard
+from pipeline.data.formats.annotation import Annotations
+from pipeline.data.formats.reading import read_annotations
+from pipeline.data.importing import entries as entry_list
+from pipeline.data.importing.base import Base
+from pipeline.data.importing.classes import card_of_values, extends, note_on
+from pipeline.data.importing.dates import FROM_EXIF, today
+from pipeline.data.importing.entries import Entry, write_entries
+from pipeline.data.importing.examples import Rules
+from pipeline.data.importing.planning import Plan, Planner
+from pipeline.data.importing.reading import PictureReader, Progress, Readings
+from pipeline.data.importing.report import ImportReport, class_counts, reasons_of, shared_images, values_met
+from pipeline.data.importing.request import ImportRequest
+from pipeline.data.importing.shards import (
+    CopyJob,
+    Description,
+    DiskFullError,
+    Shard,
+    copy_shard,
+    shard_file,
+    write_description,
+)
+from pipeline.data.importing.splitting import check_no_empty_split
+from pipeline.data.importing.versions import RECORD_FILE, DatasetPlace, ImportRecord, Version, take_over
+from pipeline.data.importing.workers import Workers
+from trainer_module.config import DataConfig
+from trainer_module.errors import ConfigError, DataError
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_SHOWN: Final = 20
+"""Files that a refusal names."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an import ended."""
+
+    report: ImportReport
+    is_new: bool
+    """Whether a version was made; else the report is on what is there already."""
+
+
+def _unheard(_done: int, _total: int) -> None:
+    """Is a progress that nobody hears of."""
+
+
+def import_pictures(request: ImportRequest, progress: Progress = _unheard) -> Outcome:
+    """Imports a source.
+
+    Args:
+      request: What is asked.
+      progress: Called with the number of pictures that are done, and of all that are to be read.
+
+    Raises:
+      ConfigError: The name is that of another data set, or options contradict each other or the version before.
+      DataError: The source or the data directory cannot be used, the disk is full, a split would be empty, or a file is
+        dropped and that is refused.
+    """
+    place = _checked_place(request)
+    annotations = read_annotations(request.source, request.options)
+    with place.locked(), Workers(request.workers) as workers:
+        base = Base.of(request, place.newest(), annotations)
+        plan = Planner(request, base.entries, workers).plan(annotations)
+        importing = _Import(request, place, annotations, base, plan)
+        importing.check_plan()
+        if importing.is_needless():
+            return importing.needless()
+        try:
+            return importing.run(workers, progress)
+        except (DiskFullError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_ROOM:
+                raise DataError(f"{str(error.filename or place.directory)!r}: {error.strerror}.") from error
+            raise DataError(
+                f"there is no room left for {str(place.directory)!r}. What is finished is kept in "
+                f"{str(place.staging)!r}; nothing of the new version is visible. Make room, and give the same command "
+                "again: it goes on from there."
+            ) from error
+
+
+def plan_import(request: ImportRequest) -> tuple[Annotations, Plan]:
+    """Says what an import would do, without opening an image or writing anything.
+
+    Raises:
+      ConfigError, DataError: As `import_pictures`, as far as it can be told.
+    """
+    place = _checked_place(request)
+    annotations = read_annotations(request.source, request.options)
+    with Workers(request.workers) as workers:
+        base = Base.of(request, place.newest(), annotations)
+        plan = Planner(request, base.entries, workers).plan(annotations)
+        _Import(request, place, annotations, base, plan).check_plan()
+    return annotations, plan
+
+
+def _checked_place(request: ImportRequest) -> DatasetPlace:
+    """Returns where the data set is to be, if it can have its name there; nothing is made yet.
+
+    Raises:
+      ConfigError, DataError: It cannot.
+    """
+    place = DatasetPlace(request.data_dir, request.name)
+    of_petseg = [module.rpartition(".")[2] for module in DataConfig().builder_modules]
+    if request.name in (*tfds.list_builders(with_community_datasets=False), *of_petseg):
+        raise ConfigError(
+            f"--name {request.name!r} is a data set of the TFDS catalogue, which TFDS would take for yours: choose "
+            f"another, such as my_{request.name}"
+        )
+    place.newest()
+    return place
+
+
+class _Import:
+    """One import, from its plan to its version."""
+
+    def __init__(
+        self, request: ImportRequest, place: DatasetPlace, annotations: Annotations, base: Base, plan: Plan
+    ) -> None:
+        self._request, self._place, self._annotations, self._base, self._plan = request, place, annotations, base, plan
+        self._former = base.version.record if base.version is not None else None
+        known = self._former if base.entries and self._former is not None else None
+        self._declared = annotations.card
+        if not annotations.card.class_names and known is not None and known.classes_are_declared:
+            self._declared = known.card
+        labels = {name for picture in annotations.pictures for name in picture.labels}
+        self._labels = tuple(sorted(labels | {*(known.labels if known is not None else ())}))
+
+    def check_plan(self) -> None:
+        """Refuses what can be seen to lead to nothing before any picture is read.
+
+        Raises:
+          DataError: Files are dropped and that is refused, there is no picture, or a split has none.
+        """
+        plan = self._plan
+        self._check_strict(plan.dropped)
+        if not plan.counts:
+            raise DataError(f"{self._request.folder!r}: no image is left to import: {_told(plan.dropped)}")
+        check_no_empty_split(plan.counts, plan.splits, self._request.rule)
+
+    def is_needless(self) -> bool:
+        """Returns whether the version before has all of it."""
+        if self._former is None or self._plan.tasks or self._base.differences:
+            return False
+        now = {(entry.name, entry.reason) for entry in (*self._plan.unchanged, *self._plan.dropped)}
+        is_same_card = not self._declared.class_names or _same_classes(self._declared, self._former.card)
+        return is_same_card and now == {(entry.name, entry.reason) for entry in self._base.entries}
+
+    def needless(self, readings: Readings | None = None) -> Outcome:
+        """Returns the outcome where nothing is made."""
+        report = self._former.report if self._former is not None else None
+        if report is None:
+            raise DataError(
+                f"{self._request.folder!r}: no image could be imported: {_told(readings.dropped if readings else ())}"
+            )
+        self._place.forget_finished()
+        return Outcome(report, is_new=False)
+
+    def run(self, workers: Workers, progress: Progress) -> Outcome:
+        """Reads what has to be read, and makes the version."""
+        request, plan = self._request, self._plan
+        rules = Rules(
+            card=self._declared,
+            drawn_on=None if request.masks_drawn_on == "auto" else request.masks_drawn_on,
+            labels=self._labels,
+            exif_dates=request.dates.text == FROM_EXIF,
+            today=today(),
+        )
+        fits: Counter[str] = Counter(self._former.fits if self._base.entries and self._former is not None else {})
+        reader = PictureReader(rules, self._place.staging, workers, progress)
+        readings = reader.read(plan.tasks, fits)
+        self._check_strict(readings.dropped)
+        shards = self._numbered([*self._kept_shards(workers), *readings.shards])
+        entries = [entry for of_split in shards.values() for shard in of_split for entry in shard.entries]
+        check_no_empty_split(Counter(entry.split for entry in entries), plan.splits, request.rule)
+        dropped = [*plan.dropped, *readings.dropped, *(entry for entry in plan.unchanged if not entry.is_kept)]
+        card = self._card(entries, tuple(shards))
+        is_compatible = self._former is None or extends(card, self._former.card)
+        version = self._base.next_version(request, is_compatible=is_compatible)
+        report = self._report(version, card, entries, dropped, readings)
+        self._write(version, card, shards, [*entries, *dropped], readings, report)
+        self._place.forget_finished()
+        return Outcome(report, is_new=True)
+
+    def _check_strict(self, dropped: Sequence[Entry]) -> None:
+        if dropped and self._request.strict:
+            raise DataError(
+                f"{len(dropped)} files would be dropped, which --strict refuses; no version was made. {_told(dropped)}"
+            )
+
+    def _kept_shards(self, workers: Workers) -> list[Shard]:
+        """Returns the shards of the version before, without the records that do not stay."""
+        if self._base.version is None or not self._base.entries:
+            return []
+        staying = {entry.name for entry in self._plan.unchanged}
+        by_file: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+        for entry in self._base.entries:
+            if entry.shard is not None:
+                by_file[entry.split, entry.shard].append(entry)
+        whole: dict[str, Shard] = {}
+        copies: list[CopyJob] = []
+        for (split, number), entries in by_file.items():
+            path = shard_file(self._base.version.directory, self._request.name, split, number)
+            positions = tuple(position for position, entry in enumerate(entries) if entry.name in staying)
+            kept = tuple(entries[position] for position in positions)
+            if len(kept) == len(entries):
+                whole[str(path)] = Shard(path, split, kept)
+            elif kept:
+                copies.append(CopyJob(str(path), positions, kept, str(self._place.staging)))
+        copied = {job.shard: shard for job, shard in workers.run(_copied, copies)}
+        return [shard for path, shard in sorted({**whole, **copied}.items())]
+
+    def _numbered(self, shards: Iterable[Shard]) -> dict[str, list[Shard]]:
+        """Returns split to its shards, with their numbers in their entries."""
+        by_split: dict[str, list[Shard]] = {split: [] for split in self._plan.splits}
+        for shard in shards:
+            of_split = by_split[shard.split]
+            entries = tuple(replace(entry, shard=len(of_split)) for entry in shard.entries)
+            of_split.append(replace(shard, entries=entries))
+        return by_split
+
+    def _card(self, entries: Iterable[Entry], splits: Sequence[str]) -> DatasetCard:
+        card = self._declared
+        if not card.class_names:
+            values = {int(value) for entry in entries for value in entry.pixels}
+            card = card_of_values(values, self._former.card if self._former is not None else None, card.ignore_values)
+        further = {"slice_features": self._labels, "splits": {split: split for split in splits}}
+        return card.model_copy(update=further)
+
+    def _report(
+        self,
+        version: Version,
+        card: DatasetCard,
+        entries: Sequence[Entry],
+        dropped: Sequence[Entry],
+        readings: Readings,
+    ) -> ImportReport:
+        plan = self._plan
+        classes, not_labelled = class_counts(entries, card)
+        dates = [entry.date for entry in entries if entry.date is not None]
+        shared = shared_images(entries)
+        notes = [*plan.notes, *readings.notes]
+        if not self._declared.class_names:
+            notes.append(note_on(card))
+        if self._base.differences:
+            notes.append(
+                f"Everything was read anew: {', '.join(self._base.differences)} differ from the version before."
+            )
+        if shared:
+            pairs = ", ".join(f"{one} is {other}" for one, other in shared[:_SHOWN])
+            notes.append(
+                f"{len(shared)} images are, byte for byte, in two splits: "
+                f"{pairs}{', …' if len(shared) > _SHOWN else ''}."
+            )
+        return ImportReport(
+            name=self._request.name,
+            version=str(version),
+            directory=str(self._place.directory / str(version)),
+            format_name=self._annotations.format_name,
+            found=len(entries) + len(dropped),
+            kept=len(entries),
+            dropped=len(dropped),
+            read=sum(len(shard.entries) for shard in readings.shards),
+            splits=dict(
+                sorted(Counter(entry.split for entry in entries).items(), key=lambda each: plan.splits.index(each[0]))
+            ),
+            classes=classes,
+            not_labelled_pixels=not_labelled,
+            met=values_met(entries),
+            first_date=min(dates),
+            last_date=max(dates),
+            reasons=reasons_of((entry.name, entry.reason) for entry in dropped),
+            done=reasons_of((entry.name, note) for entry in entries for note in entry.notes),
+            removed=plan.removed,
+            changed=plan.changed,
+            notes=tuple(notes),
+        )
+
+    def _write(
+        self,
+        version: Version,
+        card: DatasetCard,
+        shards: Mapping[str, Sequence[Shard]],
+        entries: Iterable[Entry],
+        readings: Readings,
+        report: ImportReport,
+    ) -> None:
+        request, former = self._request, self._former
+        folders = [request.folder]
+        if former is not None and request.mode != "replace":
+            folders = list(dict.fromkeys([*former.folders, request.folder]))
+        record = ImportRecord(
+            folders=tuple(folders),
+            settings=former.settings if former is not None and request.mode == "add" else request.settings(),
+            fits=dict(readings.fits),
+            labels=self._labels,
+            card=card,
+            classes_are_declared=bool(self._declared.class_names),
+            report=report,
+        )
+        with self._place.making(version) as directory:
+            for split, of_split in shards.items():
+                take_over(
+                    {shard_file(directory, request.name, split, n): shard.path for n, shard in enumerate(of_split)}
+                )
+            description = Description(directory, request.name, str(version), card, self._labels)
+            write_description(description, shards)
+            write_entries(directory / entry_list.FILE_NAME, entries)
+            (directory / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+
+
+def _copied(job: CopyJob) -> tuple[CopyJob, Shard]:
+    return job, copy_shard(job)
+
+
+def _same_classes(one: DatasetCard, other: DatasetCard) -> bool:
+    return extends(one, other) and extends(other, one)
+
+
+def _told(dropped: Sequence[Entry]) -> str:
+    """Names dropped files with their reasons."""
+    lines = "; ".join(f"{entry.name}: {entry.reason}" for entry in dropped[:_SHOWN])
+    return f"{lines}{f'; and {len(dropped) - _SHOWN} more' if len(dropped) > _SHOWN else ''}"
