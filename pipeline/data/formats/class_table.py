@@ -67,6 +67,9 @@ class ClassTable:
     ignored: tuple[Key, ...] = ()
     """What means "not labelled"."""
 
+    drawn: tuple[Color, ...] = ()
+    """The colour in which each class is drawn, where the masks have values."""
+
     @property
     def has_colors(self) -> bool:
         return any(not isinstance(key, int) for key in (*self.keys, *self.ignored))

@@ -47,9 +47,9 @@ def read_folders(root: Path, options: SourceOptions) -> Annotations:
     if not pictures:
         raise DataError(_nothing(root, images, masks))
     dropped = [*listing.dropped, *unpaired, *dropped]
-    lists = read_lists(options.split_lists or found_lists(listing))
+    lists = read_lists(options.split_lists or found_lists(listing.files))
     if lists.files:
-        pictures, unlisted = lists.apply(pictures)
+        pictures, unlisted = lists.apply(pictures, dropped)
         dropped += unlisted
         notes.append(f"The splits are those of {', '.join(file.name for file in lists.files.values())}.")
     return Annotations(
@@ -163,6 +163,6 @@ def _nothing(root: Path, images: list[Entry], masks: list[Entry]) -> str:
 
     return (
         f"{root}: no image has a mask. Found as images: {shown(images)}; as masks: {shown(masks)}. An image and its "
-        "mask have the same name, in folders such as images and masks; other folders are named with images and masks, other "
-        "names with a template such as {stem}_mask.png."
+        "mask have the same name, in folders such as images and masks. Say which folders they are in (images, masks), "
+        "or how masks are called (mask_template, such as {stem}_mask.png)."
     )

@@ -49,7 +49,7 @@ class MaskReading:
             class_names=self.table.names,
             mask_values=self.table.written,
             ignore_values=(self.table.not_labelled,) if self.table.ignored or self.ignores_unknown else (),
-            class_colors=tuple(key for key in self.table.keys if not isinstance(key, int)),
+            class_colors=tuple(key for key in self.table.keys if not isinstance(key, int)) or self.table.drawn,
         )
 
     def pixels(self, encoded: bytes) -> MaskPixels:

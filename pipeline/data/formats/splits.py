@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pipeline.data.formats.annotation import Dropped, Picture
-from pipeline.data.formats.files import Listing, normal, read_text
+from pipeline.data.formats.files import normal, read_text
 
 SPLIT_WORDS: Final = frozenset(
     {"train", "training", "trn", "val", "valid", "validation", "dev", "eval", "test", "testing"}
@@ -46,8 +46,12 @@ class SplitLists:
     names: Mapping[str, tuple[str, ...]]
     """Split name to what its list has, in its order."""
 
-    def apply(self, pictures: Iterable[Picture]) -> tuple[list[Picture], list[Dropped]]:
+    def apply(self, pictures: Iterable[Picture], dropped: Iterable[Dropped]) -> tuple[list[Picture], list[Dropped]]:
         """Gives each picture the split of the list that names it: by its path, its file name or its stem.
+
+        Args:
+          pictures: Those that have a mask.
+          dropped: What was dropped for another reason, and so is not missing.
 
         Returns:
           The pictures that one list has; and those that none or several have, and what is listed and not there.
@@ -56,22 +60,26 @@ class SplitLists:
         for split, names in self.names.items():
             for name in dict.fromkeys(names):
                 splits_of[name].append(split)
-        kept, dropped, found = [], [], set()
+
+        def listed(name: str) -> str | None:
+            return next((each for each in _names_of(name) if each in splits_of), None)
+
+        kept: list[Picture] = []
+        left_out: list[Dropped] = []
+        found = {listed(each.name) for each in dropped}
         for picture in pictures:
-            entry = next((name for name in _names_of(picture.name) if name in splits_of), None)
-            splits = splits_of[entry] if entry is not None else []
+            entry = listed(picture.name)
             found.add(entry)
+            splits = splits_of[entry] if entry is not None else []
             if len(splits) == 1:
                 kept.append(replace(picture, split=splits[0]))
             else:
                 where = f"the lists of {' and '.join(splits)}" if splits else "no list of a split"
-                dropped.append(Dropped(picture.name, f"it is in {where}"))
-        missing = [name for name in splits_of if name not in found]
-        dropped += [
-            Dropped(name, f"{self.files[splits_of[name][0]].name} lists it, but there is no such image with a mask")
-            for name in missing
-        ]
-        return kept, dropped
+                left_out.append(Dropped(picture.name, f"it is in {where}"))
+        for name in [name for name in splits_of if name not in found]:
+            file = self.files[splits_of[name][0]]
+            left_out.append(Dropped(name, f"{file.name} lists it, but there is no such image"))
+        return kept, left_out
 
 
 def read_lists(files: Mapping[str, Path]) -> SplitLists:
@@ -86,15 +94,14 @@ def read_lists(files: Mapping[str, Path]) -> SplitLists:
     return SplitLists(files, names)
 
 
-def found_lists(listing: Listing) -> dict[str, Path]:
-    """Returns the lists beside the images: text files called as a split is, such as `train.txt`."""
-    lists = [file for file in listing.files if file.suffix == ".txt" and file.stem.lower() in SPLIT_WORDS]
-    by_folder = {
-        folder: [file for file in lists if file.parent == folder] for folder in {file.parent for file in lists}
-    }
-    # Those that stand together; the folder next to the root, where there are several.
-    nearest = min(by_folder, key=lambda folder: (len(folder.parts), folder), default=None)
-    return {file.stem: file for file in by_folder.get(nearest, [])} if nearest else {}
+def found_lists(files: Iterable[Path]) -> dict[str, Path]:
+    """Returns the lists among the files of a source: texts called as a split is, such as `train.txt`.
+
+    Of several folders with such texts, it is the one nearest to the root.
+    """
+    lists = [file for file in files if file.suffix == ".txt" and file.stem.lower() in SPLIT_WORDS]
+    folder = min((file.parent for file in lists), key=lambda parent: (len(parent.parts), parent), default=None)
+    return {file.stem: file for file in lists if file.parent == folder}
 
 
 def _listed_name(line: str) -> str:
