@@ -18,6 +18,7 @@ from components.artifact_properties import (
     CLASS_PIXELS,
     DATASET_NAME,
     DATASET_VERSION,
+    DATE_RANGES,
     SHARED_IMAGES,
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
@@ -27,6 +28,7 @@ from components.tfds_example_gen.contents import check_shared_images, read_conte
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, split_identities
 from components.tfds_example_gen.source import TfdsSource, open_dataset
+from components.tfds_example_gen.window import DatesRead, read_dates
 from trainer_module.errors import DataError
 
 
@@ -58,14 +60,18 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
 
     _source: TfdsSource
     _builder: tfds.core.DatasetBuilder
+    _splits: dict[str, str]
+    _dates: DatesRead
 
     def GetInputSourceToExamplePTransform(self) -> Callable[..., beam.PTransform]:  # noqa: N802 (TFX's name)
         """Returns the function from execution properties and a split's TFDS slice to what reads it."""
         builder, source = self._builder, self._source
         convert = ExampleConverter(source, builder.info.features)
+        dates, split_of = self._dates, {pattern: split for split, pattern in self._splits.items()}
         return lambda _, pattern: (
             tfds.beam.ReadFromTFDS(builder, pattern, **encoded_reading(source))
             | "AsNumpy" >> beam.Map(tfds.as_numpy)
+            | "InWindow" >> beam.Filter(dates.since(split_of[pattern]))
             | "ToExample" >> beam.Map(convert).with_output_types(tf.train.Example)
         )
 
@@ -83,7 +89,9 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """
         self._source, splits = source_and_splits(exec_properties)
         builder = self._builder = open_dataset(self._source, splits)
+        self._splits = splits
         try:
+            self._dates = read_dates(builder, self._source, splits)
             super().Do(input_dict, output_dict, exec_properties)
         except Exception:
             check_shards(builder, splits.values())
@@ -95,7 +103,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             if not tf.io.gfile.glob(f"{directory}/*"):
                 raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {directory}.")
         contents = {split: read_contents(path, self._source.mask_values) for split, path in directories.items()}
-        counts = {name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()}
+        counts = self._dates.counts({name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()})
         for split, found in contents.items():
             check_count(f"records written of the split {split!r}", len(found.digests), counts[split])
         config = builder.builder_config
@@ -103,7 +111,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             DATASET_NAME: f"{builder.name}/{config.name}" if config else builder.name,
             DATASET_VERSION: str(builder.version),
             SPLIT_COUNTS: counts,
-            SPLIT_DIGESTS: split_identities(builder, splits),
+            SPLIT_DIGESTS: self._dates.digests(split_identities(builder, splits)),
+            DATE_RANGES: self._dates.ranges(),
             CLASS_PIXELS: {split: found.class_pixels for split, found in contents.items()},
             SHARED_IMAGES: check_shared_images(contents, self._source),
         }

@@ -19,6 +19,7 @@ import petseg
 from components.tfds_example_gen.shards import first_line, shared_examples
 from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import ConfigError, DataError
+from trainer_module.features import DATE
 
 
 class NotPreparedError(DataError):
@@ -41,6 +42,8 @@ class TfdsSource(BaseModel):
     mask_feature: str
     slice_features: tuple[str, ...]
     mask_values: tuple[int, ...]
+    window: str | None = None
+    window_splits: tuple[str, ...] = ()
     duplicates: Literal["error", "warn"] = "error"
     evaluation_split: str = ""
     """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
@@ -232,6 +235,12 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
             f"{features[source.mask_feature].shape}; a mask has one channel, whose values are the classes. Where "
             "colours stand for classes, map them to values where the builder makes the masks; a PNG with a palette, "
             "whose index is the class, is declared with one channel."
+        )
+    if source.window is not None and features.get(DATE) != tfds.features.Scalar(np.int64):
+        raise ConfigError(
+            f"data.window is {source.window!r}, and {builder.info.full_name} does not say what day its examples are "
+            f"of: that takes a feature {DATE!r}, a tfds.features.Scalar of np.int64 with the days since 1970-01-01, as "
+            f"petseg data import writes it. Its features are: {', '.join(present)}."
         )
     for name in source.slice_features:
         if name not in present or features[name].shape != ():

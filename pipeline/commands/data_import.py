@@ -1,16 +1,16 @@
 """`petseg data import`: a data set in TFDS' form, of images and masks as people have them."""
 
+import os
 import shlex
-import sys
-from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from components.days import day_text
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.data.formats.options import FORMAT_NAMES
-from pipeline.terminal.streams import json_text, notify, say
+from pipeline.terminal.streams import captured_output, json_text, notify, say
 from pipeline.terminal.tables import numbers_table, print_table, progress_bar
 from trainer_module.errors import ConfigError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline.data.importing.report import ImportReport, Reason
     from pipeline.data.importing.request import ImportRequest
 
-_EPOCH: Final = date(1970, 1, 1)
 _SHOWN_VALUES: Final = 40
 
 
@@ -227,7 +226,7 @@ def _version(text: str | None) -> Any:
 def _import(request: "ImportRequest") -> "Outcome":
     from pipeline.data.importing.importer import import_pictures
 
-    with progress_bar(sys.stderr) as progress:
+    with captured_output(Path(os.devnull)) as (_, stderr), progress_bar(stderr) as progress:
         task = progress.add_task("importing", total=None)
         return import_pictures(request, lambda done, total: progress.update(task, completed=done, total=total))
 
@@ -266,7 +265,7 @@ def _print_report(outcome: "Outcome") -> None:
     state = "imported as" if outcome.is_new else "nothing new: all of it is in"
     say(f"{report.found} files of {report.format_name}, {state} {report.name} {report.version}")
     kept = f"{report.kept} kept ({report.read} read, {report.kept - report.read} from the version before)"
-    say(f"{kept}, {report.dropped} dropped; days {_day(report.first_date)} to {_day(report.last_date)}")
+    say(f"{kept}, {report.dropped} dropped; days {day_text(report.first_date)} to {day_text(report.last_date)}")
     say("")
     splits = numbers_table("split", "examples")
     for split, count in report.splits.items():
@@ -318,7 +317,3 @@ def _print_next_steps(report: "ImportReport", data_dir: str | None, pipeline_roo
     say(f"every file, and what became of it: {report.directory}/import_files.csv")
     say(f"next: petseg data describe {report.name}{where} --write-config {report.name}.toml")
     say(f"then: petseg run --config {report.name}.toml")
-
-
-def _day(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()

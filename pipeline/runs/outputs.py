@@ -106,15 +106,15 @@ def _examples(produced: _Produced) -> NodeFacts:
         splits=json.loads(artifact.get_string_custom_property(properties.SPLIT_COUNTS)),
         class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
         digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
+        date_ranges=json.loads(artifact.get_string_custom_property(properties.DATE_RANGES) or "{}"),
     )
-    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
     shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
     warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
     class_names = produced.settings.get("data", {}).get("class_names", ())
     warnings += [
         f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
     ]
-    return NodeFacts("; ".join([f"{dataset.name} {dataset.version}: {counts}", *warnings]), {"dataset": dataset})
+    return NodeFacts("; ".join([dataset.summary, *warnings]), {"dataset": dataset})
 
 
 def _anomalies(produced: _Produced) -> NodeFacts:

@@ -3,11 +3,12 @@
 import io
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from PIL import Image
 
+from components.days import day_number
 from trainer_module.errors import ConfigError
 
 FROM_IMPORT: Final = "import"
@@ -15,7 +16,6 @@ FROM_EXIF: Final = "exif"
 
 _DIGITS: Final = {"%Y": r"\d{4}", "%y": r"\d{2}", "%m": r"\d{2}", "%d": r"\d{2}", "%j": r"\d{3}"}
 _ENOUGH: Final = ({"%Y", "%m", "%d"}, {"%y", "%m", "%d"}, {"%Y", "%j"}, {"%y", "%j"})
-_EPOCH: Final = date(1970, 1, 1)
 _EXIF_IFD: Final = 0x8769
 _DATE_TIME_ORIGINAL: Final = 0x9003
 
@@ -55,20 +55,15 @@ class DateSource:
             pattern = pattern.replace(re.escape(field), digits)
         for found in re.finditer(rf"(?<!\d){pattern}(?!\d)", path):
             try:
-                return days(datetime.strptime(found[0], self.text).date())
+                return day_number(datetime.strptime(found[0], self.text).date())
             except ValueError:
                 continue  # digits that are no date
         return None
 
 
-def days(day: date) -> int:
-    """Returns the days since 1970-01-01."""
-    return (day - _EPOCH).days
-
-
 def today() -> int:
     """Returns today in UTC, in days since 1970-01-01."""
-    return days(datetime.now(UTC).date())
+    return day_number(datetime.now(UTC).date())
 
 
 def exif_day(encoded: bytes) -> int | None:
@@ -76,6 +71,6 @@ def exif_day(encoded: bytes) -> int | None:
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             text = image.getexif().get_ifd(_EXIF_IFD).get(_DATE_TIME_ORIGINAL)
-        return days(datetime.strptime(str(text)[:10], "%Y:%m:%d").date())
+        return day_number(datetime.strptime(str(text)[:10], "%Y:%m:%d").date())
     except Exception:  # noqa: BLE001 (whatever Pillow raises over damaged EXIF)
         return None

@@ -17,10 +17,7 @@ from pipeline.data.importing.dates import exif_day
 from pipeline.data.importing.entries import Entry
 from pipeline.data.importing.stamps import bytes_digest, content_digest
 from trainer_module import features
-from trainer_module.encoded_images import UPRIGHT, ImageRefusedError, turned
-
-DATE: Final = "date"
-"""Feature of each example: the day it is of, in days since 1970-01-01."""
+from trainer_module.encoded_images import UPRIGHT, ImageHeader, ImageRefusedError
 
 TURNED: Final = "mask turned by the image's EXIF orientation"
 
@@ -110,9 +107,9 @@ def make_example(task: Task, rules: Rules) -> Made:
     )
     example = {
         features.IMAGE: image.encoded,
-        features.SEGMENTATION_MASK: _png(mask.values, image.orientation if is_to_turn else UPRIGHT),
+        features.SEGMENTATION_MASK: _png(mask.values, image if is_to_turn else None),
         features.FILE_NAME: entry.name,
-        DATE: entry.date,
+        features.DATE: entry.date,
         **{name: picture.labels.get(name, "") for name in rules.labels},
     }
     return Made(entry, example, fit)
@@ -146,7 +143,10 @@ def _fit(image: StoredImage, size: tuple[int, ...]) -> Fit | None:
     return Fit.SHOWN if size == image.shown_size else Fit.STORED
 
 
-def _png(values: NDArray[np.uint8], orientation: int) -> bytes:
-    file = io.BytesIO()
-    turned(Image.fromarray(values), orientation).save(file, "PNG", compress_level=_COMPRESSION)
+def _png(values: NDArray[np.uint8], drawn_on: StoredImage | None) -> bytes:
+    """Returns a mask as PNG, turned as the image is whose stored pixels it was drawn on."""
+    file, mask = io.BytesIO(), Image.fromarray(values)
+    if drawn_on is not None:
+        mask = ImageHeader(drawn_on.width, drawn_on.height, drawn_on.orientation).upright(mask)
+    mask.save(file, "PNG", compress_level=_COMPRESSION)
     return file.getvalue()

@@ -191,7 +191,7 @@ class _Import:
         is_compatible = self._former is None or extends(card, self._former.card)
         version = self._base.next_version(request, is_compatible=is_compatible)
         report = self._report(version, card, entries, dropped, readings)
-        self._write(version, card, shards, [*entries, *dropped], readings, report)
+        self._write(version, card, shards, [*entries, *dropped], readings, report, workers)
         self._place.forget_finished()
         return Outcome(report, is_new=True)
 
@@ -297,6 +297,7 @@ class _Import:
         entries: Iterable[Entry],
         readings: Readings,
         report: ImportReport,
+        workers: Workers,
     ) -> None:
         request, former = self._request, self._former
         folders = [request.folder]
@@ -316,8 +317,16 @@ class _Import:
                 take_over(
                     {shard_file(directory, request.name, split, n): shard.path for n, shard in enumerate(of_split)}
                 )
-            description = Description(directory, request.name, str(version), card, self._labels)
-            write_description(description, shards)
+            description = Description(
+                directory=directory,
+                name=request.name,
+                version=str(version),
+                card=card,
+                labels=self._labels,
+                shard_lengths={split: [len(shard.entries) for shard in each] for split, each in shards.items()},
+                record_bytes={split: sum(shard.record_bytes for shard in each) for split, each in shards.items()},
+            )
+            list(workers.run(write_description, [description]))  # this process needs no TensorFlow
             write_entries(directory / entry_list.FILE_NAME, entries)
             (directory / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
 

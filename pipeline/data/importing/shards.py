@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer, file_adapters, naming
 from tensorflow_datasets.core import writer as tfds_writer
@@ -16,7 +17,7 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow as tf
 
 from components.dataset_card import DatasetCard
 from pipeline.data.importing.entries import Entry
-from pipeline.data.importing.examples import DATE, Fit, Made, Rules, Task, make_example
+from pipeline.data.importing.examples import Fit, Made, Rules, Task, make_example
 from trainer_module import features
 
 _NAME: Final = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
@@ -100,7 +101,7 @@ def feature_connectors(labels: Iterable[str]) -> tfds.features.FeaturesDict:
             features.IMAGE: tfds.features.Image(shape=(None, None, 3)),
             features.SEGMENTATION_MASK: tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
             features.FILE_NAME: tfds.features.Text(),
-            DATE: tfds.features.Scalar(dtype="int64"),
+            features.DATE: tfds.features.Scalar(dtype=np.int64),
             **{name: tfds.features.Text() for name in labels},
         }
     )
@@ -172,14 +173,15 @@ class Description:
     labels: tuple[str, ...]
     """Names of the text features."""
 
+    shard_lengths: Mapping[str, Sequence[int]]
+    """Split name to the number of examples in each of its shards."""
 
-def write_description(description: Description, splits: Mapping[str, Sequence[Shard]]) -> None:
-    """Writes the features, the sizes of splits and shards, and the card.
+    record_bytes: Mapping[str, int]
+    """Split name to the bytes of its records."""
 
-    Args:
-      description: What to write, and where; the shards are there.
-      splits: Split name to its shards, in their order.
-    """
+
+def write_description(description: Description) -> None:
+    """Writes the features, the sizes of splits and shards, and the card."""
     directory, name = description.directory, description.name
     identity = tfds.core.dataset_info.DatasetIdentity(
         name=name, version=tfds.core.Version(description.version), data_dir=str(directory), module_name=""
@@ -195,11 +197,11 @@ def write_description(description: Description, splits: Mapping[str, Sequence[Sh
         tfds.core.splits.SplitDict(
             tfds.core.SplitInfo(
                 name=split,
-                shard_lengths=[len(shard.entries) for shard in shards],
-                num_bytes=sum(shard.record_bytes for shard in shards),
+                shard_lengths=list(lengths),
+                num_bytes=description.record_bytes[split],
                 filename_template=_file_names(directory, name, split),
             )
-            for split, shards in splits.items()
+            for split, lengths in description.shard_lengths.items()
         )
     )
     info.write_to_directory(directory)
