@@ -87,8 +87,9 @@ def read_dates(builder: tfds.core.DatasetBuilder, source: TfdsSource, splits: Ma
         if not len(days):
             raise DataError(
                 f"data.window = {source.window!r}: of the {len(dates[split])} examples of the split {split!r} none is "
-                f"of the days {day_text(first)} to {day_text(newest)}; its newest is of {day_text(int(dates[split].max()))}. "
-                "Choose a longer window, or take the split out of data.window_splits."
+                f"of the days {day_text(first)} to {day_text(newest)}; its newest is of "
+                f"{day_text(int(dates[split].max()))}. Choose a longer window, or take the split out of "
+                "data.window_splits."
             )
     return DatesRead(within, first_days)
 

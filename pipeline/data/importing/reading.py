@@ -64,7 +64,9 @@ class PictureReader:
           DiskFullError: There is no room.
         """
         results = list(self._run(tasks, self._rules, len(tasks)))
-        fits: Counter[str] = former_fits + Counter({str(fit): n for each in results for fit, n in each.fits.items()})
+        fits = Counter(former_fits)
+        for result in results:
+            fits.update({str(fit): number for fit, number in result.fits.items()})
         put_off = {name for result in results for name in result.put_off}
         if put_off:
             drawn_on = _drawn_on(fits)
