@@ -16,9 +16,12 @@ def day_number(day: date) -> int:
 
 
 def day_text(number: int) -> str:
-    """Returns a day as people write it.
+    """Returns a day as people write it; the number itself where it is none of the years 1 to 9999.
 
     >>> day_text(20786)
     '2026-11-29'
     """
-    return (_EPOCH + timedelta(days=number)).isoformat()
+    try:
+        return (_EPOCH + timedelta(days=number)).isoformat()
+    except OverflowError:
+        return str(number)

@@ -236,7 +236,7 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
             "colours stand for classes, map them to values where the builder makes the masks; a PNG with a palette, "
             "whose index is the class, is declared with one channel."
         )
-    if source.window is not None and features.get(DATE) != tfds.features.Scalar(np.int64):
+    if source.window is not None and not has_dates(builder):
         raise ConfigError(
             f"data.window is {source.window!r}, and {builder.info.full_name} does not say what day its examples are "
             f"of: that takes a feature {DATE!r}, a tfds.features.Scalar of np.int64 with the days since 1970-01-01, as "
@@ -248,6 +248,12 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
                 f"data.slice_features: {name!r} is no scalar feature of {builder.info.full_name}. "
                 f"Its features are: {', '.join(present)}."
             )
+
+
+def has_dates(builder: tfds.core.DatasetBuilder) -> bool:
+    """Returns whether the data set says what day its examples are of: a whole number, `trainer_module.features.DATE`."""
+    features = builder.info.features
+    return DATE in features and features[DATE].shape == () and features[DATE].np_dtype == np.int64
 
 
 def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str) -> None:

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from components.days import day_text
-from components.tfds_example_gen.source import TfdsSource
+from components.tfds_example_gen.source import TfdsSource, has_dates
 from trainer_module.errors import DataError
 from trainer_module.features import DATE
 
@@ -74,7 +74,7 @@ def read_dates(builder: tfds.core.DatasetBuilder, source: TfdsSource, splits: Ma
     Raises:
       DataError: A split has no example in the window.
     """
-    if DATE not in builder.info.features:
+    if not has_dates(builder):
         return DatesRead({}, {})
     dates = {split: _days(builder, slice_string) for split, slice_string in splits.items()}
     if source.window is None:

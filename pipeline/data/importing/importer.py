@@ -6,9 +6,9 @@ read again: its shards become shards of the new version as they are.
 """
 
 import errno
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import tensorflow_datasets as tfds
@@ -26,15 +26,8 @@ from pipeline.data.importing.planning import Plan, Planner
 from pipeline.data.importing.reading import PictureReader, Progress, Readings
 from pipeline.data.importing.report import ImportReport, class_counts, reasons_of, shared_images, values_met
 from pipeline.data.importing.request import ImportRequest
-from pipeline.data.importing.shards import (
-    CopyJob,
-    Description,
-    DiskFullError,
-    Shard,
-    copy_shard,
-    shard_file,
-    write_description,
-)
+from pipeline.data.importing.reuse import kept_shards, numbered
+from pipeline.data.importing.shards import Description, DiskFullError, Shard, shard_files, write_description
 from pipeline.data.importing.splitting import check_no_empty_split
 from pipeline.data.importing.versions import RECORD_FILE, DatasetPlace, ImportRecord, Version, take_over
 from pipeline.data.importing.workers import Workers
@@ -183,7 +176,11 @@ class _Import:
         reader = PictureReader(rules, self._place.staging, workers, progress)
         readings = reader.read(plan.tasks, fits)
         self._check_strict(readings.dropped)
-        shards = self._numbered([*self._kept_shards(workers), *readings.shards])
+        staying = {entry.name for entry in plan.unchanged}
+        kept: list[Shard] = []
+        if self._base.version is not None:
+            kept = kept_shards(self._base.version, self._base.entries, staying, self._place.staging, workers)
+        shards = numbered([*kept, *readings.shards], plan.splits)
         entries = [entry for of_split in shards.values() for shard in of_split for entry in shard.entries]
         check_no_empty_split(Counter(entry.split for entry in entries), plan.splits, request.rule)
         dropped = [*plan.dropped, *readings.dropped, *(entry for entry in plan.unchanged if not entry.is_kept)]
@@ -200,37 +197,6 @@ class _Import:
             raise DataError(
                 f"{len(dropped)} files would be dropped, which --strict refuses; no version was made. {_told(dropped)}"
             )
-
-    def _kept_shards(self, workers: Workers) -> list[Shard]:
-        """Returns the shards of the version before, without the records that do not stay."""
-        if self._base.version is None or not self._base.entries:
-            return []
-        staying = {entry.name for entry in self._plan.unchanged}
-        by_file: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-        for entry in self._base.entries:
-            if entry.shard is not None:
-                by_file[entry.split, entry.shard].append(entry)
-        whole: dict[str, Shard] = {}
-        copies: list[CopyJob] = []
-        for (split, number), entries in by_file.items():
-            path = shard_file(self._base.version.directory, self._request.name, split, number)
-            positions = tuple(position for position, entry in enumerate(entries) if entry.name in staying)
-            kept = tuple(entries[position] for position in positions)
-            if len(kept) == len(entries):
-                whole[str(path)] = Shard(path, split, kept)
-            elif kept:
-                copies.append(CopyJob(str(path), positions, kept, str(self._place.staging)))
-        copied = {job.shard: shard for job, shard in workers.run(_copied, copies)}
-        return [shard for path, shard in sorted({**whole, **copied}.items())]
-
-    def _numbered(self, shards: Iterable[Shard]) -> dict[str, list[Shard]]:
-        """Returns split to its shards, with their numbers in their entries."""
-        by_split: dict[str, list[Shard]] = {split: [] for split in self._plan.splits}
-        for shard in shards:
-            of_split = by_split[shard.split]
-            entries = tuple(replace(entry, shard=len(of_split)) for entry in shard.entries)
-            of_split.append(replace(shard, entries=entries))
-        return by_split
 
     def _card(self, entries: Iterable[Entry], splits: Sequence[str]) -> DatasetCard:
         card = self._declared
@@ -314,9 +280,8 @@ class _Import:
         )
         with self._place.making(version) as directory:
             for split, of_split in shards.items():
-                take_over(
-                    {shard_file(directory, request.name, split, n): shard.path for n, shard in enumerate(of_split)}
-                )
+                files = shard_files(directory, request.name, split, len(of_split))
+                take_over({file: shard.path for file, shard in zip(files, of_split, strict=True)})
             description = Description(
                 directory=directory,
                 name=request.name,
@@ -329,10 +294,6 @@ class _Import:
             list(workers.run(write_description, [description]))  # this process needs no TensorFlow
             write_entries(directory / entry_list.FILE_NAME, entries)
             (directory / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
-
-
-def _copied(job: CopyJob) -> tuple[CopyJob, Shard]:
-    return job, copy_shard(job)
 
 
 def _same_classes(one: DatasetCard, other: DatasetCard) -> bool:

@@ -20,9 +20,6 @@ from pipeline.data.importing.entries import Entry
 from pipeline.data.importing.examples import Fit, Made, Rules, Task, make_example
 from trainer_module import features
 
-_NAME: Final = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
-"""That of `tfds.core.SequentialWriter`: a shard's name, and with it the ids of its examples, stay when others come."""
-
 _WRITER: Final = tfds_writer.ExampleWriter(file_adapters.FileFormat.TFRECORD)
 _FRAME_BYTES: Final = 16
 """Of each record in a TFRecord: its length and two checksums."""
@@ -207,15 +204,13 @@ def write_description(description: Description) -> None:
     info.write_to_directory(directory)
 
 
-def shard_file(directory: Path, name: str, split: str, number: int) -> Path:
-    """Returns where a shard of a version is."""
-    return Path(_file_names(directory, name, split).sharded_filepath(shard_index=number, num_shards=None))
+def shard_files(directory: Path, name: str, split: str, count: int) -> list[Path]:
+    """Returns where the shards of a split are in a version."""
+    return [Path(file) for file in _file_names(directory, name, split).sharded_filepaths(count)]
 
 
 def _file_names(directory: Path, name: str, split: str) -> naming.ShardedFileTemplate:
-    return naming.ShardedFileTemplate(
-        data_dir=directory, template=_NAME, dataset_name=name, split=split, filetype_suffix="tfrecord"
-    )
+    return naming.ShardedFileTemplate(data_dir=directory, dataset_name=name, split=split, filetype_suffix="tfrecord")
 
 
 def _tell(made: Made, told: dict[str, Any]) -> None:
