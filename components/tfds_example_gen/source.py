@@ -251,7 +251,7 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
 
 
 def has_dates(builder: tfds.core.DatasetBuilder) -> bool:
-    """Returns whether the data set says what day its examples are of: a whole number, `trainer_module.features.DATE`."""
+    """Returns whether the data set says, by `trainer_module.features.DATE`, what day its examples are of."""
     features = builder.info.features
     return DATE in features and features[DATE].shape == () and features[DATE].np_dtype == np.int64
 

@@ -130,7 +130,8 @@ def write_shard(job: ShardJob) -> ShardResult:
             made = make_example(task, job.rules)
             _tell(made, told)
             if made.example is not None:
-                yield number, serializer.serialize_example(connectors.encode_example(made.example))
+                example = serializer.get_tf_example(connectors.encode_example(made.example))
+                yield number, example.SerializeToString(deterministic=True)
 
     staging = Path(job.staging)
     _write(staging / f"{job.key}.tfrecord", records())
