@@ -122,7 +122,9 @@ def _table(options: SourceOptions, has_train_ids: bool) -> ClassTable:
     names = options.class_names or tuple(label.name for label in trained)
     for name in names:
         if name not in choices:
-            raise ConfigError(f"class_names: Cityscapes has no {name!r} here; did you mean {nearest(name, choices)!r}?")
+            raise ConfigError(
+                f"--class {name}: Cityscapes has no such label here; did you mean {nearest(name, choices)!r}?"
+            )
     ids = {name: label.train_id if has_train_ids else index for name, (label, index) in labels.items()}
     keys = tuple(ids[name] for name in names)
     ignored = tuple(dict.fromkeys(id_ for id_ in (*ids.values(), _NOT_TRAINED) if id_ not in keys))

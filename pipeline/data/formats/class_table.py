@@ -12,7 +12,18 @@ from pipeline.data.formats.options import MAX_CLASSES, SourceOptions
 from trainer_module.errors import ConfigError, DataError
 
 NOT_LABELLED_NAMES: Final = frozenset(
-    {"void", "ignore", "ignored", "unlabeled", "unlabelled", "not labelled", "not labeled", "dontcare", "don't care"}
+    {
+        "void",
+        "ignore",
+        "ignored",
+        "__ignore__",
+        "unlabeled",
+        "unlabelled",
+        "not labeled",
+        "not labelled",
+        "dontcare",
+        "don't care",
+    }
 )
 """What the field calls pixels that are not labelled, in lower case."""
 
@@ -23,6 +34,7 @@ TABLE_FILES: Final = (
     "class_dict.csv",
     "class_dict.txt",
     "classes.csv",
+    "_classes.csv",
 )
 """Where labelling tools and data sets keep the table, beside the masks or above them; in lower case."""
 
@@ -72,7 +84,7 @@ class ClassTable:
 
     @property
     def has_colors(self) -> bool:
-        return any(not isinstance(key, int) for key in (*self.keys, *self.ignored))
+        return not isinstance(self.keys[0], int)
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -109,7 +121,7 @@ def declared_table(options: SourceOptions, found: Path | None) -> ClassTable | N
     if not options.class_names:
         return None
     values = options.mask_values or tuple(range(len(options.class_names)))
-    return table_of(dict(zip(options.class_names, values, strict=True)), options.ignore, "class_names")
+    return table_of(dict(zip(options.class_names, values, strict=True)), options.ignore, "--class")
 
 
 def table_of(entries: Mapping[str, Key], ignore: Iterable[str] | None, where: str) -> ClassTable:
@@ -129,6 +141,10 @@ def table_of(entries: Mapping[str, Key], ignore: Iterable[str] | None, where: st
         ignored = [key for name, key in by_name.items() if name in NOT_LABELLED_NAMES]
     else:
         ignored = [by_name[word.lower()] if word.lower() in by_name else parsed_key(word, where) for word in ignore]
+    if len({isinstance(key, int) for key in (*entries.values(), *ignored)}) > 1:
+        raise ConfigError(
+            f"--ignore {' '.join(ignore or ())}: {where} and --ignore have to be all values or all colours."
+        )
     classes = {name: key for name, key in entries.items() if key not in ignored}
     if not classes or len(classes) > MAX_CLASSES:
         raise ConfigError(f"{where}: {len(classes)} classes remain; there may be 1 to {MAX_CLASSES}.")
@@ -146,7 +162,7 @@ def parsed_key(word: str, where: str) -> Key:
     if re.fullmatch(r"#[0-9a-fA-F]{6}", word):
         return _color(word[1:])
     raise ConfigError(
-        f"ignore = {word!r}: {where} has no class of that name, and it is no value (255) and no colour (#rrggbb)."
+        f"--ignore {word}: {where} has no class of that name, and it is no value (255) and no colour (#rrggbb)."
     )
 
 

@@ -2,12 +2,12 @@
 
 import importlib.util
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.data.formats.annotation import Annotations, Dropped, Picture
-from pipeline.data.formats.coco_masks import ObjectMask, read_outline
+from pipeline.data.formats.coco_masks import ObjectMask, Outline, read_outline
 from pipeline.data.formats.files import Listing, list_files, normal
 from pipeline.data.formats.image_finder import ImageFinder
 from pipeline.data.formats.json_files import read_json
@@ -17,7 +17,7 @@ from pipeline.data.formats.objects import (
     shown_names,
 )
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import read_lists, split_of_folders, split_word
+from pipeline.data.formats.splits import split_by_lists, split_of_folders, split_word
 from trainer_module.errors import ConfigError, DataError
 
 _KEYS: Final = ("images", "annotations", "categories")
@@ -54,24 +54,21 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
         dropped += left_out
     pictures, twice = _once(pictures)
     dropped += twice
-    if options.split_lists:
-        pictures, unlisted = read_lists(options.split_lists).apply(pictures, dropped)
-        dropped += unlisted
     if not pictures:
         raise DataError(_nothing(root, dropped))
+    notes = [*listing.notes, f"The annotations are those of {', '.join(map(listing.name, files))}."]
+    others = finder.names.difference((each.name for each in pictures), (each.name for each in dropped))
+    if others:
+        notes.append(f"{len(others)} images are in no annotation file: they are not read.")
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, (), options)
     pictures.sort(key=lambda picture: normal(picture.name))
-    has_crowds = options.crowds == "ignore" and any(
-        outline.is_crowd
-        for picture in pictures
-        if isinstance(picture.mask, ObjectMask)
-        for outline in picture.mask.outlines
-    )
+    has_crowds = any(outline.is_crowd for outlines in _outlines(pictures) for outline in outlines)
     return Annotations(
         format_name="COCO",
         pictures=tuple(pictures),
-        card=classes.card(can_ignore=has_crowds),
-        dropped=tuple(dropped),
-        notes=(*listing.notes, *_notes(listing, files, names, pictures, classes)),
+        card=classes.card(can_ignore=has_crowds and options.crowds == "ignore"),
+        dropped=(*dropped, *unlisted),
+        notes=(*notes, *list_notes, *_notes_on_categories(names, pictures, classes)),
     )
 
 
@@ -178,20 +175,19 @@ def _once(pictures: Iterable[Picture]) -> tuple[list[Picture], list[Dropped]]:
     return [picture for picture in pictures if counts[picture.name] == 1], twice
 
 
-def _notes(
-    listing: Listing, files: list[Path], names: list[str], pictures: list[Picture], classes: ObjectClasses
-) -> list[str]:
-    notes = [f"The annotations are those of {', '.join(listing.name(file) for file in files)}."]
-    outlines = [picture.mask.outlines for picture in pictures if isinstance(picture.mask, ObjectMask)]
-    empty = sum(not each for each in outlines)
-    if empty:
-        notes.append(f"{empty} images have no annotation: they are background.")
+def _outlines(pictures: Iterable[Picture]) -> list[tuple[Outline, ...]]:
+    return [picture.mask.outlines for picture in pictures if isinstance(picture.mask, ObjectMask)]
+
+
+def _notes_on_categories(names: list[str], pictures: list[Picture], classes: ObjectClasses) -> Iterator[str]:
+    outlines = _outlines(pictures)
+    if empty := sum(not each for each in outlines):
+        yield f"{empty} images have no annotation: they are background."
     used = {outline.category for each in outlines for outline in each}
     if unused := [name for name in classes.names if name not in used]:
-        notes.append(f"No image has an object of {shown_names(unused)}.")
-    if others := [name for name in names if name not in classes.names and name not in classes.ignored and name in used]:
-        notes.append(f"Background, for no class is declared for them: {shown_names(others)}.")
-    return notes
+        yield f"No image has an object of {shown_names(unused)}."
+    if others := sorted(used.difference(classes.names, classes.ignored), key=names.index):
+        yield f"Background, for no class is declared for them: {shown_names(others)}."
 
 
 def _nothing(root: Path, dropped: list[Dropped]) -> str:

@@ -119,8 +119,31 @@ def _run_lengths(outline: Outline, size: tuple[int, int]) -> dict[str, Any]:
             f"has run lengths for {outline.counts_size[0]}×{outline.counts_size[1]} pixels, and the image is said to "
             f"have {height}×{width}"
         )
-    if isinstance(outline.counts, str):
-        return {"size": list(size), "counts": outline.counts.encode()}
-    if sum(outline.counts) != height * width or min(outline.counts, default=0) < 0:
-        raise MaskRefusedError(f"has run lengths of {sum(outline.counts)} pixels together, not {height}×{width}")
-    return coco_mask.frPyObjects({"size": list(size), "counts": list(outline.counts)}, height, width)
+    counts = _decompressed(outline.counts) if isinstance(outline.counts, str) else list(outline.counts)
+    # The library would fill what is missing with whatever is in memory.
+    if sum(counts) != height * width or min(counts) < 0:
+        raise MaskRefusedError(f"has run lengths of {sum(counts)} pixels together, not {height}×{width}")
+    return coco_mask.frPyObjects({"size": list(size), "counts": counts}, height, width)
+
+
+def _decompressed(text: str) -> list[int]:
+    """Returns the run lengths that a text of COCO stands for.
+
+    Each is written in characters of five bits, the lowest first, with a sixth that says if more follow; from the fourth
+    on, it is the difference to the run before the last.
+
+    Source: `rleFrString` in `maskApi.c` of the COCO API.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    return counts

@@ -8,10 +8,11 @@ from typing import Final
 from pipeline.data.formats.annotation import Annotations, Dropped, Picture
 from pipeline.data.formats.class_table import TABLE_FILES, ClassTable, declared_table
 from pipeline.data.formats.files import list_files
-from pipeline.data.formats.layouts import MASK_ENDINGS, Entry, Key, entries
-from pipeline.data.formats.masks import MASK_SUFFIXES, MaskFile, MaskReading
+from pipeline.data.formats.layouts import IMAGE_ENDINGS, MASK_ENDINGS, Entry, Key, by_name_alone, entries
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
+from pipeline.data.formats.masks import MaskFile, MaskReading
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import found_lists, read_lists, split_of_folders
+from pipeline.data.formats.splits import split_by_lists, split_of_folders
 from trainer_module.errors import DataError
 
 _PHOTO_SUFFIXES: Final = (".jpg", ".jpeg")
@@ -34,6 +35,9 @@ def read_folders(root: Path, options: SourceOptions) -> Annotations:
         notes.append(f"The classes are those of {listing.name(found)}.")
     images, masks, unpaired = _images_and_masks(entries(map(listing.name, listing.files), options))
     pairs, dropped = pair(images, masks)
+    if not pairs:
+        pairs, dropped = pair(map(by_name_alone, images), map(by_name_alone, masks))
+        notes.append("Their folders differ, so images and masks are paired by their names alone.")
     reading = mask_reading(table, options)
     pictures = [
         Picture(
@@ -47,11 +51,9 @@ def read_folders(root: Path, options: SourceOptions) -> Annotations:
     if not pictures:
         raise DataError(_nothing(root, images, masks))
     dropped = [*listing.dropped, *unpaired, *dropped]
-    lists = read_lists(options.split_lists or found_lists(listing.files))
-    if lists.files:
-        pictures, unlisted = lists.apply(pictures, dropped)
-        dropped += unlisted
-        notes.append(f"The splits are those of {', '.join(file.name for file in lists.files.values())}.")
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, listing.files, options)
+    dropped += unlisted
+    notes += list_notes
     return Annotations(
         format_name="images and masks in folders",
         pictures=tuple(pictures),
@@ -80,7 +82,7 @@ def pair(images: Iterable[Entry], masks: Iterable[Entry]) -> tuple[list[tuple[En
     """
     images_of, masks_of = _by_key(images), defaultdict[Key, list[Entry]](list)
     for entry in masks:
-        masks_of[_image_key(entry.key, images_of)].append(entry)
+        masks_of[entry.key if entry.key in images_of else _image_key(entry.key, images_of)].append(entry)
     pairs: list[tuple[Entry, Entry]] = []
     dropped: list[Dropped] = []
     for key, same in images_of.items():
@@ -130,12 +132,11 @@ def _images_and_masks(found: list[Entry]) -> tuple[list[Entry], list[Entry], lis
 
 
 def _image_key(mask_key: Key, images_of: dict[Key, list[Entry]]) -> Key:
-    """Returns the key of the image that a mask is of: its own, or without what names of masks end with."""
+    """Returns the key of the image that a mask is of: without what names of masks end with, or its own."""
     folders, stem = mask_key
-    shortened = [(folders, stem.removesuffix(ending)) for ending in MASK_ENDINGS if stem.endswith(ending)]
-    if mask_key in images_of and not any(key in images_of for key in shortened):
-        return mask_key
-    return next((key for key in shortened if key in images_of), mask_key)
+    stems = [stem.removesuffix(ending) for ending in MASK_ENDINGS if stem.endswith(ending)]
+    keys = [(folders, shortened + ending) for shortened in stems for ending in ("", *IMAGE_ENDINGS)]
+    return next((key for key in keys if key in images_of), mask_key)
 
 
 def _by_key(found: Iterable[Entry]) -> dict[Key, list[Entry]]:
@@ -163,6 +164,6 @@ def _nothing(root: Path, images: list[Entry], masks: list[Entry]) -> str:
 
     return (
         f"{root}: no image has a mask. Found as images: {shown(images)}; as masks: {shown(masks)}. An image and its "
-        "mask have the same name, in folders such as images and masks. Say which folders they are in (images, masks), "
-        "or how masks are called (mask_template, such as {stem}_mask.png)."
+        "mask have the same name, in folders such as images and masks. Say which folders they are in (--images, "
+        "--masks), or how masks are called (--mask-template '{stem}_mask.png')."
     )

@@ -28,6 +28,11 @@ class ImageFinder:
         """Returns the image's path below the root, with `/`."""
         return self._listing.name(image)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All images that can be found, by their paths below the root."""
+        return frozenset(self.name(file) for files in self._by_name.values() for file in files)
+
     def find(self, named: str, beside: Path, split: str | None) -> Path | str:
         """Returns the image, or why there is none.
 

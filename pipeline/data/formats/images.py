@@ -1,18 +1,21 @@
 """Image files as they go into the data set: what models can be trained on and served with, and nothing else."""
 
 import io
+import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from trainer_module.encoded_images import (
     JPEG_START,
     MAX_IMAGE_PIXELS,
     MAX_IMAGE_SIDE,
+    PNG_DEPTH_AND_COLOR_AT,
     PNG_START,
     TOO_LARGE,
     ImageRefusedError,
@@ -37,6 +40,12 @@ _RE_ENCODED: Final = ("BMP", "WEBP", "TIFF")
 _ALL_READ: Final = "JPEG, PNG, BMP, WebP and TIFF are read"
 _CUT_OFF: Final = "is cut off or damaged"
 _ORIENTATION_TAG: Final = 0x0112
+_PNG_MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L")
+_SEVERAL_JPEGS: Final = "MPO"
+"""What Pillow calls a JPEG with more pictures behind the first, as cameras write them for previews and depth."""
+
+_PNG_END: Final = b"IEND\xaeB`\x82"
+_DEEP: Final = 16
 _FEWEST_LEVELS: Final = 16
 """Of the 256 that the upper 8 of 16 bits can have, for an image to be more than black."""
 
@@ -56,7 +65,7 @@ class StoredImage:
     """The EXIF orientation, from 1 (upright) to 8."""
 
     notes: tuple[str, ...] = ()
-    """What was noticed or done, in a few words that are the same for all such images."""
+    """What was noticed or done, in a few words that are the same for all such images: `re-encoded …`."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -115,33 +124,53 @@ def _as_png(encoded: bytes) -> tuple[str, bytes]:
         raise
     with image:
         kind = str(image.format)
-        _refuse_animated(image)
-        if kind not in _RE_ENCODED:
-            raise ImageRefusedError(f"is a {kind} image: {_ALL_READ}; convert it to PNG")
-        refuse_too_large(image)
-        if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L"):
-            raise ImageRefusedError(
-                f"is a {kind} image of the mode {image.mode}, which PNG cannot hold: convert it to RGB"
-            )
-        tags = Image.Exif()
-        if kind != "TIFF" and (orientation := image.getexif().get(_ORIENTATION_TAG)):
-            tags[_ORIENTATION_TAG] = orientation  # a TIFF is turned when it is decoded
-        file = io.BytesIO()
         try:
-            image.convert("RGB" if image.mode == "RGBX" else image.mode).save(file, "PNG", exif=tags, compress_level=3)
-        except (OSError, ValueError, SyntaxError, RuntimeError) as error:
+            _refuse_unfit(image)
+            file = io.BytesIO()
+            pixels = image.convert("RGB") if image.mode == "RGBX" else image
+            pixels.save(file, "PNG", exif=_orientation_alone(image), compress_level=3)
+        except (OSError, ValueError, SyntaxError, RuntimeError, struct.error) as error:
             raise ImageRefusedError(f"is a {kind} image that {_CUT_OFF}") from error
     return kind, file.getvalue()
+
+
+def _refuse_unfit(image: Image.Image) -> None:
+    """Refuses an image that is neither JPEG nor PNG and cannot become a PNG with the same pixels."""
+    kind = image.format
+    _refuse_animated(image)
+    if kind not in _RE_ENCODED:
+        raise ImageRefusedError(f"is a {kind} image: {_ALL_READ}; convert it to PNG")
+    refuse_too_large(image)
+    if image.mode not in _PNG_MODES:
+        raise ImageRefusedError(
+            f"is a {kind} image of the mode {image.mode}, which PNG cannot hold: convert it to RGB of 8 bits"
+        )
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode != "P":
+        depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        if len(depths) > 1 and max(depths) > 8:
+            raise ImageRefusedError("is a TIFF image with more than 8 bits a channel in colour: save it with 8 bits")
+
+
+def _orientation_alone(image: Image.Image) -> Image.Exif:
+    """Returns the EXIF orientation, and nothing else; a TIFF is turned when it is decoded, and needs none."""
+    tags = Image.Exif()
+    if image.format != "TIFF" and (orientation := image.getexif().get(_ORIENTATION_TAG)):
+        tags[_ORIENTATION_TAG] = orientation
+    return tags
 
 
 def _judge(encoded: bytes) -> tuple[str, ...]:
     """Decodes a JPEG or PNG whose header is good, and returns what is to be noted of it."""
     try:
+        if encoded.startswith(PNG_START):
+            # Pillow decodes a PNG whose end is missing; TensorFlow does not.
+            _opened(encoded).verify()
+            if _PNG_END not in encoded:
+                raise OSError(encoded[-len(_PNG_END) :])
         with _opened(encoded) as image:
             _refuse_animated(image)
-            kind, mode = image.format, image.mode
             image.load()
-            deepest = int(np.asarray(image).max()) if mode.startswith("I") else 0
+            notes = tuple(_noted_of(image, encoded))
         shown = viewers_orientation(encoded)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageRefusedError(f"is no readable image: it {_CUT_OFF}") from error
@@ -149,21 +178,32 @@ def _judge(encoded: bytes) -> tuple[str, ...]:
         raise ImageRefusedError(
             f"has the EXIF orientation {shown} where models do not look for it: write it again, turned and without it"
         )
-    if mode == "CMYK":
-        return (f"{kind} of CMYK, taken as RGB without its colour profile, as in training",)
-    if not mode.startswith("I"):
-        return ()
-    if deepest >> 8 < _FEWEST_LEVELS - 1:
-        raise ImageRefusedError(
-            f"has 16 bits a pixel and values up to {deepest}, of which models see the upper 8 bits: at most "
-            f"{(deepest >> 8) + 1} shades. Scale its values to 0…65535, or save it with 8 bits"
-        )
-    return (f"{kind} of 16 bits, of which training sees the upper 8",)
+    return notes
+
+
+def _noted_of(image: Image.Image, encoded: bytes) -> Iterator[str]:
+    """Says what training sees otherwise than one may expect.
+
+    Raises:
+      ImageRefusedError: It sees next to nothing.
+    """
+    if image.format == _SEVERAL_JPEGS:
+        yield "JPEG with further pictures (MPO), of which the first counts"
+    if image.mode == "CMYK":
+        yield "CMYK, taken as RGB without its colour profile, as in training"
+    if encoded.startswith(PNG_START) and encoded[PNG_DEPTH_AND_COLOR_AT] == _DEEP:
+        brightest = int(np.asarray(image).max())
+        if brightest >> (8 if image.mode.startswith("I") else 0) < _FEWEST_LEVELS:
+            raise ImageRefusedError(
+                "has 16 bits a channel, of which models see the upper 8, and there it has at most "
+                f"{_FEWEST_LEVELS} shades: stretch its values to 0…65535, or save it with 8 bits"
+            )
+        yield "16 bits a channel, of which training sees the upper 8"
 
 
 def _refuse_animated(image: Image.Image) -> None:
     count = getattr(image, "n_frames", 1)
-    if count > 1:
+    if count > 1 and image.format != _SEVERAL_JPEGS:
         raise ImageRefusedError(f"is a {image.format} image with {count} frames: save the one that the mask is of")
 
 

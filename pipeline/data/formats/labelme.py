@@ -19,7 +19,7 @@ from pipeline.data.formats.images import IMAGE_SUFFIXES
 from pipeline.data.formats.json_files import read_json
 from pipeline.data.formats.objects import ObjectClasses, PaintedObject, object_classes, paint
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import found_lists, read_lists, split_of_folders
+from pipeline.data.formats.splits import split_by_lists, split_of_folders
 from trainer_module.encoded_images import MAX_IMAGE_PIXELS, PNG_START
 from trainer_module.errors import DataError
 
@@ -102,14 +102,12 @@ def read_labelme(root: Path, options: SourceOptions) -> Annotations:
     dropped += [
         Dropped(listing.name(file), "it has no LabelMe file") for file in images.values() if file not in annotated
     ]
-    lists = read_lists(options.split_lists or found_lists(listing.files))
-    if lists.files:
-        pictures, unlisted = lists.apply(pictures, dropped)
-        dropped += unlisted
-    notes = [*listing.notes]
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, listing.files, options)
+    dropped += unlisted
+    notes = [*listing.notes, *list_notes]
     if not options.class_names:
         notes.append(
-            "The classes are the labels in the order of their names; declare class_names to keep that order when "
+            "The classes are the labels in the order of their names; give each with --class to keep that order when "
             "labels are added."
         )
     return Annotations("LabelMe", tuple(pictures), classes.card(can_ignore=False), tuple(dropped), tuple(notes))

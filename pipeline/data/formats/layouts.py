@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from pipeline.data.formats.files import normal
 from pipeline.data.formats.images import IMAGE_SUFFIXES
-from pipeline.data.formats.masks import MASK_SUFFIXES
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
 from pipeline.data.formats.options import SourceOptions
+from pipeline.data.formats.splits import split_of_folders
 
 _IMAGE_WORDS: Final = "images?|imgs?|jpegimages|photos?|pictures?|pics|rgb|inputs?"
 _MASK_WORDS: Final = (
-    "masks?|labels?|annotations?|annots?|annos?|segmentationclass|segmentations?|segmentation_?masks?|segs?|"
-    "gts?|ground_?truths?|trimaps?|label_?images?|targets?"
+    "(?:masks?|labels?|annotations?|annots?|annos?|segmentationclass|segmentations?|segmentation_?masks?|segs?|gts?|"
+    "ground_?truths?|trimaps?|targets?)(?:[_ -]?(?:images?|imgs?))?"
 )
 _FOLDER: Final = re.compile(
     rf"(?P<rest>.*?)(?:^|[_\-. ]|(?<=[a-z]))(?:(?P<mask>{_MASK_WORDS})|(?P<image>{_IMAGE_WORDS}))", re.IGNORECASE
@@ -42,6 +43,9 @@ MASK_ENDINGS: Final = (
 )
 """What follows the image's name in the name of a mask, where nothing else is said."""
 
+IMAGE_ENDINGS: Final = ("_image", "_img", "_rgb", "_sat")
+"""What the name of an image may have in that place."""
+
 Kind = Literal["image", "mask", "either"]
 Key = tuple[tuple[str, ...], str]
 """The folders that image and mask have in common, and the stem; normalized."""
@@ -61,10 +65,20 @@ class Entry:
 
 
 def entries(names: Iterable[str], options: SourceOptions) -> list[Entry]:
-    """Returns what each file is by its name; files that cannot be images or masks are left out."""
+    """Returns what each file is by its name.
+
+    Left out are files that cannot be images or masks, and those outside the folders of both, where the user names them.
+    """
     template = None if options.mask_template is None else _template(options.mask_template)
     found = [_entry(name, options, template) for name in names]
     return [entry for entry in found if entry is not None]
+
+
+def by_name_alone(entry: Entry) -> Entry:
+    """Returns a file whose folders only say its split."""
+    folders, stem = entry.key
+    split = split_of_folders((*folders, *PurePosixPath(entry.name).parent.parts))
+    return replace(entry, key=((split,) if split else (), stem))
 
 
 def _entry(name: str, options: SourceOptions, template: re.Pattern[str] | None) -> Entry | None:
@@ -73,11 +87,15 @@ def _entry(name: str, options: SourceOptions, template: re.Pattern[str] | None) 
     if suffix not in IMAGE_SUFFIXES | MASK_SUFFIXES:
         return None
     kind, folders = _folder_kind(path.parent, options)
+    if kind == "either" and options.images is not None and options.masks is not None:
+        return None
     stem = path.stem
-    if template is not None and kind != "image" and (match := template.fullmatch(path.name)):
-        return Entry(name, "mask", (folders, match["stem"]))
-    if template is not None and kind == "either":
-        kind = "image"
+    if template is not None:
+        match = template.fullmatch(path.name)
+        # In a folder of images, a template such as `{stem}.png` says nothing.
+        if match and (kind != "image" or match["stem"] != stem):
+            return Entry(name, "mask", (folders, match["stem"]))
+        kind = "image" if kind == "either" else kind
     return Entry(name, kind, (folders, stem))
 
 

@@ -95,7 +95,7 @@ def object_classes(categories: Sequence[str], options: SourceOptions, where: str
     if len(names) > _MOST_CATEGORIES:
         raise ConfigError(
             f"{where} has {len(names)} categories, and a mask can tell {_MOST_CATEGORIES} from the background: choose "
-            "some with class_names; the others become background."
+            "some with --class; the others become background."
         )
     if not names:
         raise ConfigError(f"{where} has no category that could be a class.")

@@ -70,16 +70,16 @@ class SourceOptions(BaseModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.mask_template is not None and self.mask_template.count("{stem}") != 1:
-            raise ValueError(f"mask_template {self.mask_template!r} needs {{stem}} once, for the image's name")
+            raise ValueError(f"--mask-template {self.mask_template!r} needs {{stem}} once, for the image's name")
         if self.mask_values and len(self.mask_values) != len(self.class_names):
             raise ValueError(
-                f"{len(self.class_names)} class_names and {len(self.mask_values)} mask_values; each class needs one"
+                f"--class: {len(self.class_names)} names and {len(self.mask_values)} values; give each class one"
             )
-        for what, values in (("class_names", self.class_names), ("mask_values", self.mask_values)):
+        for what, values in (("name", self.class_names), ("value", self.mask_values)):
             if len(set(values)) != len(values):
-                raise ValueError(f"{what} {list(values)} has something twice")
+                raise ValueError(f"--class: two classes have the same {what}: {', '.join(map(str, values))}")
         if len(self.class_names) > MAX_CLASSES:
-            raise ValueError(f"{len(self.class_names)} class_names; at most {MAX_CLASSES} can be told apart")
+            raise ValueError(f"--class: {len(self.class_names)} classes; at most {MAX_CLASSES} can be told apart")
         if self.class_table is not None and self.class_names and self.mask_values:
-            raise ValueError("class_table and mask_values both say what the values mean; give one")
+            raise ValueError("--class-table and --class NAME=VALUE both say what the values mean; give one")
         return self

@@ -6,13 +6,14 @@ from typing import Final
 from components.dataset_card import Color
 from pipeline.data.formats.annotation import Annotations, Picture
 from pipeline.data.formats.class_table import ClassTable, declared_table
-from pipeline.data.formats.files import Listing, list_files, normal
+from pipeline.data.formats.files import Listing, list_files, normal, read_text
 from pipeline.data.formats.folders import mask_reading, pair
 from pipeline.data.formats.images import IMAGE_SUFFIXES
 from pipeline.data.formats.layouts import Entry, Kind
-from pipeline.data.formats.masks import MASK_SUFFIXES, MaskFile
+from pipeline.data.formats.mask_decoding import MASK_SUFFIXES
+from pipeline.data.formats.masks import MaskFile
 from pipeline.data.formats.options import SourceOptions
-from pipeline.data.formats.splits import found_lists, read_lists
+from pipeline.data.formats.splits import split_by_lists
 from trainer_module.errors import DataError
 
 IMAGES_FOLDER: Final = "JPEGImages"
@@ -77,37 +78,37 @@ def read_voc(root: Path, options: SourceOptions) -> Annotations:
     if options.ignore is None and options.class_table is None:
         options = options.model_copy(update={"ignore": (str(VOID),)})
     table = declared_table(options, None)
-    notes: tuple[str, ...] = ()
     if table is None and options.palette == "color":
         colors = tuple(map(palette_color, range(len(VOC_CLASSES))))
         table = ClassTable(VOC_CLASSES, colors, (palette_color(VOID),))
     elif table is None:
         values = tuple(range(len(VOC_CLASSES)))
         table = ClassTable(VOC_CLASSES, values, (VOID,), tuple(map(palette_color, values)))
-    return read_segmentation_folders(voc_root(root), options, table, "Pascal VOC", notes)
+    return read_segmentation_folders(voc_root(root), options, table, "Pascal VOC")
 
 
 def voc_root(root: Path) -> Path:
-    """Returns the folder with images and masks, at the root or up to two folders below it, as in VOCdevkit/VOC2012.
+    """Returns the folder with images and masks, at the root or below it, as in VOCdevkit/VOC2012.
 
     Raises:
       DataError: There is none, or more than one.
     """
-    found = [
-        folder
-        for pattern in ("", "*", "*/*")
-        for folder in (sorted(root.glob(pattern)) if pattern else [root])
-        if (folder / MASKS_FOLDER).is_dir()
-    ]
+    found = voc_roots(list_files(root))
     if len(found) != 1:
-        many = f"several folders with {MASKS_FOLDER}: {', '.join(map(str, found))}; name one of them"
-        raise DataError(f"{root}: {many if found else f'there is no folder {MASKS_FOLDER}'}.")
+        many = f"several folders have a {MASKS_FOLDER}: {', '.join(map(str, found))}; import them one by one"
+        raise DataError(f"{root}: {many if found else f'there are no masks in a folder {MASKS_FOLDER}'}.")
     return found[0]
 
 
-def read_segmentation_folders(
-    root: Path, options: SourceOptions, table: ClassTable, format_name: str, notes: tuple[str, ...] = ()
-) -> Annotations:
+def voc_roots(listing: Listing) -> list[Path]:
+    """Returns all folders that hold a `SegmentationClass` with files."""
+    below = [file.relative_to(listing.root).parts[:-1] for file in listing.files]
+    return sorted(
+        {listing.root.joinpath(*parts[: parts.index(MASKS_FOLDER)]) for parts in below if MASKS_FOLDER in parts}
+    )
+
+
+def read_segmentation_folders(root: Path, options: SourceOptions, table: ClassTable, format_name: str) -> Annotations:
     """Reads images and masks from the folders of Pascal VOC.
 
     Images without a mask that no list names belong to its other tasks, and are only counted.
@@ -117,7 +118,6 @@ def read_segmentation_folders(
       options: Where the images are, if not in `JPEGImages`; and lists of the splits.
       table: The classes.
       format_name: What to call the format.
-      notes: What is to be said before.
 
     Raises:
       DataError: There are no images, or none has a mask.
@@ -130,27 +130,27 @@ def read_segmentation_folders(
             f"{root}: there is no image in {options.images or IMAGES_FOLDER}. Export the data set with its images, or "
             "copy them there, in the same folders and with the same names as the masks have."
         )
-    lists_folder = root / LISTS_FOLDER
-    lists = read_lists(
-        options.split_lists or found_lists(file for file in listing.files if file.is_relative_to(lists_folder))
-    )
-    if lists.files:
-        wanted = {name for names in lists.names.values() for name in names} | {entry.key[1] for entry in masks}
-        others = len(images)
-        images = [entry for entry in images if entry.key[1] in wanted]
-        others -= len(images)
-        if others:
-            notes += (f"{others} images have no mask and are in no list of {LISTS_FOLDER}: they are not read.",)
-    pairs, dropped = pair(images, masks)
+    lists = [file for file in listing.files if file.is_relative_to(root / LISTS_FOLDER)]
+    of_task = {normal(line) for file in lists for line in read_text(file).splitlines()}
+    of_task |= {mask.key[1] for mask in masks}
+    others = [image for image in images if lists and image.key[1] not in of_task]
+    notes: tuple[str, ...] = ()
+    if others:
+        notes += (f"{len(others)} images have no mask and are in no list of {LISTS_FOLDER}: they are not read.",)
+    pairs, dropped = pair([image for image in images if not lists or image.key[1] in of_task], masks)
     reading = mask_reading(table, options)
     pictures = [Picture(image.name, root / image.name, MaskFile(root / mask.name, reading)) for image, mask in pairs]
-    dropped = [*listing.dropped, *dropped]
-    if lists.files:
-        pictures, left_out = lists.apply(pictures, dropped)
-        dropped += left_out
     if not pictures:
-        raise DataError(f"{root}: no image of {options.images or IMAGES_FOLDER} has a mask and is in a list.")
-    return Annotations(format_name, tuple(pictures), reading.card(), tuple(dropped), (*listing.notes, *notes))
+        raise DataError(f"{root}: no image of {options.images or IMAGES_FOLDER} has a mask.")
+    dropped = [*listing.dropped, *dropped]
+    pictures, unlisted, list_notes = split_by_lists(pictures, dropped, lists, options)
+    return Annotations(
+        format_name=format_name,
+        pictures=tuple(pictures),
+        card=reading.card(),
+        dropped=(*dropped, *unlisted),
+        notes=(*listing.notes, *notes, *list_notes),
+    )
 
 
 def _entries(listing: Listing, folder: str, kind: Kind, suffixes: frozenset[str]) -> list[Entry]:

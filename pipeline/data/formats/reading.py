@@ -14,7 +14,7 @@ from pipeline.data.formats.files import list_files
 from pipeline.data.formats.folders import read_folders
 from pipeline.data.formats.labelme import looks_like_labelme, read_labelme
 from pipeline.data.formats.options import FormatName, SourceOptions
-from pipeline.data.formats.pascal_voc import LISTS_FOLDER, MASKS_FOLDER, read_voc, voc_root
+from pipeline.data.formats.pascal_voc import LISTS_FOLDER, read_voc, voc_roots
 from trainer_module.errors import DataError
 
 _READERS: Final[Mapping[FormatName, Callable[[Path, SourceOptions], Annotations]]] = {
@@ -54,8 +54,8 @@ def detect_format(root: Path) -> FormatName:
     listing = list_files(root)
     if (root / CITYSCAPES_IMAGES).is_dir() and any((root / folder).is_dir() for folder in CITYSCAPES_MASKS):
         return "cityscapes"
-    if any(f"/{MASKS_FOLDER}/" in f"/{listing.name(file)}" for file in listing.files):
-        folder = voc_root(root)
+    if len(folders := voc_roots(listing)) == 1:
+        (folder,) = folders
         if (folder / LABEL_MAP).is_file():
             return "cvat"
         if (folder / LISTS_FOLDER).is_dir():
