@@ -80,7 +80,8 @@ class Made:
 def make_example(task: Task, rules: Rules) -> Made:
     """Reads image and mask, and makes the example of them."""
     picture = task.picture
-    entry = replace(task.entry, content=content_digest(picture))
+    content = content_digest(picture)
+    entry = replace(task.entry, content=content, stamp=task.entry.stamp if content else "")
     try:
         image = stored_image(picture.image)
         mask = picture.mask.read(image.size)

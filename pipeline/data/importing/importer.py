@@ -71,8 +71,8 @@ def import_pictures(request: ImportRequest, progress: Progress = _unheard) -> Ou
         plan = Planner(request, base.entries, workers).plan(annotations)
         importing = _Import(request, place, annotations, base, plan)
         importing.check_plan()
-        if importing.is_needless():
-            return importing.needless()
+        if (existing := importing.existing()) is not None:
+            return existing
         try:
             return importing.run(workers, progress)
         except (DiskFullError, OSError) as error:
@@ -140,31 +140,23 @@ class _Import:
         """
         plan = self._plan
         self._check_strict(plan.dropped)
-        if not plan.counts:
-            raise DataError(f"{self._request.folder!r}: no image is left to import: {_told(plan.dropped)}")
-        check_no_empty_split(plan.counts, plan.splits, self._request.rule)
+        self._check_splits(plan.counts, plan.dropped)
 
-    def is_needless(self) -> bool:
-        """Returns whether the version before has all of it."""
-        if self._former is None or self._plan.tasks or self._base.differences:
-            return False
+    def existing(self) -> Outcome | None:
+        """Returns the outcome where the version before has all of it; None where there is something to do."""
+        former = self._former
+        if former is None or self._plan.tasks or self._base.differences:
+            return None
         now = {(entry.name, entry.reason) for entry in (*self._plan.unchanged, *self._plan.dropped)}
-        is_same_card = not self._declared.class_names or _same_classes(self._declared, self._former.card)
-        return is_same_card and now == {(entry.name, entry.reason) for entry in self._base.entries}
-
-    def needless(self, readings: Readings | None = None) -> Outcome:
-        """Returns the outcome where nothing is made."""
-        report = self._former.report if self._former is not None else None
-        if report is None:
-            raise DataError(
-                f"{self._request.folder!r}: no image could be imported: {_told(readings.dropped if readings else ())}"
-            )
+        is_same_card = not self._declared.class_names or _same_classes(self._declared, former.card)
+        if not is_same_card or now != {(entry.name, entry.reason) for entry in self._base.entries}:
+            return None
         self._place.forget_finished()
-        return Outcome(report, is_new=False)
+        return Outcome(former.report, is_new=False)
 
     def run(self, workers: Workers, progress: Progress) -> Outcome:
         """Reads what has to be read, and makes the version."""
-        request, plan = self._request, self._plan
+        request, plan, former = self._request, self._plan, self._former
         rules = Rules(
             card=self._declared,
             drawn_on=None if request.masks_drawn_on == "auto" else request.masks_drawn_on,
@@ -172,7 +164,7 @@ class _Import:
             exif_dates=request.dates.text == FROM_EXIF,
             today=today(),
         )
-        fits: Counter[str] = Counter(self._former.fits if self._base.entries and self._former is not None else {})
+        fits: Counter[str] = Counter(former.fits if self._base.entries and former is not None else {})
         reader = PictureReader(rules, self._place.staging, workers, progress)
         readings = reader.read(plan.tasks, fits)
         self._check_strict(readings.dropped)
@@ -182,10 +174,10 @@ class _Import:
             kept = kept_shards(self._base.version, self._base.entries, staying, self._place.staging, workers)
         shards = numbered([*kept, *readings.shards], plan.splits)
         entries = [entry for of_split in shards.values() for shard in of_split for entry in shard.entries]
-        check_no_empty_split(Counter(entry.split for entry in entries), plan.splits, request.rule)
         dropped = [*plan.dropped, *readings.dropped, *(entry for entry in plan.unchanged if not entry.is_kept)]
+        self._check_splits(Counter(entry.split for entry in entries), dropped)
         card = self._card(entries, tuple(shards))
-        is_compatible = self._former is None or extends(card, self._former.card)
+        is_compatible = former is None or extends(card, former.card)
         version = self._base.next_version(request, is_compatible=is_compatible)
         report = self._report(version, card, entries, dropped, readings)
         self._write(version, card, shards, [*entries, *dropped], readings, report, workers)
@@ -197,6 +189,11 @@ class _Import:
             raise DataError(
                 f"{len(dropped)} files would be dropped, which --strict refuses; no version was made. {_told(dropped)}"
             )
+
+    def _check_splits(self, counts: Mapping[str, int], dropped: Sequence[Entry]) -> None:
+        if not any(counts.values()):
+            raise DataError(f"{self._request.folder!r}: no image is left to import. {_told(dropped)}")
+        check_no_empty_split(counts, self._plan.splits, self._request.rule)
 
     def _card(self, entries: Iterable[Entry], splits: Sequence[str]) -> DatasetCard:
         card = self._declared
