@@ -3,24 +3,20 @@
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.days import day_text
 from pipeline.commands.options import config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.data.formats.options import FORMAT_NAMES
-from pipeline.terminal.streams import captured_output, json_text, notify, say
-from pipeline.terminal.tables import numbers_table, print_table, progress_bar
+from pipeline.terminal.streams import captured_output, json_text, say
+from pipeline.terminal.tables import progress_bar
 from trainer_module.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.data.importing.importer import Outcome
-    from pipeline.data.importing.planning import Plan
-    from pipeline.data.importing.report import ImportReport, Reason
+    from pipeline.data.importing.report import ImportReport
     from pipeline.data.importing.request import ImportRequest
-
-_SHOWN_VALUES: Final = 40
 
 
 @click.command("import")
@@ -113,8 +109,11 @@ def import_data(as_json: bool, dry_run: bool, **options: Any) -> None:
     if as_json:
         click.echo(json_text({"is_new": outcome.is_new, **outcome.report.model_dump()}))
         return
-    _print_report(outcome)
-    _print_next_steps(outcome.report, options["data_dir"], options["pipeline_root"])
+    from pipeline.data.importing.display import print_report
+
+    print_report(outcome.report, is_new=outcome.is_new)
+    elsewhere = any(options[name] for name in ("data_dir", "pipeline_root", "config_file", "overrides", "preset"))
+    _print_next_steps(outcome.report, request.data_dir if elsewhere else None)
 
 
 def _request(
@@ -232,6 +231,7 @@ def _import(request: "ImportRequest") -> "Outcome":
 
 
 def _print_plan(request: "ImportRequest", as_json: bool) -> None:
+    from pipeline.data.importing.display import print_notes, print_numbers, print_reasons
     from pipeline.data.importing.importer import plan_import
     from pipeline.data.importing.report import reasons_of
 
@@ -252,67 +252,13 @@ def _print_plan(request: "ImportRequest", as_json: bool) -> None:
         )
         return
     say(f"{request.source}: {annotations.format_name}; nothing was opened or written")
-    table = numbers_table("", "files")
-    for name, number in (*facts.items(), *((f"split {split}", plan.counts[split]) for split in plan.splits)):
-        table.add_row(name, f"{number:,}")
-    print_table(table)
-    _print_reasons("dropped", reasons)
-    _print_notes(plan)
+    print_numbers("", "files", {**facts, **{f"split {split}": plan.counts[split] for split in plan.splits}})
+    print_reasons("dropped", reasons)
+    print_notes(plan.notes)
 
 
-def _print_report(outcome: "Outcome") -> None:
-    report = outcome.report
-    state = "imported as" if outcome.is_new else "nothing new: all of it is in"
-    say(f"{report.found} files of {report.format_name}, {state} {report.name} {report.version}")
-    kept = f"{report.kept} kept ({report.read} read, {report.kept - report.read} from the version before)"
-    say(f"{kept}, {report.dropped} dropped; days {day_text(report.first_date)} to {day_text(report.last_date)}")
-    say("")
-    splits = numbers_table("split", "examples")
-    for split, count in report.splits.items():
-        splits.add_row(split, f"{count:,}")
-    print_table(splits)
-    say("")
-    classes = numbers_table("class", "value", "pixels", "share", "images")
-    for one in report.classes:
-        classes.add_row(one.name, str(one.value), f"{one.pixels:,}", f"{one.share:.2%}", f"{one.images:,}")
-    if report.not_labelled_pixels:
-        classes.add_row("(not labelled)", "", f"{report.not_labelled_pixels:,}", "", "")
-    print_table(classes)
-    say("")
-    met = numbers_table("in the masks", "pixels")
-    for value, pixels in list(report.met.items())[:_SHOWN_VALUES]:
-        met.add_row(value, f"{pixels:,}")
-    print_table(met)
-    if len(report.met) > _SHOWN_VALUES:
-        say(f"and {len(report.met) - _SHOWN_VALUES} more")
-    _print_reasons("done", report.done)
-    _print_reasons("dropped", report.reasons)
-    for what, names in (("changed", report.changed), ("removed", report.removed)):
-        if names:
-            say(f"{what}: {len(names)}, such as {', '.join(names[:3])}")
-    _print_notes(report)
-
-
-def _print_reasons(title: str, reasons: "tuple[Reason, ...]") -> None:
-    if not reasons:
-        return
-    say("")
-    table = numbers_table(title)
-    table.add_column("files", justify="right")
-    table.add_column("such as")
-    for reason in reasons:
-        table.add_row(reason.text, f"{reason.count:,}", ", ".join(reason.names))
-    print_table(table)
-
-
-def _print_notes(told: "Plan | ImportReport") -> None:
-    for note in told.notes:
-        notify(f"notice: {note}", "yellow")
-
-
-def _print_next_steps(report: "ImportReport", data_dir: str | None, pipeline_root: str | None) -> None:
+def _print_next_steps(report: "ImportReport", data_dir: str | None) -> None:
     where = f" --data-dir {shlex.quote(data_dir)}" if data_dir else ""
-    where += f" --pipeline-root {shlex.quote(pipeline_root)}" if pipeline_root else ""
     say("")
     say(f"every file, and what became of it: {report.directory}/import_files.csv")
     say(f"next: petseg data describe {report.name}{where} --write-config {report.name}.toml")

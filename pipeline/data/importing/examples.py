@@ -21,6 +21,8 @@ from trainer_module.encoded_images import UPRIGHT, ImageHeader, ImageRefusedErro
 
 TURNED: Final = "mask turned by the image's EXIF orientation"
 
+UNTOLD: Final = "image turned by EXIF; the size of its mask does not tell what it was drawn on"
+
 _COMPRESSION: Final = 1
 """zlib's fastest; masks are flat, and shrink to a few kilobytes at any level."""
 
@@ -100,7 +102,7 @@ def make_example(task: Task, rules: Rules) -> Made:
     day = exif_day(image.encoded) if rules.exif_dates else entry.date
     entry = replace(
         entry,
-        notes=tuple(_notes(image, mask, is_to_turn)),
+        notes=tuple(_notes(image, mask, fit, is_to_turn)),
         date=rules.today if day is None else day,
         pixels=dict(zip(map(str, values.tolist()), counts.tolist(), strict=True)),
         met=dict(mask.met),
@@ -116,8 +118,10 @@ def make_example(task: Task, rules: Rules) -> Made:
     return Made(entry, example, fit)
 
 
-def _notes(image: StoredImage, mask: MaskPixels, is_to_turn: bool) -> Iterator[str]:
+def _notes(image: StoredImage, mask: MaskPixels, fit: Fit | None, is_to_turn: bool) -> Iterator[str]:
     yield from image.notes
+    if fit is Fit.EITHER:
+        yield UNTOLD
     if is_to_turn:
         yield TURNED
     if mask.was_turned:
