@@ -13,6 +13,9 @@ SPLIT_COUNTS = "split_counts"
 SPLIT_DIGESTS = "split_digests"
 """JSON: split to a digest of what was read."""
 
+DATE_RANGES = "date_ranges"
+"""JSON: split to the first and the last day of its examples, in days since 1970-01-01; none of data without dates."""
+
 # Of `Examples`, by SegmentationValidator alone.
 CLASS_PIXELS = "class_pixels"
 """JSON: split to the pixels of each class."""

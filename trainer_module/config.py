@@ -124,6 +124,13 @@ class DataConfig(Section):
     splits: dict[SplitName, str] = Field({"train": "train[:90%]", "eval": "train[90%:]", "test": "test"})
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
+    window: str | None = Field(None, pattern=r"^[1-9][0-9]{0,4}[dw]$")
+    """How many days (`90d`) or weeks (`12w`) to read, counted back from the newest example of all splits. None: all.
+    The data set needs a feature `date`, as those of `petseg data import` have it."""
+
+    window_splits: tuple[SplitName, ...] = ("train", "eval")
+    """The splits that the window is for; the others are read as a whole."""
+
     duplicates: Literal["error", "warn", "drop"] = "error"
     """What to do about images that two of the splits `train`, `eval` and `evaluation.split` share, byte by byte or
     because their slices overlap. `drop` leaves images that are shared byte by byte out of `train`, then of `eval`, and
@@ -186,7 +193,21 @@ class DataConfig(Section):
         for split in ("train", "eval"):
             if split not in self.splits:
                 raise ValueError(f"splits has no {split!r}; it has {sorted(self.splits)}")
+        self._check_window()
         return self
+
+    def _check_window(self) -> None:
+        if self.window is None:
+            return
+        if unknown := sorted({*self.window_splits} - {*self.splits}):
+            raise ValueError(f"window_splits has {unknown[0]!r}, and splits has {sorted(self.splits)}")
+        windowed = {self.splits[split] for split in self.window_splits}
+        for split, slice_string in self.splits.items():
+            if split not in self.window_splits and slice_string in windowed:
+                raise ValueError(
+                    f"splits.{split} is {slice_string!r}, as a split of window_splits is: for one it would be read in the "
+                    "window, and for the other as a whole"
+                )
 
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -17,6 +17,9 @@ FILE_NAME: Final = "file_name"  # bytes: names the example in messages and repor
 NOT_LABELLED: Final = 255
 """Class id of pixels of which nothing is known: no loss, no gradient, no count in any metric; classes end at 254."""
 
+DATE: Final = "date"
+"""int64: the day that an example is of, in days since 1970-01-01, in data sets that grow; TfdsExampleGen goes by it."""
+
 # Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
 IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
 SEGMENTATION_MASK_XF: Final = "segmentation_mask_xf"  # bytes: image_size² uint8: class ids and `NOT_LABELLED`

@@ -16,6 +16,7 @@ from components.artifact_properties import (
     CLASS_PIXELS,
     DATASET_NAME,
     DATASET_VERSION,
+    DATE_RANGES,
     DROPPED_EXAMPLES,
     FINDING_COUNTS,
     NOT_LABELLED_PIXELS,
@@ -48,7 +49,7 @@ CHECKED_EXAMPLES_KEY: Final = "checked_examples"
 FINDINGS_KEY: Final = "findings"
 SETTINGS_KEY: Final = "settings"
 
-_HANDED_ON: Final = (DATASET_NAME, DATASET_VERSION, SPLIT_DIGESTS)
+_HANDED_ON: Final = (DATASET_NAME, DATASET_VERSION, DATE_RANGES, SPLIT_DIGESTS)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

@@ -49,7 +49,8 @@ class TfdsExampleGen(component.QueryBasedExampleGen):
       examples: `Examples` with one gzipped TFRecord directory a split, of `tf.train.Example`s with the raw features of
         `trainer_module.features` and the slice features. Custom properties: `dataset_name`, `dataset_version`, and
         `split_counts` (JSON: split name to number of examples), `split_digests` (JSON: split name to a digest of what
-        was read).
+        was read), and `date_ranges` (JSON: split name to the first and last day of its examples, in days since
+        1970-01-01; empty of data without dates).
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

@@ -14,11 +14,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.artifact_properties import DATASET_NAME, DATASET_VERSION, SPLIT_COUNTS, SPLIT_DIGESTS
+from components.artifact_properties import DATASET_NAME, DATASET_VERSION, DATE_RANGES, SPLIT_COUNTS, SPLIT_DIGESTS
 from components.example_counts import check_count, count_records
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, split_identities
 from components.tfds_example_gen.source import TfdsSource, open_dataset
+from components.tfds_example_gen.window import DatesRead, read_dates
 from trainer_module.errors import DataError
 
 
@@ -50,14 +51,18 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
 
     _source: TfdsSource
     _builder: tfds.core.DatasetBuilder
+    _splits: dict[str, str]
+    _dates: DatesRead
 
     def GetInputSourceToExamplePTransform(self) -> Callable[..., beam.PTransform]:  # noqa: N802 (TFX's name)
         """Returns the function from execution properties and a split's TFDS slice to what reads it."""
         builder, source = self._builder, self._source
         convert = ExampleConverter(source, builder.info.features)
+        dates, split_of = self._dates, {pattern: split for split, pattern in self._splits.items()}
         return lambda _, pattern: (
             tfds.beam.ReadFromTFDS(builder, pattern, **encoded_reading(source))
             | "AsNumpy" >> beam.Map(tfds.as_numpy)
+            | "InWindow" >> beam.Filter(dates.since(split_of[pattern]))
             | "ToExample" >> beam.Map(convert).with_output_types(tf.train.Example)
         )
 
@@ -74,7 +79,9 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """
         self._source, splits = source_and_splits(exec_properties)
         builder = self._builder = open_dataset(self._source, splits)
+        self._splits = splits
         try:
+            self._dates = read_dates(builder, self._source, splits)
             super().Do(input_dict, output_dict, exec_properties)
         except Exception:
             check_shards(builder, splits.values())
@@ -85,7 +92,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         for split, directory in directories.items():
             if not tf.io.gfile.glob(f"{directory}/*"):
                 raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {directory}.")
-        counts = {name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()}
+        counts = self._dates.counts({name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()})
         for split, directory in directories.items():
             check_count(f"records written of the split {split!r}", count_records(directory), counts[split])
         config = builder.builder_config
@@ -93,7 +100,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             DATASET_NAME: f"{builder.name}/{config.name}" if config else builder.name,
             DATASET_VERSION: str(builder.version),
             SPLIT_COUNTS: counts,
-            SPLIT_DIGESTS: split_identities(builder, splits),
+            SPLIT_DIGESTS: self._dates.digests(split_identities(builder, splits)),
+            DATE_RANGES: self._dates.ranges(),
         }
         for name, fact in facts.items():
             artifact.set_string_custom_property(name, fact if isinstance(fact, str) else json.dumps(fact))

@@ -19,6 +19,7 @@ import petseg
 from components.tfds_example_gen.shards import first_line, shared_examples
 from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import ConfigError, DataError
+from trainer_module.features import DATE
 
 
 class NotPreparedError(DataError):
@@ -40,6 +41,8 @@ class TfdsSource(BaseModel):
     image_feature: str
     mask_feature: str
     slice_features: tuple[str, ...]
+    window: str | None = None
+    window_splits: tuple[str, ...] = ()
     duplicates: Literal["error", "warn", "drop"] = "error"
     evaluation_split: str = ""
     """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
@@ -232,12 +235,24 @@ def _check_features(builder: tfds.core.DatasetBuilder, source: TfdsSource) -> No
             "colours stand for classes, map them to values where the builder makes the masks; a PNG with a palette, "
             "whose index is the class, is declared with one channel."
         )
+    if source.window is not None and not has_dates(builder):
+        raise ConfigError(
+            f"data.window is {source.window!r}, and {builder.info.full_name} does not say what day its examples are "
+            f"of: that takes a feature {DATE!r}, a tfds.features.Scalar of np.int64 with the days since 1970-01-01, as "
+            f"petseg data import writes it. Its features are: {', '.join(present)}."
+        )
     for name in source.slice_features:
         if name not in present or features[name].shape != ():
             raise ConfigError(
                 f"data.slice_features: {name!r} is no scalar feature of {builder.info.full_name}. "
                 f"Its features are: {', '.join(present)}."
             )
+
+
+def has_dates(builder: tfds.core.DatasetBuilder) -> bool:
+    """Returns whether the data set says, by `trainer_module.features.DATE`, what day its examples are of."""
+    features = builder.info.features
+    return DATE in features and features[DATE].shape == () and features[DATE].np_dtype == np.int64
 
 
 def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str) -> None:

@@ -120,8 +120,7 @@ def overview_table(facts: RunFacts) -> Table:
         ["started", f"{record.started:%Y-%m-%d %H:%M:%S} UTC, took {duration(record.seconds)}"],
     ]
     if record.dataset is not None:
-        counts = ", ".join(f"{count:,} {split}" for split, count in record.dataset.splits.items())
-        rows.append(["data", f"{record.dataset.name} {record.dataset.version}: {counts}"])
+        rows.append(["data", record.dataset.summary])
     if record.parameters is not None:
         model = record.settings.get("trainer", {}).get("model", "")
         rows.append(["network", f"U-Net {model!r}, {record.parameters:,} parameters"])

@@ -102,7 +102,7 @@ def _identified(produced: _Produced) -> NodeFacts:
 
 def _examples(produced: _Produced) -> NodeFacts:
     dataset = _dataset(produced.artifact("examples"))
-    return NodeFacts(f"{dataset.name} {dataset.version}: {_counts(dataset)}", {"dataset": dataset})
+    return NodeFacts(dataset.summary, {"dataset": dataset})
 
 
 def _dataset(artifact: ProducedArtifact) -> DatasetRecord:
@@ -113,11 +113,8 @@ def _dataset(artifact: ProducedArtifact) -> DatasetRecord:
         class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
         not_labelled_pixels=json.loads(artifact.get_string_custom_property(properties.NOT_LABELLED_PIXELS) or "{}"),
         digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
+        date_ranges=json.loads(artifact.get_string_custom_property(properties.DATE_RANGES) or "{}"),
     )
-
-
-def _counts(dataset: DatasetRecord) -> str:
-    return ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
 
 
 def _validated(produced: _Produced) -> NodeFacts:
@@ -127,7 +124,7 @@ def _validated(produced: _Produced) -> NodeFacts:
     counts = json.loads(findings.get_string_custom_property(properties.FINDING_COUNTS) or "{}")
     absent = dataset.absent_classes(produced.settings.get("data", {}).get("class_names", ()))
     told_by_name = (Kind.SHARED_IMAGE, *([Kind.ABSENT_CLASS] if absent else []))
-    parts = [f"{dropped:,} dropped, left: {_counts(dataset)}"] if dropped else []
+    parts = [f"{dropped:,} dropped, left: {dataset.counts_text}"] if dropped else []
     parts += [counted(kind, counts[kind]) for kind in Kind if kind in counts and kind not in told_by_name]
     shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
     parts += [f"{count:,} images of {first} are in {second}" for first, second, count in shared]

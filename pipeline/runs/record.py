@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.days import day_text
 from components.model_evaluator.gate import BoundResult
 from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
@@ -65,6 +66,9 @@ class DatasetRecord(_Record):
     not_labelled_pixels: dict[str, int] = {}
     """Pixels of each split that are of no class, likewise."""
 
+    date_ranges: dict[str, tuple[int, int]] = {}
+    """First and last day of the examples of each split, in days since 1970-01-01; empty where they have none."""
+
     @property
     def not_labelled_shares(self) -> dict[str, float]:
         """Share of the pixels of each split that are of no class; empty where all are labelled."""
@@ -73,6 +77,20 @@ class DatasetRecord(_Record):
         return {
             split: count / (count + sum(self.class_pixels[split])) for split, count in self.not_labelled_pixels.items()
         }
+
+    @property
+    def counts_text(self) -> str:
+        """Number of examples of each split: `34 train, 4 eval`."""
+        return ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+
+    @property
+    def summary(self) -> str:
+        """What was read, in one line: `tiles 1.1.0: 34 train, 4 eval; of 2026-09-01 to 2026-11-29`."""
+        days = {split: " to ".join(map(day_text, sorted({*of_split}))) for split, of_split in self.date_ranges.items()}
+        if len({*days.values()}) == 1:
+            days = {"": next(iter(days.values()))}
+        of_days = ", ".join(f"{split} of {of_split}".strip() for split, of_split in days.items())
+        return f"{self.name} {self.version}: {self.counts_text}{f'; {of_days}' if days else ''}"
 
     def absent_classes(self, class_names: Sequence[str]) -> dict[str, list[str]]:
         """Returns the splits that have no pixel of a class, by the class's name; only classes that a split lacks."""

@@ -147,8 +147,7 @@ def run_details(record: RunRecord) -> RenderableType:
     parts: list[RenderableType] = [*opening, Text(), nodes_table(record.nodes), Text()]
     parts += [Text(printable(line)) for line in result_lines(record)]
     if record.dataset is not None:
-        counts = ", ".join(f"{count} {split}" for split, count in record.dataset.splits.items())
-        parts.append(Text(f"data: {record.dataset.name} {record.dataset.version}: {counts}"))
+        parts.append(Text(f"data: {record.dataset.summary}"))
     if record.metrics:
         tables = metric_tables(record.metrics, record.settings.get("data", {}).get("class_names", ()))
         parts += [part for table in tables for part in (Text(), table)]
