@@ -37,11 +37,11 @@ def prepared_directory(dataset: str, data_dir: str) -> Path | None:
         default = _json_object(directory / _DEFAULT_CONFIG_FILE).get(_DEFAULT_CONFIG_KEY)
         directory = directory / default if isinstance(default, str) else directory
     try:
-        candidates = [entry for entry in directory.iterdir() if _fits(entry.name, version)]
+        fitting = [entry for entry in directory.iterdir() if _fits(entry.name, version)]
     except OSError:
         return None
-    prepared = [entry for entry in candidates if (entry / _FEATURES_FILE).is_file()]
-    return max(prepared, key=lambda entry: tuple(map(int, entry.name.split("."))), default=None)
+    newest = max(fitting, key=lambda entry: tuple(map(int, entry.name.split("."))), default=None)
+    return newest if newest and (newest / _FEATURES_FILE).is_file() else None
 
 
 def prepared_card(directory: Path) -> DatasetCard:

@@ -16,7 +16,7 @@ def data_dir(tmp_path):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "features.json").write_text("{}")
     (tmp_path / "tiles/2.0.0.incomplete").mkdir()
-    (tmp_path / "tiles/3.0.0").mkdir()
+    (tmp_path / "maps/large/3.0.0").mkdir()
     (tmp_path / "maps/.config").mkdir()
     (tmp_path / "maps/.config/metadata.json").write_text('{"default_config_name": "small"}')
     return tmp_path
@@ -30,6 +30,7 @@ def data_dir(tmp_path):
         ("tiles:1.9.*", "tiles/1.9.0"),
         ("tiles:1.0.0", "tiles/1.0.0"),
         ("tiles:3.0.0", None),
+        ("maps/large", None),
         ("tiles/large", None),
         ("maps", "maps/small/1.0.0"),
         ("maps/large:2.*.*", "maps/large/2.0.0"),
