@@ -39,6 +39,9 @@ class SplitContents:
     class_pixels: list[int]
     """Pixels of each class in the masks as they were read, before any resizing."""
 
+    not_labelled_pixels: int
+    """All others."""
+
     def shared_with(self, other: "SplitContents") -> list[str]:
         """Returns the names (`shown_names`) of the examples whose encoded image another split has, too."""
         is_shared = np.isin(self.digests, other.digests)
@@ -53,7 +56,7 @@ def read_contents(directory: str, mask_values: Sequence[int]) -> SplitContents:
 
     Args:
       directory: Of gzipped TFRecords with examples of the data contract.
-      mask_values: The value of each class in the masks.
+      mask_values: The value of each class in the masks; pixels of other values are not labelled.
     """
     spec = {
         name: tf.io.FixedLenFeature([], tf.string)
@@ -73,7 +76,24 @@ def read_contents(directory: str, mask_values: Sequence[int]) -> SplitContents:
         file_names[example_id.decode(errors="replace")] = file_name.decode(errors="replace")
         digests.append(int.from_bytes(hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest(), "little"))
         pixels += counts
-    return SplitContents(file_names, np.array(digests, np.uint64), pixels[list(mask_values)].tolist())
+    of_classes = pixels[list(mask_values)]
+    others = int(pixels.sum() - of_classes.sum())
+    return SplitContents(file_names, np.array(digests, np.uint64), of_classes.tolist(), others)
+
+
+def check_labelled(contents: Mapping[str, SplitContents], source: TfdsSource) -> None:
+    """Checks that every split has labelled pixels.
+
+    Raises:
+      DataError: One has none, so that nothing could be learned from it, or measured on it.
+    """
+    for split, found in contents.items():
+        if not any(found.class_pixels):
+            raise DataError(
+                f"no pixel of the split {split!r} is labelled: all {found.not_labelled_pixels:,} have a value of "
+                f"data.ignore_values = {list(source.ignore_values)}, and none one of data.mask_values = "
+                f"{list(source.mask_values)}. Check both settings, or give the split images with labels."
+            )
 
 
 def check_shared_images(contents: Mapping[str, SplitContents], source: TfdsSource) -> list[tuple[str, str, int]]:

@@ -107,11 +107,14 @@ class ExampleConverter:
         except MaskRefusedError as error:
             raise DataError(f"{record}: the mask {self._source.mask_feature!r} ({len(mask)} bytes) {error}.") from error
         self._check_sizes(record, image, size, values.shape)
-        undeclared = np.setdiff1d(values, self._source.mask_values)
+        classes, not_labelled = self._source.mask_values, self._source.ignore_values
+        undeclared = np.setdiff1d(values, (*classes, *not_labelled))
         if undeclared.size:
             raise DataError(
                 f"{record}: the mask {self._source.mask_feature!r} has the values {undeclared.tolist()}, not among "
-                f"data.mask_values = {list(self._source.mask_values)}. Declare a class for each, or mend the mask."
+                f"data.mask_values = {list(classes)}"
+                f"{f' and data.ignore_values = {list(not_labelled)}' if not_labelled else ''}. Declare a class for "
+                "each, or in data.ignore_values that they are not labelled, or mend the mask."
                 f"{stretch_note(mask, values)}"
             )
         return canonical

@@ -18,12 +18,13 @@ from components.artifact_properties import (
     CLASS_PIXELS,
     DATASET_NAME,
     DATASET_VERSION,
+    NOT_LABELLED_PIXELS,
     SHARED_IMAGES,
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
 )
 from components.example_counts import check_count
-from components.tfds_example_gen.contents import check_shared_images, read_contents
+from components.tfds_example_gen.contents import check_labelled, check_shared_images, read_contents
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, split_identities
 from components.tfds_example_gen.source import TfdsSource, open_dataset
@@ -79,7 +80,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
 
         Raises:
           ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; a split was not written
-            as a whole; or splits share images that must not, which is refused.
+            as a whole, or has no labelled pixel; or splits share images that must not, which is refused.
         """
         self._source, splits = source_and_splits(exec_properties)
         builder = self._builder = open_dataset(self._source, splits)
@@ -98,6 +99,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         counts = {name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()}
         for split, found in contents.items():
             check_count(f"records written of the split {split!r}", len(found.digests), counts[split])
+        check_labelled(contents, self._source)
         config = builder.builder_config
         facts = {
             DATASET_NAME: f"{builder.name}/{config.name}" if config else builder.name,
@@ -105,6 +107,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             SPLIT_COUNTS: counts,
             SPLIT_DIGESTS: split_identities(builder, splits),
             CLASS_PIXELS: {split: found.class_pixels for split, found in contents.items()},
+            NOT_LABELLED_PIXELS: {split: found.not_labelled_pixels for split, found in contents.items()},
             SHARED_IMAGES: check_shared_images(contents, self._source),
         }
         for name, fact in facts.items():

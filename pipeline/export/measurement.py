@@ -16,6 +16,7 @@ from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.export.request import ExportData
 from pipeline.models.evaluation import raw_examples
 from pipeline.models.loading import Original, Prepared
+from trainer_module import features
 from trainer_module.segmentation_metrics import segmentation_metrics
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -53,6 +54,7 @@ class Examples:
             mask_feature=settings.mask_feature,
             slice_features=(),
             mask_values=original.card.mask_values,
+            ignore_values=original.card.ignore_values,
         )
         builder = open_dataset(source, {"measured": data.split, "calibration": data.calibration_split})
         return cls(builder, source, data, original)
@@ -85,13 +87,13 @@ class FormMeasured(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     metrics: dict[str, float]
-    """`accuracy`, `mean_iou` and `iou_<class>` of all pixels; a class that nowhere occurs has none."""
+    """`accuracy`, `mean_iou` and `iou_<class>` of all labelled pixels; a class that nowhere occurs has none."""
 
     differences: dict[str, float] = {}
     """The same, minus the original's."""
 
     changed_pixels: float = 0.0
-    """Share of the pixels that have another class than with the original."""
+    """Share of all pixels, labelled or not, that have another class than with the original."""
 
     latency_p50_ms: float
     """Of one image, prepared already; the other half took longer."""
@@ -123,6 +125,9 @@ class _Tally:
     """What is counted of one network."""
 
     confusion_matrix: NDArray[np.int64]
+    pixels: int = 0
+    """Labelled or not, as the next."""
+
     changed: int = 0
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
@@ -149,6 +154,7 @@ def measure(
             predicted = _take_turns(networks, tallies, image[np.newaxis], first=examples % len(networks))
             for tally, found in zip(tallies, predicted, strict=True):
                 tally.confusion_matrix += _confusion_matrix(class_ids, found, len(class_names))
+                tally.pixels += found.size
                 tally.changed += int((found != predicted[0]).sum())
             examples += 1
     baseline, *others = (_summary(tally, tallies[0], class_names) for tally in tallies)
@@ -180,8 +186,9 @@ def _take_turns(
 
 
 def _confusion_matrix(true: NDArray[np.uint8], predicted: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
-    pairs = true.astype(np.int64) * num_classes + predicted
-    counts: NDArray[np.int64] = np.bincount(pairs.reshape(-1), minlength=num_classes**2)
+    is_labelled = true != features.NOT_LABELLED
+    pairs = true[is_labelled].astype(np.int64) * num_classes + predicted[is_labelled]
+    counts: NDArray[np.int64] = np.bincount(pairs, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
@@ -191,7 +198,7 @@ def _summary(tally: _Tally, original: _Tally, class_names: Sequence[str]) -> For
     return FormMeasured(
         metrics=metrics,
         differences={name: value - expected[name] for name, value in metrics.items() if name in expected},
-        changed_pixels=tally.changed / int(tally.confusion_matrix.sum()),
+        changed_pixels=tally.changed / tally.pixels,
         latency_p50_ms=1000 * latency,
         cpu_ms=1000 * cpu,
         latency_ratio=latency / float(np.median(original.seconds)),

@@ -34,7 +34,7 @@ def evaluate_model(
       ModelError: The model was exported by a version of petseg with other metrics.
     """
     require_outputs(model.evaluation_outputs, f"the model in {str(model.directory)!r}")
-    class_names = model.card.class_names
+    class_names, image_pixels = model.card.class_names, model.card.image_size**2
     builder = open_dataset(source, {"evaluation": split})
     total = builder.info.splits[split].num_examples
     groups: dict[tuple[str, str] | None, EvaluationSums] = {}
@@ -55,10 +55,14 @@ def evaluate_model(
             "split": split,
             "examples": overall.examples,
         },
-        "metrics": _defined(overall.metrics(class_names)),
+        "metrics": _defined(overall.metrics(class_names, image_pixels)),
         "distributions": {name: array.tolist() for name, array in overall.distributions().items()},
         "slices": [
-            {"slice": {key[0]: key[1]}, "examples": group.examples, "metrics": _defined(group.metrics(class_names))}
+            {
+                "slice": {key[0]: key[1]},
+                "examples": group.examples,
+                "metrics": _defined(group.metrics(class_names, image_pixels)),
+            }
             for key, group in sorted((key, group) for key, group in groups.items() if key is not None)
         ],
     }

@@ -104,6 +104,11 @@ class RunFacts:
         return list(self.record.settings.get("data", {}).get("class_names", ()))
 
     @property
+    def has_not_labelled(self) -> bool:
+        """Whether some pixels of the data are not labelled."""
+        return self.record.dataset is not None and bool(self.record.dataset.not_labelled_shares)
+
+    @property
     def evaluated_split(self) -> str:
         """What to call the split that was evaluated: its name where the record has it."""
         return str(self.record.settings.get("evaluation", {}).get("split", "evaluated"))

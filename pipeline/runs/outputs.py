@@ -105,6 +105,7 @@ def _examples(produced: _Produced) -> NodeFacts:
         version=artifact.get_string_custom_property(properties.DATASET_VERSION),
         splits=json.loads(artifact.get_string_custom_property(properties.SPLIT_COUNTS)),
         class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
+        not_labelled_pixels=json.loads(artifact.get_string_custom_property(properties.NOT_LABELLED_PIXELS) or "{}"),
         digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
     )
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
@@ -114,6 +115,9 @@ def _examples(produced: _Produced) -> NodeFacts:
     warnings += [
         f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
     ]
+    if shares := dataset.not_labelled_shares:
+        parts = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
+        warnings.append(f"not labelled: {parts}")
     return NodeFacts("; ".join([f"{dataset.name} {dataset.version}: {counts}", *warnings]), {"dataset": dataset})
 
 
