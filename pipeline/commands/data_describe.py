@@ -1,4 +1,4 @@
-"""`petseg data describe`: what a data set holds, and a configuration for it; `petseg data show`: its masks in pictures."""
+"""`petseg data describe`: what a data set holds, and a configuration for it; `petseg data show`: masks in pictures."""
 
 import os
 from pathlib import Path

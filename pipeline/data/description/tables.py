@@ -11,7 +11,6 @@ from pipeline.report.blocks import Cell, Table
 
 _MOST_SPLIT_COLUMNS: Final = 4
 _SHOWN_NAMES: Final = 5
-_MEGABYTE: Final = 10**6
 _DUPLICATES: Final = (Kind.DUPLICATE, Kind.SHARED_IMAGE)
 
 
@@ -22,7 +21,7 @@ def headline(survey: Survey) -> str:
         f"{len(survey.classes)} {'classes' if survey.meaning.is_known else 'mask values, whose meaning nobody says'}"
     )
     splits = f"{len(survey.splits)} split{'s' if len(survey.splits) > 1 else ''}"
-    return f"{images:,} images in {splits}, {classes}, {survey.size_bytes / _MEGABYTE:,.1f} MB"
+    return f"{images:,} images in {splits}, {classes}, {_size(survey.size_bytes)}"
 
 
 def sizes_line(survey: Survey) -> str:
@@ -64,8 +63,8 @@ def classes_table(survey: Survey, colors: dict[int, str]) -> Table:
             [
                 Cell(meaning.class_names[class_id], swatch=colors.get(class_id)),
                 str(value),
-                _share(int(whole.class_pixels[class_id]), whole.labelled_pixels),
-                *(_share(int(one.class_pixels[class_id]), one.labelled_pixels) for one in by_split.values()),
+                share(int(whole.class_pixels[class_id]), whole.labelled_pixels),
+                *(share(int(one.class_pixels[class_id]), one.labelled_pixels) for one in by_split.values()),
                 f"{int(whole.images_with_class[class_id]):,}",
                 "" if thick is None else f"{thick:.1%}",
             ]
@@ -73,15 +72,15 @@ def classes_table(survey: Survey, colors: dict[int, str]) -> Table:
     blanks = [""] * len(by_split)
     area = int(survey.value_pixels.sum())
     for value in meaning.ignore_values:
-        share = f"{_share(int(survey.value_pixels[value]), area)} of all"
-        rows.append(["not labelled", str(value), share, *blanks, f"{int(survey.value_images[value]):,}", ""])
+        of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
+        rows.append(["not labelled", str(value), of_all, *blanks, f"{int(survey.value_images[value]):,}", ""])
     for value in survey.undeclared:
-        share = f"{_share(int(survey.value_pixels[value]), area)} of all"
+        of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
         images = f"{int(survey.value_images[value]):,}"
-        rows.append([Cell("undeclared", tone="bad"), str(value), share, *blanks, images, ""])
+        rows.append([Cell("undeclared", tone="bad"), str(value), of_all, *blanks, images, ""])
     caption = (
         "Share: of the labelled pixels. Images: in how many it is met. Thickness: twice the area by the outline, the "
-        "median over those images, as a share of the image’s side: of 128 pixels, 3.1 % are 4."
+        "median over those images, as a share of the image’s side: of 128 pixels, 3.1% are 4."
     )
     return Table(columns, rows, caption)
 
@@ -165,6 +164,16 @@ def as_json(survey: Survey) -> dict[str, Any]:
     }
 
 
+def _size(size_bytes: int) -> str:
+    """Writes a number of bytes in a unit that has few digits before the point.
+
+    >>> _size(27_800_000), _size(500)
+    ('27.8 MB', '0.5 kB')
+    """
+    unit, factor = next((each for each in (("GB", 10**9), ("MB", 10**6)) if size_bytes >= each[1]), ("kB", 10**3))
+    return f"{size_bytes / factor:,.1f} {unit}"
+
+
 def _split_row(name: str, examples: int, summary: SplitSummary | None) -> list[str]:
     if summary is None:
         return [name, f"{examples:,}", "0", *[""] * 5]
@@ -174,7 +183,7 @@ def _split_row(name: str, examples: int, summary: SplitSummary | None) -> list[s
         name,
         f"{examples:,}",
         f"{summary.examples:,}",
-        _share(summary.labelled_pixels, area),
+        share(summary.labelled_pixels, area),
         f"{summary.unlabelled_examples:,}",
         *(f"{summary.mean(quantity) or 0:.2f}" for quantity in ("brightness", "contrast")),
         f"{(sharpness or 0) * 1000:.1f}",
@@ -198,15 +207,15 @@ def _range(counts: Counter[int]) -> dict[str, int] | None:
     return {"least": min(counts), "median": median(counts), "greatest": max(counts)} if counts else None
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
     """Writes a share such that little is not nothing.
 
-    >>> _share(0, 100), _share(1, 10**6), _share(1, 3)
-    ('0 %', '< 0.01 %', '33.33 %')
+    >>> share(0, 100), share(1, 10**6), share(1, 3)
+    ('0%', '< 0.01%', '33.33%')
     """
     if not part or not whole:
-        return "0 %"
-    return "< 0.01 %" if part / whole < 5e-5 else f"{100 * part / whole:.2f} %"
+        return "0%"
+    return "< 0.01%" if part / whole < 5e-5 else f"{part / whole:.2%}"
 
 
 def _counted(value: str, count: int) -> str:

@@ -1,0 +1,142 @@
+"""A survey as one HTML page that needs nothing else: tables, charts, a contact sheet, and what is wrong."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from components.data_statistics import SHARE_EDGES
+from components.segmentation_validator.kinds import counted
+from pipeline.data.description import charts
+from pipeline.data.description.drawing import Palette, looks
+from pipeline.data.description.looking import Example
+from pipeline.data.description.survey import Survey
+from pipeline.data.description.tables import (
+    absent_classes,
+    classes_table,
+    findings_table,
+    headline,
+    labels_table,
+    sizes_line,
+    splits_table,
+)
+from pipeline.report.blocks import (
+    HATCHED,
+    Block,
+    Cell,
+    Figure,
+    Figures,
+    Gallery,
+    Legend,
+    Note,
+    Page,
+    Picture,
+    PictureRow,
+    Section,
+    Verdict,
+)
+from pipeline.report.gallery import THUMBNAIL_SIDE, thumbnail_uri
+from pipeline.report.page import html
+
+_MOST_CLASS_CHARTS: Final = 12
+_QUANTITIES: Final = {
+    "width": "width in pixels",
+    "height": "height in pixels",
+    "aspect": "width by height",
+    "brightness": "mean luma",
+    "contrast": "standard deviation of luma",
+    "sharpness": "variance of the Laplacian of luma",
+}
+
+
+def description_page(survey: Survey) -> str:
+    """Returns the page as HTML."""
+    palette = Palette(survey.meaning, survey.classes)
+    page = Page(
+        title=survey.full_name,
+        subtitle=survey.data_dir,
+        verdict=_verdict(survey),
+        sections=[
+            Section("Splits", _splits(survey)),
+            Section("Classes", _classes(survey, palette)),
+            Section("Images", _images(survey)),
+            Section("Contact sheet", _contact_sheet(survey, palette)),
+            Section("Findings", _findings(survey, palette)),
+        ],
+    )
+    return html(page)
+
+
+def _verdict(survey: Survey) -> Verdict:
+    absent = [*absent_classes(survey)]
+    found = [counted(kind, count) for kind, count in sorted(survey.finding_counts.items())]
+    if not survey.meaning.is_known:
+        absent.append(
+            "Nobody says what the mask values mean: name the classes in data.class_names and data.mask_values."
+        )
+    reason = " ".join([sizes_line(survey), *([f"Found: {', '.join(found)}."] if found else []), *absent])
+    return Verdict("bad" if found or absent else "good", headline(survey), reason)
+
+
+def _splits(survey: Survey) -> list[Block]:
+    labels = labels_table(survey)
+    return [splits_table(survey), *([labels] if labels else [])]
+
+
+def _classes(survey: Survey, palette: Palette) -> list[Block]:
+    names = [survey.meaning.class_names[class_id] for class_id in survey.classes]
+    shares = {
+        split: [int(one.class_pixels[class_id]) / (one.labelled_pixels or 1) for class_id in survey.classes]
+        for split, one in survey.statistics.splits.items()
+    }
+    blocks: list[Block] = [classes_table(survey, palette.css)]
+    if not shares or not names:
+        return blocks
+    figures = [Figure(charts.class_chart("classes", names, shares), "Splits that differ are judged on other data.")]
+    whole = survey.whole
+    for class_id, name in zip(survey.classes[:_MOST_CLASS_CHARTS], names, strict=False):
+        counts = whole.shares[class_id].tolist()
+        svg = charts.presence_chart(f"class-{class_id}", name, counts, SHARE_EDGES)
+        figures.append(Figure(svg, f"How much of an image is {name}."))
+    return [*blocks, Figures(figures)]
+
+
+def _images(survey: Survey) -> list[Block]:
+    whole = survey.whole
+    figures = [
+        Figure(
+            charts.quantity_chart(quantity, quantity, label, whole.histograms[quantity].tolist()), quantity.capitalize()
+        )
+        for quantity, label in _QUANTITIES.items()
+    ]
+    return [Note(sizes_line(survey)), Figures(figures)]
+
+
+def _contact_sheet(survey: Survey, palette: Palette) -> list[Block]:
+    rows = [_row(example, split, palette) for split, example in survey.sample]
+    caption = f"{len(rows)} images at random, the same whenever the same data is looked at."
+    return [_legend(survey, palette), Gallery("A random sample", caption, rows)]
+
+
+def _findings(survey: Survey, palette: Palette) -> list[Block]:
+    table = findings_table(survey)
+    if table is None:
+        return [Note("Nothing is wrong with an image or mask.")]
+    rows = [_row(example, f"{found} · {split}", palette) for split, example, found in survey.flawed]
+    caption = "The first ones of each kind."
+    return [table, _legend(survey, palette), Gallery("What was found", caption, rows)]
+
+
+def _legend(survey: Survey, palette: Palette) -> Legend:
+    classes: Iterable[int] = survey.classes
+    entries = [Cell(survey.meaning.class_names[each], swatch=palette.css[each]) for each in classes]
+    unlabelled = [*survey.meaning.ignore_values, *survey.undeclared]
+    return Legend([*entries, *([Cell("not labelled", swatch=HATCHED)] if unlabelled else [])], with_errors=False)
+
+
+def _row(example: Example, detail: str, palette: Palette) -> PictureRow:
+    seen = looks(example, palette, THUMBNAIL_SIDE)
+    if isinstance(seen, str):
+        return PictureRow(example.file_name, f"{detail}; cannot be shown: {seen}", [])
+    photo, class_ids = seen
+    pictures = {"image": photo, "mask": palette.mask(class_ids), "both": palette.overlay(photo, class_ids)}
+    shown = [Picture(label, thumbnail_uri(picture)) for label, picture in pictures.items()]
+    return PictureRow(example.file_name, detail, shown)
