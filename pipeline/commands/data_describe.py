@@ -158,3 +158,37 @@ def _write(file: Path, text: str, stream: TextIO) -> None:
         partial.unlink(missing_ok=True)
         raise PetsegError(f"cannot write {str(file)!r}: {error.strerror}; name another file") from error
     say(f"wrote {file}", stream)
+
+
+@click.command()
+@_dataset_options
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to write; made if absent."
+)
+@click.option("--pages", type=click.IntRange(1), default=3, show_default=True, help="Of each split, at most.")
+@click.option("--columns", type=click.IntRange(1, 20), default=5, show_default=True, help="Images beside each other.")
+@click.option("--only", metavar="CLASS", help="Only images that have this class, by its name or mask value.")
+def show(
+    dataset: str,
+    data_dir: str | None,
+    splits: tuple[str, ...],
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    pages: int,
+    columns: int,
+    only: str | None,
+) -> None:
+    """Draw pages of the images of NAME with their masks laid over them, four rows a page, as JPEG files.
+
+    What is not labelled is striped; the class "background" is left as it is.
+    """
+    resolution = _resolution(dataset, data_dir, preset, config_file, overrides)
+    with captured_output(Path(os.devnull)) as (stdout, _):
+        from pipeline.data.description.opening import open_to_look
+        from pipeline.data.description.sheets import PagesRequest, write_pages
+
+        opened = open_to_look(resolution, splits)
+        for file in write_pages(opened, PagesRequest(opened.splits, pages, columns, only), out):
+            say(str(file), stdout)

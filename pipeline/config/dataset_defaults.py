@@ -150,9 +150,8 @@ def _classes(card: DatasetCard, data: Mapping[str, Any]) -> tuple[Any, Any]:
         return card.class_names, card.mask_values
     if names is not None and values is not None:
         return names, values
-    key, other, chosen = (
-        ("class_names", "mask_values", names) if values is None else ("mask_values", "class_names", values)
-    )
+    key, other = ("class_names", "mask_values") if values is None else ("mask_values", "class_names")
+    chosen: list[Any] = data[key]
     own: Sequence[Any] = getattr(card, key)
     counterpart = dict(zip(own, getattr(card, other), strict=True))
     if unknown := [entry for entry in chosen if entry not in own]:

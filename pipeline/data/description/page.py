@@ -111,7 +111,9 @@ def _images(survey: Survey) -> list[Block]:
 
 
 def _contact_sheet(survey: Survey, palette: Palette) -> list[Block]:
-    rows = [_row(example, split, palette) for split, example in survey.sample]
+    order = [*survey.splits]
+    sample = sorted(survey.sample, key=lambda each: (order.index(each[0]), each[1].file_name))
+    rows = [_row(example, split, palette) for split, example in sample]
     caption = f"{len(rows)} images at random, the same whenever the same data is looked at."
     return [_legend(survey, palette), Gallery("A random sample", caption, rows)]
 

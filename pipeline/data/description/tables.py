@@ -7,7 +7,7 @@ from typing import Any, Final
 from components.data_statistics import SplitSummary
 from components.segmentation_validator.kinds import Kind, counted
 from pipeline.data.description.survey import Survey, median
-from pipeline.report.blocks import Cell, Table
+from pipeline.report.blocks import HATCHED, Cell, Table
 
 _MOST_SPLIT_COLUMNS: Final = 4
 _SHOWN_NAMES: Final = 5
@@ -21,7 +21,7 @@ def headline(survey: Survey) -> str:
         f"{len(survey.classes)} {'classes' if survey.meaning.is_known else 'mask values, whose meaning nobody says'}"
     )
     splits = f"{len(survey.splits)} split{'s' if len(survey.splits) > 1 else ''}"
-    return f"{images:,} images in {splits}, {classes}, {_size(survey.size_bytes)}"
+    return f"{images:,} images in {splits}, {classes}, {size_words(survey.size_bytes)}"
 
 
 def sizes_line(survey: Survey) -> str:
@@ -73,7 +73,16 @@ def classes_table(survey: Survey, colors: dict[int, str]) -> Table:
     area = int(survey.value_pixels.sum())
     for value in meaning.ignore_values:
         of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
-        rows.append(["not labelled", str(value), of_all, *blanks, f"{int(survey.value_images[value]):,}", ""])
+        rows.append(
+            [
+                Cell("not labelled", swatch=HATCHED),
+                str(value),
+                of_all,
+                *blanks,
+                f"{int(survey.value_images[value]):,}",
+                "",
+            ]
+        )
     for value in survey.undeclared:
         of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
         images = f"{int(survey.value_images[value]):,}"
@@ -97,7 +106,7 @@ def labels_table(survey: Survey) -> Table | None:
 
 def findings_table(survey: Survey) -> Table | None:
     """Returns what is wrong with examples; None where nothing is."""
-    rows = [
+    rows: list[list[str | Cell]] = [
         [Cell(counted(kind, count), tone="bad"), _places(survey, kind), _names(survey, kind)]
         for kind, count in sorted(survey.finding_counts.items())
     ]
@@ -164,10 +173,10 @@ def as_json(survey: Survey) -> dict[str, Any]:
     }
 
 
-def _size(size_bytes: int) -> str:
+def size_words(size_bytes: int) -> str:
     """Writes a number of bytes in a unit that has few digits before the point.
 
-    >>> _size(27_800_000), _size(500)
+    >>> size_words(27_800_000), size_words(500)
     ('27.8 MB', '0.5 kB')
     """
     unit, factor = next((each for each in (("GB", 10**9), ("MB", 10**6)) if size_bytes >= each[1]), ("kB", 10**3))
