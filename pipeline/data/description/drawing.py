@@ -1,10 +1,10 @@
 """Masks of a data set as pictures: classes in their colours, stripes where nobody labelled."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.segmentation_validator.masks import MaskRefusedError, canonical_mask
 from pipeline.data.description.looking import VALUES, Example
@@ -38,24 +38,21 @@ class Palette:
         self._opacity[NOT_LABELLED] = _STRIPES_OPACITY
         self.css = {class_id: f"#{bytes(self._colors[class_id]).hex()}" for class_id in shown}
 
-    def color(self, class_id: int) -> tuple[int, int, int]:
-        """Returns red, green and blue of a class."""
-        red, green, blue = self._colors[class_id].tolist()
-        return red, green, blue
+    def is_tinted(self, class_id: int) -> bool:
+        """Returns whether an overlay shows a class by its colour."""
+        return bool(self._opacity[class_id])
 
-    def class_ids(self, encoded: bytes, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    def swatch(self, class_id: int, side: int) -> Image.Image:
+        """Returns a square as masks show a class, or what is not labelled."""
+        return hatched(self.mask(np.full((side, side), class_id, np.uint8))).convert("RGB")
+
+    def class_ids(self, encoded: bytes) -> NDArray[np.uint8]:
         """Returns the class id of each pixel of a mask; `NOT_LABELLED` where its value is no class.
-
-        Args:
-          encoded: The mask.
-          size: Width and height to bring it to; None: its own.
 
         Raises:
           MaskRefusedError: Its values cannot be told.
         """
         _, values = canonical_mask(encoded)
-        if size is not None:
-            values = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST))
         return self._table[values]
 
     def mask(self, class_ids: NDArray[np.uint8]) -> Image.Image:
@@ -71,13 +68,25 @@ class Palette:
         return Image.fromarray(np.round(np.asarray(photo, np.float32) * (1 - alpha) + tint * alpha).astype(np.uint8))
 
 
-def looks(example: Example, palette: Palette, side: int) -> tuple[Image.Image, NDArray[np.uint8]] | str:
-    """Returns an image no larger than a side, and its class ids at that size; or why they cannot be shown."""
+class Look(NamedTuple):
+    """An image and its mask at the size of a picture."""
+
+    photo: Image.Image
+    class_ids: NDArray[np.uint8]
+    """[height, width]"""
+
+    met: frozenset[int]
+    """All ids of the mask, those that are lost at this size included."""
+
+
+def look_at(example: Example, palette: Palette, side: int) -> Look | str:
+    """Returns an example brought to a size at which its longer side is as given; or why it cannot be shown."""
     try:
-        photo = upright_image(example.image)
-        photo.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return photo, palette.class_ids(example.mask, photo.size)
+        photo = ImageOps.contain(upright_image(example.image), (side, side), Image.Resampling.LANCZOS)
+        class_ids = palette.class_ids(example.mask)
     except ImageRefusedError as error:
         return f"the image {error}"
     except MaskRefusedError as error:
         return f"the mask {error}"
+    shown = np.asarray(Image.fromarray(class_ids).resize(photo.size, Image.Resampling.NEAREST))
+    return Look(photo, shown, frozenset(np.unique(class_ids).tolist()))

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from components.data_statistics import SHARE_EDGES
-from components.segmentation_validator.kinds import counted
+from components.segmentation_validator.kinds import Kind, counted
 from pipeline.data.description import charts
-from pipeline.data.description.drawing import Palette, looks
+from pipeline.data.description.drawing import Palette, look_at
 from pipeline.data.description.looking import Example
 from pipeline.data.description.survey import Survey
 from pipeline.data.description.tables import (
@@ -37,6 +37,14 @@ from pipeline.report.gallery import THUMBNAIL_SIDE, thumbnail_uri
 from pipeline.report.page import html
 
 _MOST_CLASS_CHARTS: Final = 12
+_NOT_TRAINED_ON: Final = (
+    Kind.UNREADABLE_IMAGE,
+    Kind.UNREADABLE_MASK,
+    Kind.SIZE_MISMATCH,
+    Kind.UNDECLARED_VALUES,
+    Kind.SHARED_IMAGE,
+)
+"""What a run refuses, or leaves out."""
 _QUANTITIES: Final = {
     "width": "width in pixels",
     "height": "height in pixels",
@@ -73,7 +81,8 @@ def _verdict(survey: Survey) -> Verdict:
             "Nobody says what the mask values mean: name the classes in data.class_names and data.mask_values."
         )
     reason = " ".join([sizes_line(survey), *([f"Found: {', '.join(found)}."] if found else []), *absent])
-    return Verdict("bad" if found or absent else "good", headline(survey), reason)
+    is_bad = absent or any(survey.finding_counts[kind] for kind in _NOT_TRAINED_ON)
+    return Verdict("bad" if is_bad else "neutral" if found else "good", headline(survey), reason)
 
 
 def _splits(survey: Survey) -> list[Block]:
@@ -90,7 +99,12 @@ def _classes(survey: Survey, palette: Palette) -> list[Block]:
     blocks: list[Block] = [classes_table(survey, palette.css)]
     if not shares or not names:
         return blocks
-    figures = [Figure(charts.class_chart("classes", names, shares), "Splits that differ are judged on other data.")]
+    figures = [
+        Figure(
+            charts.class_chart("classes", names, shares),
+            "Where splits differ, a model is judged on other data than it learns from.",
+        )
+    ]
     whole = survey.whole
     for class_id, name in zip(survey.classes[:_MOST_CLASS_CHARTS], names, strict=False):
         counts = whole.shares[class_id].tolist()
@@ -135,10 +149,10 @@ def _legend(survey: Survey, palette: Palette) -> Legend:
 
 
 def _row(example: Example, detail: str, palette: Palette) -> PictureRow:
-    seen = looks(example, palette, THUMBNAIL_SIDE)
+    seen = look_at(example, palette, THUMBNAIL_SIDE)
     if isinstance(seen, str):
         return PictureRow(example.file_name, f"{detail}; cannot be shown: {seen}", [])
-    photo, class_ids = seen
-    pictures = {"image": photo, "mask": palette.mask(class_ids), "both": palette.overlay(photo, class_ids)}
+    overlay = palette.overlay(seen.photo, seen.class_ids)
+    pictures = {"image": seen.photo, "mask": palette.mask(seen.class_ids), "overlay": overlay}
     shown = [Picture(label, thumbnail_uri(picture)) for label, picture in pictures.items()]
     return PictureRow(example.file_name, detail, shown)

@@ -1,17 +1,16 @@
 """Pages of a data set's images with their masks laid over them, as picture files to leaf through."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.data.description.drawing import Palette, looks
+from pipeline.data.description.drawing import Palette, look_at
 from pipeline.data.description.looking import Example, mapped_in_order, stored_examples
 from pipeline.data.description.opening import OpenedDataset
 from pipeline.data.description.survey import Meaning
@@ -19,7 +18,6 @@ from pipeline.suggestions import nearest
 from pipeline.terminal.streams import printable
 from trainer_module.errors import ConfigError, DataError, PetsegError
 from trainer_module.features import NOT_LABELLED
-from trainer_module.model_card import HATCH_COLORS
 
 ROWS: Final = 4
 _SIDE: Final = 240
@@ -32,6 +30,7 @@ _PAPER: Final = (255, 255, 255)
 _INK: Final = (27, 31, 36)
 _MUTED: Final = (87, 96, 106)
 _JPEG_QUALITY: Final = 90
+_Font = ImageFont.FreeTypeFont
 _FONT: Final = "DejaVu Sans"
 """Comes with matplotlib, and has the letters of most alphabets."""
 
@@ -60,8 +59,8 @@ class _Drawn(NamedTuple):
     example: Example
     picture: Image.Image | None
     reason: str
-    class_ids: frozenset[int]
-    """Of the classes that are met at the size of the picture; `NOT_LABELLED` among them where some pixel is not."""
+    met: frozenset[int]
+    """Class ids of its mask; `NOT_LABELLED` among them where some pixel is not labelled."""
 
 
 def write_pages(opened: OpenedDataset, request: PagesRequest, out: Path) -> Iterator[Path]:
@@ -82,7 +81,7 @@ def write_pages(opened: OpenedDataset, request: PagesRequest, out: Path) -> Iter
     written = 0
     for split in request.splits:
         drawn = mapped_in_order(partial(_drawn, palette), stored_examples(opened.builder, opened.source, split))
-        matching = (each for each in drawn if only is None or only in each.class_ids)
+        matching = (each for each in drawn if only is None or only in each.met)
         for number in range(1, request.pages + 1):
             cells = [*itertools.islice(matching, request.cells)]
             if not cells:
@@ -92,10 +91,8 @@ def write_pages(opened: OpenedDataset, request: PagesRequest, out: Path) -> Iter
             yield _save(page, out, f"{opened.builder.name}_{_file_part(split)}_{number:03}.jpg")
             written += 1
     if not written:
-        what = f"has a pixel of {request.only!r}" if request.only else "could be read"
-        raise DataError(
-            f"no image of {', '.join(request.splits)} {what}, at the size of the pictures; nothing is drawn"
-        )
+        where = f"{opened.builder.info.full_name}, {', '.join(request.splits)}"
+        raise DataError(f"{where}: no image has {f'a pixel of {request.only!r}' if only is not None else 'been found'}")
 
 
 def _class_id(meaning: Meaning, only: str | None) -> int | None:
@@ -117,18 +114,17 @@ def _class_id(meaning: Meaning, only: str | None) -> int | None:
 
 
 def _drawn(palette: Palette, example: Example) -> _Drawn:
-    seen = looks(example, palette, _SIDE)
+    seen = look_at(example, palette, _SIDE)
     if isinstance(seen, str):
         return _Drawn(example, None, seen, frozenset())
-    photo, class_ids = seen
-    return _Drawn(example, palette.overlay(photo, class_ids), "", frozenset(np.unique(class_ids).tolist()))
+    return _Drawn(example, palette.overlay(seen.photo, seen.class_ids), "", seen.met)
 
 
 def _page(cells: Sequence[_Drawn], title: str, columns: int, meaning: Meaning, palette: Palette) -> Image.Image:
     """Returns a page: a title, the colours of the classes on it, and the images with their names."""
     font = ImageFont.truetype(findfont(_FONT), _TEXT_SIZE)
     width = columns * (_SIDE + _GAP) + _GAP
-    met = sorted(set().union(*(cell.class_ids for cell in cells)))
+    met = sorted(set[int]().union(*(cell.met for cell in cells)))
     legend = _legend(met, meaning, palette, font, width - 2 * _GAP)
     top = _GAP + _LINE * (len(legend) + 1) + _GAP
     row_height = _SIDE + _LINE + _GAP
@@ -137,43 +133,37 @@ def _page(cells: Sequence[_Drawn], title: str, columns: int, meaning: Meaning, p
     draw = ImageDraw.Draw(page)
     draw.text((_GAP, _GAP), title, _INK, font)
     for line, entries in enumerate(legend, start=1):
-        _draw_legend(draw, entries, _GAP + _LINE * line, font)
+        x, y = float(_GAP), _GAP + _LINE * line
+        for name, class_id in entries:
+            page.paste(palette.swatch(class_id, _SWATCH), (round(x), y + 3))
+            draw.text((x + _SWATCH + _GAP / 2, y), name, _MUTED, font)
+            x += _entry_width(name, font)
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
         _draw_cell(page, draw, cell, (_GAP + column * (_SIDE + _GAP), top + row * row_height), font)
     return page
 
 
-_Entry = tuple[str, tuple[int, int, int]]
-_Font = ImageFont.FreeTypeFont
-
-
-def _legend(met: Sequence[int], meaning: Meaning, palette: Palette, font: _Font, width: int) -> list[list[_Entry]]:
-    """Returns lines of names with their colours, none wider than the page."""
-    lines: list[list[_Entry]] = [[]]
+def _legend(
+    met: Iterable[int], meaning: Meaning, palette: Palette, font: _Font, width: int
+) -> list[list[tuple[str, int]]]:
+    """Returns lines of names with class ids, none wider than the page, of what an overlay shows by its colour."""
+    lines: list[list[tuple[str, int]]] = [[]]
     used = 0.0
-    for class_id in met:
+    for class_id in filter(palette.is_tinted, met):
         is_class = class_id < len(meaning.class_names) and (meaning.is_known or class_id != NOT_LABELLED)
         name = printable(meaning.class_names[class_id]) if is_class else "not labelled"
         needed = _entry_width(name, font)
         if lines[-1] and used + needed > width:
             lines.append([])
             used = 0
-        lines[-1].append((name, palette.color(class_id) if is_class else HATCH_COLORS[-1]))
+        lines[-1].append((name, class_id))
         used += needed
     return lines
 
 
 def _entry_width(name: str, font: _Font) -> float:
     return _SWATCH + _GAP / 2 + font.getlength(name) + 1.5 * _GAP
-
-
-def _draw_legend(draw: ImageDraw.ImageDraw, entries: Sequence[_Entry], y: int, font: _Font) -> None:
-    x = float(_GAP)
-    for name, color in entries:
-        draw.rectangle((x, y + 3, x + _SWATCH, y + 3 + _SWATCH), color)
-        draw.text((x + _SWATCH + _GAP / 2, y), name, _MUTED, font)
-        x += _entry_width(name, font)
 
 
 def _draw_cell(

@@ -29,6 +29,8 @@ def sizes_line(survey: Survey) -> str:
     if not survey.heights:
         return "No image can be read."
     middle = f"{median(survey.widths):,}×{median(survey.heights):,}"
+    if len(survey.widths) == len(survey.heights) == 1:
+        return f"Images: all {middle} pixels (width × height)."
     sides = [*survey.widths, *survey.heights]
     return f"Images: median {middle} pixels (width × height), sides from {min(sides):,} to {max(sides):,}."
 
