@@ -11,6 +11,7 @@ EXAMPLE_GEN: Final = "TfdsExampleGen"
 EXAMPLE_GEN_DRIVER: Final = "TfdsExampleGenDriver"
 """A task of its own on Kubeflow, where drivers do not run; elsewhere TfdsExampleGen's driver."""
 
+SEGMENTATION_VALIDATOR: Final = "SegmentationValidator"
 IMPORT_SCHEMA: Final = "ImportSchema"
 STATISTICS_GEN: Final = "StatisticsGen"
 EXAMPLE_VALIDATOR: Final = "ExampleValidator"
@@ -41,6 +42,7 @@ class Node(NamedTuple):
 COMPONENTS: Final = {
     EXAMPLE_GEN_DRIVER: Node(("components.tfds_example_gen.component",), is_cacheable=False),
     EXAMPLE_GEN: Node(("components.tfds_example_gen.executor",)),
+    SEGMENTATION_VALIDATOR: Node(("components.segmentation_validator.executor",)),
     IMPORT_SCHEMA: Node(("components.import_schema",)),
     STATISTICS_GEN: Node(("components.statistics_gen",)),
     EXAMPLE_VALIDATOR: Node(("components.data_validator",)),

@@ -160,15 +160,16 @@ def expected_calibration_error(
     return float(_ratio(np.abs(correct - confidence).sum(), pixels.sum()))
 
 
-def labelled_metrics(labelled_pixels: int, pixels: int, unlabelled_images: int) -> dict[str, float]:
+def labelled_metrics(labelled_pixels: int, pixels: int | None, unlabelled_images: int) -> dict[str, float]:
     """Returns how much of a group of images is labelled: `labelled_share` and `unlabelled_images`.
 
     Args:
       labelled_pixels: Number of the labelled pixels of the images.
-      pixels: Number of all their pixels; 0 where it is not known.
+      pixels: Number of all their pixels; None where it is not known.
       unlabelled_images: Number of the images without any labelled pixel.
     """
-    return {LABELLED_SHARE: float(_ratio(labelled_pixels, pixels)), UNLABELLED_IMAGES: float(unlabelled_images)}
+    share = math.nan if pixels is None else labelled_pixels / pixels
+    return {LABELLED_SHARE: share, UNLABELLED_IMAGES: float(unlabelled_images)}
 
 
 def image_iou_step(confusion_matrix: NDArray[np.integer]) -> int:

@@ -125,12 +125,13 @@ class EvaluationSums:
         boundary = (counts[features.BOUNDARY_INTERSECTION], counts[features.BOUNDARY_UNION])
         matrix, labelled_images = counts[features.CONFUSION_MATRIX], self.examples - self._unlabelled
         mean_loss = self._loss / labelled_images if labelled_images else math.nan
+        pixels = None if image_pixels is None else self.examples * image_pixels
         values = {
             **segmentation_metrics(matrix, mean_loss, class_names),
             **boundary_metrics(*boundary, class_names),
             "ece": expected_calibration_error(*calibration),
             **image_iou_quantiles(self._images_by_iou),
-            **labelled_metrics(int(matrix.sum()), self.examples * (image_pixels or 0), self._unlabelled),
+            **labelled_metrics(int(matrix.sum()), pixels, self._unlabelled),
             **interval_metrics(replicate_metrics(self.replicates)),
         }
         return {name: values[name] for name in metric_names(class_names)}

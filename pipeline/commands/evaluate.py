@@ -65,14 +65,7 @@ def _evaluate(
     from pipeline.models.loading import ServedModel
 
     model = ServedModel.load(model_dir)
-    card = model.card
-    source = TfdsSource(
-        download=False,
-        slice_features=slices,
-        mask_values=card.mask_values,
-        ignore_values=card.ignore_values,
-        **source_options,
-    )
+    source = TfdsSource(download=False, slice_features=slices, **source_options)
     with progress_bar(stderr) as progress:
         task = progress.add_task("evaluating", total=None)
 

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components.segmentation_validator.examination import MaskMeaning
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.export.request import ExportData
 from pipeline.models.evaluation import raw_examples
@@ -53,16 +54,19 @@ class Examples:
             image_feature=settings.image_feature,
             mask_feature=settings.mask_feature,
             slice_features=(),
-            mask_values=original.card.mask_values,
-            ignore_values=original.card.ignore_values,
         )
         builder = open_dataset(source, {"measured": data.split, "calibration": data.calibration_split})
         return cls(builder, source, data, original)
 
+    @property
+    def _meaning(self) -> MaskMeaning:
+        card = self.original.card
+        return MaskMeaning(card.mask_values, card.ignore_values, card.class_names)
+
     def measured(self, on_progress: Callable[[int, int], None]) -> Iterator[Prepared]:
         """Yields the split to measure on, prepared, in batches; tells how many are done, of how many."""
         total, done = self.builder.info.splits[self.data.split].num_examples, 0
-        examples = raw_examples(self.builder, self.source, self.data.split)
+        examples = raw_examples(self.builder, self.source, self.data.split, self._meaning)
         for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
             yield self.original.prepare([example.SerializeToString() for example in batch])
             done += len(batch)
@@ -73,7 +77,7 @@ class Examples:
         split = self.data.calibration_split
         total = self.builder.info.splits[split].num_examples
         drawn = np.random.default_rng(seed).choice(total, size=min(count, total), replace=False)
-        chosen = raw_examples(self.builder, self.source, split, set(drawn.tolist()))
+        chosen = raw_examples(self.builder, self.source, split, self._meaning, set(drawn.tolist()))
         return self.original.prepare([example.SerializeToString() for example in chosen]).images
 
     def describe(self, split: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components.model_evaluator.sums import EvaluationSums, require_outputs
+from components.segmentation_validator.examination import MaskMeaning
+from components.segmentation_validator.records import checked_example
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.models.loading import ServedModel
@@ -39,7 +41,8 @@ def evaluate_model(
     total = builder.info.splits[split].num_examples
     groups: dict[tuple[str, str] | None, EvaluationSums] = {}
     done = 0
-    examples = raw_examples(builder, source, split)
+    meaning = MaskMeaning(model.card.mask_values, model.card.ignore_values, class_names)
+    examples = raw_examples(builder, source, split, meaning)
     for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
         results = model.evaluate([example.SerializeToString() for example in batch])
         for example, outputs in zip(batch, results, strict=True):
@@ -73,14 +76,19 @@ def _defined(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def raw_examples(
-    builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str, positions: Container[int] | None = None
+    builder: tfds.core.DatasetBuilder,
+    source: TfdsSource,
+    split: str,
+    meaning: MaskMeaning,
+    positions: Container[int] | None = None,
 ) -> Iterator[tf.train.Example]:
-    """Yields the examples of a TFDS slice as the pipeline would, in order.
+    """Yields the examples of a TFDS slice as the pipeline would, in order, and drops none.
 
     Args:
       builder: The data set, prepared.
       source: How to read it.
       split: TFDS slice.
+      meaning: What the values of its masks mean.
       positions: Of the examples to yield, counted from 0; None: all.
 
     Raises:
@@ -89,7 +97,7 @@ def raw_examples(
     convert = ExampleConverter(source, builder.info.features)
     for position, record in enumerate(tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source)))):
         if positions is None or position in positions:
-            yield convert(record)
+            yield checked_example(convert(record), meaning)
 
 
 def _slice_keys(example: tf.train.Example, source: TfdsSource) -> list[tuple[str, str]]:

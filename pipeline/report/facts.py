@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeline.config.schema import Config
-from pipeline.nodes import EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
+from pipeline.nodes import EXAMPLE_GEN, EXAMPLE_VALIDATOR, SEGMENTATION_VALIDATOR, STATISTICS_GEN, TRAINER
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -143,6 +143,13 @@ def output_directory(record: RunRecord, node_id: str, output: str) -> Path | Mis
     if not Path(uri).is_dir():
         return Missing(f"What {node_id} left at {uri} is gone.")
     return Path(uri)
+
+
+def examples_directory(record: RunRecord) -> Path | Missing:
+    """Returns where the raw examples are that a run worked on; in earlier versions, TfdsExampleGen checked them."""
+    if any(node.id == SEGMENTATION_VALIDATOR for node in record.nodes):
+        return output_directory(record, SEGMENTATION_VALIDATOR, "checked_examples")
+    return output_directory(record, EXAMPLE_GEN, "examples")
 
 
 def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -150,6 +150,12 @@ class RunRecord(_Record):
     started: datetime
     seconds: float = 0.0
     dataset: DatasetRecord | None = None
+    findings: dict[str, int] = {}
+    """Kind of what is wrong with the data (`components.segmentation_validator.kinds`) to its number."""
+
+    dropped_examples: int = 0
+    """Those that were left out for it; `dataset` is what is left."""
+
     nodes: list[NodeRecord] = []
     parameters: int | None = None
     """Trained and untrained parameters of the network."""
