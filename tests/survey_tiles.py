@@ -25,7 +25,7 @@ class SurveyTiles(tfds.core.GeneratorBasedBuilder):
     """Tiles of 48×64 and 96×72; every third has no road, and a stripe of each is not labelled."""
 
     VERSION = tfds.core.Version("1.0.0")
-    SUPPORTED_VERSIONS: ClassVar = []
+    BUILDER_CONFIGS: ClassVar = []
 
     def _info(self):
         return tfds.core.DatasetInfo(
@@ -81,3 +81,41 @@ def encoded(pixels: np.ndarray, kind: str) -> io.BytesIO:
     Image.fromarray(pixels).save(file, kind)
     file.seek(0)
     return file
+
+
+class FlawedTiles(SurveyTiles):
+    """The same tiles without a word on what they hold, and with what people's data has: see `FLAWS`."""
+
+    VERSION = tfds.core.Version("2.1.0")
+
+    def _info(self):
+        info = super()._info()
+        return tfds.core.DatasetInfo(builder=self, features=info.features)
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._flawed(0, 12), "test": self._flawed(10, 6)}
+
+    def _flawed(self, start, count):
+        for name, example in self._generate_examples(start, count):
+            if name in FLAWS:
+                image, mask = draw_tile(int(name[5:7]))
+                image, mask = FLAWS[name](image, mask)
+                example |= {"image": image, "segmentation_mask": mask}
+            yield name, example
+
+
+def _cut(image, mask):
+    return io.BytesIO(encoded(image, "JPEG").getvalue()[:300]), encoded(mask, "PNG")
+
+
+def _cropped(image, mask):
+    return encoded(image, "JPEG"), encoded(mask[1:], "PNG")
+
+
+def _one_value(image, mask):
+    return encoded(image, "JPEG"), encoded(np.full_like(mask, 3), "PNG")
+
+
+FLAWS = {"tile_02.jpg": _cut, "tile_03.jpg": _cropped, "tile_04.jpg": _one_value}
+"""File name to what is wrong with it; tile_10 and tile_11 are in both splits."""

@@ -97,13 +97,7 @@ def _survey(opened: "OpenedDataset", stderr: TextIO) -> "Survey":
 
     with progress_bar(stderr) as progress:
         task = progress.add_task("looking", total=opened.examples)
-        return survey(
-            opened.builder,
-            opened.source,
-            opened.meaning,
-            opened.splits,
-            lambda done: progress.update(task, completed=done),
-        )
+        return survey(opened, lambda done: progress.update(task, completed=done))
 
 
 def _print(survey: "Survey", stdout: TextIO) -> None:

@@ -25,7 +25,7 @@ def config_text(heading: Iterable[str], settings: Sequence[Proposed]) -> str:
 
     Args:
       heading: Paragraphs to begin with.
-      settings: In the order of their tables.
+      settings: In the order in which they are written in their tables.
 
     Example:
       >>> print(config_text(["Of tiles."], [Proposed("trainer.epochs", 40, "50 steps an epoch")]), end="")
@@ -35,15 +35,15 @@ def config_text(heading: Iterable[str], settings: Sequence[Proposed]) -> str:
       epochs = 40  # 50 steps an epoch
     """
     lines = [line for paragraph in heading for line in _comment(paragraph)]
-    table = ""
-    for key, value, reason in settings:
-        of_table, _, name = key.rpartition(".")
-        if of_table != table:
-            lines += ["", f"[{of_table}]"]
-            table = of_table
-        setting = f"{name} = {toml_value(value)}"
-        beside = f"{setting}  # {reason}"
-        lines += [beside] if len(beside) <= _WIDTH else [*_comment(reason), setting]
+    tables = dict.fromkeys(setting.key.rpartition(".")[0] for setting in settings)
+    for table in tables:
+        lines += ["", f"[{table}]"]
+        for key, value, reason in settings:
+            of_table, _, name = key.rpartition(".")
+            if of_table == table:
+                setting = f"{name} = {toml_value(value)}"
+                beside = f"{setting}  # {reason}"
+                lines += [beside] if len(beside) <= _WIDTH else [*_comment(reason), setting]
     return "\n".join(lines) + "\n"
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from components.segmentation_validator.masks import MaskRefusedError, canonical_mask
-from pipeline.data.description.looking import VALUES, Example
-from pipeline.data.description.survey import Meaning
+from pipeline.data.description.looking import Example
+from pipeline.data.description.opening import VALUES, Meaning
 from pipeline.models.loading import OVERLAY_OPACITY, UNTINTED_CLASS
 from trainer_module.encoded_images import ImageRefusedError, upright_image
 from trainer_module.features import NOT_LABELLED

@@ -14,12 +14,12 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.segmentation_validator.examination import Examination, MaskMeaning, examine
+from components.segmentation_validator.examination import Examination, Limits, MaskMeaning, examine
 from components.tfds_example_gen.conversion import encoded_reading
 from components.tfds_example_gen.source import TfdsSource
+from pipeline.data.description.opening import VALUES
 from trainer_module import features
 
-VALUES: Final = 256
 _WAITING_PER_WORKER: Final = 4
 _TFDS_ID: Final = "tfds_id"
 
@@ -79,9 +79,9 @@ def stored_examples(builder: tfds.core.DatasetBuilder, source: TfdsSource, split
         )
 
 
-def look(example: Example, meaning: MaskMeaning) -> Looked:
+def look(example: Example, meaning: MaskMeaning, limits: Limits) -> Looked:
     """Examines one example; nothing that an image or mask may be raises."""
-    examination = examine(example.image, example.mask, meaning)
+    examination = examine(example.image, example.mask, meaning, limits)
     if examination.canonical_mask is None:
         return Looked(example, examination, np.zeros(VALUES, np.int64), np.zeros(VALUES))
     with Image.open(io.BytesIO(examination.canonical_mask)) as image:

@@ -136,7 +136,10 @@ def _findings(survey: Survey, palette: Palette) -> list[Block]:
     table = findings_table(survey)
     if table is None:
         return [Note("Nothing is wrong with an image or mask.")]
-    rows = [_row(example, f"{found} · {split}", palette) for split, example, found in survey.flawed]
+    flawed = sorted(survey.flawed, key=lambda each: each.kind)
+    rows = [
+        _row(each.example, f"{each.kind.replace('_', ' ')} · {each.split}", palette, each.partner) for each in flawed
+    ]
     caption = "The first ones of each kind."
     return [table, _legend(survey, palette), Gallery("What was found", caption, rows)]
 
@@ -148,11 +151,14 @@ def _legend(survey: Survey, palette: Palette) -> Legend:
     return Legend([*entries, *([Cell("not labelled", swatch=HATCHED)] if unlabelled else [])], with_errors=False)
 
 
-def _row(example: Example, detail: str, palette: Palette) -> PictureRow:
+def _row(example: Example, detail: str, palette: Palette, partner: Example | None = None) -> PictureRow:
     seen = look_at(example, palette, THUMBNAIL_SIDE)
     if isinstance(seen, str):
         return PictureRow(example.file_name, f"{detail}; cannot be shown: {seen}", [])
     overlay = palette.overlay(seen.photo, seen.class_ids)
     pictures = {"image": seen.photo, "mask": palette.mask(seen.class_ids), "overlay": overlay}
+    other = look_at(partner, palette, THUMBNAIL_SIDE) if partner else ""
+    if partner and not isinstance(other, str):
+        pictures[partner.file_name] = other.photo
     shown = [Picture(label, thumbnail_uri(picture)) for label, picture in pictures.items()]
     return PictureRow(example.file_name, detail, shown)

@@ -19,12 +19,14 @@ from pipeline.data.description.split_rules import proposed_splits
 from pipeline.data.description.survey import Survey
 from pipeline.data.description.tables import headline, share, sizes_line
 from pipeline.data.description.training_rules import training_settings
-from trainer_module.config import DataConfig
+from trainer_module.config import DataConfig, ValidationConfig
 from trainer_module.errors import DataError
 from trainer_module.features import NOT_LABELLED
 
 _MOST_SLICES: Final = 50
 _LEAST_IMAGES_PER_SLICE: Final = 2
+_UNUSABLE: Final = (Kind.UNREADABLE_IMAGE, Kind.UNREADABLE_MASK, Kind.SIZE_MISMATCH)
+_MARGIN: Final = 0.02
 _CONVENTION: Final = "by the convention of Pascal VOC it marks what nobody labelled"
 
 
@@ -45,7 +47,7 @@ def proposed_config(survey: Survey, opened: OpenedDataset, machine: Machine) -> 
     data = [
         *_dataset(survey, opened),
         splits,
-        *_duplicates(survey),
+        *_validation(survey),
         *classes,
         *_slices(survey),
         Proposed("data.schema_file", GENERAL_SCHEMA, "fits every data set"),
@@ -87,11 +89,24 @@ def _dataset(survey: Survey, opened: OpenedDataset) -> Iterator[Proposed]:
             yield Proposed(f"data.{key}", value, reason)
 
 
-def _duplicates(survey: Survey) -> Iterator[Proposed]:
-    count = survey.finding_counts[Kind.SHARED_IMAGE]
-    if count:
-        reason = f"{counted(Kind.SHARED_IMAGE, count)} would be refused: better take them out, and this line"
-        yield Proposed("data.duplicates", "warn", reason)
+def _validation(survey: Survey) -> Iterator[Proposed]:
+    """Yields what lets a run go on that would refuse the data as it is."""
+    counts = survey.finding_counts
+    if count := counts[Kind.SHARED_IMAGE]:
+        reason = f"{counted(Kind.SHARED_IMAGE, count)} would be refused: left out of the training"
+        yield Proposed("data.duplicates", "drop", reason)
+    dropped = {kind: counts[kind] for kind in _UNUSABLE if counts[kind]}
+    for kind, count in dropped.items():
+        yield Proposed(f"data.validation.{kind}", "drop", f"{counted(kind, count)} would be refused: left out")
+    shares = {
+        name: 1 - (survey.statistics.splits[name].examples if name in survey.statistics.splits else 0) / examples
+        for name, examples in survey.splits.items()
+    }
+    if dropped and max(shares.values()) > ValidationConfig().max_dropped_share:
+        worst = max(shares, key=lambda name: shares[name])
+        share_dropped = min(round(max(shares.values()) + _MARGIN, 2), 0.99)
+        reason = f"{shares[worst]:.1%} of {worst} cannot be used: find out why first"
+        yield Proposed("data.validation.max_dropped_share", share_dropped, reason)
 
 
 def _trained(survey: Survey) -> list[int]:

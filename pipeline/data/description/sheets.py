@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.data.description.drawing import Palette, look_at
 from pipeline.data.description.looking import Example, mapped_in_order, stored_examples
-from pipeline.data.description.opening import OpenedDataset
-from pipeline.data.description.survey import Meaning
+from pipeline.data.description.opening import Meaning, OpenedDataset
 from pipeline.suggestions import nearest
 from pipeline.terminal.streams import printable
 from trainer_module.errors import ConfigError, DataError, PetsegError

@@ -1,22 +1,23 @@
 """What a data set holds, added up from a look at every example: what pages and proposals are made of."""
 
+import itertools
 import random
+from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 import numpy as np
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from components.data_statistics import DataStatistics, SplitSummary, total
-from components.segmentation_validator.examination import MaskMeaning
+from components.segmentation_validator.comparison import Defect, ExamplePlace, Roster, equal_images, near_images
+from components.segmentation_validator.examination import Limits
 from components.segmentation_validator.kinds import Kind
-from components.tfds_example_gen.source import TfdsSource
+from components.tfds_example_gen.splits import SplitPair
 from pipeline.data.description.looking import (
-    VALUES,
     Example,
     Looked,
     look,
@@ -24,6 +25,7 @@ from pipeline.data.description.looking import (
     scalar_features,
     stored_examples,
 )
+from pipeline.data.description.opening import VALUES, Meaning, OpenedDataset
 
 SAMPLE: Final = 24
 """Examples of the contact sheet."""
@@ -41,35 +43,23 @@ _THICKNESS_BINS: Final = 12 * _BINS_PER_DOUBLING
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What the values of the masks mean, as far as anybody says."""
-
-    class_names: tuple[str, ...]
-    mask_values: tuple[int, ...]
-    ignore_values: tuple[int, ...]
-    class_colors: tuple[tuple[int, int, int], ...] = ()
-    is_known: bool = True
-
-    @classmethod
-    def unknown(cls) -> "Meaning":
-        """Returns every value as a class of its own."""
-        return cls(tuple(f"value {value}" for value in range(VALUES)), tuple(range(VALUES)), (), is_known=False)
-
-    @property
-    def of_masks(self) -> MaskMeaning:
-        """What an examination goes by."""
-        background = self.class_names.index("background") if "background" in self.class_names else None
-        names = self.class_names if self.is_known else ()
-        return MaskMeaning(self.mask_values, self.ignore_values, names, background)
-
-
-@dataclass(frozen=True)
 class FoundExample:
     """An example that something is wrong with."""
 
     split: str
     file_name: str
     detail: str
+
+
+@dataclass(frozen=True)
+class FlawedExample:
+    """An example that something is wrong with, with its pictures."""
+
+    split: str
+    example: Example
+    kind: Kind
+    partner: Example | None = None
+    """The other one of a pair."""
 
 
 @dataclass
@@ -107,8 +97,8 @@ class Survey:
     sample: list[tuple[str, Example]] = field(default_factory=list)
     """Split and example, for the contact sheet: the same ones whenever the same data is looked at."""
 
-    flawed: list[tuple[str, Example, str]] = field(default_factory=list)
-    """Split, example and what was found, of the first ones of each kind."""
+    flawed: "list[FlawedExample]" = field(default_factory=list)
+    """The first ones of each kind of finding."""
 
     @property
     def full_name(self) -> str:
@@ -147,7 +137,8 @@ class Survey:
         self.splits[split] = self.splits.get(split, 0) + 1
         examination, example = looked.examination, looked.example
         for finding in examination.findings:
-            self.note(split, example, finding.kind, finding.detail)
+            if self.note(finding.kind, FoundExample(split, example.file_name, finding.detail)):
+                self.flawed.append(FlawedExample(split, example, finding.kind))
         if examination.height:
             self.heights[examination.height] += 1
             self.widths[examination.width] += 1
@@ -160,14 +151,13 @@ class Survey:
         places = np.log2(np.maximum(looked.thickness[met], 2.0**-12)) + _THICKNESS_BINS // _BINS_PER_DOUBLING
         self.thickness[met, np.minimum(places * _BINS_PER_DOUBLING, _THICKNESS_BINS - 1).astype(int)] += 1
 
-    def note(self, split: str, example: Example, kind: Kind, detail: str) -> None:
-        """Adds a finding."""
+    def note(self, kind: Kind, finding: FoundExample) -> bool:
+        """Adds a finding; returns whether it is one of those whose pictures are shown."""
         self.finding_counts[kind] += 1
         kept = self.findings.setdefault(kind, [])
         if len(kept) < KEPT_FINDINGS:
-            kept.append(FoundExample(split, example.file_name, detail))
-        if len(kept) <= SHOWN_FINDINGS:
-            self.flawed.append((split, example, kind.value.replace("_", " ")))
+            kept.append(finding)
+        return self.finding_counts[kind] <= SHOWN_FINDINGS
 
 
 def median(counts: Mapping[int, int]) -> int:
@@ -185,63 +175,83 @@ def median(counts: Mapping[int, int]) -> int:
     return 0
 
 
-def survey(
-    builder: tfds.core.DatasetBuilder,
-    source: TfdsSource,
-    meaning: Meaning,
-    splits: Sequence[str],
-    on_progress: Callable[[int], None],
-) -> Survey:
+def survey(opened: OpenedDataset, on_progress: Callable[[int], None]) -> Survey:
     """Looks at every example.
 
     Args:
-      builder: The data set, prepared.
-      source: How to read it.
-      meaning: What its masks mean.
-      splits: TFDS slices to look at.
+      opened: The data set.
       on_progress: Called with the number of examples done.
     """
-    source = source.model_copy(update={"slice_features": scalar_features(builder)})
+    source = opened.source.model_copy(update={"slice_features": scalar_features(opened.builder)})
     found = Survey(
-        name=_name(builder),
-        version=str(builder.version),
+        name=opened.name,
+        version=str(opened.builder.version),
         data_dir=source.data_dir,
-        size_bytes=int(builder.info.dataset_size),
-        meaning=meaning,
-        statistics=DataStatistics(meaning.class_names),
+        size_bytes=int(opened.builder.info.dataset_size),
+        meaning=opened.meaning,
+        statistics=DataStatistics(opened.meaning.class_names),
     )
-    duplicates = _Duplicates(found)
+    meaning = opened.meaning.of_masks(opened.validation.background)
+    limits = Limits(**opened.validation.model_dump(include=set(Limits.__dataclass_fields__)))
     generator = random.Random(_SEED)
+    rosters = {split: _Roster(split) for split in opened.splits}
     done = 0
-    for split in splits:
-        examples = stored_examples(builder, source, split)
-        for looked in mapped_in_order(partial(look, meaning=meaning.of_masks), examples):
+    for split in opened.splits:
+        examples = stored_examples(opened.builder, source, split)
+        for looked in mapped_in_order(partial(look, meaning=meaning, limits=limits), examples):
             found.add(split, looked)
-            duplicates.add(split, looked)
+            rosters[split].add(looked)
             position = done if done < SAMPLE else generator.randint(0, done)
             if position < SAMPLE:
                 found.sample[position : position + 1] = [(split, looked.example)]
             done += 1
             on_progress(done)
+    _add_duplicates(found, opened, {split: roster.finished() for split, roster in rosters.items()})
     return found
 
 
-class _Duplicates:
-    """Images that are there twice, byte by byte; of each only the digest and the place of the first are kept."""
+class _Roster:
+    """What is kept of each example of a split, to find those that are there twice."""
 
-    def __init__(self, found: Survey) -> None:
-        self._found = found
-        self._first: dict[bytes, tuple[str, str, str]] = {}
+    def __init__(self, split: str) -> None:
+        self._split = split
+        self._example_ids: list[str] = []
+        self._file_names: list[str] = []
+        self._digests, self._hashes, self._contrasts = array("Q"), array("Q"), array("f")
 
-    def add(self, split: str, looked: Looked) -> None:
-        example = looked.example
-        place = (split, example.example_id, example.file_name)
-        first = self._first.setdefault(looked.examination.digest, place)
-        if first != place:
-            kind = Kind.DUPLICATE if first[0] == split else Kind.SHARED_IMAGE
-            self._found.note(split, example, kind, f"the image is that of {first[2]!r} in {first[0]!r}")
+    def add(self, looked: Looked) -> None:
+        self._example_ids.append(looked.example.example_id)
+        self._file_names.append(looked.example.file_name)
+        self._digests.append(int.from_bytes(looked.examination.digest, "little"))
+        self._hashes.append(looked.examination.perceptual_hash)
+        self._contrasts.append(looked.examination.contrast)
+
+    def finished(self) -> Roster:
+        return Roster(
+            self._split,
+            self._example_ids,
+            self._file_names,
+            np.array(self._digests, np.uint64),
+            np.array(self._hashes, np.uint64),
+            np.array(self._contrasts, np.float32),
+        )
 
 
-def _name(builder: tfds.core.DatasetBuilder) -> str:
-    config = builder.builder_config
-    return f"{builder.name}/{config.name}" if config is not None and config.name else str(builder.name)
+def _add_duplicates(found: Survey, opened: OpenedDataset, rosters: Mapping[str, Roster]) -> None:
+    """Adds the images that are the same as another, or look like it, with their pictures, for which they are read."""
+    pairs = [SplitPair(one, other, "", is_strict=False) for one, other in itertools.combinations(rosters, 2)]
+    near = near_images(rosters, pairs, opened.validation.near_duplicate_distance)
+    shown: dict[ExamplePlace, Defect] = {}
+    for defect in (*equal_images(rosters, pairs), *near):
+        if found.note(defect.kind, FoundExample(defect.split, defect.file_name, defect.detail)):
+            shown[defect.place] = defect
+    wanted = {*shown, *(defect.partner for defect in shown.values() if defect.partner)}
+    read = {
+        ExamplePlace(split, example.example_id): example
+        for split in {place.split for place in wanted}
+        for example in stored_examples(opened.builder, opened.source, split)
+        if ExamplePlace(split, example.example_id) in wanted
+    }
+    for place, defect in shown.items():
+        partner = read[defect.partner] if defect.partner else None
+        found.flawed.append(FlawedExample(defect.split, read[place], defect.kind, partner))

@@ -11,7 +11,8 @@ from pipeline.report.blocks import HATCHED, Cell, Table
 
 _MOST_SPLIT_COLUMNS: Final = 4
 _SHOWN_NAMES: Final = 5
-_DUPLICATES: Final = (Kind.DUPLICATE, Kind.SHARED_IMAGE)
+_SHOWN_REASONS: Final = 2
+_PAIRS: Final = (Kind.DUPLICATE, Kind.SHARED_IMAGE, Kind.NEAR_DUPLICATE, Kind.NEAR_SHARED_IMAGE)
 
 
 def headline(survey: Survey) -> str:
@@ -240,7 +241,8 @@ def _places(survey: Survey, kind: Kind) -> str:
 
 def _names(survey: Survey, kind: Kind) -> str:
     found = survey.findings[kind]
-    with_reason = kind in _DUPLICATES or len(found) == 1
-    shown = [f"{each.file_name}: {each.detail}" if with_reason else each.file_name for each in found[:_SHOWN_NAMES]]
+    with_reason = kind in _PAIRS or len(found) == 1
+    most = _SHOWN_REASONS if with_reason else _SHOWN_NAMES
+    shown = [f"{each.file_name}: {each.detail}" if with_reason else each.file_name for each in found[:most]]
     more = survey.finding_counts[kind] - len(shown)
     return ("; " if with_reason else ", ").join(shown) + (f" and {more:,} more" if more else "")
