@@ -66,7 +66,7 @@ def describe(
         if as_json:
             from pipeline.data.description.tables import as_json as survey_json
 
-            say(json_text(survey_json(survey)), stdout)
+            click.echo(json_text(survey_json(survey)), file=stdout)
         else:
             _print(survey, stdout)
         if html is not None:

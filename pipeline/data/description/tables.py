@@ -1,7 +1,7 @@
 """A survey in tables, for the terminal and the page, and as JSON."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.data_statistics import SplitSummary
@@ -54,46 +54,19 @@ def classes_table(survey: Survey, colors: dict[int, str]) -> Table:
       survey: What was seen.
       colors: Class id to its colour, as CSS writes it.
     """
-    meaning, whole = survey.meaning, survey.whole
-    by_split = survey.statistics.splits if len(survey.splits) <= _MOST_SPLIT_COLUMNS else {}
-    by_split = by_split if len(by_split) > 1 else {}
-    columns = ["class", "mask value", "share", *(f"in {split}" for split in by_split), "images", "thickness"]
-    rows: list[list[str | Cell]] = []
-    for class_id in survey.classes:
-        value = meaning.mask_values[class_id]
-        thick = survey.median_thickness(value)
-        rows.append(
-            [
-                Cell(meaning.class_names[class_id], swatch=colors.get(class_id)),
-                str(value),
-                share(int(whole.class_pixels[class_id]), whole.labelled_pixels),
-                *(share(int(one.class_pixels[class_id]), one.labelled_pixels) for one in by_split.values()),
-                f"{int(whole.images_with_class[class_id]):,}",
-                "" if thick is None else f"{thick:.1%}",
-            ]
-        )
+    splits = survey.statistics.splits
+    by_split = splits if 1 < len(splits) <= _MOST_SPLIT_COLUMNS else {}
+    rows = [_class_row(survey, class_id, colors.get(class_id), by_split) for class_id in survey.classes]
     blanks = [""] * len(by_split)
-    area = int(survey.value_pixels.sum())
-    for value in meaning.ignore_values:
-        of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
-        rows.append(
-            [
-                Cell("not labelled", swatch=HATCHED),
-                str(value),
-                of_all,
-                *blanks,
-                f"{int(survey.value_images[value]):,}",
-                "",
-            ]
-        )
+    for value in survey.meaning.ignore_values:
+        rows.append(_value_row(survey, Cell("not labelled", swatch=HATCHED), value, blanks))
     for value in survey.undeclared:
-        of_all = f"{share(int(survey.value_pixels[value]), area)} of all"
-        images = f"{int(survey.value_images[value]):,}"
-        rows.append([Cell("undeclared", tone="bad"), str(value), of_all, *blanks, images, ""])
+        rows.append(_value_row(survey, Cell("undeclared", tone="bad"), value, blanks))
     caption = (
         "Share: of the labelled pixels. Images: in how many it is met. Thickness: twice the area by the outline, the "
         "median over those images, as a share of the image’s side: of 128 pixels, 3.1% are 4."
     )
+    columns = ["class", "mask value", "share", *(f"in {split}" for split in by_split), "images", "thickness"]
     return Table(columns, rows, caption)
 
 
@@ -144,19 +117,7 @@ def as_json(survey: Survey) -> dict[str, Any]:
             name: _split_json(count, survey.statistics.splits.get(name)) for name, count in survey.splits.items()
         },
         "classes_are_known": meaning.is_known,
-        "classes": [
-            {
-                "name": meaning.class_names[class_id],
-                "mask_value": meaning.mask_values[class_id],
-                "pixels": int(whole.class_pixels[class_id]),
-                "images": int(whole.images_with_class[class_id]),
-                "pixels_by_split": {
-                    name: int(one.class_pixels[class_id]) for name, one in survey.statistics.splits.items()
-                },
-                "median_thickness": survey.median_thickness(meaning.mask_values[class_id]),
-            }
-            for class_id in survey.classes
-        ],
+        "classes": [_class_json(survey, class_id) for class_id in survey.classes],
         "ignore_values": list(meaning.ignore_values),
         "undeclared_values": survey.undeclared,
         "mask_values": {
@@ -184,6 +145,38 @@ def size_words(size_bytes: int) -> str:
     """
     unit, factor = next((each for each in (("GB", 10**9), ("MB", 10**6)) if size_bytes >= each[1]), ("kB", 10**3))
     return f"{size_bytes / factor:,.1f} {unit}"
+
+
+def _class_row(
+    survey: Survey, class_id: int, color: str | None, by_split: Mapping[str, SplitSummary]
+) -> list[str | Cell]:
+    value, whole = survey.meaning.mask_values[class_id], survey.whole
+    thickness = survey.median_thickness(value)
+    return [
+        Cell(survey.meaning.class_names[class_id], swatch=color),
+        str(value),
+        *(share(int(one.class_pixels[class_id]), one.labelled_pixels) for one in (whole, *by_split.values())),
+        f"{int(whole.images_with_class[class_id]):,}",
+        "" if thickness is None else f"{thickness:.1%}",
+    ]
+
+
+def _value_row(survey: Survey, name: Cell, value: int, blanks: Sequence[str]) -> list[str | Cell]:
+    """Returns the row of a mask value that is no class."""
+    of_all = share(int(survey.value_pixels[value]), int(survey.value_pixels.sum()))
+    return [name, str(value), f"{of_all} of all", *blanks, f"{int(survey.value_images[value]):,}", ""]
+
+
+def _class_json(survey: Survey, class_id: int) -> dict[str, Any]:
+    value, whole = survey.meaning.mask_values[class_id], survey.whole
+    return {
+        "name": survey.meaning.class_names[class_id],
+        "mask_value": value,
+        "pixels": int(whole.class_pixels[class_id]),
+        "images": int(whole.images_with_class[class_id]),
+        "pixels_by_split": {split: int(one.class_pixels[class_id]) for split, one in survey.statistics.splits.items()},
+        "median_thickness": survey.median_thickness(value),
+    }
 
 
 def _split_row(name: str, examples: int, summary: SplitSummary | None) -> list[str]:
