@@ -1,0 +1,133 @@
+"""What DriftDetector found, and the served statistics that it compares with. Nothing here imports TensorFlow."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from components.data_statistics import DataStatistics
+from components.drift_detector.comparison import Comparison, Sample, compare
+from components.model_pusher.push import pushed_statistics
+from components.model_pusher.version_store import newest_version
+from trainer_module.errors import DataError
+
+DRIFT_FILE: Final = "drift.json"
+TRAINED_SPLIT: Final = "train"
+"""The split that models are trained on, which is compared with what the served one was trained on."""
+
+_MOST_NAMED: Final = 3
+_RESET: Final = "the baseline was reset for this run"
+
+
+class DriftSettings(BaseModel):
+    """What is drift, and what becomes of it; the fields mean what those of the same name in `DriftConfig` mean.
+
+    Travels through TFX as JSON.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["warn", "refuse"]
+    thresholds: dict[str, float]
+    code_digest: str = ""
+    """Identifies the code of the comparison, so that a change to it re-runs the component."""
+
+
+class DriftReport(BaseModel):
+    """The comparison with a model, or why there is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str = ""
+    """Directory of the model that is compared with; empty where none is served."""
+
+    reason: str = ""
+    """Why nothing was compared; empty where something was."""
+
+    comparison: Comparison = Comparison()
+
+    @property
+    def summary(self) -> str:
+        """One line on what came of it."""
+        if self.reason:
+            return f"not compared: {self.reason}"
+        drifted = self.comparison.drifted
+        model = f"version {self.model.rpartition('/')[2]}"
+        if drifted:
+            more = f" and {len(drifted) - _MOST_NAMED} more" if len(drifted) > _MOST_NAMED else ""
+            return f"drifted from {model}: {', '.join(one.words for one in drifted[:_MOST_NAMED])}{more}"
+        largest = max(self.comparison.quantities, key=lambda one: one.distance - one.bound)
+        return f"no drift from {model}: nearest to its bound is {largest.words}"
+
+    @property
+    def refusal(self) -> str:
+        """Why a run does not go on: everything that drifted, and what to do."""
+        found = "; ".join(f"{one.words} ({one.change})" for one in self.comparison.drifted)
+        return (
+            f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). If the "
+            'change is meant, run with data.drift.action = "warn": what is pushed then is what later data is compared '
+            "with. data.drift.thresholds says what matters"
+        )
+
+    @classmethod
+    def parse(cls, content: str | bytes) -> "DriftReport":
+        """Reads a report.
+
+        Raises:
+          ValueError: It is none.
+        """
+        return cls.model_validate_json(content)
+
+
+def drift_from_served(
+    push_destination: str, current: DataStatistics, thresholds: Mapping[str, float], *, reset: bool
+) -> DriftReport:
+    """Compares the split that is trained on with that of the newest served version.
+
+    Args:
+      push_destination: Where versions are, in TensorFlow Serving's layout.
+      current: Statistics of the data.
+      thresholds: See `compare`.
+      reset: Whether to find no model, whatever is served.
+    """
+    version = newest_version(push_destination)
+    if version is None:
+        return DriftReport(reason=f"no model is served in {push_destination}")
+    if reset:
+        return DriftReport(model=version, reason=_RESET)
+    try:
+        reference = trained_on(version)
+    except DataError as error:
+        return DriftReport(model=version, reason=str(error))
+    return drift_from(version, reference, Sample.of(current, TRAINED_SPLIT), thresholds)
+
+
+def drift_from(model: str, reference: DataStatistics, current: Sample, thresholds: Mapping[str, float]) -> DriftReport:
+    """Compares a sample with what a model was trained on.
+
+    Args:
+      model: Its directory.
+      reference: Statistics that it keeps.
+      current: The sample.
+      thresholds: See `compare`.
+    """
+    comparison = compare(Sample.of(reference, TRAINED_SPLIT), current, thresholds)
+    empty = not (comparison.reference_examples and comparison.current_examples)
+    return DriftReport(model=model, reason="there are no examples" if empty else "", comparison=comparison)
+
+
+def trained_on(version_directory: str) -> DataStatistics:
+    """Returns the statistics that a pushed version keeps of what it was trained on.
+
+    Raises:
+      DataError: It keeps none, or they cannot be read.
+    """
+    try:
+        content = pushed_statistics(version_directory)
+    except OSError as error:
+        raise DataError(f"the statistics of {version_directory} cannot be read: {error}") from error
+    if content is None:
+        raise DataError(
+            f"{version_directory} keeps no statistics of what it was trained on; an earlier version of petseg pushed it"
+        )
+    return DataStatistics.from_json(content, f"{version_directory}")
