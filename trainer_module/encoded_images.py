@@ -85,6 +85,10 @@ class ImageHeader:
         """Width and height as a viewer shows it."""
         return (self.height, self.width) if self.is_turned else (self.width, self.height)
 
+    def upright(self, stored: Image.Image) -> Image.Image:
+        """Returns pixels as they are stored, of this or another size, as a viewer shows them."""
+        return _turned(stored, self.orientation)
+
 
 def read_header(encoded: bytes) -> ImageHeader:
     """Reads the header of an image that may be trained on and served, as far as that is told without decoding it.
@@ -124,8 +128,7 @@ def upright_image(encoded: bytes) -> Image.Image:
             rgb = (Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageRefusedError(f"{UNREADABLE}: it is cut off or damaged") from error
-    orientation = exif_orientation(encoded)
-    return rgb if orientation == UPRIGHT else rgb.transpose(_TRANSPOSITIONS[orientation])
+    return _turned(rgb, exif_orientation(encoded))
 
 
 def without_orientation(encoded: bytes) -> bytes:
@@ -167,6 +170,8 @@ def viewers_orientation(encoded: bytes) -> int:
 
     Where it is another than `exif_orientation`, a viewer may show the image in another way than models see it.
     """
+    if JPEG_EXIF_MARK not in encoded and PNG_EXIF_MARK not in encoded:
+        return UPRIGHT
     with _opened(encoded) as image:
         if encoded.startswith(PNG_START) and PNG_EXIF_MARK in encoded:
             image.load()  # it may be behind the pixels
@@ -179,6 +184,10 @@ def viewers_orientation(encoded: bytes) -> int:
     except Exception:  # noqa: BLE001 (whatever Pillow raises over a damaged tag)
         return UPRIGHT
     return value if isinstance(value, int) and value in _TRANSPOSITIONS else UPRIGHT
+
+
+def _turned(stored: Image.Image, orientation: int) -> Image.Image:
+    return stored if orientation == UPRIGHT else stored.transpose(_TRANSPOSITIONS[orientation])
 
 
 def _opened(encoded: bytes) -> Image.Image:
