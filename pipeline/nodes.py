@@ -12,6 +12,7 @@ EXAMPLE_GEN_DRIVER: Final = "TfdsExampleGenDriver"
 """A task of its own on Kubeflow, where drivers do not run; elsewhere TfdsExampleGen's driver."""
 
 IMPORT_SCHEMA: Final = "ImportSchema"
+DRIFT_DETECTOR: Final = "DriftDetector"
 STATISTICS_GEN: Final = "StatisticsGen"
 EXAMPLE_VALIDATOR: Final = "ExampleValidator"
 TRANSFORM: Final = "Transform"
@@ -42,6 +43,7 @@ COMPONENTS: Final = {
     EXAMPLE_GEN_DRIVER: Node(("components.tfds_example_gen.component",), is_cacheable=False),
     EXAMPLE_GEN: Node(("components.tfds_example_gen.executor",)),
     IMPORT_SCHEMA: Node(("components.import_schema",)),
+    DRIFT_DETECTOR: Node(("components.drift_detector.executor",), is_cacheable=False),
     STATISTICS_GEN: Node(("components.statistics_gen",)),
     EXAMPLE_VALIDATOR: Node(("components.data_validator",)),
     TRANSFORM: Node((PREPROCESSING_MODULE, "components.transform")),

@@ -28,6 +28,9 @@ class ModelCard(BaseModel):
     mask_values: tuple[int, ...]
     """The value of each class in the raw masks."""
 
+    ignore_values: tuple[int, ...] = ()
+    """Values that mean "not labelled"; a model that says nothing of it knows none."""
+
     image_size: int
     turns_images: bool = False
     """Whether it turns images by their EXIF orientation; those that petseg exported at first do not."""

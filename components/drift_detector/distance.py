@@ -2,9 +2,9 @@
 
 The distance is the square root of the Jensen–Shannon divergence in bits: 0 for equal distributions, 1 for those that
 have nothing in common, and a metric (Lin 1991, IEEE Trans. Inf. Theory 37, 145–151; Endres & Schindelin 2003, ibid. 49,
-1858–1860). Two samples of one population are never at 0: the fewer there are, the farther apart. So beside each distance
-stands the one that chance alone seldom exceeds, by a permutation test (Efron & Tibshirani 1993, chapter 15): whichever
-of all examples are called the first sample, the counts of both together stay.
+1858–1860). Two samples of one population are never at 0: the fewer examples, the farther apart. So beside each
+distance stands the one that chance alone seldom exceeds, by a permutation test (Efron & Tibshirani 1993, chapter 15):
+whichever of all examples are called the first sample, the counts of both together stay.
 """
 
 from typing import Final

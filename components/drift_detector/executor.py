@@ -8,7 +8,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.drift_detector.report import DRIFT_FILE, DriftSettings, drift_from_served
+from components.data_statistics import STATISTICS_FILE, DataStatistics
+from components.drift_detector.report import DRIFT_FILE
+from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import push_directory
 from trainer_module.errors import DataError
 
@@ -35,9 +37,10 @@ class Executor(base_executor.BaseExecutor):
         """
         settings = DriftSettings.model_validate_json(exec_properties[SETTINGS_KEY])
         findings = artifact_utils.get_single_instance(input_dict[FINDINGS_KEY])
+        statistics = f"{findings.uri}/{STATISTICS_FILE}"
         report = drift_from_served(
             push_directory(exec_properties),
-            read_statistics(findings.uri),
+            DataStatistics.from_json(io_utils.read_string_file(statistics), statistics),
             settings.thresholds,
             reset=bool(int(exec_properties[RESET_KEY])),
         )

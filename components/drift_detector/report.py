@@ -1,36 +1,116 @@
-"""What DriftDetector found, and the served statistics that it compares with. Nothing here imports TensorFlow."""
+"""What DriftDetector found: the distance of each quantity, and whether it is drift.
 
-from collections.abc import Mapping
-from typing import Final, Literal
+Reports and records read it, so nothing here imports more than pydantic.
+"""
+
+from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from components.data_statistics import DataStatistics
-from components.drift_detector.comparison import Comparison, Sample, compare
-from components.model_pusher.push import pushed_statistics
-from components.model_pusher.version_store import newest_version
-from trainer_module.errors import DataError
-
 DRIFT_FILE: Final = "drift.json"
-TRAINED_SPLIT: Final = "train"
-"""The split that models are trained on, which is compared with what the served one was trained on."""
+CLASS_SHARES: Final = "class_shares"
+LABELS: Final = "labels"
+IN_PIXELS: Final = ("height", "width")
 
 _MOST_NAMED: Final = 3
-_RESET: Final = "the baseline was reset for this run"
 
 
-class DriftSettings(BaseModel):
-    """What is drift, and what becomes of it; the fields mean what those of the same name in `DriftConfig` mean.
+class DriftVerdict(StrEnum):
+    """What a distance means."""
 
-    Travels through TFX as JSON.
-    """
+    DRIFTED = "drifted"
+    CHANCE = "chance"
+    """Above the threshold, as chance alone may be with so few examples."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    SAME = "the same"
 
-    action: Literal["warn", "refuse"]
-    thresholds: dict[str, float]
-    code_digest: str = ""
-    """Identifies the code of the comparison, so that a change to it re-runs the component."""
+
+class QuantityDrift(BaseModel):
+    """How far one quantity is apart in two samples."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """For people, such as `brightness`, `share of 'pet'` or the name of a slice feature."""
+
+    setting: str
+    """The threshold that it has: its name in `data.drift.thresholds`."""
+
+    distance: float
+    """Jensen–Shannon, 0…1."""
+
+    threshold: float
+    chance: float
+    """What chance alone exceeds once in a thousand times."""
+
+    value: str = ""
+    """Of a slice feature, the value whose share changed most."""
+
+    before: float
+    """Mean of the quantity in the reference; of a class its share of all labelled pixels, of a slice feature the share
+    of `value`."""
+
+    now: float
+    """The same in the compared sample."""
+
+    bins: tuple[str, ...]
+    """What each bin of the histograms begins with; of a slice feature its value."""
+
+    reference: tuple[int, ...]
+    """Examples of the reference in each bin."""
+
+    current: tuple[int, ...]
+    """Those of the compared sample."""
+
+    @property
+    def drifted(self) -> bool:
+        return self.distance > self.bound
+
+    @property
+    def bound(self) -> float:
+        """The distance from which on it is drift."""
+        return max(self.threshold, self.chance)
+
+    @property
+    def verdict(self) -> DriftVerdict:
+        """What the distance means."""
+        if self.drifted:
+            return DriftVerdict.DRIFTED
+        return DriftVerdict.CHANCE if self.distance > self.threshold else DriftVerdict.SAME
+
+    @property
+    def change(self) -> str:
+        """What changed, in words: `0.48 → 0.34`."""
+        label = f"{self.value} " if self.value else ""
+        return f"{label}{self._written(self.before)} → {self._written(self.now)}"
+
+    @property
+    def words(self) -> str:
+        """Distance and bound: `brightness 0.530 > 0.15`."""
+        return f"{self.name} {self.distance:.3f} {'>' if self.drifted else '≤'} {self.bound:.3g}"
+
+    def _written(self, number: float) -> str:
+        if self.setting in (CLASS_SHARES, LABELS):
+            return f"{number:.1%}"
+        return f"{number:,.0f}" if self.setting in IN_PIXELS else f"{number:.3g}"
+
+
+class Comparison(BaseModel):
+    """Two samples side by side."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reference_examples: int = 0
+    current_examples: int = 0
+    quantities: tuple[QuantityDrift, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    """Classes and slice features that only one of the two has, in words."""
+
+    @property
+    def drifted(self) -> list[QuantityDrift]:
+        """What drifted, the farthest beyond its bound first."""
+        return sorted((one for one in self.quantities if one.drifted), key=lambda one: one.bound - one.distance)
 
 
 class DriftReport(BaseModel):
@@ -64,9 +144,9 @@ class DriftReport(BaseModel):
         """Why a run does not go on: everything that drifted, and what to do."""
         found = "; ".join(f"{one.words} ({one.change})" for one in self.comparison.drifted)
         return (
-            f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). If the "
-            'change is meant, run with data.drift.action = "warn": what is pushed then is what later data is compared '
-            "with. data.drift.thresholds says what matters"
+            f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). If it is "
+            'to be so, run with data.drift.action = "warn": what is pushed then is what later data is compared with. '
+            "data.drift.thresholds says what matters"
         )
 
     @classmethod
@@ -77,57 +157,3 @@ class DriftReport(BaseModel):
           ValueError: It is none.
         """
         return cls.model_validate_json(content)
-
-
-def drift_from_served(
-    push_destination: str, current: DataStatistics, thresholds: Mapping[str, float], *, reset: bool
-) -> DriftReport:
-    """Compares the split that is trained on with that of the newest served version.
-
-    Args:
-      push_destination: Where versions are, in TensorFlow Serving's layout.
-      current: Statistics of the data.
-      thresholds: See `compare`.
-      reset: Whether to find no model, whatever is served.
-    """
-    version = newest_version(push_destination)
-    if version is None:
-        return DriftReport(reason=f"no model is served in {push_destination}")
-    if reset:
-        return DriftReport(model=version, reason=_RESET)
-    try:
-        reference = trained_on(version)
-    except DataError as error:
-        return DriftReport(model=version, reason=str(error))
-    return drift_from(version, reference, Sample.of(current, TRAINED_SPLIT), thresholds)
-
-
-def drift_from(model: str, reference: DataStatistics, current: Sample, thresholds: Mapping[str, float]) -> DriftReport:
-    """Compares a sample with what a model was trained on.
-
-    Args:
-      model: Its directory.
-      reference: Statistics that it keeps.
-      current: The sample.
-      thresholds: See `compare`.
-    """
-    comparison = compare(Sample.of(reference, TRAINED_SPLIT), current, thresholds)
-    empty = not (comparison.reference_examples and comparison.current_examples)
-    return DriftReport(model=model, reason="there are no examples" if empty else "", comparison=comparison)
-
-
-def trained_on(version_directory: str) -> DataStatistics:
-    """Returns the statistics that a pushed version keeps of what it was trained on.
-
-    Raises:
-      DataError: It keeps none, or they cannot be read.
-    """
-    try:
-        content = pushed_statistics(version_directory)
-    except OSError as error:
-        raise DataError(f"the statistics of {version_directory} cannot be read: {error}") from error
-    if content is None:
-        raise DataError(
-            f"{version_directory} keeps no statistics of what it was trained on; an earlier version of petseg pushed it"
-        )
-    return DataStatistics.from_json(content, f"{version_directory}")

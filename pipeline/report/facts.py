@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from components.drift_detector.report import DRIFT_FILE, DriftReport
 from pipeline.config.schema import Config
-from pipeline.nodes import EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
+from pipeline.nodes import DRIFT_DETECTOR, EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -92,6 +93,7 @@ class RunFacts:
     history: History | Missing
     statistics: Sequence[SplitStatistics] | Missing
     anomalies: Sequence[Anomaly] | Missing
+    drift: DriftReport | Missing
 
     @property
     def changed_settings(self) -> list[Setting]:
@@ -122,6 +124,9 @@ def run_facts(record: RunRecord) -> RunFacts:
             record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
         anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", _read_anomalies),
+        drift=_of_output(
+            record, DRIFT_DETECTOR, "drift", lambda found: DriftReport.parse((found / DRIFT_FILE).read_bytes())
+        ),
     )
 
 

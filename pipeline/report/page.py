@@ -10,6 +10,7 @@ from typing import Final
 import jinja2
 
 from pipeline.report.blocks import Note, Page, Section, Table
+from pipeline.report.drift_section import drift_section
 from pipeline.report.facts import RunFacts, run_facts
 from pipeline.report.metric_sections import (
     classes_table,
@@ -107,6 +108,7 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             learning_section(facts),
             training_section(facts),
             data_section(facts),
+            drift_section(facts),
             what_ran(facts),
         ],
     )

@@ -1,5 +1,7 @@
 """The distance of two samples, by hand and by plain NumPy, and what chance explains."""
 
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -34,17 +36,14 @@ def test_the_distance_by_numpy():
 
 
 def test_what_chance_explains_is_that_of_all_ways_to_deal_the_examples_out():
-    """Four examples, two of each value, dealt out to two samples of two: 2 of 6 ways put equal ones together."""
-    assert distance_by_chance(counts(1, 1), counts(1, 1)) == 1.0
-    # 40 against 40 of a coin: the count of heads in the first sample is hypergeometric, and exceeded once in a thousand
-    # (0.9995 on either side) from 28 on: counted with exact fractions, 40 ± 14 of 80 heads, of which 27 to 13 stay below.
-    from math import comb
-
-    probability = {k: comb(40, k) * comb(40, 40 - k) / comb(80, 40) for k in range(41)}
-    by_distance = sorted(((distance(counts(k, 40 - k), counts(40 - k, k)), p) for k, p in probability.items()))
-    exceeded = [d for index, (d, _) in enumerate(by_distance) if sum(p for _, p in by_distance[index + 1 :]) <= 0.001]
-    assert distance_by_chance(counts(20, 20), counts(20, 20)) == pytest.approx(exceeded[0], abs=0.05)
-    assert distance_by_chance(counts(20, 20), counts(20, 20)) == distance_by_chance(counts(20, 20), counts(20, 20))
+    """40 heads and 40 tails, dealt out to two samples of 40: the heads in the first are hypergeometric."""
+    probability = {heads: comb(40, heads) ** 2 / comb(80, 40) for heads in range(41)}
+    by_distance = sorted(
+        (distance(counts(heads, 40 - heads), counts(40 - heads, heads)), p) for heads, p in probability.items()
+    )
+    exact = next(found for found, _ in by_distance if sum(p for other, p in by_distance if other > found) <= 0.001)
+    assert distance_by_chance(counts(20, 20), counts(20, 20)) == pytest.approx(exact, abs=0.04)
+    assert distance_by_chance(counts(31, 9), counts(9, 31)) == distance_by_chance(counts(20, 20), counts(20, 20))
 
 
 @pytest.mark.parametrize(("first", "second"), [(30, 30), (30, 3000), (400, 400)])
