@@ -144,9 +144,9 @@ class DriftReport(BaseModel):
         """Why a run does not go on: everything that drifted, and what to do."""
         found = "; ".join(f"{one.words} ({one.change})" for one in self.comparison.drifted)
         return (
-            f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). If it is "
-            'to be so, run with data.drift.action = "warn": what is pushed then is what later data is compared with. '
-            "data.drift.thresholds says what matters"
+            f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). "
+            'If it is right, run with data.drift.action = "warn": later data is compared with what is pushed then. '
+            "What matters is in data.drift.thresholds"
         )
 
     @classmethod

@@ -31,10 +31,8 @@ def _thresholds(_ctx: click.Context, _option: click.Parameter, given: tuple[str,
         thresholds = DriftThresholds.model_validate({name: distance for name, _, distance in pairs})
     except ValidationError as error:
         known = ", ".join(DriftThresholds.model_fields)
-        [first, *_] = error.errors()
         raise click.BadParameter(
-            f"{'.'.join(map(str, first['loc']))}={first['input']}: {first['msg']}; expected QUANTITY=DISTANCE, a "
-            f"distance from 0 to 1 of one of {known}"
+            f"got {', '.join(given)}; expected QUANTITY=DISTANCE, a distance from 0 to 1 for one of {known}"
         ) from error
     return thresholds.model_dump()
 
