@@ -4,7 +4,7 @@ This module imports nothing, so that whoever reads a property depends on its nam
 component that writes it: that code would count in the digest by which TFX's cache tells whether to run again.
 """
 
-# Of `Examples`, by TfdsExampleGen; `ModelEvaluation` repeats the first two.
+# Of `Examples`, by TfdsExampleGen, and repeated by SegmentationValidator; `ModelEvaluation` has the first two.
 DATASET_NAME = "dataset_name"
 DATASET_VERSION = "dataset_version"
 SPLIT_COUNTS = "split_counts"
@@ -13,11 +13,19 @@ SPLIT_COUNTS = "split_counts"
 SPLIT_DIGESTS = "split_digests"
 """JSON: split to a digest of what was read."""
 
+# Of `Examples`, by SegmentationValidator alone.
 CLASS_PIXELS = "class_pixels"
 """JSON: split to the pixels of each class."""
 
 SHARED_IMAGES = "shared_images"
-"""JSON: a list of two splits and how many images of the second are in the first."""
+"""JSON: a list of two splits and how many images of the first are in the second."""
+
+# Of `SegmentationFindings`.
+FINDING_COUNTS = "finding_counts"
+"""JSON: kind of finding to its number."""
+
+DROPPED_EXAMPLES = "dropped"
+"""Number of examples that are left out."""
 
 # Of the `Model` of ServedModelResolver.
 BASELINE_FOUND = "found"

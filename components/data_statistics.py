@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 
 from trainer_module.errors import DataError
 
-STATISTICS_FILE: Final = "statistics.json"
-"""Of the findings of SegmentationValidator, what `DataStatistics.to_json` returned."""
-
 VERSION: Final = 1
 MOST_VALUES: Final = 1000
 """Of one slice feature that are told apart; all others are counted as `OTHER_VALUES`."""

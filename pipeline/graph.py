@@ -16,6 +16,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
 from components.data_validator import DataValidator
+from components.drift_detector.component import DriftDetector
+from components.drift_detector.served import DriftSettings
 from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
@@ -25,6 +27,9 @@ from components.model_probe.component import ModelProbe
 from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
 from components.model_pusher.push import PushSettings
+from components.segmentation_validator.component import SegmentationValidator
+from components.segmentation_validator.kinds import Kind
+from components.segmentation_validator.settings import Policy, ValidatorSettings
 from components.served_model_resolver.component import ServedModelResolver
 from components.served_model_resolver.executor import ModelContract
 from components.statistics_gen import StatisticsGen
@@ -36,6 +41,7 @@ from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_VALIDATOR,
@@ -43,6 +49,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
+    SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
     TRAINER,
     TRAINER_MODULE,
@@ -76,45 +83,66 @@ def create_pipeline(
     data = config.data
     network_input = {"data": data.model_dump(mode="json", include={*_NETWORK_INPUT_FIELDS})}
 
-    # Encoded images and masks of each split, as they are in the data set; refuses what cannot be trained on.
+    # Encoded images and masks of each split, as they are in the data set.
     example_gen = TfdsExampleGen(_source(config), data.splits)
+
+    # Looks at each image and mask once; refuses, drops or tells what cannot be trained on or is odd.
+    segmentation_validator = SegmentationValidator(
+        examples=example_gen.outputs["examples"], settings=_validator_settings(config)
+    )
+    examples = segmentation_validator.outputs["checked_examples"]
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
     import_schema = ImportSchema(
         schema_text=_schema_text(data.schema_file),
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         slice_features=json.dumps(data.slice_features),
         code_digest=node_digest(IMPORT_SCHEMA),
     )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
-    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"], schema=import_schema.outputs["schema"])
+    statistics_gen = StatisticsGen(examples=examples, schema=import_schema.outputs["schema"])
 
     # Anomalies of the statistics against the schema; refuses bounds that no model could keep on this data.
     example_validator = DataValidator(
         statistics=statistics_gen.outputs["statistics"],
         schema=import_schema.outputs["schema"],
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         split=config.evaluation.split,
         class_names=data.class_names,
         bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
 
+    push_destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+
+    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
+    drift_detector = (
+        DriftDetector(
+            findings=segmentation_validator.outputs["findings"],
+            push_destination=push_destination,
+            settings=DriftSettings(**data.drift.model_dump(), code_digest=node_digest(DRIFT_DETECTOR)),
+            reset=reset_baseline,
+        )
+        if data.drift.action != "off"
+        else None
+    )
+
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = Transform(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         schema=import_schema.outputs["schema"],
         preprocessing_fn=f"{PREPROCESSING_MODULE}.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={**network_input, "code_digest": node_digest(TRANSFORM)},
         disable_statistics=True,
     )
+    if drift_detector:
+        transform.add_upstream_node(drift_detector)
 
     # The newest model that is served, for the Trainer to start from: another one trains again.
-    push_destination = pusher_pb2.PushDestination(
-        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-    )
     warm_start = (
         ServedModelResolver(push_destination, _any_contract()).with_id(WARM_START_RESOLVER)
         if config.trainer.warm_start == SERVED
@@ -145,7 +173,7 @@ def create_pipeline(
 
     # Metrics of the new model and of the served one, on the raw examples; blesses the new one when every bound holds.
     evaluator = ModelEvaluator(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
@@ -157,7 +185,7 @@ def create_pipeline(
     # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
     probe = ModelProbe(
         model=trainer.outputs["model"],
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         settings=_probe_settings(config),
     )
@@ -168,6 +196,7 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
+        findings=segmentation_validator.outputs["findings"],
         push_destination=push_destination,
         settings=_push_settings(config),
     ).with_id(PUSHER)
@@ -184,9 +213,11 @@ def create_pipeline(
         pipeline_root=pipeline_root,
         components=[
             example_gen,
+            segmentation_validator,
             import_schema,
             statistics_gen,
             example_validator,
+            *([drift_detector] if drift_detector else []),
             transform,
             *([warm_start] if warm_start else []),
             trainer,
@@ -206,11 +237,30 @@ _NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "image_size", "normalizat
 """The fields of `DataConfig` that preprocessing and training depend on; another data set is another input."""
 
 
+_DUPLICATES = {"error": Policy.FAIL, "warn": Policy.WARN, "drop": Policy.DROP}
+_BACKGROUND = "background"
+"""What the class is called, in any case, that nothing else stands for the background of."""
+
+
 def _source(config: Config) -> TfdsSource:
     fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
     digest = node_digest(EXAMPLE_GEN)
     others = {"data_dir": config.data_dir, "evaluation_split": config.evaluation.split, "code_digest": digest}
     return TfdsSource(**fields | others)
+
+
+def _validator_settings(config: Config) -> ValidatorSettings:
+    data, validation = config.data, config.data.validation
+    policies = {kind: Policy(getattr(validation, kind)) for kind in Kind if kind is not Kind.SHARED_IMAGE}
+    limits = validation.model_dump(include=set(ValidatorSettings.model_fields))
+    named = (name for name in data.class_names if name.lower() == _BACKGROUND)
+    return ValidatorSettings(
+        **data.model_dump(include=set(ValidatorSettings.model_fields)),
+        **limits | {"background": validation.background or next(named, None)},
+        evaluation_split=config.evaluation.split,
+        policies={**policies, Kind.SHARED_IMAGE: _DUPLICATES[data.duplicates]},
+        code_digest=node_digest(SEGMENTATION_VALIDATOR),
+    )
 
 
 def _contract(config: Config) -> ModelContract:

@@ -11,10 +11,11 @@ EXAMPLE_GEN: Final = "TfdsExampleGen"
 EXAMPLE_GEN_DRIVER: Final = "TfdsExampleGenDriver"
 """A task of its own on Kubeflow, where drivers do not run; elsewhere TfdsExampleGen's driver."""
 
+SEGMENTATION_VALIDATOR: Final = "SegmentationValidator"
 IMPORT_SCHEMA: Final = "ImportSchema"
-DRIFT_DETECTOR: Final = "DriftDetector"
 STATISTICS_GEN: Final = "StatisticsGen"
 EXAMPLE_VALIDATOR: Final = "ExampleValidator"
+DRIFT_DETECTOR: Final = "DriftDetector"
 TRANSFORM: Final = "Transform"
 WARM_START_RESOLVER: Final = "WarmStartResolver"
 TRAINER: Final = "Trainer"
@@ -42,10 +43,11 @@ class Node(NamedTuple):
 COMPONENTS: Final = {
     EXAMPLE_GEN_DRIVER: Node(("components.tfds_example_gen.component",), is_cacheable=False),
     EXAMPLE_GEN: Node(("components.tfds_example_gen.executor",)),
+    SEGMENTATION_VALIDATOR: Node(("components.segmentation_validator.executor",)),
     IMPORT_SCHEMA: Node(("components.import_schema",)),
-    DRIFT_DETECTOR: Node(("components.drift_detector.executor",), is_cacheable=False),
     STATISTICS_GEN: Node(("components.statistics_gen",)),
     EXAMPLE_VALIDATOR: Node(("components.data_validator",)),
+    DRIFT_DETECTOR: Node(("components.drift_detector.executor",), is_cacheable=False),
     TRANSFORM: Node((PREPROCESSING_MODULE, "components.transform")),
     WARM_START_RESOLVER: Node(("components.served_model_resolver.executor",), is_cacheable=False),
     TRAINER: Node((TRAINER_MODULE,)),

@@ -82,6 +82,63 @@ class DriftConfig(Section):
     thresholds: DriftThresholds = DriftThresholds()
 
 
+Policy = Literal["ignore", "warn", "drop", "fail"]
+"""What to do about a finding: nothing, tell, leave the example out, or refuse the data."""
+
+PolicyOfUnusable = Literal["drop", "fail"]
+"""What to do about an example that cannot be trained on."""
+
+
+class ValidationConfig(Section):
+    """What SegmentationValidator does about what it finds in the data, by kind, and from where on something is odd."""
+
+    unreadable_image: PolicyOfUnusable = "fail"
+    unreadable_mask: PolicyOfUnusable = "fail"
+    size_mismatch: PolicyOfUnusable = "fail"
+    undeclared_values: Policy = "fail"
+    """Accepted, such pixels are not labelled."""
+
+    no_labelled_pixel: Policy = "warn"
+    blank_mask: Policy = "warn"
+    """A mask of nothing but `background`."""
+
+    nearly_blank_mask: Policy = "warn"
+    one_class_mask: Policy = "warn"
+    """A mask of one class that is not `background`."""
+
+    extreme_size: Policy = "warn"
+    duplicate: Policy = "warn"
+    """An image twice in one split, byte by byte. For images in two splits there is `data.duplicates`."""
+
+    near_duplicate: Policy = "warn"
+    """An image that looks like another in its split."""
+
+    near_shared_image: Policy = "warn"
+    """An image that looks like one in another of the splits `train`, `eval` and `evaluation.split`."""
+
+    absent_class: Literal["ignore", "warn", "fail"] = "warn"
+    """A class without any pixel in a split."""
+
+    background: str | None = None
+    """Class that a blank mask has alone. None: the one called `background`, if there is one."""
+
+    nearly_blank_share: float = Field(0.995, gt=0.5, le=1)
+    """Share of the labelled pixels that one class has at least in a nearly blank mask."""
+
+    min_side: int = Field(32, ge=1)
+    """In pixels: an image with a shorter side is of extreme size, as one with a longer side than `max_side`."""
+
+    max_side: int = Field(8192, ge=1)
+    max_aspect_ratio: float = Field(4.0, ge=1)
+    """Of the longer side to the shorter."""
+
+    near_duplicate_distance: int = Field(4, ge=0, le=16)
+    """Bits, of the 64 of a perceptual hash, in which images that look the same may differ."""
+
+    max_dropped_share: float = Field(0.05, ge=0, lt=1)
+    """Share of a split's examples that may be dropped; the run fails where there are more."""
+
+
 class DataConfig(Section):
     """What to read, and what its masks mean."""
 
@@ -100,9 +157,15 @@ class DataConfig(Section):
     splits: dict[SplitName, str] = Field({"train": "train[:90%]", "eval": "train[90%:]", "test": "test"})
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
 
-    duplicates: Literal["error", "warn"] = "error"
+    duplicates: Literal["error", "warn", "drop"] = "error"
     """What to do about images that two of the splits `train`, `eval` and `evaluation.split` share, byte by byte or
-    because their slices overlap. That `train` and `evaluation.split` overlap is always an error."""
+    because their slices overlap. `drop` leaves images that are shared byte by byte out of `train`, then of `eval`, and
+    refuses slices that overlap, as `error` does. That `train` and `evaluation.split` overlap is always an error."""
+
+    validation: ValidationConfig = ValidationConfig()
+
+    drift: DriftConfig = DriftConfig()
+    """The comparison with what the served model was trained on."""
 
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"
@@ -129,9 +192,6 @@ class DataConfig(Section):
     normalization: Literal["unit", "standardize"] = "unit"
     """`unit`: to [0, 1]. `standardize`: to mean 0 and deviation 1 of each channel over the training split."""
 
-    drift: DriftConfig = DriftConfig()
-    """The comparison with what the served model was trained on."""
-
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
@@ -156,6 +216,9 @@ class DataConfig(Section):
             raise ValueError(f"ignore_values repeats an entry: {list(self.ignore_values)}")
         if both := sorted({*self.ignore_values} & {*self.mask_values}):
             raise ValueError(f"{both} are among mask_values and ignore_values: a value is a class or not labelled")
+        background = self.validation.background
+        if background is not None and background not in self.class_names:
+            raise ValueError(f"validation.background is {background!r}, not among class_names {list(self.class_names)}")
         for split in ("train", "eval"):
             if split not in self.splits:
                 raise ValueError(f"splits has no {split!r}; it has {sorted(self.splits)}")

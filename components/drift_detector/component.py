@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import component_spec
 
+from components.drift_detector.artifact import DataDrift
 from components.drift_detector.executor import (
     DRIFT_KEY,
     FINDINGS_KEY,
@@ -19,6 +20,7 @@ from components.drift_detector.executor import (
     Executor,
 )
 from components.drift_detector.served import DriftSettings
+from components.segmentation_validator.artifact import SegmentationFindings
 from components.served_model_resolver.component import ServedModelDriver
 
 
@@ -30,12 +32,8 @@ class DriftDetectorSpec(component_spec.ComponentSpec):
         SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
         RESET_KEY: component_spec.ExecutionParameter(type=int),
     }
-    INPUTS: ClassVar[dict[str, Any]] = {
-        FINDINGS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
-    }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        DRIFT_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
-    }
+    INPUTS: ClassVar[dict[str, Any]] = {FINDINGS_KEY: component_spec.ChannelParameter(type=SegmentationFindings)}
+    OUTPUTS: ClassVar[dict[str, Any]] = {DRIFT_KEY: component_spec.ChannelParameter(type=DataDrift)}
 
 
 class DriftDetector(base_component.BaseComponent):
@@ -45,7 +43,7 @@ class DriftDetector(base_component.BaseComponent):
     nothing is served, or nothing is known of what the served model was trained on, the report says so.
 
     Outputs:
-      drift: `ExampleAnomalies` with `drift.json` (`components.drift_detector.report.DriftReport`).
+      drift: `DataDrift` with `drift.json` (`components.drift_detector.report.DriftReport`).
     """
 
     SPEC_CLASS = DriftDetectorSpec
@@ -73,5 +71,5 @@ class DriftDetector(base_component.BaseComponent):
             SETTINGS_KEY: settings.model_dump_json(),
             RESET_KEY: int(reset),
         }
-        channels = {FINDINGS_KEY: findings, DRIFT_KEY: types.Channel(type=standard_artifacts.ExampleAnomalies)}
+        channels = {FINDINGS_KEY: findings, DRIFT_KEY: types.Channel(type=DataDrift)}
         super().__init__(spec=DriftDetectorSpec(**parameters, **channels))

@@ -20,6 +20,7 @@ from components.model_pusher.files import file_digests, is_model
 from components.model_pusher.push import PushSettings, push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver
+from components.segmentation_validator.artifact import SegmentationFindings
 
 SITUATION_KEY: Final = "situation"
 
@@ -49,7 +50,7 @@ class ModelPusherSpec(standard_component_specs.PusherSpec):
     INPUTS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        FINDINGS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        FINDINGS_KEY: component_spec.ChannelParameter(type=SegmentationFindings),
     }
 
 

@@ -3,6 +3,7 @@
 Image and mask are decoded once, as Transform and models decode them, and everything is told from those pixels.
 """
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from PIL import Image
 from components.segmentation_validator.kinds import Finding, Kind
 from components.segmentation_validator.masks import MaskRefusedError, canonical_mask, stretch_note
 from trainer_module.encoded_images import (
+    JPEG_START,
     UNREADABLE,
     ImageHeader,
     ImageRefusedError,
@@ -29,9 +31,8 @@ SHARPNESS_SIDE: Final = 128
 """Side of the square, in pixels, on which sharpness is measured, so that the resolution of an image does not decide."""
 
 _HASHED_SIDE: Final = 32
-_VALUES: Final = 256
+_WHITE: Final = 255
 _SHOWN_VALUES: Final = 10
-_LEVELS: Final = np.arange(_VALUES) / (_VALUES - 1)
 _IMAGE_ADVICE: Final = (
     ". What models can be trained on and served with is JPEG and PNG: mend, convert or remove the file, and prepare "
     "the data set again"
@@ -128,12 +129,11 @@ def examine(image: bytes, mask: bytes, meaning: MaskMeaning, limits: Limits = Li
     """
     digest = hashlib.blake2b(image, digest_size=DIGEST_BYTES).digest()
     try:
-        header, pixels = _decoded(image)
+        header, luma = _decoded(image)
     except ImageRefusedError as error:
         detail = f"the image ({len(image)} bytes) {error}"
         return Examination((Finding(Kind.UNREADABLE_IMAGE, detail),), None, digest)
     width, height = header.size
-    luma = Image.fromarray(pixels).convert("L")
     brightness, contrast = _brightness_and_contrast(luma)
     square = luma.resize((SHARPNESS_SIDE, SHARPNESS_SIDE), Image.Resampling.BOX)
     findings = _extremes(width, height, limits)
@@ -154,15 +154,15 @@ def examine(image: bytes, mask: bytes, meaning: MaskMeaning, limits: Limits = Li
     )
 
 
-def _decoded(image: bytes) -> tuple[ImageHeader, NDArray[np.uint8]]:
-    """Returns what an image says of itself, and its pixels as they are stored, [height, width, 3].
+def _decoded(image: bytes) -> tuple[ImageHeader, Image.Image]:
+    """Returns what an image says of itself, and its luma as it is stored.
 
     Raises:
       ImageRefusedError: It may not be trained on and served, or is damaged.
     """
     try:
         header = read_header(image)
-        pixels = tf.io.decode_image(image, channels=3, expand_animations=False).numpy()
+        luma = _luma(image)
         shown = viewers_orientation(image)
     except ImageRefusedError as error:
         raise ImageRefusedError(f"{error}{_IMAGE_ADVICE}") from error
@@ -173,7 +173,21 @@ def _decoded(image: bytes) -> tuple[ImageHeader, NDArray[np.uint8]]:
             f"has the EXIF orientation {shown} where models do not look for it: not as a short integer in the first "
             "directory of EXIF, within the first 65,536 bytes. Write the image again, turned and without the tag"
         )
-    return header, pixels
+    return header, luma
+
+
+def _luma(image: bytes) -> Image.Image:
+    """Decodes an image to its luma (ITU-R BT.601), by the decoder of Transform and of models.
+
+    JPEG holds luma itself; of CMYK, TensorFlow decodes colours only. Its gray of a coloured PNG is no luma.
+
+    Raises:
+      OpError: The image is damaged.
+    """
+    if image.startswith(JPEG_START):
+        with contextlib.suppress(tf.errors.InvalidArgumentError):
+            return Image.fromarray(tf.io.decode_image(image, channels=1, expand_animations=False).numpy()[..., 0])
+    return Image.fromarray(tf.io.decode_image(image, channels=3, expand_animations=False).numpy()).convert("L")
 
 
 def _mask(
@@ -257,14 +271,15 @@ def _extremes(width: int, height: int, limits: Limits) -> list[Finding]:
 
 def _brightness_and_contrast(luma: Image.Image) -> tuple[float, float]:
     """Returns mean and standard deviation of luma, 0…1."""
-    shares = np.array(luma.histogram()) / (luma.width * luma.height)
-    mean = shares @ _LEVELS
-    return float(mean), float(np.sqrt(shares @ (_LEVELS - mean) ** 2))
+    levels = np.asarray(luma, np.float32).ravel()
+    mean = levels.mean()
+    levels -= mean
+    return float(mean) / _WHITE, float(np.sqrt(levels @ levels / levels.size)) / _WHITE
 
 
 def _sharpness(square: Image.Image) -> float:
     """Returns the variance of the discrete Laplacian (four neighbours), of luma in 0…1."""
-    luma = np.asarray(square, np.float32) / (_VALUES - 1)
+    luma = np.asarray(square, np.float32) / _WHITE
     middle = luma[1:-1, 1:-1]
     return float((luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * middle).var())
 

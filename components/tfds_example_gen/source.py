@@ -40,8 +40,7 @@ class TfdsSource(BaseModel):
     image_feature: str
     mask_feature: str
     slice_features: tuple[str, ...]
-    mask_values: tuple[int, ...]
-    duplicates: Literal["error", "warn"] = "error"
+    duplicates: Literal["error", "warn", "drop"] = "error"
     evaluation_split: str = ""
     """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from components.model_evaluator.sums import image_statistics
-from pipeline.nodes import EXAMPLE_GEN, SERVED_MODEL_RESOLVER, TRAINER
-from pipeline.report.facts import Missing, output_directory
+from pipeline.nodes import SERVED_MODEL_RESOLVER, TRAINER
+from pipeline.report.facts import Missing, examples_directory, output_directory
 from pipeline.runs.record import RunRecord
 from trainer_module import features
 from trainer_module.errors import DataError, ModelError, PetsegError
@@ -145,7 +145,7 @@ class EvaluatedImages:
         Raises:
           ModelError: The exported model cannot be loaded.
         """
-        examples = output_directory(record, EXAMPLE_GEN, "examples")
+        examples = examples_directory(record)
         model = output_directory(record, TRAINER, "model")
         for directory in (examples, model):
             if isinstance(directory, Missing):
@@ -155,7 +155,7 @@ class EvaluatedImages:
             return Missing("The record does not say which split was evaluated.")
         files = sorted(map(str, (Path(str(examples)) / f"Split-{split}").glob("*.gz")))
         if not files:
-            return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
+            return Missing(f"The run left no files of the split {split!r}.")
         from pipeline.models.loading import ServedModel
 
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))

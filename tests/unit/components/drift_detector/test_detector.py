@@ -8,13 +8,13 @@ import pytest
 from component_battery import artifact, execute, given
 from data_samples import made_statistics
 from tfx.proto import pusher_pb2
-from tfx.types import standard_artifacts
 
-from components.data_statistics import STATISTICS_FILE
 from components.drift_detector.component import DriftDetector
 from components.drift_detector.report import DriftReport
 from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import PushRecord, push
+from components.segmentation_validator.artifact import SegmentationFindings
+from components.segmentation_validator.findings import STATISTICS_FILE
 from trainer_module.config import DriftThresholds
 from trainer_module.errors import DataError
 
@@ -45,9 +45,9 @@ def detected(tmp_path, statistics, *, action="warn", reset=False):
     destination = pusher_pb2.PushDestination()
     destination.filesystem.base_directory = str(tmp_path / "serving")
     settings = DriftSettings(action=action, thresholds=THRESHOLDS)
-    channel = given(standard_artifacts.ExampleAnomalies)
+    channel = given(SegmentationFindings)
     component = DriftDetector(findings=channel, push_destination=destination, settings=settings, reset=reset)
-    found = execute(component, tmp_path, {"findings": artifact(standard_artifacts.ExampleAnomalies, findings)})
+    found = execute(component, tmp_path, {"findings": artifact(SegmentationFindings, findings)})
     return DriftReport.parse(Path(found["drift"].uri, "drift.json").read_bytes())
 
 
@@ -62,7 +62,10 @@ def test_other_data_is_told_of(serving, tmp_path):
     report = detected(tmp_path, DARK)
     [version] = serving.glob("[0-9]*")
     [brightness] = report.comparison.drifted
-    assert report.summary == f"drifted from version {version.name}: brightness {brightness.distance:.3f} > {brightness.bound:.3g}"
+    assert (
+        report.summary
+        == f"drifted from version {version.name}: brightness {brightness.distance:.3f} > {brightness.bound:.3g}"
+    )
 
 
 def test_other_data_is_refused_with_what_drifted_and_what_to_do(serving, tmp_path):
