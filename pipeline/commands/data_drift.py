@@ -90,7 +90,7 @@ def _compare(
     from pipeline.data.drift import data_drift
 
     name = source_options.pop("name")
-    source = TfdsSource(dataset=name, download=False, slice_features=(), mask_values=(), **source_options)
+    source = TfdsSource(dataset=name, download=False, slice_features=(), **source_options)
     with progress_bar(stderr) as progress:
         task = progress.add_task("examining", total=None)
         return data_drift(

@@ -51,7 +51,7 @@ def data_drift(
 
     Args:
       model: A version directory, or one of versions.
-      source: The data set; its mask values and slice features are taken from the model.
+      source: The data set; which of its features are labels, the model tells.
       split: TFDS slice, such as `train` or `test[:100]`.
       thresholds: Setting of each quantity to the greatest distance that is no drift.
       on_progress: See `Progress`.
@@ -63,7 +63,7 @@ def data_drift(
     """
     directory = model_directory(model)
     card, reference = read_card(directory), trained_on(directory)
-    builder = open_dataset(source.model_copy(update={"mask_values": card.mask_values}), {TRAINED_SPLIT: split})
+    builder = open_dataset(source, {TRAINED_SPLIT: split})
     known = reference.splits.get(TRAINED_SPLIT, SplitSummary(len(reference.class_names))).values
     labels = {name: builder.info.features[name] for name in known if name in builder.info.features}
     meaning = MaskMeaning(card.mask_values, card.ignore_values, card.class_names)

@@ -8,6 +8,7 @@ from kserve_deployments import SETTINGS
 from tfx.components.trainer import executor as trainer_executor
 from tfx.types import standard_artifacts as tfx
 
+from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
 from components.served_model_resolver.component import ServedModelDriver
@@ -37,6 +38,9 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "module": "components.statistics_gen", "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
     },
     "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
+    "DriftDetector": {
+        "module": "components.drift_detector.executor", "outputs": {"drift": DataDrift}, "driver": ServedModelDriver,
+    },
     "Transform": {
         "module": "components.transform", "outputs": TRANSFORMED,
         "code": ("trainer_module.preprocessing", "components.transform"),
