@@ -6,6 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from components.data_statistics import DataStatistics
+from components.drift_detector.comparison import Sample, compare
+from components.drift_detector.report import Comparison
+from trainer_module.config import DriftThresholds
 
 CLASS_NAMES = ("pet", "background", "border")
 
@@ -45,3 +48,9 @@ def made_statistics(
         )
         statistics.add(split, measured, {"species": "Dog" if index < dogs * examples else "Cat"})
     return statistics
+
+
+def compared(reference: DataStatistics, current: DataStatistics, **thresholds: float) -> Comparison:
+    """Compares the splits `train`, by the default thresholds but for those that are given."""
+    all_thresholds = DriftThresholds(**thresholds).model_dump()
+    return compare(Sample.of(reference, "train"), Sample.of(current, "train"), all_thresholds)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data_samples import made_statistics
+from data_samples import compared, made_statistics
 
 from components.data_statistics import EDGES
 from components.drift_detector.comparison import Sample, compare
@@ -10,10 +10,6 @@ from components.drift_detector.report import DriftVerdict
 from trainer_module.config import DriftThresholds
 
 THRESHOLDS = DriftThresholds().model_dump()
-
-
-def compared(reference, current, **thresholds):
-    return compare(Sample.of(reference, "train"), Sample.of(current, "train"), THRESHOLDS | thresholds)
 
 
 def by_name(comparison):
