@@ -49,7 +49,7 @@ def test_what_drifted_comes_first_with_both_distributions(section):
 
 def test_classes_of_one_side_alone_are_named(section):
     comparison = compared(made_statistics(), made_statistics(class_names=("pet", "background", "edge")))
-    _, _, note, _ = section(DriftReport(model="/serving/17", comparison=comparison)).blocks
+    _, _, note = section(DriftReport(model="/serving/17", comparison=comparison)).blocks
     assert "the class 'border', which this data has not, the class 'edge', which the model was" in note.text
 
 
