@@ -17,6 +17,9 @@ SPLIT_DIGESTS = "split_digests"
 CLASS_PIXELS = "class_pixels"
 """JSON: split to the pixels of each class."""
 
+NOT_LABELLED_PIXELS = "not_labelled_pixels"
+"""JSON: split to the pixels that are of no class."""
+
 SHARED_IMAGES = "shared_images"
 """JSON: a list of two splits and how many images of the first are in the second."""
 

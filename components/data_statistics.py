@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from trainer_module.errors import DataError
 
 VERSION: Final = 1
+STATISTICS_FILE: Final = "statistics.json"
+"""Of the findings of SegmentationValidator, what `DataStatistics.to_json` returned."""
+
 MOST_VALUES: Final = 1000
 """Of one slice feature that are told apart; all others are counted as `OTHER_VALUES`."""
 

@@ -233,7 +233,7 @@ def create_pipeline(
     )
 
 
-_NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "image_size", "normalization")
+_NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "ignore_values", "image_size", "normalization")
 """The fields of `DataConfig` that preprocessing and training depend on; another data set is another input."""
 
 
@@ -264,8 +264,8 @@ def _validator_settings(config: Config) -> ValidatorSettings:
 
 
 def _contract(config: Config) -> ModelContract:
-    digest = node_digest(SERVED_MODEL_RESOLVER)
-    return ModelContract(class_names=config.data.class_names, mask_values=config.data.mask_values, code_digest=digest)
+    fields = config.data.model_dump(include={*ModelContract.model_fields})
+    return ModelContract(**fields, code_digest=node_digest(SERVED_MODEL_RESOLVER))
 
 
 def _any_contract() -> ModelContract:
@@ -290,6 +290,7 @@ def _schema_text(name: str) -> str:
 def _eval_config(config: Config) -> message.Message:
     return eval_config(
         class_names=config.data.class_names,
+        image_size=config.data.image_size,
         slices=config.evaluation.slices,
         code_digest=node_digest(EVALUATOR),
     )

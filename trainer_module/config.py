@@ -184,7 +184,7 @@ class DataConfig(Section):
     """The value that stands for each class in the raw masks, in the order of `class_names`."""
 
     ignore_values: tuple[Annotated[int, Field(ge=0, le=255)], ...] = ()
-    """Mask values that mean "not labelled": those pixels count in no loss and in no metric."""
+    """Mask values that mean "not labelled": those pixels count in no loss, metric, interval or bound."""
 
     image_size: int = Field(128, ge=16, le=2048)
     """Side of the square that images and masks are resized to, in pixels."""
@@ -237,7 +237,7 @@ class AugmentationConfig(Section):
 
     scale: tuple[Positive, Positive] = (1.0, 1.0)
     """Least and greatest zoom, drawn evenly on a logarithmic scale: above 1 crops, below 1 shrinks the image, whose
-    surroundings are then its own reflection."""
+    surroundings are then its own reflection; with `data.ignore_values`, the mask's are not labelled."""
 
     translation: Fraction = 0.0
     """Greatest shift to any side, as a share of the image's side."""

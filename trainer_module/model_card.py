@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trainer_module.features import NOT_LABELLED
+
 _COLORS: Final = (
     (244, 124, 32),
     (38, 70, 120),
@@ -17,6 +19,13 @@ _COLORS: Final = (
     (80, 190, 200),
 )
 """Of the classes in the order of their ids, as RGB; more classes start over."""
+
+
+HATCH_COLORS: Final = ((236, 236, 236), (128, 128, 128))
+"""The stripes by which pixels that are not labelled are drawn, as RGB; no class has these colours."""
+
+_HATCH_PERIOD: Final = 6
+"""From stripe to stripe of one colour, in pixels along a row."""
 
 
 class ModelCard(BaseModel):
@@ -74,8 +83,25 @@ def class_colors(num_classes: int) -> NDArray[np.uint8]:
 
 
 def mask_image(class_ids: NDArray[np.uint8], num_classes: int) -> Image.Image:
-    """Returns a palette image: its values are the class ids, its palette their colours."""
+    """Returns a palette image: its values are the class ids, its palette their colours; gray where not labelled."""
     image = Image.fromarray(class_ids).convert("P")
     image.putdata(class_ids.reshape(-1).tolist())
-    image.putpalette(class_colors(num_classes).reshape(-1).tolist())
+    palette = class_colors(num_classes)
+    if (class_ids == NOT_LABELLED).any():
+        palette = np.resize(palette, (NOT_LABELLED + 1, 3))
+        palette[NOT_LABELLED] = HATCH_COLORS[-1]
+    image.putpalette(palette.reshape(-1).tolist())
     return image
+
+
+def hatched(mask: Image.Image) -> Image.Image:
+    """Returns what `mask_image` made, at the size at which it is shown, with stripes where it is not labelled.
+
+    A mask that is labelled everywhere is returned as it is, another one in RGB.
+    """
+    not_labelled = np.asarray(mask) == NOT_LABELLED
+    if not not_labelled.any():
+        return mask
+    row, column = np.indices(not_labelled.shape)
+    stripes = np.array(HATCH_COLORS, np.uint8)[(row + column) % _HATCH_PERIOD * len(HATCH_COLORS) // _HATCH_PERIOD]
+    return Image.fromarray(np.where(not_labelled[..., np.newaxis], stripes, np.asarray(mask.convert("RGB"))))

@@ -100,7 +100,7 @@ class Examination:
     """Pixels of each class; empty where there is no canonical mask."""
 
     ignored_pixels: int = 0
-    """Pixels that are not labelled."""
+    """Pixels that are not labelled, those of undeclared values among them."""
 
     brightness: float = 0.0
     """Mean luma (ITU-R BT.601), 0…1."""
@@ -146,7 +146,7 @@ def examine(image: bytes, mask: bytes, meaning: MaskMeaning, limits: Limits = Li
         height=height,
         width=width,
         class_pixels=tuple(counts[:classes].tolist()),
-        ignored_pixels=int(counts[classes:].sum()),
+        ignored_pixels=width * height - int(counts[:classes].sum()) if canonical else 0,
         brightness=brightness,
         contrast=contrast,
         sharpness=_sharpness(square),

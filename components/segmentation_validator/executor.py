@@ -18,6 +18,7 @@ from components.artifact_properties import (
     DATASET_VERSION,
     DROPPED_EXAMPLES,
     FINDING_COUNTS,
+    NOT_LABELLED_PIXELS,
     SHARED_IMAGES,
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
@@ -32,7 +33,14 @@ from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.records import Examiner, read_examined
 from components.segmentation_validator.settings import Policy, ValidatorSettings
 from components.segmentation_validator.thumbnails import chosen, drawn, examples_at
-from components.segmentation_validator.verdict import Verdict, absent_classes, check, shared_images, summary_line
+from components.segmentation_validator.verdict import (
+    Verdict,
+    absent_classes,
+    check,
+    shared_images,
+    summary_line,
+    unlabelled_splits,
+)
 from components.tfds_example_gen.splits import separate_splits
 
 EXAMPLES_KEY: Final = "examples"
@@ -72,7 +80,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         absent = [] if settings.policies[Kind.ABSENT_CLASS] is Policy.IGNORE else absent_classes(statistics)
         verdict = Verdict([*verdict.defects, *absent], verdict.policies, verdict.examples)
 
-        refusals = verdict.refusals(settings.max_dropped_share)
+        refusals = [*verdict.refusals(settings.max_dropped_share), *unlabelled_splits(statistics)]
         directory = self._refused_directory(findings.uri) if refusals else findings.uri
         _write_findings(directory, verdict, statistics, sources, settings, refusals)
         check(refusals, f"{directory}/{FINDINGS_FILE}")
@@ -198,6 +206,7 @@ def _describe(
     facts = {
         SPLIT_COUNTS: counts,
         CLASS_PIXELS: {split: summary.class_pixels.tolist() for split, summary in statistics.splits.items()},
+        NOT_LABELLED_PIXELS: {split: summary.ignored_pixels for split, summary in statistics.splits.items()},
         SHARED_IMAGES: shared_images(verdict.defects),
     }
     for name, fact in facts.items():

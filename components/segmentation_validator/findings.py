@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from components.data_statistics import STATISTICS_FILE
 from components.segmentation_validator.comparison import Defect
 from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.settings import Policy
@@ -17,9 +18,6 @@ from trainer_module.errors import DataError
 
 FINDINGS_FILE: Final = "findings.csv"
 SUMMARY_FILE: Final = "summary.json"
-STATISTICS_FILE: Final = "data_statistics.json"
-"""`components.data_statistics.DataStatistics` of what is left."""
-
 COLUMNS: Final = (
     "split", "file_name", "kind", "action", "detail", "example_id", "other_split", "other_example_id",
 )  # fmt: skip

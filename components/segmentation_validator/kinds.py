@@ -39,6 +39,9 @@ class Kind(StrEnum):
     """A class without any pixel in a split; a finding of the split, not of an example."""
 
 
+UNUSABLE: Final = frozenset({Kind.UNREADABLE_IMAGE, Kind.UNREADABLE_MASK, Kind.SIZE_MISMATCH, Kind.UNDECLARED_VALUES})
+"""What an example has that no metric can be computed of."""
+
 _WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
     Kind.UNREADABLE_IMAGE: ("unreadable image", "unreadable images"),
     Kind.UNREADABLE_MASK: ("unreadable mask", "unreadable masks"),

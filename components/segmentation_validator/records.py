@@ -8,9 +8,10 @@ from typing import Self
 import tensorflow as tf
 
 from components.segmentation_validator.examination import Examination, Limits, MaskMeaning, examine
-from components.segmentation_validator.kinds import Finding, Kind
+from components.segmentation_validator.kinds import UNUSABLE, Finding, Kind
 from components.segmentation_validator.settings import ValidatorSettings
 from trainer_module import features
+from trainer_module.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,27 @@ class Examiner:
             has_changed_mask=found.canonical_mask not in (None, mask),
             examination=replace(found, canonical_mask=None),
         )
+
+
+def checked_example(example: tf.train.Example, meaning: MaskMeaning) -> tf.train.Example:
+    """Returns an example with its canonical mask, as SegmentationValidator hands on those that it finds nothing in.
+
+    Raises:
+      DataError: Image and mask cannot be used together, or the mask has undeclared values.
+    """
+    values = example.features.feature
+    found = examine(_bytes(values, features.IMAGE), _bytes(values, features.SEGMENTATION_MASK), meaning)
+    for finding in found.findings:
+        if finding.kind in UNUSABLE:
+            example_id, name = (
+                _bytes(values, feature).decode(errors="replace")
+                for feature in (features.EXAMPLE_ID, features.FILE_NAME)
+            )
+            raise DataError(f"record {example_id!r} (file {name!r}): {finding.detail}.")
+    checked = tf.train.Example()
+    checked.CopyFrom(example)
+    checked.features.feature[features.SEGMENTATION_MASK].bytes_list.value[0] = found.canonical_mask
+    return checked
 
 
 def read_examined(directory: str) -> Iterator[ExaminedExample]:

@@ -70,9 +70,10 @@ def drawn(
     Returns:
       The findings with the names of their pictures, and the files by name.
     """
-    shown, files = [], {}
+    shown: list[ShownFinding] = []
+    files: dict[str, bytes] = {}
     for number, defect in enumerate(defects):
-        pictures = {}
+        pictures: dict[str, str] = {}
         for label, image in _pictures(defect, examples, mask_values):
             name = f"thumbnails/{number:03d}_{len(pictures)}.jpg"
             pictures[label], files[name] = name, _jpeg(image)

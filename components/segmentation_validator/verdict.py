@@ -82,6 +82,17 @@ def absent_classes(statistics: DataStatistics) -> list[Defect]:
     ]
 
 
+def unlabelled_splits(statistics: DataStatistics) -> list[str]:
+    """Returns a refusal of each split without any labelled pixel: nothing could be learned from it, or measured."""
+    return [
+        f"no pixel of the split {split!r} is labelled: all {summary.ignored_pixels:,} have a value of "
+        "data.ignore_values, or one that is not declared. Check data.mask_values and data.ignore_values, or give the "
+        "split images with labels"
+        for split, summary in statistics.splits.items()
+        if summary.examples and not summary.labelled_pixels
+    ]
+
+
 def check(refusals: Sequence[str], where: str) -> None:
     """Refuses the data if there is a reason to.
 

@@ -26,7 +26,15 @@ from trainer_module.errors import ModelError
 CARD_FILE: Final = "model.json"
 _WRITING: Final = ".writing-"
 _REPLACED: Final = ".replaced-"
-_OF_THE_MODEL: Final = ("class_names", "class_colors", "mask_values", "image_size", "model", "parameters")
+_OF_THE_MODEL: Final = (
+    "class_names",
+    "class_colors",
+    "mask_values",
+    "ignore_values",
+    "image_size",
+    "model",
+    "parameters",
+)
 _DECODING: Final = (
     "decode to RGB, 8 bits: gray is repeated, alpha is dropped, the image is turned by its EXIF orientation"
 )

@@ -13,7 +13,14 @@ from typing import Any, Final, TypeVar
 
 from components.drift_detector.report import DRIFT_FILE, DriftReport
 from pipeline.config.schema import Config
-from pipeline.nodes import DRIFT_DETECTOR, EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
+from pipeline.nodes import (
+    DRIFT_DETECTOR,
+    EXAMPLE_GEN,
+    EXAMPLE_VALIDATOR,
+    SEGMENTATION_VALIDATOR,
+    STATISTICS_GEN,
+    TRAINER,
+)
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -106,6 +113,11 @@ class RunFacts:
         return list(self.record.settings.get("data", {}).get("class_names", ()))
 
     @property
+    def has_not_labelled(self) -> bool:
+        """Whether some pixels of the data are not labelled."""
+        return self.record.dataset is not None and bool(self.record.dataset.not_labelled_shares)
+
+    @property
     def evaluated_split(self) -> str:
         """What to call the split that was evaluated: its name where the record has it."""
         return str(self.record.settings.get("evaluation", {}).get("split", "evaluated"))
@@ -143,6 +155,13 @@ def output_directory(record: RunRecord, node_id: str, output: str) -> Path | Mis
     if not Path(uri).is_dir():
         return Missing(f"What {node_id} left at {uri} is gone.")
     return Path(uri)
+
+
+def examples_directory(record: RunRecord) -> Path | Missing:
+    """Returns where the raw examples are that a run worked on; in earlier versions, TfdsExampleGen checked them."""
+    if any(node.id == SEGMENTATION_VALIDATOR for node in record.nodes):
+        return output_directory(record, SEGMENTATION_VALIDATOR, "checked_examples")
+    return output_directory(record, EXAMPLE_GEN, "examples")
 
 
 def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

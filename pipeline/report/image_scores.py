@@ -49,10 +49,10 @@ class ImageScore:
     """See `components.model_evaluator.sums.image_statistics`."""
 
     @property
-    def mean_iou(self) -> float:
-        """The mean IoU over the classes that occur in the image."""
+    def mean_iou(self) -> float | None:
+        """The mean IoU over the classes that occur in the image; None where no pixel of it is labelled."""
         true_positives, pixels = np.split(np.array(self.statistics, np.int64), 2)
-        return float(pixel_accuracy_and_mean_iou(true_positives, pixels)[1])
+        return float(pixel_accuracy_and_mean_iou(true_positives, pixels)[1]) if pixels.any() else None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -118,16 +118,16 @@ class ScoredImage:
         return self.score.example_id
 
     @property
-    def mean_iou(self) -> float:
+    def mean_iou(self) -> float | None:
         return self.score.mean_iou
 
     @property
     def change(self) -> ImageDifference | None:
-        """What became of the mean IoU since the baseline."""
-        if self.baseline_score is None:
+        """What became of the mean IoU since the baseline; None without a baseline, and where nothing is labelled."""
+        before, after = self.baseline_score.mean_iou if self.baseline_score else None, self.mean_iou
+        if before is None or after is None:
             return None
-        names = (self.file_name, self.file_name, self.example_id)
-        return ImageDifference(*names, self.baseline_score.mean_iou, self.mean_iou)
+        return ImageDifference(self.file_name, self.file_name, self.example_id, before, after)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
+from components.segmentation_validator.kinds import Kind, counted
 from pipeline.nodes import (
     DRIFT_DETECTOR,
     EVALUATOR,
@@ -19,6 +20,7 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
     TRAINER,
     TRANSFORM,
@@ -100,22 +102,42 @@ def _identified(produced: _Produced) -> NodeFacts:
 
 
 def _examples(produced: _Produced) -> NodeFacts:
-    artifact = produced.artifact("examples")
-    dataset = DatasetRecord(
+    dataset = _dataset(produced.artifact("examples"))
+    return NodeFacts(f"{dataset.name} {dataset.version}: {_counts(dataset)}", {"dataset": dataset})
+
+
+def _dataset(artifact: ProducedArtifact) -> DatasetRecord:
+    return DatasetRecord(
         name=artifact.get_string_custom_property(properties.DATASET_NAME),
         version=artifact.get_string_custom_property(properties.DATASET_VERSION),
         splits=json.loads(artifact.get_string_custom_property(properties.SPLIT_COUNTS)),
         class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
+        not_labelled_pixels=json.loads(artifact.get_string_custom_property(properties.NOT_LABELLED_PIXELS) or "{}"),
         digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
     )
-    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+
+
+def _counts(dataset: DatasetRecord) -> str:
+    return ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+
+
+def _validated(produced: _Produced) -> NodeFacts:
+    """Returns what was found in the data; what is left of it after drops."""
+    artifact, findings = produced.artifact("checked_examples"), produced.artifact("findings")
+    dataset, dropped = _dataset(artifact), findings.get_int_custom_property(properties.DROPPED_EXAMPLES)
+    counts = json.loads(findings.get_string_custom_property(properties.FINDING_COUNTS) or "{}")
+    told_by_name = (Kind.SHARED_IMAGE, Kind.ABSENT_CLASS)
+    parts = [f"{dropped:,} dropped, left: {_counts(dataset)}"] if dropped else []
+    parts += [counted(kind, counts[kind]) for kind in Kind if kind in counts and kind not in told_by_name]
     shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
-    warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
+    parts += [f"{count:,} images of {first} are in {second}" for first, second, count in shared]
     class_names = produced.settings.get("data", {}).get("class_names", ())
-    warnings += [
-        f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
-    ]
-    return NodeFacts("; ".join([f"{dataset.name} {dataset.version}: {counts}", *warnings]), {"dataset": dataset})
+    absent = dataset.absent_classes(class_names).items() if Kind.ABSENT_CLASS in counts else ()
+    parts += [f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in absent]
+    if shares := dataset.not_labelled_shares:
+        parts.append(f"not labelled: {', '.join(f'{share:.1%} of {split}' for split, share in shares.items())}")
+    fields = {"dataset": dataset, "findings": counts, "dropped_examples": dropped}
+    return NodeFacts("; ".join(parts) or "nothing found", fields)
 
 
 def _anomalies(produced: _Produced) -> NodeFacts:
@@ -236,6 +258,7 @@ def _deployed(produced: _Produced) -> NodeFacts:
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_GEN_DRIVER: _identified,
     EXAMPLE_GEN: _examples,
+    SEGMENTATION_VALIDATOR: _validated,
     EXAMPLE_VALIDATOR: _anomalies,
     DRIFT_DETECTOR: _compared,
     TRANSFORM: _transformed,

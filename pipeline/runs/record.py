@@ -62,6 +62,18 @@ class DatasetRecord(_Record):
     class_pixels: dict[str, list[int]] = {}
     """Pixels of each class in the masks of each split, as they were read; empty in the records of earlier versions."""
 
+    not_labelled_pixels: dict[str, int] = {}
+    """Pixels of each split that are of no class, likewise."""
+
+    @property
+    def not_labelled_shares(self) -> dict[str, float]:
+        """Share of the pixels of each split that are of no class; empty where all are labelled."""
+        if not any(self.not_labelled_pixels.values()):
+            return {}
+        return {
+            split: count / (count + sum(self.class_pixels[split])) for split, count in self.not_labelled_pixels.items()
+        }
+
     def absent_classes(self, class_names: Sequence[str]) -> dict[str, list[str]]:
         """Returns the splits that have no pixel of a class, by the class's name; only classes that a split lacks."""
         absent = {
@@ -154,6 +166,12 @@ class RunRecord(_Record):
     started: datetime
     seconds: float = 0.0
     dataset: DatasetRecord | None = None
+    findings: dict[str, int] = {}
+    """Kind of what is wrong with the data (`components.segmentation_validator.kinds`) to its number."""
+
+    dropped_examples: int = 0
+    """Those that were left out for it; `dataset` is what is left."""
+
     nodes: list[NodeRecord] = []
     parameters: int | None = None
     """Trained and untrained parameters of the network."""
