@@ -8,11 +8,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.data_statistics import DataStatistics
+from components.data_statistics import STATISTICS_FILE, DataStatistics
 from components.drift_detector.report import DRIFT_FILE
 from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import push_directory
-from components.segmentation_validator.findings import STATISTICS_FILE
 from trainer_module.errors import DataError
 
 FINDINGS_KEY: Final = "findings"

@@ -18,12 +18,12 @@ from components.artifact_properties import (
     FORCED_BECAUSE,
     NOT_PUSHED_BECAUSE,
 )
+from components.data_statistics import STATISTICS_FILE
 from components.model_evaluator.results import read_evaluation
 from components.model_probe.findings import Findings
 from components.model_pusher.files import opened
 from components.model_pusher.push import PushRecord, PushSettings, push, push_directory
 from components.model_pusher.version_store import version_directory
-from components.segmentation_validator.findings import STATISTICS_FILE
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
 FINDINGS_KEY: Final = "findings"

@@ -16,6 +16,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
+from components.data_statistics import STATISTICS_FILE
 from components.model_probe.findings import Findings, Measurements
 from components.model_pusher import executor as pusher
 from components.model_pusher import files as checksums
@@ -34,7 +35,6 @@ from components.model_pusher.push import (
 from components.model_pusher.push import push as push_model
 from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version
 from components.segmentation_validator.artifact import SegmentationFindings
-from components.segmentation_validator.findings import STATISTICS_FILE
 from trainer_module.errors import ModelError
 
 

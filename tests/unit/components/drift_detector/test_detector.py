@@ -9,12 +9,12 @@ from component_battery import artifact, execute, given
 from data_samples import made_statistics
 from tfx.proto import pusher_pb2
 
+from components.data_statistics import STATISTICS_FILE
 from components.drift_detector.component import DriftDetector
 from components.drift_detector.report import DriftReport
 from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import PushRecord, push
 from components.segmentation_validator.artifact import SegmentationFindings
-from components.segmentation_validator.findings import STATISTICS_FILE
 from trainer_module.config import DriftThresholds
 from trainer_module.errors import DataError
 
