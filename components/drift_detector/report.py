@@ -23,7 +23,7 @@ class DriftVerdict(StrEnum):
     CHANCE = "chance"
     """Above the threshold, as chance alone may be with so few examples."""
 
-    SAME = "the same"
+    SAME = "no drift"
 
 
 class QuantityDrift(BaseModel):
@@ -82,7 +82,7 @@ class QuantityDrift(BaseModel):
     @property
     def change(self) -> str:
         """What changed, in words: `0.48 → 0.34`."""
-        label = f"{self.value} " if self.value else ""
+        label = f"{self.value}: " if self.value else ""
         return f"{label}{self._written(self.before)} → {self._written(self.now)}"
 
     @property

@@ -69,7 +69,9 @@ def _distances(quantities: Sequence[QuantityDrift], comparison: Comparison) -> T
 
 def _caption(one: QuantityDrift) -> str:
     what = f"Values of “{one.name}”" if one.setting == LABELS else one.name[0].upper() + one.name[1:]
-    return f"{what}: {one.change}; distance {one.distance:.3f}{', drifted' if one.drifted else ''}."
+    is_cut = one.setting == LABELS and len(one.bins) > _MOST_DRAWN_VALUES
+    cut = f" The {_MOST_DRAWN_VALUES} of {len(one.bins)} values that changed most." if is_cut else ""
+    return f"{what}: {one.change}; distance {one.distance:.3f}{', drifted' if one.drifted else ''}.{cut}"
 
 
 def _chart(name: str, one: QuantityDrift) -> str:

@@ -46,7 +46,7 @@ def test_labels_are_compared_value_by_value():
     divergence = (sum(p * np.log2(p / middle)) + np.log2(1 / middle[0])) / 2
     assert found.distance == pytest.approx(np.sqrt(divergence), rel=1e-12)
     assert (found.bins, found.reference, found.current) == (("Cat", "Dog"), (100, 100), (200, 0))
-    assert found.change == "Cat 50.0% → 100.0%"
+    assert found.change == "Cat: 50.0% → 100.0%"
     assert found.drifted
 
 
