@@ -77,6 +77,13 @@ def test_no_component_is_left_out(graph):
     assert {component.id for component in graph.components} == {*COMPONENTS}
 
 
+def test_drift_that_is_not_looked_for_needs_no_component():
+    graph = create_pipeline(load_config(overrides=["data.drift.action=off"]), pipeline_root="nowhere")
+    ids = [component.id for component in graph.components]
+    assert "DriftDetector" not in ids
+    assert "Transform" in ids
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_it_is_a_component_as_all_are(graph, component):
     expected = dict(COMPONENTS[component])
