@@ -12,6 +12,7 @@ from components.data_statistics import STATISTICS_FILE, DataStatistics
 from components.drift_detector.report import DRIFT_FILE
 from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import push_directory
+from components.refused_data import refused_directory
 from trainer_module.errors import DataError
 
 FINDINGS_KEY: Final = "findings"
@@ -30,7 +31,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the report.
+        """Writes the report, of refused data beside the component's artifacts (`components.refused_data`).
 
         Raises:
           DataError: The data drifted, and that is refused; or its statistics cannot be read.
@@ -46,6 +47,9 @@ class Executor(base_executor.BaseExecutor):
         )
         logging.info("Drift: %s", report.summary)
         drift = artifact_utils.get_single_instance(output_dict[DRIFT_KEY])
-        io_utils.write_string_file(f"{drift.uri}/{DRIFT_FILE}", report.model_dump_json(indent=2))
-        if settings.action == "refuse" and report.comparison.drifted:
+        is_refused = settings.action == "refuse" and bool(report.comparison.drifted)
+        run = self._context.pipeline_run_id or self._context.unique_id
+        directory = refused_directory(drift.uri, run) if is_refused else drift.uri
+        io_utils.write_string_file(f"{directory}/{DRIFT_FILE}", report.model_dump_json(indent=2))
+        if is_refused:
             raise DataError(report.refusal)

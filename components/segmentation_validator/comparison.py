@@ -61,14 +61,15 @@ class Roster:
         self, kind: Kind, position: int, other: "Roster", other_position: int, bits: int | None = None
     ) -> Defect:
         """Returns the finding that one example is another, byte by byte, or like it but for some bits of the hash."""
-        how = "is the same, byte by byte, as" if bits is None else f"looks like ({bits} of {HASH_BITS} bits differ)"
         where = "" if other is self else f" of the split {other.split!r}"
+        name = f"{other.file_names[other_position]!r}{where}"
+        alike = f"looks like {name} ({bits} of {HASH_BITS} bits differ)"
         return Defect(
             kind,
             self.split,
             self.example_ids[position],
             self.file_names[position],
-            f"the image {how} {other.file_names[other_position]!r}{where}",
+            f"the image {f'is the same, byte by byte, as {name}' if bits is None else alike}",
             ExamplePlace(other.split, other.example_ids[other_position]),
         )
 

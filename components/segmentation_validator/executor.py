@@ -25,6 +25,7 @@ from components.artifact_properties import (
 )
 from components.data_statistics import DataStatistics
 from components.example_counts import check_count, count_records, expected_count
+from components.refused_data import refused_directory
 from components.segmentation_validator.comparison import Defect, Roster, equal_images, near_images
 from components.segmentation_validator.examination import DIGEST_BYTES
 from components.segmentation_validator.findings import FINDINGS_FILE, written_findings
@@ -123,7 +124,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def _refused_directory(self, findings_uri: str) -> str:
         """Returns where the findings of refused data are left: TFX removes the artifacts of a component that fails."""
-        return f"{findings_uri.rsplit('/', 2)[0]}/refused/{self._context.pipeline_run_id or self._context.unique_id}"
+        run = self._context.pipeline_run_id or self._context.unique_id
+        return refused_directory(findings_uri, run)
 
 
 def _verdict(examined: Mapping[str, str], settings: ValidatorSettings) -> Verdict:

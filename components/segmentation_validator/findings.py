@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from components.data_statistics import STATISTICS_FILE
 from components.segmentation_validator.comparison import Defect
 from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.settings import Policy
 from components.segmentation_validator.verdict import Verdict
-from trainer_module.errors import DataError
 
 FINDINGS_FILE: Final = "findings.csv"
 SUMMARY_FILE: Final = "summary.json"
@@ -91,13 +90,9 @@ class FindingsSummary(_Model):
 
         Raises:
           OSError: There is none.
-          DataError: It is damaged.
+          ValueError: It is damaged.
         """
-        file = directory / SUMMARY_FILE
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except ValidationError as error:
-            raise DataError(f"{str(file)!r} holds no summary of findings: {error}") from error
+        return cls.model_validate_json((directory / SUMMARY_FILE).read_bytes())
 
 
 def findings_csv(defects: Iterable[Defect], policies: Mapping[Kind, Policy]) -> str:

@@ -60,6 +60,11 @@ _WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
 }
 
 
+def plural(kind: Kind) -> str:
+    """Returns what to call several findings of a kind."""
+    return _WORDS[kind][1]
+
+
 def counted(kind: Kind, count: int) -> str:
     """Returns a number of findings in words.
 

@@ -9,6 +9,7 @@ from components.data_statistics import DataStatistics
 from components.segmentation_validator.comparison import Defect
 from components.segmentation_validator.kinds import Kind, counted
 from components.segmentation_validator.settings import Policy
+from components.tfds_example_gen.example_names import shown_names
 from trainer_module.errors import DataError
 
 _SHOWN: Final = 10
@@ -109,16 +110,18 @@ def check(refusals: Sequence[str], where: str) -> None:
 
 def _refusal(kind: Kind, defects: Sequence[Defect]) -> str:
     """Returns what is refused of one kind, the first findings by name, and what to do."""
-    listed = "; ".join(map(_shown, defects[:_SHOWN]))
     more = f"; and {len(defects) - _SHOWN:,} more" if len(defects) > _SHOWN else ""
-    return f"{counted(kind, len(defects))}: {listed}{more}. {_advice(kind)}"
+    return f"{counted(kind, len(defects))}: {_listed(defects[:_SHOWN])}{more}. {_advice(kind)}"
 
 
-def _shown(defect: Defect) -> str:
-    if not defect.example_id:
-        return f"split {defect.split!r}: {defect.detail}"
-    name = repr(defect.file_name)
-    return f"{name} (split {defect.split!r}, record {defect.example_id!r}): {defect.detail}"
+def _listed(defects: Sequence[Defect]) -> str:
+    """Returns names with what is wrong with them; what is the same of several is said once."""
+    names = shown_names({defect.example_id: defect.file_name for defect in defects})
+    by_detail: dict[str, list[str]] = {}
+    for defect in defects:
+        name = f"{names[defect.example_id]!r} of {defect.split}" if defect.example_id else f"split {defect.split!r}"
+        by_detail.setdefault(defect.detail, []).append(name)
+    return "; ".join(f"{', '.join(of_detail)}: {detail}" for detail, of_detail in by_detail.items())
 
 
 def _advice(kind: Kind) -> str:

@@ -12,6 +12,7 @@ import jinja2
 from pipeline.report.blocks import Note, Page, Section, Table
 from pipeline.report.drift_section import drift_section
 from pipeline.report.facts import RunFacts, run_facts
+from pipeline.report.findings_section import findings_section
 from pipeline.report.metric_sections import (
     classes_table,
     errors_section,
@@ -108,6 +109,7 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             learning_section(facts),
             training_section(facts),
             data_section(facts),
+            findings_section(facts),
             drift_section(facts),
             what_ran(facts),
         ],

@@ -126,14 +126,14 @@ def _validated(produced: _Produced) -> NodeFacts:
     artifact, findings = produced.artifact("checked_examples"), produced.artifact("findings")
     dataset, dropped = _dataset(artifact), findings.get_int_custom_property(properties.DROPPED_EXAMPLES)
     counts = json.loads(findings.get_string_custom_property(properties.FINDING_COUNTS) or "{}")
-    told_by_name = (Kind.SHARED_IMAGE, Kind.ABSENT_CLASS)
+    absent = dataset.absent_classes(produced.settings.get("data", {}).get("class_names", ()))
+    told_by_name = (Kind.SHARED_IMAGE, *([Kind.ABSENT_CLASS] if absent else []))
     parts = [f"{dropped:,} dropped, left: {_counts(dataset)}"] if dropped else []
     parts += [counted(kind, counts[kind]) for kind in Kind if kind in counts and kind not in told_by_name]
     shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
     parts += [f"{count:,} images of {first} are in {second}" for first, second, count in shared]
-    class_names = produced.settings.get("data", {}).get("class_names", ())
-    absent = dataset.absent_classes(class_names).items() if Kind.ABSENT_CLASS in counts else ()
-    parts += [f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in absent]
+    if Kind.ABSENT_CLASS in counts:
+        parts += [f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in absent.items()]
     if shares := dataset.not_labelled_shares:
         parts.append(f"not labelled: {', '.join(f'{share:.1%} of {split}' for split, share in shares.items())}")
     fields = {"dataset": dataset, "findings": counts, "dropped_examples": dropped}

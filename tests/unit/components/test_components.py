@@ -11,6 +11,7 @@ from tfx.types import standard_artifacts as tfx
 from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
+from components.segmentation_validator.artifact import SegmentationFindings
 from components.served_model_resolver.component import ServedModelDriver
 from components.tfds_example_gen.component import TfdsDriver
 from pipeline.code_digest import code_digest
@@ -32,6 +33,10 @@ TRANSFORMED = {
 COMPONENTS: dict[str, dict[str, Any]] = {
     "TfdsExampleGen": {
         "module": "components.tfds_example_gen.executor", "outputs": {"examples": tfx.Examples}, "driver": TfdsDriver,
+    },
+    "SegmentationValidator": {
+        "module": "components.segmentation_validator.executor",
+        "outputs": {"checked_examples": tfx.Examples, "findings": SegmentationFindings},
     },
     "ImportSchema": {"module": "components.import_schema", "outputs": {"schema": tfx.Schema}},
     "StatisticsGen": {

@@ -47,7 +47,7 @@ def detected(tmp_path, statistics, *, action="warn", reset=False):
     settings = DriftSettings(action=action, thresholds=THRESHOLDS)
     channel = given(SegmentationFindings)
     component = DriftDetector(findings=channel, push_destination=destination, settings=settings, reset=reset)
-    found = execute(component, tmp_path, {"findings": artifact(SegmentationFindings, findings)})
+    found = execute(component, tmp_path / "run", {"findings": artifact(SegmentationFindings, findings)})
     return DriftReport.parse(Path(found["drift"].uri, "drift.json").read_bytes())
 
 
@@ -78,6 +78,8 @@ def test_other_data_is_refused_with_what_drifted_and_what_to_do(serving, tmp_pat
         f"({brightness.before:.3g} → {brightness.now:.3g}). "
     )
     assert 'data.drift.action = "warn"' in str(raised.value)
+    left = tmp_path / "refused" / "run-1" / "drift.json"
+    assert DriftReport.parse(left.read_bytes()).refusal == str(raised.value)
 
 
 def test_a_baseline_that_is_reset_is_not_compared_with(serving, tmp_path):

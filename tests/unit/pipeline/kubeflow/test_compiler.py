@@ -240,7 +240,7 @@ def test_the_arguments_of_beam_go_to_every_component_as_they_are():
     arguments = ["--runner=DataflowRunner", "--project=pets", "--temp_location=gs://b/tmp"]
     places = ["kubeflow.pipeline_root=gs://b/runs", "data.data_dir=gs://b/data"]
     package = compiled(f"pipeline.beam_args={arguments}", *places)
-    for task in ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator"):
+    for task in ("TfdsExampleGen", "SegmentationValidator", "StatisticsGen", "Transform", "Evaluator"):
         assert container(package, task)["args"][-3:] == arguments
     with pytest.raises(ConfigError, match=r"DataflowRunner, whose workers cannot reach kubeflow\.pipeline_root"):
         compiled(f"pipeline.beam_args={arguments}")

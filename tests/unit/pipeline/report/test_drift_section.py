@@ -47,6 +47,19 @@ def test_what_drifted_comes_first_with_both_distributions(section):
     assert not any(figure.caption.startswith("Height") for figure in figures.figures), "all are 100 pixels high"
 
 
+def test_data_that_was_refused_is_shown(record, tmp_path):
+    """DriftDetector failed, and TFX has removed its artifacts."""
+    record.nodes.append(NodeRecord(id="DriftDetector", state=NodeState.FAILED))
+    directory = tmp_path / "artifacts" / record.pipeline / "DriftDetector" / "refused" / record.run_id
+    directory.mkdir(parents=True)
+    comparison = compared(made_statistics(), made_statistics(seed=2, brightness=0.3))
+    report = DriftReport(model="/serving/17", comparison=comparison)
+    (directory / "drift.json").write_text(report.model_dump_json())
+    note, _, figures = drift_section(run_facts(record)).blocks
+    assert note.text.startswith("Drifted from version 17: brightness ")
+    assert figures.figures[0].caption.startswith("Brightness: ")
+
+
 def test_classes_of_one_side_alone_are_named(section):
     comparison = compared(made_statistics(), made_statistics(class_names=("pet", "background", "edge")))
     _, _, note = section(DriftReport(model="/serving/17", comparison=comparison)).blocks

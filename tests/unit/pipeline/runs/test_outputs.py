@@ -44,14 +44,32 @@ def test_examples_name_the_data():
         digests={"train": "aa", "eval": "bb"},
     )
     assert found.fields == {"dataset": dataset}
-    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
-    warned = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **told))
-    assert warned.summary == (
-        f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
-        "no pixel of 'border' in eval"
-    )
     of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
     assert of_earlier_version == dataset.model_copy(update={"digests": {}})
+
+
+def validated(settings=None, *, counts=(), dropped=0, **told):
+    """Returns what is told of SegmentationValidator's outputs."""
+    named = {"dataset_name": "pets", "dataset_version": "4.0.0", "split_counts": '{"train": 3680, "eval": 3669}'}
+    findings = FakeArtifact(finding_counts=json.dumps(dict(counts)), dropped=dropped)
+    outputs = {"checked_examples": [FakeArtifact(**named, **told)], "findings": [findings]}
+    return node_facts("SegmentationValidator", outputs, settings or load_config().model_dump(mode="json"))
+
+
+def test_findings_in_the_data_are_told():
+    assert validated().summary == "nothing found"
+    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
+    counts = {"near_duplicate": 2, "blank_mask": 1, "shared_image": 1200, "absent_class": 3}
+    warned = validated(counts=counts, dropped=1, **told)
+    assert warned.summary == (
+        "1 dropped, left: 3,680 train, 3,669 eval; 1 blank mask; 2 near duplicates; 1,200 images of train are in eval; "
+        "no pixel of 'background' in train, eval; no pixel of 'border' in eval"
+    )
+    assert (warned.fields["findings"], warned.fields["dropped_examples"]) == (counts, 1)
+    assert warned.fields["dataset"].class_pixels == {"train": [5, 0, 7], "eval": [5, 0, 0]}
+    assert validated(counts={"absent_class": 2}, settings={"data": {}}).summary == "2 classes absent from a split"
+    ignored = validated(**told).summary
+    assert ignored == "1,200 images of train are in eval", "what nobody wants to know is not told"
 
 
 @pytest.mark.parametrize(
