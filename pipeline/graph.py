@@ -16,6 +16,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
 from components.data_validator import DataValidator
+from components.drift_detector.component import DriftDetector
+from components.drift_detector.served import DriftSettings
 from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
@@ -39,6 +41,7 @@ from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_VALIDATOR,
@@ -111,6 +114,22 @@ def create_pipeline(
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
 
+    push_destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+
+    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
+    drift_detector = (
+        DriftDetector(
+            findings=segmentation_validator.outputs["findings"],
+            push_destination=push_destination,
+            settings=DriftSettings(**data.drift.model_dump(), code_digest=node_digest(DRIFT_DETECTOR)),
+            reset=reset_baseline,
+        )
+        if data.drift.action != "off"
+        else None
+    )
+
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = Transform(
         examples=examples,
@@ -120,11 +139,10 @@ def create_pipeline(
         custom_config={**network_input, "code_digest": node_digest(TRANSFORM)},
         disable_statistics=True,
     )
+    if drift_detector:
+        transform.add_upstream_node(drift_detector)
 
     # The newest model that is served, for the Trainer to start from: another one trains again.
-    push_destination = pusher_pb2.PushDestination(
-        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-    )
     warm_start = (
         ServedModelResolver(push_destination, _any_contract()).with_id(WARM_START_RESOLVER)
         if config.trainer.warm_start == SERVED
@@ -178,6 +196,7 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
+        findings=segmentation_validator.outputs["findings"],
         push_destination=push_destination,
         settings=_push_settings(config),
     ).with_id(PUSHER)
@@ -198,6 +217,7 @@ def create_pipeline(
             import_schema,
             statistics_gen,
             example_validator,
+            *([drift_detector] if drift_detector else []),
             transform,
             *([warm_start] if warm_start else []),
             trainer,

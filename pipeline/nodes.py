@@ -15,6 +15,7 @@ SEGMENTATION_VALIDATOR: Final = "SegmentationValidator"
 IMPORT_SCHEMA: Final = "ImportSchema"
 STATISTICS_GEN: Final = "StatisticsGen"
 EXAMPLE_VALIDATOR: Final = "ExampleValidator"
+DRIFT_DETECTOR: Final = "DriftDetector"
 TRANSFORM: Final = "Transform"
 WARM_START_RESOLVER: Final = "WarmStartResolver"
 TRAINER: Final = "Trainer"
@@ -46,6 +47,7 @@ COMPONENTS: Final = {
     IMPORT_SCHEMA: Node(("components.import_schema",)),
     STATISTICS_GEN: Node(("components.statistics_gen",)),
     EXAMPLE_VALIDATOR: Node(("components.data_validator",)),
+    DRIFT_DETECTOR: Node(("components.drift_detector.executor",), is_cacheable=False),
     TRANSFORM: Node((PREPROCESSING_MODULE, "components.transform")),
     WARM_START_RESOLVER: Node(("components.served_model_resolver.executor",), is_cacheable=False),
     TRAINER: Node((TRAINER_MODULE,)),

@@ -49,6 +49,39 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
+Distance = Annotated[float, Field(ge=0, le=1)]
+
+
+class DriftThresholds(Section):
+    """Greatest Jensen–Shannon distance, 0…1, to what the served model was trained on (docs/drift.md); 1: any will do.
+
+    A distance that the number of examples explains is no drift, whatever the threshold.
+    """
+
+    height: Distance = 0.15
+    width: Distance = 0.15
+    aspect: Distance = 0.15
+    """Of width by height."""
+
+    brightness: Distance = 0.15
+    contrast: Distance = 0.15
+    sharpness: Distance = 0.15
+    class_shares: Distance = 0.15
+    """Of the share of each class in the pixels of an image."""
+
+    labels: Distance = 0.15
+    """Of the values of each of `slice_features`."""
+
+
+class DriftConfig(Section):
+    """What becomes of data that is not what the served model was trained on."""
+
+    action: Literal["warn", "refuse", "off"] = "warn"
+    """`warn`: the run says so and goes on. `refuse`: it ends before the training. `off`: nothing is compared."""
+
+    thresholds: DriftThresholds = DriftThresholds()
+
+
 Policy = Literal["ignore", "warn", "drop", "fail"]
 """What to do about a finding: nothing, tell, leave the example out, or refuse the data."""
 
@@ -137,6 +170,9 @@ class DataConfig(Section):
     refuses slices that overlap, as `error` does. That `train` and `evaluation.split` overlap is always an error."""
 
     validation: ValidationConfig = ValidationConfig()
+
+    drift: DriftConfig = DriftConfig()
+    """The comparison with what the served model was trained on."""
 
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"

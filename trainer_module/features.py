@@ -63,6 +63,7 @@ WARMUP_ASSET: Final = (
     "tf_serving_warmup_requests"  # TFRecord of PredictionLog, which TensorFlow Serving plays at loading
 )
 PUSH_ASSET: Final = "petseg_push.json"  # written at the push: when, from which run, on what grounds
+STATISTICS_ASSET: Final = "petseg_statistics.json"  # written at the push: of the data that it was trained on
 EXPORT_ASSET: Final = "petseg_export.json"  # of an optimized model: what it was made of, and what it costs
 CHECKSUMS_ASSET: Final = "petseg_checksums.json"  # written at the push: SHA-256 of every other file
 

@@ -26,9 +26,10 @@ from components.artifact_properties import (
 )
 from components.data_statistics import DataStatistics
 from components.example_counts import check_count, count_records, expected_count
+from components.refused_data import refused_directory
 from components.segmentation_validator.comparison import Defect, Roster, equal_images, near_images
 from components.segmentation_validator.examination import DIGEST_BYTES
-from components.segmentation_validator.findings import FINDINGS_FILE, REFUSED_DIRECTORY, written_findings
+from components.segmentation_validator.findings import FINDINGS_FILE, written_findings
 from components.segmentation_validator.handing_on import SplitChange, hand_on
 from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.records import Examiner, read_examined
@@ -125,7 +126,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def _refused_directory(self, findings_uri: str) -> str:
         """Returns where the findings of refused data are left: TFX removes the artifacts of a component that fails."""
         run = self._context.pipeline_run_id or self._context.unique_id
-        return f"{findings_uri.rsplit('/', 2)[0]}/{REFUSED_DIRECTORY}/{run}"
+        return refused_directory(findings_uri, run)
 
 
 def _verdict(examined: Mapping[str, str], settings: ValidatorSettings) -> Verdict:

@@ -17,9 +17,6 @@ from components.segmentation_validator.verdict import Verdict
 
 FINDINGS_FILE: Final = "findings.csv"
 SUMMARY_FILE: Final = "summary.json"
-REFUSED_DIRECTORY: Final = "refused"
-"""Beside the component's artifacts: of refused data, findings in a directory with the id of the run."""
-
 COLUMNS: Final = (
     "split", "file_name", "kind", "action", "detail", "example_id", "other_split", "other_example_id",
 )  # fmt: skip

@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from components.segmentation_validator.findings import REFUSED_DIRECTORY, FindingsSummary
+from components.drift_detector.report import DRIFT_FILE, DriftReport
+from components.refused_data import REFUSED_DIRECTORY
+from components.segmentation_validator.findings import FindingsSummary
 from pipeline.config.schema import Config
-from pipeline.nodes import EXAMPLE_GEN, EXAMPLE_VALIDATOR, SEGMENTATION_VALIDATOR, STATISTICS_GEN, TRAINER
+from pipeline.nodes import (
+    DRIFT_DETECTOR,
+    EXAMPLE_GEN,
+    EXAMPLE_VALIDATOR,
+    SEGMENTATION_VALIDATOR,
+    STATISTICS_GEN,
+    TRAINER,
+)
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -102,6 +111,7 @@ class RunFacts:
     history: History | Missing
     statistics: Sequence[SplitStatistics] | Missing
     anomalies: Sequence[Anomaly] | Missing
+    drift: DriftReport | Missing
     findings: FoundInData | Missing
 
     @property
@@ -138,7 +148,8 @@ def run_facts(record: RunRecord) -> RunFacts:
             record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
         anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", _read_anomalies),
-        findings=_findings(record),
+        findings=_of_checked(record, SEGMENTATION_VALIDATOR, "findings", _read_findings),
+        drift=_of_checked(record, DRIFT_DETECTOR, "drift", _read_drift),
     )
 
 
@@ -187,13 +198,15 @@ def _of_output(record: RunRecord, node_id: str, output: str, read: Callable[[Pat
         return Missing(f"What {node_id} left at {directory} cannot be read: {type(error).__name__}: {error}.")
 
 
-def _findings(record: RunRecord) -> FoundInData | Missing:
-    """Returns what was found in the data; of data that was refused, what the component left beside its artifacts."""
+def _of_checked(record: RunRecord, node_id: str, output: str, read: Callable[[Path], _Facts]) -> _Facts | Missing:
+    """Returns what a component left that may refuse the data; where it did, from beside its artifacts."""
     root = record.settings.get("pipeline", {}).get("root", "")
-    refused = Path(root, "artifacts", record.pipeline, SEGMENTATION_VALIDATOR, REFUSED_DIRECTORY, record.run_id)
-    if refused.is_dir():
-        return _read_findings(refused)
-    return _of_output(record, SEGMENTATION_VALIDATOR, "findings", _read_findings)
+    refused = Path(root, "artifacts", record.pipeline, node_id, REFUSED_DIRECTORY, record.run_id)
+    return read(refused) if refused.is_dir() else _of_output(record, node_id, output, read)
+
+
+def _read_drift(directory: Path) -> DriftReport:
+    return DriftReport.parse((directory / DRIFT_FILE).read_bytes())
 
 
 def _read_findings(directory: Path) -> FoundInData:

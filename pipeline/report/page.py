@@ -10,6 +10,7 @@ from typing import Final
 import jinja2
 
 from pipeline.report.blocks import Note, Page, Section, Table
+from pipeline.report.drift_section import drift_section
 from pipeline.report.facts import RunFacts, run_facts
 from pipeline.report.findings_section import findings_section
 from pipeline.report.metric_sections import (
@@ -109,6 +110,7 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             training_section(facts),
             data_section(facts),
             findings_section(facts),
+            drift_section(facts),
             what_ran(facts),
         ],
     )

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from components import artifact_properties as properties
 from components.segmentation_validator.kinds import Kind, counted
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_GEN_DRIVER,
@@ -25,7 +26,7 @@ from pipeline.nodes import (
     TRANSFORM,
     WARM_START_RESOLVER,
 )
-from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord
+from pipeline.runs.record import BaselineRecord, DatasetRecord, DriftRecord, ProbeRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
@@ -146,6 +147,19 @@ def _anomalies(produced: _Produced) -> NodeFacts:
     return NodeFacts({0: "no anomalies", 1: "1 anomaly"}.get(count, f"{count} anomalies"))
 
 
+def _compared(produced: _Produced) -> NodeFacts:
+    from components.drift_detector.report import DRIFT_FILE, DriftReport
+
+    report = DriftReport.parse((Path(produced.artifact("drift").uri) / DRIFT_FILE).read_bytes())
+    record = DriftRecord(
+        model=report.model or None,
+        reason=report.reason or None,
+        distances={one.name: one.distance for one in report.comparison.quantities},
+        drifted=[one.name for one in report.comparison.drifted],
+    )
+    return NodeFacts(report.summary, {"drift": record})
+
+
 def _transformed(produced: _Produced) -> NodeFacts:
     data = produced.settings["data"]
     return NodeFacts(f"{data['image_size']}×{data['image_size']} pixels, normalization {data['normalization']}")
@@ -243,6 +257,7 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_GEN: _examples,
     SEGMENTATION_VALIDATOR: _validated,
     EXAMPLE_VALIDATOR: _anomalies,
+    DRIFT_DETECTOR: _compared,
     TRANSFORM: _transformed,
     WARM_START_RESOLVER: _found_warm_start,
     TRAINER: _trained,

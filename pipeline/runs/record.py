@@ -144,6 +144,22 @@ class BaselineRecord(_Record):
     """Why it was not compared with; None when it was."""
 
 
+class DriftRecord(_Record):
+    """How far the data is from what the served model was trained on, or why that is not known."""
+
+    model: str | None
+    """Directory of the model; None when nothing is served."""
+
+    reason: str | None
+    """Why nothing was compared; None when it was."""
+
+    distances: dict[str, float] = {}
+    """Quantity to its Jensen–Shannon distance, 0…1."""
+
+    drifted: list[str] = []
+    """The quantities beyond their bounds, the farthest first."""
+
+
 class ProbeRecord(_Record):
     """What serving the model costs, and why it may not be served."""
 
@@ -196,6 +212,9 @@ class RunRecord(_Record):
     """Why the model was pushed although it did not pass; None when the gate was obeyed."""
 
     baseline: BaselineRecord | None = None
+
+    drift: DriftRecord | None = None
+    """None where nothing was to be compared, as in the records of earlier versions."""
 
     probe: ProbeRecord | None = None
     """None where no model was probed."""

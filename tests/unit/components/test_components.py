@@ -8,6 +8,7 @@ from kserve_deployments import SETTINGS
 from tfx.components.trainer import executor as trainer_executor
 from tfx.types import standard_artifacts as tfx
 
+from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
 from components.segmentation_validator.artifact import SegmentationFindings
@@ -42,6 +43,9 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "module": "components.statistics_gen", "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
     },
     "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
+    "DriftDetector": {
+        "module": "components.drift_detector.executor", "outputs": {"drift": DataDrift}, "driver": ServedModelDriver,
+    },
     "Transform": {
         "module": "components.transform", "outputs": TRANSFORMED,
         "code": ("trainer_module.preprocessing", "components.transform"),
@@ -76,6 +80,13 @@ def graph():
 
 def test_no_component_is_left_out(graph):
     assert {component.id for component in graph.components} == {*COMPONENTS}
+
+
+def test_drift_that_is_not_looked_for_needs_no_component():
+    graph = create_pipeline(load_config(overrides=["data.drift.action=off"]), pipeline_root="nowhere")
+    ids = [component.id for component in graph.components]
+    assert "DriftDetector" not in ids
+    assert "Transform" in ids
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

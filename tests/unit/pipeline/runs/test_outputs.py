@@ -5,7 +5,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from data_samples import compared, made_statistics
 
+from components.drift_detector.report import DriftReport
 from components.model_evaluator.gate import BoundResult, Verdict
 from pipeline.config.loading import load_config
 from pipeline.runs.outputs import node_facts
@@ -247,3 +249,26 @@ def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
     assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
     assert node_facts("Trainer", {}, {}).summary == ""
     assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary
+
+
+def drift_facts(directory, **report):
+    report = DriftReport(**report)
+    (directory / "drift.json").write_text(report.model_dump_json())
+    return facts("DriftDetector", "drift", FakeArtifact(directory)), report
+
+
+def test_drift_is_told_with_the_quantities_that_drifted(tmp_path):
+    comparison = compared(made_statistics(), made_statistics(seed=2, brightness=0.3))
+    found, report = drift_facts(tmp_path, model="/serving/17", comparison=comparison)
+    assert found.summary == report.summary
+    assert found.summary.startswith("drifted from version 17: brightness 0.")
+    drift = found.fields["drift"]
+    assert (drift.model, drift.reason, drift.drifted) == ("/serving/17", None, ["brightness"])
+    assert drift.distances == {one.name: one.distance for one in comparison.quantities}
+
+
+def test_data_that_was_not_compared_says_why(tmp_path):
+    found, _ = drift_facts(tmp_path, reason="no model is served in /serving")
+    assert found.summary == "not compared: no model is served in /serving"
+    drift = found.fields["drift"]
+    assert (drift.model, drift.reason, drift.distances) == (None, "no model is served in /serving", {})
