@@ -19,6 +19,13 @@ CLASS_PIXELS = "class_pixels"
 SHARED_IMAGES = "shared_images"
 """JSON: a list of two splits and how many images of the second are in the first."""
 
+# Of the `ExampleAnomalies` of SuspectFinder.
+SUSPECTS = "suspects"
+"""How many masks the model contradicts."""
+
+EXAMINED_EXAMPLES = "examined"
+"""Of how many."""
+
 # Of the `Model` of ServedModelResolver.
 BASELINE_FOUND = "found"
 """1 or 0."""
