@@ -67,6 +67,8 @@ def _error_shifted(given: NDArray[np.uint8], predicted: NDArray[np.uint8], num_c
         return np.round(np.fft.irfft2(spectra, size))
 
     labelled = given != NOT_LABELLED
+    if not labelled.any():
+        return 1.0  # none of the pixels that are left of a finer mask
     foreground = labelled & (given != np.bincount(given[labelled]).argmax())
     everywhere = spectrum(np.ones_like(labelled))
     agreeing = counts(

@@ -23,7 +23,7 @@ from trainer_module import unet
 
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",
-    "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder",
 }  # fmt: skip
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",

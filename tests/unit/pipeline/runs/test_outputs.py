@@ -229,3 +229,14 @@ def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
     assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
     assert node_facts("Trainer", {}, {}).summary == ""
     assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary
+
+
+@pytest.mark.parametrize(
+    ("numbers", "summary"),
+    [
+        ({"suspects": 12, "examined": 4000}, "12 of 4,000 masks to look at: /somewhere/suspects.csv"),
+        ({"suspects": 0, "examined": 4000}, "the model contradicts none of 4,000 masks"),
+    ],
+)
+def test_suspects_are_counted_and_where_they_are_is_told(numbers, summary):
+    assert facts("SuspectFinder", "suspects", FakeArtifact("/somewhere", **numbers)).summary == summary
