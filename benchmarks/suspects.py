@@ -121,10 +121,10 @@ def scores_of(batch: PredictedBatch, thresholds: NDArray[np.float64]) -> dict[st
     }
 
 
-def measure(root: Path) -> dict[str, dict[str, int]]:
+def measure(root: Path) -> dict[str, Counter[str]]:
     """Returns how many masks of each kind are among the first, by score; and of ours, how many kinds are told."""
-    [model] = root.glob("artifacts/*/Trainer/model/*/Format-Serving")
-    [examples] = root.glob("artifacts/*/TfdsExampleGen/examples/*")
+    model = _newest(root, "Trainer/model") / "Format-Serving"
+    examples = _newest(root, "TfdsExampleGen/examples")
     files = {split: sorted(map(str, examples.glob(f"Split-{split}/*.gz"))) for split in ("train", "eval")}
     network = ExportedNetwork.load(str(model))
     batches = [batch for of_split in files.values() for batch in network.predictions(of_split)]
@@ -145,19 +145,18 @@ def measure(root: Path) -> dict[str, dict[str, int]]:
     return found
 
 
+def _newest(root: Path, output: str) -> Path:
+    return max(root.glob(f"artifacts/*/{output}/*"), key=lambda directory: int(directory.name))
+
+
 def _truth(example: bytes) -> str:
     feature = tf.train.Example.FromString(example).features.feature
     kind: str = feature[features.FILE_NAME].bytes_list.value[0].decode().partition("_")[0]
     return kind if kind in KINDS else ""
 
 
-def main() -> None:
-    """Trains on spoiled masks, and prints how they are ranked."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments = parser.parse_args()
-    found = {seed: measure(train(arguments.root.resolve(), seed)) for seed in arguments.seeds}
+def print_table(found: dict[int, dict[str, Counter[str]]]) -> None:
+    """Prints what was found for each seed, a row each way to score."""
     print(f"| score | {' | '.join(f'seed {seed}' for seed in found)} | {' | '.join(KINDS)} |")
     print("| --- |" + " ---: |" * (len(found) + len(KINDS)))
     true = sum((of_seed.pop(TRUE) for of_seed in found.values()), Counter())
@@ -166,6 +165,15 @@ def main() -> None:
         shares = [f"{sum(of_seed[kind] for kind in KINDS)}" for of_seed in hits]
         kinds = [f"{sum(of_seed[kind] for of_seed in hits)} of {true[kind]}" for kind in KINDS]
         print(f"| {name} | {' | '.join([*shares, *kinds])} |")
+
+
+def main() -> None:
+    """Trains on spoiled masks, and prints how they are ranked."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    print_table({seed: measure(train(arguments.root.resolve(), seed)) for seed in arguments.seeds})
 
 
 if __name__ == "__main__":
