@@ -1,5 +1,6 @@
 """The suspect masks of a run: a section of its report, and a page with the list for labellers beside it."""
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pipeline.report.blocks import Block, Gallery, Link, Links, Note, Page, Pict
 from pipeline.report.facts import Missing, RunFacts, output_directory
 from pipeline.report.gallery import error_image, thumbnail_uri
 from pipeline.report.metric_sections import class_legend
+from trainer_module.features import NOT_LABELLED
 
 PAGE_FILE: Final = "suspects.html"
 
@@ -123,18 +125,24 @@ def _row(directory: Path, rank: int, suspect: Suspect, name: str) -> PictureRow 
     files = [directory / file for file in picture_names(rank)]
     if not all(file.is_file() for file in files):
         return None
-    photo, given, model = (Image.open(file) for file in files)
-    pictures = [
-        Picture(label, thumbnail_uri(image))
-        for label, image in (("image", photo), ("given mask", given), ("model's mask", model))
-    ]
-    differing = np.asarray(given) != np.asarray(model)
-    pictures.append(Picture("difference", thumbnail_uri(error_image(photo, differing))))
+    try:
+        pictures = _pictures(*files)
+    except (OSError, ValueError) as error:
+        return PictureRow(name, f"#{rank} cannot be shown: {error}", [])
     detail = (
-        f"{rank} · score {suspect.score:.3f} · {suspect.kind} · {suspect.contradicted:.0%} contradicted, "
+        f"#{rank} · score {suspect.score:.3f} · {suspect.kind} · {suspect.contradicted:.0%} contradicted, "
         f"{suspect.given_class} → {suspect.suggested_class} · {suspect.split}"
     )
     return PictureRow(name, detail, pictures)
+
+
+def _pictures(*files: Path) -> list[Picture]:
+    """Returns image, given mask, the model's mask and where the masks differ, from the files of the first three."""
+    photo, given, model = (Image.open(io.BytesIO(file.read_bytes())) for file in files)
+    known = np.asarray(given)
+    differing = (known != np.asarray(model)) & (known != NOT_LABELLED)
+    images = {"image": photo, "given mask": given, "model's mask": model, "difference": error_image(photo, differing)}
+    return [Picture(label, thumbnail_uri(image)) for label, image in images.items()]
 
 
 def _table(suspects: Sequence[Suspect]) -> Table:

@@ -13,6 +13,8 @@ from components.suspect_finder import ranking
 from components.suspect_finder.component import SuspectFinder
 from components.suspect_finder.suspects import Kind, Region, from_csv
 
+pytestmark = pytest.mark.slow
+
 SIDE = 16
 NOTHING = 9
 """A mask value that stands for no class."""

@@ -68,7 +68,7 @@ def test_the_page_has_all_of_them_by_names_that_tell_them_apart(record, director
     assert not re.search(r"https?://|@import|(src|href)=\"(?!#|data:|suspects\.csv)", page)
     for name in ("&lt;twice&gt;.jpg (train 00000__0)", "&lt;twice&gt;.jpg (train 00000__1)", "5.jpg"):
         assert name in page
-    assert "1 · score 0.900 · blank · 25% contradicted, background → pet · train" in page
+    assert "#1 · score 0.900 · blank · 25% contradicted, background → pet · train" in page
     rows = dict(re.findall(r"<td[^>]*>(\w+)</td>\s*<td class=\"neutral number\">(\d)</td>", page))
     assert rows == {"blank": "2", "shifted": "1", "exchanged": "1", "other": "2"}
 
