@@ -110,11 +110,12 @@ def scores_of(batch: PredictedBatch, thresholds: NDArray[np.float64]) -> dict[st
     softmin = np.exp((1 - own) / _TEMPERATURE)
     suggested = suggested_classes(batch.probabilities, masks, thresholds)
     predicted = probabilities.argmax(axis=-1).astype(np.uint8)
+    differing = np.where(predicted == masks, np.uint8(NOT_LABELLED), predicted)
     pixels = (1, 2)
     return {
         OURS: contradiction_scores(masks, suggested, num_classes),
         "confidently contradicted pixels": (suggested != NOT_LABELLED).mean(axis=pixels),
-        "1 − mean IoU of mask and prediction": contradiction_scores(masks, predicted, num_classes),
+        "1 − mean IoU of mask and prediction": contradiction_scores(masks, differing, num_classes),
         "mean loss": -np.log(np.maximum(own, 1e-7)).mean(axis=pixels),
         "1 − mean self-confidence": 1 - own.mean(axis=pixels),
         "softmin": 1 - (own * softmin).sum(axis=pixels) / softmin.sum(axis=pixels),
