@@ -33,6 +33,13 @@ FINDING_COUNTS = "finding_counts"
 DROPPED_EXAMPLES = "dropped"
 """Number of examples that are left out."""
 
+# Of the `ExampleAnomalies` of SuspectFinder.
+SUSPECTS = "suspects"
+"""How many masks the model contradicts."""
+
+EXAMINED_EXAMPLES = "examined"
+"""Of how many."""
+
 # Of the `Model` of ServedModelResolver.
 BASELINE_FOUND = "found"
 """1 or 0."""

@@ -33,6 +33,7 @@ from components.segmentation_validator.settings import Policy, ValidatorSettings
 from components.served_model_resolver.component import ServedModelResolver
 from components.served_model_resolver.executor import ModelContract
 from components.statistics_gen import StatisticsGen
+from components.suspect_finder.component import SuspectFinder
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from components.transform import Transform
@@ -51,6 +52,7 @@ from pipeline.nodes import (
     PUSHER,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
+    SUSPECT_FINDER,
     TRAINER,
     TRAINER_MODULE,
     TRANSFORM,
@@ -208,6 +210,20 @@ def create_pipeline(
         else None
     )
 
+    # The masks that the new model contradicts most confidently, for people to look at; nothing depends on it.
+    suspect_finder = (
+        SuspectFinder(
+            examples=examples,
+            model=trainer.outputs["model"],
+            shown=config.evaluation.suspects,
+            code_digest=node_digest(SUSPECT_FINDER),
+        )
+        if config.evaluation.suspects
+        else None
+    )
+    if suspect_finder:
+        suspect_finder.add_upstream_node(pusher)  # what is to be served is served first
+
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
@@ -226,6 +242,7 @@ def create_pipeline(
             probe,
             pusher,
             *([deployer] if deployer else []),
+            *([suspect_finder] if suspect_finder else []),
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,

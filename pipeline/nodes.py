@@ -24,6 +24,7 @@ EVALUATOR: Final = "Evaluator"
 MODEL_PROBE: Final = "ModelProbe"
 PUSHER: Final = "Pusher"
 KSERVE_DEPLOYER: Final = "KServeDeployer"
+SUSPECT_FINDER: Final = "SuspectFinder"
 
 PREPROCESSING_MODULE: Final = "trainer_module.preprocessing"
 TRAINER_MODULE: Final = "trainer_module.trainer"
@@ -56,6 +57,7 @@ COMPONENTS: Final = {
     MODEL_PROBE: Node(("components.model_probe.executor", "components.model_probe.serving_process")),
     PUSHER: Node(("components.model_pusher.executor",), is_cacheable=False),
     KSERVE_DEPLOYER: Node(("components.kserve_deployer.executor",), is_cacheable=False),
+    SUSPECT_FINDER: Node(("components.suspect_finder.executor",)),
 }
 """All that a graph may have, in its order."""
 

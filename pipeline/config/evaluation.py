@@ -101,6 +101,9 @@ class EvaluationConfig(Section):
     min_slice_examples: int = Field(30, ge=1)
     """A slice with fewer examples that have labelled pixels is reported, and its bounds do not count."""
 
+    suspects: int = Field(24, ge=0, le=500)
+    """How many of the masks that the model contradicts are shown with pictures; 0 looks for none."""
+
     def bounds(self) -> list[Bound]:
         """Returns every bound of the gate; those of changes count while a model is served."""
         values: dict[str, dict[str, float | None]] = {

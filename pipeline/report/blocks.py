@@ -120,6 +120,22 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A file beside the page."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where there is more."""
+
+    kind: ClassVar = "links"
+    links: Sequence[Link]
+
+
+@dataclass(frozen=True)
 class Legend:
     """The colours of the classes."""
 
@@ -129,7 +145,7 @@ class Legend:
     """Whether the colour of wrong pixels is named, too."""
 
 
-Block = Note | Table | Figures | Gallery | Legend
+Block = Note | Table | Figures | Gallery | Links | Legend
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
 from components.segmentation_validator.kinds import Kind, counted
+from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.nodes import (
     DRIFT_DETECTOR,
     EVALUATOR,
@@ -22,6 +23,7 @@ from pipeline.nodes import (
     PUSHER,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
+    SUSPECT_FINDER,
     TRAINER,
     TRANSFORM,
     WARM_START_RESOLVER,
@@ -252,6 +254,14 @@ def _deployed(produced: _Produced) -> NodeFacts:
     )
 
 
+def _suspected(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("suspects")
+    count, of = (artifact.get_int_custom_property(name) for name in (properties.SUSPECTS, properties.EXAMINED_EXAMPLES))
+    if not count:
+        return NodeFacts(f"the model contradicts none of {of:,} masks")
+    return NodeFacts(f"{count:,} of {of:,} masks to look at: {Path(artifact.uri) / SUSPECTS_FILE}")
+
+
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_GEN_DRIVER: _identified,
     EXAMPLE_GEN: _examples,
@@ -266,4 +276,5 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     MODEL_PROBE: _probed,
     PUSHER: _pushed,
     KSERVE_DEPLOYER: _deployed,
+    SUSPECT_FINDER: _suspected,
 }

@@ -30,8 +30,7 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
-    "DriftDetector", "Trainer",
-    "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder",
 ]  # fmt: skip
 SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01")
 
@@ -204,7 +203,7 @@ def test_a_version_that_was_deleted_is_pushed_again(workplace, first_run, second
 @pytest.mark.usefixtures("second_run", "repeated")
 def test_training_setting_runs_trainer_and_what_follows(workplace):
     record = workplace.run("trainer.learning_rate=0.004", "evaluation.min_accuracy=0.999")  # is not pushed
-    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher"}
+    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"}
 
 
 @pytest.mark.usefixtures("second_run", "repeated")
@@ -213,7 +212,7 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
     edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
     monkeypatch.setattr(nodes, "code_digest", edited)
     assert executed(workplace.run()) == {
-        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher"
+        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"
     }  # fmt: skip
 
 

@@ -69,6 +69,9 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "module": "components.kserve_deployer.executor", "outputs": {"deployed_model": tfx.PushedModel},
         "driver": DeployerDriver, "code": (),
     },
+    "SuspectFinder": {
+        "module": "components.suspect_finder.executor", "outputs": {"suspects": tfx.ExampleAnomalies},
+    },
 }  # fmt: skip
 
 

@@ -272,3 +272,14 @@ def test_data_that_was_not_compared_says_why(tmp_path):
     assert found.summary == "not compared: no model is served in /serving"
     drift = found.fields["drift"]
     assert (drift.model, drift.reason, drift.distances) == (None, "no model is served in /serving", {})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "summary"),
+    [
+        ({"suspects": 12, "examined": 4000}, "12 of 4,000 masks to look at: /somewhere/suspects.csv"),
+        ({"suspects": 0, "examined": 4000}, "the model contradicts none of 4,000 masks"),
+    ],
+)
+def test_suspects_are_counted_and_where_they_are_is_told(numbers, summary):
+    assert facts("SuspectFinder", "suspects", FakeArtifact("/somewhere", **numbers)).summary == summary
