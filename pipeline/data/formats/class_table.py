@@ -133,8 +133,9 @@ def table_of(entries: Mapping[str, Key], ignore: Iterable[str] | None, where: st
       where: What to call the entries in messages.
 
     Example:
-      >>> table_of({"road": (128, 64, 128), "void": (0, 0, 0)}, None, "label_colors.txt")
-      ClassTable(names=('road',), keys=((128, 64, 128),), ignored=((0, 0, 0),))
+      >>> table = table_of({"road": (128, 64, 128), "void": (0, 0, 0)}, None, "label_colors.txt")
+      >>> table.names, table.ignored, table.not_labelled
+      (('road',), ((0, 0, 0),), 255)
     """
     by_name = {name.lower(): key for name, key in entries.items()}
     if ignore is None:

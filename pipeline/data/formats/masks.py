@@ -116,7 +116,7 @@ def _unknown(unknown: list[Key], table: ClassTable) -> str:
     return (
         f"has the {what}{'s' if len(unknown) > 1 else ''} {_listed(unknown)}, which no class has (nearest to "
         f"{shown_key(unknown[0])} is {names[nearest]!r}, {shown_key(nearest)}): declare a class for each, mend the "
-        "mask, or let them be not labelled (--unknown ignore)"
+        f"mask, or let them be not labelled (--ignore '{shown_key(unknown[0])}', or --unknown ignore for all)"
     )
 
 

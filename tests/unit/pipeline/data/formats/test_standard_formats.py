@@ -124,8 +124,9 @@ def test_folders_that_are_not_there_or_twice_are_named(tmp_path: Path) -> None:
         read_annotations(tmp_path, SourceOptions(format="cityscapes"))
 
 
-LABEL_IDS = np.arange(34, dtype=np.uint8).repeat(4).reshape(8, 17)
-TRAIN_IDS = np.array([label.train_id for label in LABELS], np.uint8)[LABEL_IDS]
+LICENCE_PLATE = 255
+LABEL_IDS = np.append(np.arange(34, dtype=np.uint8).repeat(4)[:-1], np.uint8(LICENCE_PLATE)).reshape(8, 17)
+TRAIN_IDS = np.append([label.train_id for label in LABELS], np.full(222, 255)).astype(np.uint8)[LABEL_IDS]
 
 
 def cityscapes(root: Path, kind: str, ids: np.ndarray) -> Path:
