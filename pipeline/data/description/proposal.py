@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import tensorflow_datasets as tfds
+
 from components.segmentation_validator.kinds import Kind, counted
 from pipeline.config.dataset_defaults import GENERAL_SCHEMA
 from pipeline.data.description.config_text import Proposed, config_text
@@ -49,7 +51,7 @@ def proposed_config(survey: Survey, opened: OpenedDataset, machine: Machine) -> 
         splits,
         *_validation(survey),
         *classes,
-        *_slices(survey),
+        *_slices(survey, opened),
         Proposed("data.schema_file", GENERAL_SCHEMA, "fits every data set"),
     ]
     names = dict(zip(_trained(survey), classes[0].value, strict=True))
@@ -155,10 +157,13 @@ def _classes(survey: Survey) -> list[Proposed]:
     ]
 
 
-def _slices(survey: Survey) -> Iterator[Proposed]:
+def _slices(survey: Survey, opened: OpenedDataset) -> Iterator[Proposed]:
+    """Yields the labels and texts that group the examples; whole numbers are as often dates and counts."""
     chosen, reasons = [], []
     for name, counts in sorted(survey.whole.values.items()):
-        if 2 <= len(counts) <= min(_MOST_SLICES, counts.total() // _LEAST_IMAGES_PER_SLICE):
+        feature = opened.builder.info.features[name]
+        is_text = isinstance(feature, tfds.features.ClassLabel | tfds.features.Text)
+        if is_text and 2 <= len(counts) <= min(_MOST_SLICES, counts.total() // _LEAST_IMAGES_PER_SLICE):
             rarest, images = counts.most_common()[-1]
             chosen.append(name)
             reasons.append(f"{name} has {len(counts)} values, the rarest, {rarest}, in {images:,} images")
