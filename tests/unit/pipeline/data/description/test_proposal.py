@@ -8,6 +8,7 @@ from survey_tiles import CARD
 
 from pipeline.config.loading import load_config
 from pipeline.data.description.config_text import Proposed, config_text, toml_value
+from pipeline.data.description.looking import stored_examples
 from pipeline.data.description.machine import Machine, this_machine
 from pipeline.data.description.proposal import proposed_config
 from trainer_module.errors import DataError
@@ -72,8 +73,20 @@ def test_data_that_nobody_described_can_be_trained_on_all_the_same(proposed):
     assert (config.data.mask_values, config.data.ignore_values) == ((1, 2, 3, 9), (255,))
     assert config.data.splits == {"train": "train[:10]", "eval": "train[10:]", "test": "test"}
     assert (config.data.duplicates, config.data.validation.unreadable_image) == ("drop", "drop")
-    assert config.data.validation.max_dropped_share > 2 / 12
+    assert "2 images in two splits: refused where they are in two of the splits" in text
     assert "nobody says what they are: rename them" in text
+
+
+def test_what_is_dropped_is_counted_by_the_slices_of_the_run(proposed, surveys, opened):
+    config, text = proposed("flawed_tiles")
+    names = [
+        each.file_name
+        for each in stored_examples(opened("flawed_tiles").builder, opened("flawed_tiles").source, "train")
+    ]
+    bad = {"tile_02.jpg", "tile_03.jpg", "tile_10.jpg", "tile_11.jpg"}
+    shares = [sum(name in bad for name in part) / len(part) for part in (names[:10], names[10:])]
+    assert config.data.validation.max_dropped_share == math.ceil(100 * max(shares)) / 100
+    assert f"{max(shares):.1%} of " in text
 
 
 def test_values_that_no_class_declares_are_ignored_with_the_reason(proposed):
