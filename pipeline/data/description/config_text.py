@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import tomli_w
 
 _WIDTH: Final = 120
+_INDENT: Final = "    "
 
 
 class Proposed(NamedTuple):
@@ -41,9 +42,8 @@ def config_text(heading: Iterable[str], settings: Sequence[Proposed]) -> str:
         for key, value, reason in settings:
             of_table, _, name = key.rpartition(".")
             if of_table == table:
-                setting = f"{name} = {toml_value(value)}"
-                beside = f"{setting}  # {reason}"
-                lines += [beside] if len(beside) <= _WIDTH else [*_comment(reason), setting]
+                beside = f"{name} = {toml_value(value)}  # {reason}"
+                lines += [beside] if len(beside) <= _WIDTH else [*_comment(reason), *_setting(name, value)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +59,19 @@ def toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n")
+
+
+def _setting(name: str, value: Any) -> list[str]:
+    """Returns the lines of a setting; a list that is too long for one has as many entries a line as there is room."""
+    line = f"{name} = {toml_value(value)}"
+    if len(line) <= _WIDTH or not isinstance(value, list | tuple):
+        return [line]
+    lines = [_INDENT]
+    for entry in map(toml_value, value):
+        if len(lines[-1]) + len(entry) + 2 > _WIDTH and lines[-1] != _INDENT:
+            lines.append(_INDENT)
+        lines[-1] += f"{entry}, "
+    return [f"{name} = [", *(line.rstrip() for line in lines), "]"]
 
 
 def _comment(text: str) -> list[str]:

@@ -4,10 +4,13 @@ The same survey and memory give the same text. The rules are plain, and each val
 follows from, so that a reader can decide otherwise.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+import tensorflow_datasets as tfds
 
 from components.segmentation_validator.kinds import Kind, counted
 from pipeline.config.dataset_defaults import GENERAL_SCHEMA
@@ -26,7 +29,8 @@ from trainer_module.features import NOT_LABELLED
 _MOST_SLICES: Final = 50
 _LEAST_IMAGES_PER_SLICE: Final = 2
 _UNUSABLE: Final = (Kind.UNREADABLE_IMAGE, Kind.UNREADABLE_MASK, Kind.SIZE_MISMATCH)
-_MARGIN: Final = 0.02
+_TWICE: Final = (Kind.DUPLICATE, Kind.SHARED_IMAGE)
+_MOST_DROPPED: Final = 0.99
 _CONVENTION: Final = "by the convention of Pascal VOC it marks what nobody labelled"
 
 
@@ -47,9 +51,9 @@ def proposed_config(survey: Survey, opened: OpenedDataset, machine: Machine) -> 
     data = [
         *_dataset(survey, opened),
         splits,
-        *_validation(survey),
+        *_validation(survey, opened, splits.value),
         *classes,
-        *_slices(survey),
+        *_slices(survey, opened),
         Proposed("data.schema_file", GENERAL_SCHEMA, "fits every data set"),
     ]
     names = dict(zip(_trained(survey), classes[0].value, strict=True))
@@ -89,24 +93,32 @@ def _dataset(survey: Survey, opened: OpenedDataset) -> Iterator[Proposed]:
             yield Proposed(f"data.{key}", value, reason)
 
 
-def _validation(survey: Survey) -> Iterator[Proposed]:
+def _validation(survey: Survey, opened: OpenedDataset, splits: Mapping[str, str]) -> Iterator[Proposed]:
     """Yields what lets a run go on that would refuse the data as it is."""
     counts = survey.finding_counts
-    if count := counts[Kind.SHARED_IMAGE]:
-        reason = f"{counted(Kind.SHARED_IMAGE, count)} would be refused: left out of the training"
-        yield Proposed("data.duplicates", "drop", reason)
+    twice = [counted(kind, counts[kind]) for kind in _TWICE if counts[kind]]
+    if twice:
+        yield Proposed("data.duplicates", "drop", f"{' and '.join(twice)}: refused where they are in two of the splits")
     dropped = {kind: counts[kind] for kind in _UNUSABLE if counts[kind]}
     for kind, count in dropped.items():
         yield Proposed(f"data.validation.{kind}", "drop", f"{counted(kind, count)} would be refused: left out")
-    shares = {
-        name: 1 - (survey.statistics.splits[name].examples if name in survey.statistics.splits else 0) / examples
-        for name, examples in survey.splits.items()
-    }
-    if dropped and max(shares.values()) > ValidationConfig().max_dropped_share:
-        worst = max(shares, key=lambda name: shares[name])
-        share_dropped = min(round(max(shares.values()) + _MARGIN, 2), 0.99)
-        reason = f"{shares[worst]:.1%} of {worst} cannot be used: find out why first"
-        yield Proposed("data.validation.max_dropped_share", share_dropped, reason)
+    shares = {name: _troubled_share(survey, opened, slice_string) for name, slice_string in splits.items()}
+    worst = max(shares, key=lambda name: shares[name])
+    if shares[worst] > ValidationConfig().max_dropped_share:
+        most = min(math.ceil(100 * shares[worst]) / 100, _MOST_DROPPED)
+        reason = f"{shares[worst]:.1%} of {worst} are there twice or cannot be used: find out why first"
+        yield Proposed("data.validation.max_dropped_share", most, reason)
+
+
+def _troubled_share(survey: Survey, opened: OpenedDataset, slice_string: str) -> float:
+    """Returns the share of a slice's examples that a run may drop; 0 where it is of a split that was not looked at."""
+    counts = {name: info.num_examples for name, info in opened.builder.info.splits.items()}
+    ranges = tfds.core.ReadInstruction.from_spec(slice_string).to_absolute(counts)
+    examples = sum(each.to - each.from_ for each in ranges)
+    troubled = sum(
+        each.from_ <= position < each.to for each in ranges for position in survey.troubled.get(each.splitname, ())
+    )
+    return troubled / examples
 
 
 def _trained(survey: Survey) -> list[int]:
@@ -155,10 +167,13 @@ def _classes(survey: Survey) -> list[Proposed]:
     ]
 
 
-def _slices(survey: Survey) -> Iterator[Proposed]:
+def _slices(survey: Survey, opened: OpenedDataset) -> Iterator[Proposed]:
+    """Yields the labels and texts that group the examples; whole numbers are as often dates and counts."""
     chosen, reasons = [], []
     for name, counts in sorted(survey.whole.values.items()):
-        if 2 <= len(counts) <= min(_MOST_SLICES, counts.total() // _LEAST_IMAGES_PER_SLICE):
+        feature = opened.builder.info.features[name]
+        is_text = isinstance(feature, tfds.features.ClassLabel | tfds.features.Text)
+        if is_text and 2 <= len(counts) <= min(_MOST_SLICES, counts.total() // _LEAST_IMAGES_PER_SLICE):
             rarest, images = counts.most_common()[-1]
             chosen.append(name)
             reasons.append(f"{name} has {len(counts)} values, the rarest, {rarest}, in {images:,} images")

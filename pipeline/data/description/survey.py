@@ -94,6 +94,9 @@ class Survey:
     """At most `KEPT_FINDINGS` of a kind."""
 
     finding_counts: Counter[Kind] = field(default_factory=Counter)
+    troubled: dict[str, set[int]] = field(default_factory=dict)
+    """TFDS slice to the positions of the examples that a run refuses or drops: unusable, or there twice."""
+
     sample: list[tuple[str, Example]] = field(default_factory=list)
     """Split and example, for the contact sheet: the same ones whenever the same data is looked at."""
 
@@ -143,6 +146,7 @@ class Survey:
             self.heights[examination.height] += 1
             self.widths[examination.width] += 1
         if examination.canonical_mask is None:
+            self.troubled.setdefault(split, set()).add(self.splits[split] - 1)
             return
         self.statistics.add(split, examination, example.labels)
         met = looked.value_pixels > 0
@@ -242,7 +246,12 @@ def _add_duplicates(found: Survey, opened: OpenedDataset, rosters: Mapping[str, 
     pairs = [SplitPair(one, other, "", is_strict=False) for one, other in itertools.combinations(rosters, 2)]
     near = near_images(rosters, pairs, opened.validation.near_duplicate_distance)
     shown: dict[ExamplePlace, Defect] = {}
-    for defect in (*equal_images(rosters, pairs), *near):
+    equal = [*equal_images(rosters, pairs)]
+    for split in {defect.split for defect in equal}:
+        ids = {defect.example_id for defect in equal if defect.split == split}
+        positions = {index for index, each in enumerate(rosters[split].example_ids) if each in ids}
+        found.troubled.setdefault(split, set()).update(positions)
+    for defect in (*equal, *near):
         if found.note(defect.kind, FoundExample(defect.split, defect.file_name, defect.detail)):
             shown[defect.place] = defect
     wanted = {*shown, *(defect.partner for defect in shown.values() if defect.partner)}

@@ -90,17 +90,17 @@ def findings_table(survey: Survey) -> Table | None:
 
 
 def absent_classes(survey: Survey) -> Iterator[str]:
-    """Yields a sentence for each declared class that a split, or the whole data set, has no pixel of."""
+    """Yields a sentence on the declared classes that no image has, and on those that a split lacks."""
     if not survey.meaning.is_known:
         return
-    whole = survey.whole
-    for class_id in survey.classes:
-        name = survey.meaning.class_names[class_id]
-        without = [split for split, one in survey.statistics.splits.items() if not one.class_pixels[class_id]]
-        if not whole.class_pixels[class_id]:
-            yield f"No image has a pixel of {name}."
-        elif without:
-            yield f"No image of {' and '.join(without)} has a pixel of {name}."
+    names, everywhere = survey.meaning.class_names, survey.whole.class_pixels == 0
+    absent = {"": everywhere} | {
+        f" of {split}": (one.class_pixels == 0) & ~everywhere for split, one in survey.statistics.splits.items()
+    }
+    for of_split, is_absent in absent.items():
+        if is_absent.any():
+            listed = ", ".join(name for name, lacks in zip(names, is_absent, strict=True) if lacks)
+            yield f"No image{of_split} has a pixel of {listed}."
 
 
 def as_json(survey: Survey) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How a network is trained on what was seen: image size, batch, epochs, weights, augmentation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pipeline.data.description.config_text import Proposed
@@ -79,7 +79,7 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
         ),
         Proposed("trainer.weight_decay", 0.05, "of the preset pets"),
         Proposed("trainer.best_weights", True, "exports the epoch with the highest mean IoU on eval"),
-        _augmentation(epochs, train),
+        *_augmentation(epochs, train),
     ]
 
 
@@ -141,22 +141,15 @@ def _class_weights(survey: Survey, names: Mapping[int, str]) -> Proposed:
     return Proposed(key, weights, f"{has}: weights are the inverse square roots of the shares")
 
 
-def _augmentation(epochs: int, train: int) -> Proposed:
-    if epochs <= _MANY_EPOCHS:
-        return Proposed(
-            "trainer.augmentation",
-            {"horizontal_flip": True},
-            f"each image is seen {epochs} times; more kinds of change pay in longer trainings",
+def _augmentation(epochs: int, train: int) -> Iterator[Proposed]:
+    """Yields changes of the images, more of them where each is seen often."""
+    table = "trainer.augmentation"
+    yield Proposed(f"{table}.horizontal_flip", True, "unless left and right mean something, as in writing")
+    if epochs > _MANY_EPOCHS:
+        yield Proposed(
+            f"{table}.scale", [0.8, 1.25], f"{train:,} images are seen {epochs} times each: never twice alike"
         )
-    return Proposed(
-        "trainer.augmentation",
-        {
-            "horizontal_flip": True,
-            "scale": [0.8, 1.25],
-            "rotation": 10,
-            "brightness": 0.15,
-            "contrast": 0.2,
-            "saturation": 0.3,
-        },
-        f"{train:,} images are seen {epochs} times each: changed a little every time, or they are learnt by heart",
-    )
+        yield Proposed(f"{table}.rotation", 10, "degrees to either side")
+        yield Proposed(f"{table}.brightness", 0.15, "this and the next two: other light and cameras")
+        yield Proposed(f"{table}.contrast", 0.2, "as a share, around the image's mean")
+        yield Proposed(f"{table}.saturation", 0.3, "as a share")
