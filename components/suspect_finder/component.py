@@ -28,7 +28,7 @@ class SuspectFinderSpec(component_spec.ComponentSpec):
 class SuspectFinder(base_component.BaseComponent):
     """Ranks the masks of `train` and `eval` by how confidently the trained model contradicts them.
 
-    It asks the model on this machine, not on Beam: one pass, and a second one over at most 1,024 examples.
+    It asks the model on this machine, not on Beam: one pass, and where the data is large, one over a sample before it.
 
     Outputs:
       suspects: `ExampleAnomalies` of the splits `train` and `eval`, with `suspects.csv`, the strongest contradiction

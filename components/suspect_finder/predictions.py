@@ -30,6 +30,11 @@ class PredictedBatch:
     probabilities: NDArray[np.float32]
     """[examples, image_size, image_size, num_classes], of the model."""
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.class_ids.nbytes + self.probabilities.nbytes + sum(map(len, self.examples))
+
 
 class ExportedNetwork:
     """The functions of an exported model that its signatures consist of."""

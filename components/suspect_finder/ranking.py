@@ -1,7 +1,7 @@
-"""The suspects among the examples, ranked: one pass of the model, after one over a sample for the thresholds."""
+"""The suspects among the examples, ranked: one pass of the model, and one over a sample for the thresholds."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,9 @@ MOST_SUSPECTS: Final = 1000
 _SAMPLE: Final = 1024
 """The thresholds are means over about so many examples, evenly spread, or over all where there are fewer."""
 
+_KEPT_BYTES: Final = 2**28
+"""What the model said of a data set is kept up to this size; of a larger one it is asked again."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -46,19 +49,38 @@ def find_suspects(network: ExportedNetwork, files: Mapping[str, Sequence[str]], 
       examples: How many examples they hold.
     """
     names = network.card.class_names
-    confidence = SelfConfidence(len(names))
-    for batch in network.predictions(
-        [file for of_split in files.values() for file in of_split], -(-examples // _SAMPLE)
-    ):
-        confidence.add(batch.probabilities, batch.class_ids)
+    confidence, kept = _first_pass(network, files, -(-examples // _SAMPLE))
     ranked: list[Suspect] = []
     examined = 0
-    for split, of_split in files.items():
-        for batch in network.predictions(of_split):
-            found = batch_suspects(batch, split, confidence.thresholds, names)
-            ranked = heapq.nlargest(MOST_SUSPECTS, [*ranked, *found], key=lambda suspect: suspect.score)
-            examined += len(batch.examples)
+    for split, batch in kept or _batches(network, files):
+        found = batch_suspects(batch, split, confidence.thresholds, names)
+        ranked = heapq.nlargest(MOST_SUSPECTS, [*ranked, *found], key=lambda suspect: suspect.score)
+        examined += len(batch.examples)
     return Ranking(ranked, examined)
+
+
+_Batches = Iterable[tuple[str, PredictedBatch]]
+
+
+def _batches(network: ExportedNetwork, files: Mapping[str, Sequence[str]], every: int = 1) -> _Batches:
+    """Yields the batches of each split under its name."""
+    for split, of_split in files.items():
+        for batch in network.predictions(of_split, every):
+            yield split, batch
+
+
+def _first_pass(
+    network: ExportedNetwork, files: Mapping[str, Sequence[str]], every: int
+) -> tuple[SelfConfidence, list[tuple[str, PredictedBatch]]]:
+    """Returns the thresholds, and all batches, as far as they are few enough to be kept; else none."""
+    confidence = SelfConfidence(len(network.card.class_names))
+    kept: list[tuple[str, PredictedBatch]] = []
+    room = _KEPT_BYTES if every == 1 else 0
+    for split, batch in _batches(network, files, every):
+        confidence.add(batch.probabilities, batch.class_ids)
+        room -= batch.nbytes
+        kept = [*kept, (split, batch)] if room >= 0 else []
+    return confidence, kept
 
 
 def batch_suspects(
