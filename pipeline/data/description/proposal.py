@@ -112,13 +112,12 @@ def _validation(survey: Survey, opened: OpenedDataset, splits: Mapping[str, str]
 
 def _troubled_share(survey: Survey, opened: OpenedDataset, slice_string: str) -> float:
     """Returns the share of a slice's examples that a run may drop; 0 where it is of a split that was not looked at."""
-    counts = {name: info.num_examples for name, info in opened.builder.info.splits.items()}
-    ranges = tfds.core.ReadInstruction.from_spec(slice_string).to_absolute(counts)
-    examples = sum(each.to - each.from_ for each in ranges)
-    troubled = sum(
-        each.from_ <= position < each.to for each in ranges for position in survey.troubled.get(each.splitname, ())
-    )
-    return troubled / examples
+    splits = opened.builder.info.splits
+    troubled = 0
+    for part in tfds.core.ReadInstruction.from_spec(slice_string).to_absolute(splits):
+        start, end = part.from_ or 0, splits[part.splitname].num_examples if part.to is None else part.to
+        troubled += sum(start <= position < end for position in survey.troubled.get(part.splitname, ()))
+    return troubled / splits[slice_string].num_examples
 
 
 def _trained(survey: Survey) -> list[int]:
