@@ -40,9 +40,7 @@ class Task:
     slices: tuple[str, ...]
 
 
-def write_examples(
-    model_dir: str, dataset: str, data_dir: str, split: str, images: int, slices: tuple[str, ...]
-) -> str:
+def write_examples(dataset: str, data_dir: str, split: str, images: int, slices: tuple[str, ...]) -> str:
     """Writes the split's first images as the pipeline's raw examples, again from the start when there are fewer."""
     import itertools
 
@@ -51,12 +49,10 @@ def write_examples(
 
     from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
     from components.tfds_example_gen.source import TfdsSource, open_dataset
-    from pipeline.models.loading import ServedModel
     from trainer_module.config import DataConfig
 
-    card = ServedModel.load(model_dir).card
     defaults = DataConfig().model_dump(include=set(TfdsSource.model_fields))
-    settings = {"dataset": dataset, "data_dir": data_dir, "slice_features": slices, "mask_values": card.mask_values}
+    settings = {"dataset": dataset, "data_dir": data_dir, "slice_features": slices}
     source = TfdsSource(**defaults | settings)
     builder = open_dataset(source, {"evaluation": split})
     convert = ExampleConverter(source, builder.info.features)
@@ -94,9 +90,9 @@ def evaluator_pass(task: Task) -> Measurement:
     from components.model_evaluator.metric import eval_config
     from pipeline.models.loading import ServedModel
 
-    class_names = ServedModel.load(task.model).card.class_names
+    card = ServedModel.load(task.model).card
     config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(class_names, task.slices, ""), has_baseline=False, rubber_stamp=True
+        eval_config(card.class_names, card.image_size, task.slices, ""), has_baseline=False, rubber_stamp=True
     )
     started = _now()
     shared = tfma.default_eval_shared_model(task.model, eval_config=config)

@@ -4,7 +4,7 @@ This module imports nothing, so that whoever reads a property depends on its nam
 component that writes it: that code would count in the digest by which TFX's cache tells whether to run again.
 """
 
-# Of `Examples`, by TfdsExampleGen; `ModelEvaluation` repeats the first two.
+# Of `Examples`, by TfdsExampleGen, and repeated by SegmentationValidator; `ModelEvaluation` has the first two.
 DATASET_NAME = "dataset_name"
 DATASET_VERSION = "dataset_version"
 SPLIT_COUNTS = "split_counts"
@@ -16,11 +16,29 @@ SPLIT_DIGESTS = "split_digests"
 DATE_RANGES = "date_ranges"
 """JSON: split to the first and the last day of its examples, in days since 1970-01-01; none of data without dates."""
 
+# Of `Examples`, by SegmentationValidator alone.
 CLASS_PIXELS = "class_pixels"
 """JSON: split to the pixels of each class."""
 
+NOT_LABELLED_PIXELS = "not_labelled_pixels"
+"""JSON: split to the pixels that are of no class."""
+
 SHARED_IMAGES = "shared_images"
-"""JSON: a list of two splits and how many images of the second are in the first."""
+"""JSON: a list of two splits and how many images of the first are in the second."""
+
+# Of `SegmentationFindings`.
+FINDING_COUNTS = "finding_counts"
+"""JSON: kind of finding to its number."""
+
+DROPPED_EXAMPLES = "dropped"
+"""Number of examples that are left out."""
+
+# Of the `ExampleAnomalies` of SuspectFinder.
+SUSPECTS = "suspects"
+"""How many masks the model contradicts."""
+
+EXAMINED_EXAMPLES = "examined"
+"""Of how many."""
 
 # Of the `Model` of ServedModelResolver.
 BASELINE_FOUND = "found"

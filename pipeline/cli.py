@@ -1,8 +1,8 @@
 """The console command `petseg`; every subcommand is imported only when it is called.
 
 Exit codes: 0 done, 1 failure, or nobody read to the end what the command is there to print (`petseg runs | head -1`),
-2 bad usage or configuration, 3 a run is done but its model was not blessed, or an export would cost too much accuracy,
-130 interrupted. A run is done whether or not somebody reads what it shows.
+2 bad usage or configuration, 3 a run is done but its model was not blessed, an export would cost too much accuracy, or
+data drifted, 130 interrupted. A run is done whether or not somebody reads what it shows.
 """
 
 from collections.abc import Sequence

@@ -16,6 +16,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
 from components.data_validator import DataValidator
+from components.drift_detector.component import DriftDetector
+from components.drift_detector.served import DriftSettings
 from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
@@ -25,9 +27,13 @@ from components.model_probe.component import ModelProbe
 from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
 from components.model_pusher.push import PushSettings
+from components.segmentation_validator.component import SegmentationValidator
+from components.segmentation_validator.kinds import Kind
+from components.segmentation_validator.settings import Policy, ValidatorSettings
 from components.served_model_resolver.component import ServedModelResolver
 from components.served_model_resolver.executor import ModelContract
 from components.statistics_gen import StatisticsGen
+from components.suspect_finder.component import SuspectFinder
 from components.tfds_example_gen.component import TfdsExampleGen
 from components.tfds_example_gen.source import TfdsSource
 from components.transform import Transform
@@ -36,6 +42,7 @@ from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_VALIDATOR,
@@ -43,7 +50,9 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
+    SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
+    SUSPECT_FINDER,
     TRAINER,
     TRAINER_MODULE,
     TRANSFORM,
@@ -76,45 +85,66 @@ def create_pipeline(
     data = config.data
     network_input = {"data": data.model_dump(mode="json", include={*_NETWORK_INPUT_FIELDS})}
 
-    # Encoded images and masks of each split, as they are in the data set; refuses what cannot be trained on.
+    # Encoded images and masks of each split, as they are in the data set.
     example_gen = TfdsExampleGen(_source(config), data.splits)
+
+    # Looks at each image and mask once; refuses, drops or tells what cannot be trained on or is odd.
+    segmentation_validator = SegmentationValidator(
+        examples=example_gen.outputs["examples"], settings=_validator_settings(config)
+    )
+    examples = segmentation_validator.outputs["checked_examples"]
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
     import_schema = ImportSchema(
         schema_text=_schema_text(data.schema_file),
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         slice_features=json.dumps(data.slice_features),
         code_digest=node_digest(IMPORT_SCHEMA),
     )
 
     # Distributions of labels, and sizes of the encoded images, for people and for the ExampleValidator.
-    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"], schema=import_schema.outputs["schema"])
+    statistics_gen = StatisticsGen(examples=examples, schema=import_schema.outputs["schema"])
 
     # Anomalies of the statistics against the schema; refuses bounds that no model could keep on this data.
     example_validator = DataValidator(
         statistics=statistics_gen.outputs["statistics"],
         schema=import_schema.outputs["schema"],
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         split=config.evaluation.split,
         class_names=data.class_names,
         bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
 
+    push_destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+
+    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
+    drift_detector = (
+        DriftDetector(
+            findings=segmentation_validator.outputs["findings"],
+            push_destination=push_destination,
+            settings=DriftSettings(**data.drift.model_dump(), code_digest=node_digest(DRIFT_DETECTOR)),
+            reset=reset_baseline,
+        )
+        if data.drift.action != "off"
+        else None
+    )
+
     # Decodes, resizes and normalizes, in a graph that training, evaluation and serving share.
     transform = Transform(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         schema=import_schema.outputs["schema"],
         preprocessing_fn=f"{PREPROCESSING_MODULE}.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={**network_input, "code_digest": node_digest(TRANSFORM)},
         disable_statistics=True,
     )
+    if drift_detector:
+        transform.add_upstream_node(drift_detector)
 
     # The newest model that is served, for the Trainer to start from: another one trains again.
-    push_destination = pusher_pb2.PushDestination(
-        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-    )
     warm_start = (
         ServedModelResolver(push_destination, _any_contract()).with_id(WARM_START_RESOLVER)
         if config.trainer.warm_start == SERVED
@@ -145,7 +175,7 @@ def create_pipeline(
 
     # Metrics of the new model and of the served one, on the raw examples; blesses the new one when every bound holds.
     evaluator = ModelEvaluator(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
@@ -157,7 +187,7 @@ def create_pipeline(
     # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
     probe = ModelProbe(
         model=trainer.outputs["model"],
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         settings=_probe_settings(config),
     )
@@ -168,6 +198,7 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
+        findings=segmentation_validator.outputs["findings"],
         push_destination=push_destination,
         settings=_push_settings(config),
     ).with_id(PUSHER)
@@ -179,14 +210,30 @@ def create_pipeline(
         else None
     )
 
+    # The masks that the new model contradicts most confidently, for people to look at; nothing depends on it.
+    suspect_finder = (
+        SuspectFinder(
+            examples=examples,
+            model=trainer.outputs["model"],
+            shown=config.evaluation.suspects,
+            code_digest=node_digest(SUSPECT_FINDER),
+        )
+        if config.evaluation.suspects
+        else None
+    )
+    if suspect_finder:
+        suspect_finder.add_upstream_node(pusher)  # what is to be served is served first
+
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
         components=[
             example_gen,
+            segmentation_validator,
             import_schema,
             statistics_gen,
             example_validator,
+            *([drift_detector] if drift_detector else []),
             transform,
             *([warm_start] if warm_start else []),
             trainer,
@@ -195,6 +242,7 @@ def create_pipeline(
             probe,
             pusher,
             *([deployer] if deployer else []),
+            *([suspect_finder] if suspect_finder else []),
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
@@ -202,8 +250,13 @@ def create_pipeline(
     )
 
 
-_NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "image_size", "normalization")
+_NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "ignore_values", "image_size", "normalization")
 """The fields of `DataConfig` that preprocessing and training depend on; another data set is another input."""
+
+
+_DUPLICATES = {"error": Policy.FAIL, "warn": Policy.WARN, "drop": Policy.DROP}
+_BACKGROUND = "background"
+"""What the class is called, in any case, that nothing else stands for the background of."""
 
 
 def _source(config: Config) -> TfdsSource:
@@ -213,9 +266,23 @@ def _source(config: Config) -> TfdsSource:
     return TfdsSource(**fields | others)
 
 
+def _validator_settings(config: Config) -> ValidatorSettings:
+    data, validation = config.data, config.data.validation
+    policies = {kind: Policy(getattr(validation, kind)) for kind in Kind if kind is not Kind.SHARED_IMAGE}
+    limits = validation.model_dump(include=set(ValidatorSettings.model_fields))
+    named = (name for name in data.class_names if name.lower() == _BACKGROUND)
+    return ValidatorSettings(
+        **data.model_dump(include=set(ValidatorSettings.model_fields)),
+        **limits | {"background": validation.background or next(named, None)},
+        evaluation_split=config.evaluation.split,
+        policies={**policies, Kind.SHARED_IMAGE: _DUPLICATES[data.duplicates]},
+        code_digest=node_digest(SEGMENTATION_VALIDATOR),
+    )
+
+
 def _contract(config: Config) -> ModelContract:
-    digest = node_digest(SERVED_MODEL_RESOLVER)
-    return ModelContract(class_names=config.data.class_names, mask_values=config.data.mask_values, code_digest=digest)
+    fields = config.data.model_dump(include={*ModelContract.model_fields})
+    return ModelContract(**fields, code_digest=node_digest(SERVED_MODEL_RESOLVER))
 
 
 def _any_contract() -> ModelContract:
@@ -240,6 +307,7 @@ def _schema_text(name: str) -> str:
 def _eval_config(config: Config) -> message.Message:
     return eval_config(
         class_names=config.data.class_names,
+        image_size=config.data.image_size,
         slices=config.evaluation.slices,
         code_digest=node_digest(EVALUATOR),
     )

@@ -11,9 +11,11 @@ EXAMPLE_GEN: Final = "TfdsExampleGen"
 EXAMPLE_GEN_DRIVER: Final = "TfdsExampleGenDriver"
 """A task of its own on Kubeflow, where drivers do not run; elsewhere TfdsExampleGen's driver."""
 
+SEGMENTATION_VALIDATOR: Final = "SegmentationValidator"
 IMPORT_SCHEMA: Final = "ImportSchema"
 STATISTICS_GEN: Final = "StatisticsGen"
 EXAMPLE_VALIDATOR: Final = "ExampleValidator"
+DRIFT_DETECTOR: Final = "DriftDetector"
 TRANSFORM: Final = "Transform"
 WARM_START_RESOLVER: Final = "WarmStartResolver"
 TRAINER: Final = "Trainer"
@@ -22,6 +24,7 @@ EVALUATOR: Final = "Evaluator"
 MODEL_PROBE: Final = "ModelProbe"
 PUSHER: Final = "Pusher"
 KSERVE_DEPLOYER: Final = "KServeDeployer"
+SUSPECT_FINDER: Final = "SuspectFinder"
 
 PREPROCESSING_MODULE: Final = "trainer_module.preprocessing"
 TRAINER_MODULE: Final = "trainer_module.trainer"
@@ -41,9 +44,11 @@ class Node(NamedTuple):
 COMPONENTS: Final = {
     EXAMPLE_GEN_DRIVER: Node(("components.tfds_example_gen.component",), is_cacheable=False),
     EXAMPLE_GEN: Node(("components.tfds_example_gen.executor",)),
+    SEGMENTATION_VALIDATOR: Node(("components.segmentation_validator.executor",)),
     IMPORT_SCHEMA: Node(("components.import_schema",)),
     STATISTICS_GEN: Node(("components.statistics_gen",)),
     EXAMPLE_VALIDATOR: Node(("components.data_validator",)),
+    DRIFT_DETECTOR: Node(("components.drift_detector.executor",), is_cacheable=False),
     TRANSFORM: Node((PREPROCESSING_MODULE, "components.transform")),
     WARM_START_RESOLVER: Node(("components.served_model_resolver.executor",), is_cacheable=False),
     TRAINER: Node((TRAINER_MODULE,)),
@@ -52,6 +57,7 @@ COMPONENTS: Final = {
     MODEL_PROBE: Node(("components.model_probe.executor", "components.model_probe.serving_process")),
     PUSHER: Node(("components.model_pusher.executor",), is_cacheable=False),
     KSERVE_DEPLOYER: Node(("components.kserve_deployer.executor",), is_cacheable=False),
+    SUSPECT_FINDER: Node(("components.suspect_finder.executor",)),
 }
 """All that a graph may have, in its order."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from keras import ops
 
 from trainer_module.config import AugmentationConfig
+from trainer_module.features import NOT_LABELLED
 
 NUM_DRAWS: Final = 8
 """Numbers that an image takes: flip, zoom, shift to the right and down, angle, brightness, contrast, saturation."""
@@ -26,17 +27,20 @@ def is_active(config: AugmentationConfig) -> bool:
     return _is_set(config, _GEOMETRY) or _is_set(config, _COLOR)
 
 
-def augment(images: Any, class_ids: Any, draws: Any, config: AugmentationConfig) -> tuple[Any, Any]:
+def augment(
+    images: Any, class_ids: Any, draws: Any, config: AugmentationConfig, *, reflects_masks: bool = True
+) -> tuple[Any, Any]:
     """Changes images at random; masks move with them, and no class id is mixed with another.
 
-    Images are interpolated bilinearly and masks by nearest neighbour; both continue outside of their edges as their own
-    reflection. Colours change on images only.
+    Images are interpolated bilinearly and masks by nearest neighbour; images continue outside of their edges as their
+    own reflection. Colours change on images only.
 
     Args:
       images: Pixels from 0 to 255, uint8 or float [batch, size, size, 3].
       class_ids: Integers [batch, size, size].
       draws: float32 [batch, NUM_DRAWS], from 0 to 1.
       config: What to change, and how far at most.
+      reflects_masks: Whether masks continue as images do; else nothing is labelled outside of their edges.
 
     Returns:
       Images, float32 from 0 to 255, and class ids, of the type they came in.
@@ -48,7 +52,12 @@ def augment(images: Any, class_ids: Any, draws: Any, config: AugmentationConfig)
             images, transform, interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
         )
         class_ids = ops.image.affine_transform(
-            class_ids[..., None], transform, interpolation="nearest", fill_mode="reflect", data_format="channels_last"
+            class_ids[..., None],
+            transform,
+            interpolation="nearest",
+            fill_mode="reflect" if reflects_masks else "constant",
+            fill_value=NOT_LABELLED,
+            data_format="channels_last",
         )[..., 0]
     if _is_set(config, _COLOR):
         images = _recolored(images, draws, config)

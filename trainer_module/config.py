@@ -49,6 +49,96 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
+Distance = Annotated[float, Field(ge=0, le=1)]
+
+
+class DriftThresholds(Section):
+    """Greatest Jensen–Shannon distance, 0…1, to what the served model was trained on (docs/drift.md); 1: any will do.
+
+    A distance that the number of examples explains is no drift, whatever the threshold.
+    """
+
+    height: Distance = 0.15
+    width: Distance = 0.15
+    aspect: Distance = 0.15
+    """Of width by height."""
+
+    brightness: Distance = 0.15
+    contrast: Distance = 0.15
+    sharpness: Distance = 0.15
+    class_shares: Distance = 0.15
+    """Of the share of each class in the pixels of an image."""
+
+    labels: Distance = 0.15
+    """Of the values of each of `slice_features`."""
+
+
+class DriftConfig(Section):
+    """What becomes of data that is not what the served model was trained on."""
+
+    action: Literal["warn", "refuse", "off"] = "warn"
+    """`warn`: the run says so and goes on. `refuse`: it ends before the training. `off`: nothing is compared."""
+
+    thresholds: DriftThresholds = DriftThresholds()
+
+
+Policy = Literal["ignore", "warn", "drop", "fail"]
+"""What to do about a finding: nothing, tell, leave the example out, or refuse the data."""
+
+PolicyOfUnusable = Literal["drop", "fail"]
+"""What to do about an example that cannot be trained on."""
+
+
+class ValidationConfig(Section):
+    """What SegmentationValidator does about what it finds in the data, by kind, and from where on something is odd."""
+
+    unreadable_image: PolicyOfUnusable = "fail"
+    unreadable_mask: PolicyOfUnusable = "fail"
+    size_mismatch: PolicyOfUnusable = "fail"
+    undeclared_values: Policy = "fail"
+    """Accepted, such pixels are not labelled."""
+
+    no_labelled_pixel: Policy = "warn"
+    blank_mask: Policy = "warn"
+    """A mask of nothing but `background`."""
+
+    nearly_blank_mask: Policy = "warn"
+    one_class_mask: Policy = "warn"
+    """A mask of one class that is not `background`."""
+
+    extreme_size: Policy = "warn"
+    duplicate: Policy = "warn"
+    """An image twice in one split, byte by byte. For images in two splits there is `data.duplicates`."""
+
+    near_duplicate: Policy = "warn"
+    """An image that looks like another in its split."""
+
+    near_shared_image: Policy = "warn"
+    """An image that looks like one in another of the splits `train`, `eval` and `evaluation.split`."""
+
+    absent_class: Literal["ignore", "warn", "fail"] = "warn"
+    """A class without any pixel in a split."""
+
+    background: str | None = None
+    """Class that a blank mask has alone. None: the one called `background`, if there is one."""
+
+    nearly_blank_share: float = Field(0.995, gt=0.5, le=1)
+    """Share of the labelled pixels that one class has at least in a nearly blank mask."""
+
+    min_side: int = Field(32, ge=1)
+    """In pixels: an image with a shorter side is of extreme size, as one with a longer side than `max_side`."""
+
+    max_side: int = Field(8192, ge=1)
+    max_aspect_ratio: float = Field(4.0, ge=1)
+    """Of the longer side to the shorter."""
+
+    near_duplicate_distance: int = Field(4, ge=0, le=16)
+    """Bits, of the 64 of a perceptual hash, in which images that look the same may differ."""
+
+    max_dropped_share: float = Field(0.05, ge=0, lt=1)
+    """Share of a split's examples that may be dropped; the run fails where there are more."""
+
+
 class DataConfig(Section):
     """What to read, and what its masks mean."""
 
@@ -74,9 +164,15 @@ class DataConfig(Section):
     window_splits: tuple[SplitName, ...] = ("train", "eval")
     """The splits that the window is for; the others are read as a whole."""
 
-    duplicates: Literal["error", "warn"] = "error"
+    duplicates: Literal["error", "warn", "drop"] = "error"
     """What to do about images that two of the splits `train`, `eval` and `evaluation.split` share, byte by byte or
-    because their slices overlap. That `train` and `evaluation.split` overlap is always an error."""
+    because their slices overlap. `drop` leaves images that are shared byte by byte out of `train`, then of `eval`, and
+    refuses slices that overlap, as `error` does. That `train` and `evaluation.split` overlap is always an error."""
+
+    validation: ValidationConfig = ValidationConfig()
+
+    drift: DriftConfig = DriftConfig()
+    """The comparison with what the served model was trained on."""
 
     image_feature: str = "image"
     mask_feature: str = "segmentation_mask"
@@ -95,7 +191,7 @@ class DataConfig(Section):
     """The value that stands for each class in the raw masks, in the order of `class_names`."""
 
     ignore_values: tuple[Annotated[int, Field(ge=0, le=255)], ...] = ()
-    """Mask values that mean "not labelled": those pixels count in no loss and in no metric."""
+    """Mask values that mean "not labelled": those pixels count in no loss, metric, interval or bound."""
 
     image_size: int = Field(128, ge=16, le=2048)
     """Side of the square that images and masks are resized to, in pixels."""
@@ -127,6 +223,9 @@ class DataConfig(Section):
             raise ValueError(f"ignore_values repeats an entry: {list(self.ignore_values)}")
         if both := sorted({*self.ignore_values} & {*self.mask_values}):
             raise ValueError(f"{both} are among mask_values and ignore_values: a value is a class or not labelled")
+        background = self.validation.background
+        if background is not None and background not in self.class_names:
+            raise ValueError(f"validation.background is {background!r}, not among class_names {list(self.class_names)}")
         for split in ("train", "eval"):
             if split not in self.splits:
                 raise ValueError(f"splits has no {split!r}; it has {sorted(self.splits)}")
@@ -159,7 +258,7 @@ class AugmentationConfig(Section):
 
     scale: tuple[Positive, Positive] = (1.0, 1.0)
     """Least and greatest zoom, drawn evenly on a logarithmic scale: above 1 crops, below 1 shrinks the image, whose
-    surroundings are then its own reflection."""
+    surroundings are then its own reflection; with `data.ignore_values`, the mask's are not labelled."""
 
     translation: Fraction = 0.0
     """Greatest shift to any side, as a share of the image's side."""

@@ -31,7 +31,7 @@ class Examples:
     """The same, normalized for the network."""
 
     class_ids: NDArray[np.uint8]
-    """[examples, image_size, image_size]."""
+    """[examples, image_size, image_size], with `features.NOT_LABELLED` among them."""
 
 
 def count_examples(file_patterns: Sequence[str]) -> int:
@@ -42,7 +42,7 @@ def count_examples(file_patterns: Sequence[str]) -> int:
 def count_class_pixels(
     file_patterns: Sequence[str], transform_output: tft.TFTransformOutput, image_size: int, num_classes: int
 ) -> NDArray[np.int64]:
-    """Counts the pixels of each class, [num_classes], by reading the masks of all examples once.
+    """Counts the labelled pixels of each class, [num_classes], by reading the masks of all examples once.
 
     One more pass over the files takes seconds, and only a training that weighs its classes needs it; an analyzer of
     Transform would make every data set pay, and run Transform anew for a setting of the Trainer.
@@ -67,6 +67,7 @@ def train_dataset(
     *,
     num_examples: int,
     augmentation: AugmentationConfig,
+    reflects_masks: bool = True,
     skip_batches: int = 0,
 ) -> tf.data.Dataset:
     """Returns endless batches in another order each epoch, augmented. Elements as in `eval_dataset`.
@@ -82,6 +83,7 @@ def train_dataset(
       seed: Of order and augmentation.
       num_examples: Examples in the files.
       augmentation: How to change images and masks.
+      reflects_masks: See `augment`.
       skip_batches: Leaves out so many batches of the start; their records are read but not decoded.
     """
 
@@ -94,7 +96,7 @@ def train_dataset(
     def augmented(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
         images, offset, scale, class_ids = batch
         draws = tf.random.stateless_uniform((tf.shape(images)[0], NUM_DRAWS), seed=(seed, number))
-        images, class_ids = augment(images, class_ids, draws, augmentation)
+        images, class_ids = augment(images, class_ids, draws, augmentation, reflects_masks=reflects_masks)
         return normalize(images, offset, scale), class_ids
 
     # A shuffled data set draws another order for each iterator over it, and distribution strategies make more than

@@ -22,7 +22,7 @@ DATE: Final = "date"
 
 # Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
 IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
-SEGMENTATION_MASK_XF: Final = "segmentation_mask_xf"  # bytes: image_size × image_size uint8 class ids
+SEGMENTATION_MASK_XF: Final = "segmentation_mask_xf"  # bytes: image_size² uint8: class ids and `NOT_LABELLED`
 IMAGE_OFFSET_XF: Final = "image_offset_xf"  # float32 [3]: subtracted from each channel, in 0…255
 IMAGE_SCALE_XF: Final = "image_scale_xf"  # float32 [3]: then multiplied with it
 
@@ -36,9 +36,9 @@ PROBABILITIES: Final = "probabilities"  # float32 [batch, image_size, image_size
 MASK: Final = "mask"  # uint8 [batch, image_size, image_size]: the most probable class id
 MASK_PNG: Final = "mask_png_bytes"  # bytes [batch]: PNG of one channel of class ids at the size of the encoded image
 
-# Outputs of the evaluation signature.
+# Outputs of the evaluation signature; all count labelled pixels only.
 CONFUSION_MATRIX: Final = "confusion_matrix"  # int64 [batch, num_classes²]: pixels of class row predicted as column
-LOSS: Final = "loss"  # float32 [batch]: mean cross-entropy over the pixels of the example, in nats
+LOSS: Final = "loss"  # float32 [batch]: mean cross-entropy over labelled pixels of the example, in nats; 0 without any
 EXAMPLE_FINGERPRINT: Final = "example_fingerprint"  # int64 [batch]: of `EXAMPLE_ID`, the same in every process
 BOUNDARY_INTERSECTION: Final = "boundary_intersection"  # int64 [batch, num_classes]: pixels of both boundary regions
 BOUNDARY_UNION: Final = "boundary_union"  # int64 [batch, num_classes]: pixels of either boundary region
@@ -63,6 +63,7 @@ WARMUP_ASSET: Final = (
     "tf_serving_warmup_requests"  # TFRecord of PredictionLog, which TensorFlow Serving plays at loading
 )
 PUSH_ASSET: Final = "petseg_push.json"  # written at the push: when, from which run, on what grounds
+STATISTICS_ASSET: Final = "petseg_statistics.json"  # written at the push: of the data that it was trained on
 EXPORT_ASSET: Final = "petseg_export.json"  # of an optimized model: what it was made of, and what it costs
 CHECKSUMS_ASSET: Final = "petseg_checksums.json"  # written at the push: SHA-256 of every other file
 

@@ -1,11 +1,14 @@
 """What an exported model says of itself (`assets.extra/petseg_model.json`), and the colours of its classes."""
 
+import colorsys
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trainer_module.features import NOT_LABELLED
 
 _COLORS: Final = (
     (244, 124, 32),
@@ -16,7 +19,18 @@ _COLORS: Final = (
     (120, 90, 190),
     (80, 190, 200),
 )
-"""Of the classes in the order of their ids, as RGB; more classes start over."""
+"""Of the first classes in the order of their ids, as RGB."""
+
+_GOLDEN_SECTION: Final = (5**0.5 - 1) / 2
+_LIGHTNESSES: Final = (0.34, 0.55, 0.75)
+_SATURATION: Final = 0.6
+
+
+HATCH_COLORS: Final = ((236, 236, 236), (128, 128, 128))
+"""The stripes by which pixels that are not labelled are drawn, as RGB; no class has these colours."""
+
+_HATCH_PERIOD: Final = 6
+"""From stripe to stripe of one colour, in pixels along a row."""
 
 
 class ModelCard(BaseModel):
@@ -27,6 +41,9 @@ class ModelCard(BaseModel):
     class_names: tuple[str, ...]
     mask_values: tuple[int, ...]
     """The value of each class in the raw masks."""
+
+    ignore_values: tuple[int, ...] = ()
+    """Values that mean "not labelled"; a model that says nothing of it knows none."""
 
     image_size: int
     turns_images: bool = False
@@ -67,12 +84,37 @@ def class_colors(num_classes: int) -> NDArray[np.uint8]:
       >>> class_colors(2).tolist()
       [[244, 124, 32], [38, 70, 120]]
     """
-    return np.resize(np.array(_COLORS, np.uint8), (num_classes, 3))
+    further = [_further_color(class_id) for class_id in range(len(_COLORS), num_classes)]
+    return np.array([*_COLORS, *further], np.uint8)[:num_classes]
+
+
+def _further_color(class_id: int) -> list[int]:
+    """Returns a colour whose hue is far from those of the classes before it, whatever their number."""
+    hue = class_id * _GOLDEN_SECTION % 1
+    rgb = colorsys.hls_to_rgb(hue, _LIGHTNESSES[class_id % len(_LIGHTNESSES)], _SATURATION)
+    return [round(255 * channel) for channel in rgb]
 
 
 def mask_image(class_ids: NDArray[np.uint8], num_classes: int) -> Image.Image:
-    """Returns a palette image: its values are the class ids, its palette their colours."""
+    """Returns a palette image: its values are the class ids, its palette their colours; gray where not labelled."""
     image = Image.fromarray(class_ids).convert("P")
     image.putdata(class_ids.reshape(-1).tolist())
-    image.putpalette(class_colors(num_classes).reshape(-1).tolist())
+    palette = class_colors(num_classes)
+    if (class_ids == NOT_LABELLED).any():
+        palette = np.resize(palette, (NOT_LABELLED + 1, 3))
+        palette[NOT_LABELLED] = HATCH_COLORS[-1]
+    image.putpalette(palette.reshape(-1).tolist())
     return image
+
+
+def hatched(mask: Image.Image) -> Image.Image:
+    """Returns what `mask_image` made, at the size at which it is shown, with stripes where it is not labelled.
+
+    A mask that is labelled everywhere is returned as it is, another one in RGB.
+    """
+    not_labelled = np.asarray(mask) == NOT_LABELLED
+    if not not_labelled.any():
+        return mask
+    row, column = np.indices(not_labelled.shape)
+    stripes = np.array(HATCH_COLORS, np.uint8)[(row + column) % _HATCH_PERIOD * len(HATCH_COLORS) // _HATCH_PERIOD]
+    return Image.fromarray(np.where(not_labelled[..., np.newaxis], stripes, np.asarray(mask.convert("RGB"))))

@@ -1,7 +1,7 @@
 """What is to be seen of a training: predictions of a few images of the `eval` split in its course, and its curves.
 
 <model_run>/samples/1_image.png         pixels, at the network's size
-                    1_truth.png         class ids, with the classes' colours as palette
+                    1_truth.png         class ids, with the classes' colours as palette; 255 where not labelled
                     1_epoch_0000.png    predicted class ids before training, likewise
                     1_epoch_0010.png    after epoch 10
                     2_image.png         …
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer_module.dataset import Examples
-from trainer_module.model_card import mask_image
+from trainer_module.model_card import hatched, mask_image
 from trainer_module.training_log import HistoryFile
 
 SAMPLE_COUNT: Final = 4
@@ -156,7 +156,9 @@ class EventFiles(keras.callbacks.Callback):
         samples = self._samples
         rows = zip(samples.examples.pixels, samples.examples.class_ids, samples.predictions[epoch], strict=True)
         for number, (pixels, truth, predicted) in enumerate(rows, start=1):
-            masks = [np.asarray(mask_image(ids, samples.num_classes).convert("RGB")) for ids in (truth, predicted)]
+            masks = [
+                np.asarray(hatched(mask_image(ids, samples.num_classes)).convert("RGB")) for ids in (truth, predicted)
+            ]
             strip = Image.fromarray(np.concatenate([pixels, *masks], axis=1))
             image = tf.compat.v1.Summary.Image(
                 height=strip.height, width=strip.width, colorspace=3, encoded_image_string=_png(strip)

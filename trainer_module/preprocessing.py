@@ -16,7 +16,6 @@ from trainer_module import features
 from trainer_module.config import DataConfig
 from trainer_module.decoding import decode_image, decode_mask
 
-_UNDECLARED = 255
 _LARGEST_MASK_VALUE = 255
 
 
@@ -34,15 +33,15 @@ def resize_mask(mask: tf.Tensor, image_size: int) -> tf.Tensor:
 def to_class_ids(mask: tf.Tensor, mask_values: Sequence[int]) -> tf.Tensor:
     """Maps raw mask values (integers) to class ids (uint8): the position of each value in `mask_values`.
 
-    Undeclared values, which TfdsExampleGen refuses, become 255, and so do those of masks whose values cannot be told.
-    An assertion here would be a side effect, and keep the whole mask branch alive in the serving signature, where there
-    is no mask.
+    All other values become `features.NOT_LABELLED`. SegmentationValidator finds those that are not in `data.ignore_values`
+    either, and masks whose values cannot be told: an assertion here would be a side effect, and keep the whole mask
+    branch alive in the serving signature, where there is no mask.
 
     Example:
       >>> to_class_ids(np.array([[1, 2], [3, 7]]), mask_values=(1, 2, 3)).numpy().tolist()
       [[0, 1], [2, 255]]
     """
-    table = np.full(_LARGEST_MASK_VALUE + 2, _UNDECLARED, np.uint8)
+    table = np.full(_LARGEST_MASK_VALUE + 2, features.NOT_LABELLED, np.uint8)
     table[list(mask_values)] = np.arange(len(mask_values))
     return tf.gather(tf.constant(table), tf.minimum(tf.cast(mask, tf.int32), _LARGEST_MASK_VALUE + 1))
 
@@ -99,7 +98,7 @@ def decode_image_xf(serialized: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def decode_mask_xf(serialized: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Restores one transformed mask (scalar string): uint8 class ids [image_size, image_size]."""
+    """Restores one transformed mask (scalar string): class ids and `NOT_LABELLED`, uint8 [image_size, image_size]."""
     return tf.ensure_shape(tf.io.parse_tensor(serialized, tf.uint8), (image_size, image_size))
 
 

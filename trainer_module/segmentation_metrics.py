@@ -1,9 +1,11 @@
 """Segmentation metrics from counts, in NumPy: every number petseg reports is computed here.
 
 In confusion matrices, rows are the true class, columns the predicted one, and entries count pixels. All counts of
-several examples add up, so the metrics of any group of images are those of the sum of their counts, exactly.
+several examples add up, so the metrics of any group of images are those of the sum of their counts, exactly. Pixels
+that are not labelled are not counted; what nothing is known of is undefined, NaN.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +18,15 @@ _BOUNDARY_IOU: Final = "boundary_iou"
 
 CLASS_METRICS: Final = (*_CONFUSION_CLASS_METRICS, _BOUNDARY_IOU)
 """What there is of each class; the name of the metric ends with the name of the class."""
+
+LABELLED_SHARE: Final = "labelled_share"
+"""Share of the pixels that are labelled; every other metric is of those alone."""
+
+UNLABELLED_IMAGES: Final = "unlabelled_images"
+"""Number of images without any labelled pixel, which no mean, quantile or interval knows of."""
+
+DATA_METRICS: Final = (LABELLED_SHARE, UNLABELLED_IMAGES)
+"""What is measured of the evaluated data alone, whatever the model."""
 
 CALIBRATION_BINS: Final = 15
 """Bins of equal width of the probability of the predicted class, as in Guo et al. 2017."""
@@ -40,6 +51,7 @@ def metric_names(class_names: Sequence[str]) -> list[str]:
         *_of_classes((_BOUNDARY_IOU,), class_names),
         "ece",
         *_IMAGE_IOU_QUANTILES,
+        *DATA_METRICS,
         *(f"{metric}_{end}" for metric in _RESAMPLED_METRICS for end in ("low", "high")),
     ]
 
@@ -60,7 +72,7 @@ def segmentation_metrics(
 
     Args:
       confusion_matrix: [num_classes, num_classes] pixel counts, true class by row.
-      mean_loss: Mean of the loss over the group's images.
+      mean_loss: Mean of the loss over the group's images that have labelled pixels.
       class_names: Names of the classes in the order of their ids.
 
     Returns:
@@ -68,10 +80,11 @@ def segmentation_metrics(
       classes that occur in truth or prediction), `loss`, `majority_share` (accuracy of answering the largest true class
       everywhere), `accuracy_gain` (accuracy above that), `iou_<class>` and `dice_<class>` (NaN for a class that occurs
       in neither), `precision_<class>` (NaN for a class never predicted), `recall_<class>` (NaN for a class that never
-      is true). All but `loss` lie in [0, 1]; `accuracy_gain` in [-1, 1].
+      is true). All but `loss` lie in [0, 1]; `accuracy_gain` in [-1, 1]. All but `loss` are NaN where no pixel is
+      counted.
 
     Raises:
-      ValueError: The matrix is not square in the number of classes, or counts no pixel.
+      ValueError: The matrix is not square in the number of classes.
 
     Example:
       >>> metrics = segmentation_metrics(np.array([[3, 1], [0, 4]]), mean_loss=0.5, class_names=("pet", "background"))
@@ -82,12 +95,10 @@ def segmentation_metrics(
     if confusion_matrix.shape != (num_classes, num_classes):
         raise ValueError(f"expected a {num_classes}×{num_classes} confusion matrix, got {confusion_matrix.shape}")
     counts = confusion_matrix.astype(np.float64)
-    if counts.sum() <= 0:
-        raise ValueError("the confusion matrix counts no pixel: nothing was evaluated")
     true_positives, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     dice = _ratio(2 * true_positives, true + predicted)
     accuracy, mean_iou = pixel_accuracy_and_mean_iou(true_positives, true + predicted)
-    majority_share = true.max() / counts.sum()
+    majority_share = _ratio(true.max(), counts.sum())
     per_class = [
         _ratio(true_positives, true + predicted - true_positives),
         dice,
@@ -149,8 +160,24 @@ def expected_calibration_error(
     return float(_ratio(np.abs(correct - confidence).sum(), pixels.sum()))
 
 
+def labelled_metrics(labelled_pixels: int, pixels: int | None, unlabelled_images: int) -> dict[str, float]:
+    """Returns how much of a group of images is labelled: `labelled_share` and `unlabelled_images`.
+
+    Args:
+      labelled_pixels: Number of the labelled pixels of the images.
+      pixels: Number of all their pixels; None where it is not known.
+      unlabelled_images: Number of the images without any labelled pixel.
+    """
+    share = math.nan if pixels is None else labelled_pixels / pixels
+    return {LABELLED_SHARE: share, UNLABELLED_IMAGES: float(unlabelled_images)}
+
+
 def image_iou_step(confusion_matrix: NDArray[np.integer]) -> int:
-    """Returns the mean IoU of one image, over the classes that occur in it, in steps of 1/`IMAGE_IOU_STEPS`."""
+    """Returns the mean IoU of one image, over the classes that occur in it, in steps of 1/`IMAGE_IOU_STEPS`.
+
+    Args:
+      confusion_matrix: Of the image, which has labelled pixels.
+    """
     true_positives = np.diag(confusion_matrix)
     _, mean_iou = pixel_accuracy_and_mean_iou(true_positives, confusion_matrix.sum(0) + confusion_matrix.sum(1))
     return round(float(mean_iou) * IMAGE_IOU_STEPS)
@@ -159,12 +186,14 @@ def image_iou_step(confusion_matrix: NDArray[np.integer]) -> int:
 def image_iou_quantiles(images: NDArray[np.integer]) -> dict[str, float]:
     """Returns the 5 %, 50 % and 95 % quantiles of the mean IoU of single images, to 0.001.
 
-    A quantile q is the least of the values that at least the share q of the images do not exceed.
+    A quantile q is the least of the values that at least the share q of the images do not exceed; NaN of no image.
 
     Args:
       images: [IMAGE_IOU_STEPS + 1] number of images by `image_iou_step`.
     """
     cumulated = np.cumsum(images)
+    if not cumulated[-1]:
+        return dict.fromkeys(_IMAGE_IOU_QUANTILES, math.nan)
     steps = {
         name: np.searchsorted(cumulated, np.ceil(share * cumulated[-1])) for name, share in _IMAGE_IOU_QUANTILES.items()
     }
@@ -183,7 +212,8 @@ def interval_metrics(replicates: NDArray[np.float64]) -> dict[str, float]:
     """Returns 95 % percentile intervals of the resampled metrics: `accuracy_low`, `accuracy_high`, `mean_iou_…`.
 
     Args:
-      replicates: [replicates, 2] accuracy and mean IoU of each bootstrap replicate; NaN where it drew no image.
+      replicates: [replicates, 2] accuracy and mean IoU of each bootstrap replicate; NaN where it drew no image that has
+        labelled pixels.
     """
     return {
         f"{metric}_{end}": value
@@ -218,6 +248,8 @@ def difference_metrics(
 
 
 def _percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    if np.isnan(values).all():
+        return math.nan, math.nan
     tail = (1 - _CONFIDENCE_LEVEL) / 2
     low, high = np.nanquantile(values, (tail, 1 - tail))
     return float(low), float(high)

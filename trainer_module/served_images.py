@@ -105,25 +105,17 @@ def mask_png(probabilities: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def confusion_matrices(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Counts the pixels of each example by true and predicted class.
+    """Counts the labelled pixels of each example by true and predicted class.
 
     Args:
-      class_ids: Integers [batch, height, width], true class of each pixel.
+      class_ids: Integers [batch, height, width], true class of each pixel, or `features.NOT_LABELLED`.
       predicted: Integers of the same shape.
       num_classes: Number of classes.
 
     Returns:
       int64 [batch, num_classes²]: row-major matrices, true class by row.
     """
-    pairs = tf.cast(class_ids, tf.int64) * num_classes + tf.cast(predicted, tf.int64)
-    batch = tf.shape(pairs, tf.int64)[0]
-    pairs += tf.range(batch)[:, tf.newaxis, tf.newaxis] * num_classes**2
-    counts = tf.math.bincount(
-        tf.reshape(tf.cast(pairs, tf.int32), [-1]),
-        minlength=tf.cast(batch * num_classes**2, tf.int32),
-        dtype=tf.int64,
-    )
-    return tf.reshape(counts, [-1, num_classes**2])
+    return _pair_counts(class_ids, predicted, num_classes, _is_labelled(class_ids))
 
 
 def boundary_width(image_size: int) -> int:
@@ -135,10 +127,10 @@ def boundary_counts(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int
     """Counts what Boundary IoU is made of (Cheng et al., CVPR 2021).
 
     The boundary region of a class is its mask without the mask's erosion: its pixels that have another class, or the
-    edge of the image, within `width` pixels to the side, up, down or diagonally.
+    edge of the image or a pixel that is not labelled, within `width` pixels to the side, up, down or diagonally.
 
     Args:
-      class_ids: Integers [batch, height, width], true class of each pixel.
+      class_ids: Integers [batch, height, width], true class of each pixel, or `features.NOT_LABELLED`.
       predicted: Integers of the same shape.
       num_classes: Number of classes.
       width: How near is boundary, in pixels.
@@ -147,8 +139,10 @@ def boundary_counts(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int
       `boundary_intersection` and `boundary_union`, int64 [batch, num_classes]: pixels that are in the boundary region
       of the class both in truth and prediction, and in at least one of them.
     """
+    class_ids = tf.cast(class_ids, tf.int32)
+    predicted = tf.where(_is_labelled(class_ids), tf.cast(predicted, tf.int32), features.NOT_LABELLED)
     true_region, predicted_region = (_boundary_region(ids, num_classes, width) for ids in (class_ids, predicted))
-    matrices = confusion_matrices(true_region, predicted_region, num_classes + 1)
+    matrices = _pair_counts(true_region, predicted_region, num_classes + 1, _is_labelled(class_ids))
     matrices = tf.reshape(matrices, [-1, num_classes + 1, num_classes + 1])
     intersection = tf.linalg.diag_part(matrices)
     union = tf.reduce_sum(matrices, 1) + tf.reduce_sum(matrices, 2) - intersection
@@ -161,10 +155,10 @@ def boundary_counts(class_ids: tf.Tensor, predicted: tf.Tensor, num_classes: int
 def calibration_counts(class_ids: tf.Tensor, logits: tf.Tensor) -> dict[str, tf.Tensor]:
     """Counts what a reliability diagram and the expected calibration error are made of (Guo et al. 2017).
 
-    Bin k of n holds the pixels whose predicted class has a probability in (k / n, (k + 1) / n].
+    Bin k of n holds the labelled pixels whose predicted class has a probability in (k / n, (k + 1) / n].
 
     Args:
-      class_ids: Integers [batch, height, width], true class of each pixel.
+      class_ids: Integers [batch, height, width], true class of each pixel, or `features.NOT_LABELLED`.
       logits: [batch, height, width, num_classes].
 
     Returns:
@@ -177,11 +171,13 @@ def calibration_counts(class_ids: tf.Tensor, logits: tf.Tensor) -> dict[str, tf.
     bins = tf.cast(tf.math.ceil(confidence * CALIBRATION_BINS), tf.int32) - 1
     batch = tf.shape(bins)[0]
     bins = tf.clip_by_value(bins, 0, CALIBRATION_BINS - 1)
-    bins = tf.reshape(bins + tf.range(batch)[:, tf.newaxis, tf.newaxis] * CALIBRATION_BINS, [-1])
-    right = tf.reshape(tf.cast(correct, tf.int32), [-1])
+    bins += tf.range(batch)[:, tf.newaxis, tf.newaxis] * CALIBRATION_BINS
+    bins, right, confidence = (
+        tf.boolean_mask(values, _is_labelled(class_ids)) for values in (bins, tf.cast(correct, tf.int32), confidence)
+    )
     size = batch * CALIBRATION_BINS
     by_verdict = tf.reshape(tf.math.bincount(bins * 2 + right, minlength=2 * size, dtype=tf.int64), [-1, 2])
-    sums = tf.math.unsorted_segment_sum(tf.cast(tf.reshape(confidence, [-1]), tf.float64), bins, size)
+    sums = tf.math.unsorted_segment_sum(tf.cast(confidence, tf.float64), bins, size)
     return {
         features.CALIBRATION_PIXELS: tf.reshape(tf.reduce_sum(by_verdict, -1), [-1, CALIBRATION_BINS]),
         features.CALIBRATION_CORRECT: tf.reshape(by_verdict[:, 1], [-1, CALIBRATION_BINS]),
@@ -242,8 +238,25 @@ def _is_allowed(sizes: tf.Tensor) -> tf.Tensor:
     return tf.logical_and(few_pixels, tf.reduce_max(sizes, -1) <= MAX_IMAGE_SIDE)
 
 
+def _pair_counts(rows: tf.Tensor, columns: tf.Tensor, size: int, is_counted: tf.Tensor) -> tf.Tensor:
+    """Counts the pixels of each example by two numbers below `size`, all [batch, height, width]: [batch, size²]."""
+    pairs = tf.cast(rows, tf.int64) * size + tf.cast(columns, tf.int64)
+    batch = tf.shape(pairs, tf.int64)[0]
+    pairs += tf.range(batch)[:, tf.newaxis, tf.newaxis] * size**2
+    counts = tf.math.bincount(
+        tf.boolean_mask(tf.cast(pairs, tf.int32), is_counted),
+        minlength=tf.cast(batch * size**2, tf.int32),
+        dtype=tf.int64,
+    )
+    return tf.reshape(counts, [-1, size**2])
+
+
+def _is_labelled(class_ids: tf.Tensor) -> tf.Tensor:
+    return tf.not_equal(class_ids, features.NOT_LABELLED)
+
+
 def _boundary_region(class_ids: tf.Tensor, num_classes: int, width: int) -> tf.Tensor:
-    """Replaces the id of each pixel that is in no boundary region by `num_classes`.
+    """Replaces the id of each pixel that is in no class's boundary region by `num_classes`.
 
     A window lies inside one class where its least and its greatest id are the same; -1 stands outside the image. One
     pooling so erodes the masks of all classes.
@@ -253,4 +266,4 @@ def _boundary_region(class_ids: tf.Tensor, num_classes: int, width: int) -> tf.T
     for window in ((2 * width + 1, 1), (1, 2 * width + 1)):
         extremes = tf.nn.max_pool2d(extremes, window, strides=1, padding="VALID")
     inside = tf.equal(extremes[..., 0], -extremes[..., 1])
-    return tf.where(inside, num_classes, tf.cast(class_ids, tf.int32))
+    return tf.where(inside | ~_is_labelled(class_ids), num_classes, tf.cast(class_ids, tf.int32))

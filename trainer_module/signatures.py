@@ -190,6 +190,7 @@ def export_model(
         "class_names": data.class_names,
         "class_colors": class_colors(data.num_classes).tolist(),
         "mask_values": data.mask_values,
+        "ignore_values": data.ignore_values,
         "image_size": data.image_size,
         "normalization": data.normalization,
         "turns_images": True,

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer_module.features import NOT_LABELLED
 from trainer_module.optimization import AveragedNetwork
 
 
@@ -58,7 +59,9 @@ class TrainedModel(keras.Model):
         self._averages_logs = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         with strategy.scope():
             self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-            self.mean_iou = keras.metrics.MeanIoU(network.output_shape[-1], name="mean_iou", sparse_y_pred=False)
+            self.mean_iou = keras.metrics.MeanIoU(
+                network.output_shape[-1], name="mean_iou", sparse_y_pred=False, ignore_class=NOT_LABELLED
+            )
             self._average = None if averaging_momentum is None else AveragedNetwork(network, averaging_momentum)
             if self._average is not None:
                 self.evaluated_network = self._average.network
@@ -106,8 +109,8 @@ class TrainedModel(keras.Model):
         return loss if self._num_replicas == 1 else tf.where(tf.shape(y)[0] > 0, loss, tf.zeros_like(loss))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tf.Tensor]:
-        """Adds a batch to the running counts; returns loss, accuracy and mean IoU of the epoch so far."""
-        self.accuracy.update_state(y, y_pred)
+        """Adds the labelled pixels of a batch; returns loss, accuracy and mean IoU of the epoch so far."""
+        self.accuracy.update_state(y, y_pred, sample_weight=tf.not_equal(y, NOT_LABELLED))
         self.mean_iou.update_state(y, y_pred)
         return self.get_metrics_result()
 

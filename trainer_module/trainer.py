@@ -115,6 +115,7 @@ class _Training:
                     config.seed,
                     num_examples=num_examples,
                     augmentation=config.augmentation,
+                    reflects_masks=not self.data.ignore_values,
                     skip_batches=start.epoch * steps + start.step,
                 ),
                 validation_data=eval_dataset(fn_args.eval_files, self._transform_output, size, config.batch_size),

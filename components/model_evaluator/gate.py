@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from trainer_module.segmentation_metrics import LABELLED_SHARE, UNLABELLED_IMAGES
+
 VERDICT_FILE_NAME: Final = "gate.json"
 """Beside TFMA's files in the `evaluation` artifact."""
 
@@ -70,6 +72,12 @@ class BoundResult(Bound):
     examples: int | None = None
     """Of the slice; None where it was not recorded."""
 
+    unlabelled_examples: int = 0
+    """Those of them that have no labelled pixel."""
+
+    labelled_share: float | None = None
+    """Share of the slice's pixels that are labelled; None where it was not recorded."""
+
     value: float | None
     """The candidate's; None where it is undefined."""
 
@@ -84,7 +92,17 @@ class BoundResult(Bound):
 
     passed: bool
     gated: bool = True
-    """Whether the bound decides; on a slice of too few examples it does not."""
+    """Whether the bound decides; on a slice of too few examples with labelled pixels it does not."""
+
+    @property
+    def is_partly_labelled(self) -> bool:
+        """Whether the slice has pixels that the value is not of."""
+        return self.labelled_share is not None and self.labelled_share < 1
+
+    @property
+    def labelled_examples(self) -> int:
+        """Those that the value is of."""
+        return (self.examples or 0) - self.unlabelled_examples
 
     @property
     def name(self) -> str:
@@ -115,6 +133,8 @@ class Measured:
     """What was measured on one slice: metric to value, of those that are defined."""
 
     examples: int
+    """With those that have no labelled pixel."""
+
     candidate: Mapping[str, float]
     baseline: Mapping[str, float]
     """Empty where there is no baseline."""
@@ -132,7 +152,7 @@ class Gate(BaseModel):
 
     bounds: tuple[Bound, ...]
     min_slice_examples: int
-    """On a slice with fewer examples a bound is reported and does not count."""
+    """On a slice with fewer examples that have labelled pixels, a bound is reported and does not count."""
 
     @field_validator("bounds")
     @classmethod
@@ -168,6 +188,7 @@ class Gate(BaseModel):
         value, baseline = found.candidate.get(bound.metric), found.baseline.get(bound.metric)
         change = None if value is None or baseline is None else value - baseline
         low, high = (found.candidate.get(f"{bound.metric}_difference_{end}") for end in ("low", "high"))
+        unlabelled = int(found.candidate.get(UNLABELLED_IMAGES, 0))
         within_noise = None if not bound.is_change or low is None or high is None else low <= 0 <= high
         return BoundResult(
             metric=bound.metric,
@@ -175,12 +196,14 @@ class Gate(BaseModel):
             bound=bound.bound,
             slice={feature: str(slice_value) for feature, slice_value in key},
             examples=found.examples,
+            unlabelled_examples=unlabelled,
+            labelled_share=found.candidate.get(LABELLED_SHARE),
             value=value,
             baseline=baseline,
             change=change,
             within_noise=within_noise,
             passed=bound.holds(change if bound.is_change else value),
-            gated=not key or not found.examples or found.examples >= self.min_slice_examples,
+            gated=not key or not found.examples or found.examples - unlabelled >= self.min_slice_examples,
         )
 
 

@@ -29,32 +29,40 @@ class SegmentationMetrics(metric_types.Metric):
     `difference_names`, too.
     """
 
-    def __init__(self, class_names: Sequence[str], code_digest: str = "", name: str = "segmentation") -> None:
+    def __init__(
+        self, class_names: Sequence[str], image_size: int, code_digest: str = "", name: str = "segmentation"
+    ) -> None:
         """Constructs the metric.
 
         Args:
           class_names: Names of the classes in the order of their ids.
+          image_size: Side of the candidate's images, in pixels; a baseline may have another.
           code_digest: Identifies the code that computes the metrics, so that a change to it re-runs the Evaluator.
           name: Name of the metric's computation; the metrics have names of their own.
         """
-        super().__init__(_computations, class_names=class_names, code_digest=code_digest, name=name)
+        super().__init__(
+            _computations, class_names=class_names, image_size=image_size, code_digest=code_digest, name=name
+        )
 
 
 metric_types.register_metric(SegmentationMetrics)
 
 
-def eval_config(class_names: Sequence[str], slices: Sequence[str], code_digest: str) -> config_pb2.EvalConfig:
+def eval_config(
+    class_names: Sequence[str], image_size: int, slices: Sequence[str], code_digest: str
+) -> config_pb2.EvalConfig:
     """Returns what TFX's Evaluator needs to measure a segmentation model; the gate is no part of it.
 
     Args:
       class_names: Names of the classes in the order of their ids.
+      image_size: See `SegmentationMetrics`.
       slices: Features by whose values the metrics are reported too.
       code_digest: See `SegmentationMetrics`.
     """
     metric = config_pb2.MetricConfig(
         class_name=SegmentationMetrics.__name__,
         module=SegmentationMetrics.__module__,
-        config=json.dumps({"class_names": list(class_names), "code_digest": code_digest}),
+        config=json.dumps({"class_names": list(class_names), "image_size": image_size, "code_digest": code_digest}),
     )
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=features.EVALUATION_SIGNATURE)],
@@ -68,6 +76,7 @@ def eval_config(class_names: Sequence[str], slices: Sequence[str], code_digest: 
 
 def _computations(
     class_names: Sequence[str],
+    image_size: int,
     model_names: Sequence[str] | None = None,
     eval_config: config_pb2.EvalConfig | None = None,
     **_: Any,
@@ -81,7 +90,9 @@ def _computations(
         metric_types.MetricComputation(
             [_key(name, model) for name in names],
             preprocessors=None,
-            combiner=_SegmentationCombiner(tuple(class_names), model),
+            combiner=_SegmentationCombiner(
+                tuple(class_names), model, image_pixels=None if model == baseline else image_size**2
+            ),
         )
         for model in models
     ]
@@ -107,9 +118,10 @@ class _SegmentationCombiner(beam.CombineFn):
     Every slice has every metric; one that is undefined there is NaN.
     """
 
-    def __init__(self, class_names: tuple[str, ...], model: str) -> None:
+    def __init__(self, class_names: tuple[str, ...], model: str, image_pixels: int | None) -> None:
         self._class_names = class_names
         self._model = model
+        self._image_pixels = image_pixels
 
     def create_accumulator(self) -> EvaluationSums:
         return EvaluationSums(len(self._class_names))
@@ -127,7 +139,7 @@ class _SegmentationCombiner(beam.CombineFn):
         if not accumulator.examples:
             return {}
         results: dict[str, float | np.ndarray] = {
-            **accumulator.metrics(self._class_names),
+            **accumulator.metrics(self._class_names, self._image_pixels),
             **accumulator.distributions(),
             _REPLICATES: replicate_metrics(accumulator.replicates),
         }

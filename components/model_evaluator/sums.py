@@ -26,6 +26,7 @@ from trainer_module.segmentation_metrics import (
     image_iou_quantiles,
     image_iou_step,
     interval_metrics,
+    labelled_metrics,
     metric_names,
     pixel_accuracy_and_mean_iou,
     segmentation_metrics,
@@ -54,13 +55,14 @@ class EvaluationSums:
     """Sums of what the evaluation signature returns for each example of one group.
 
     Attributes:
-      examples: Number of examples.
+      examples: Number of examples, with those that have no labelled pixel.
       replicates: Sums of the bootstrap's replicates, see `image_statistics`.
     """
 
     def __init__(self, num_classes: int) -> None:
         self.examples = 0
         self.replicates = empty_replicates(num_classes)
+        self._unlabelled = 0
         self._loss = 0.0
         self._images_by_iou = np.zeros(IMAGE_IOU_STEPS + 1, np.int64)
         self._counts: dict[str, NDArray[Any]] = {
@@ -73,7 +75,14 @@ class EvaluationSums:
         }
 
     def add(self, outputs: Mapping[str, NDArray[Any]]) -> None:
-        """Adds one example: output name of the evaluation signature to the example's value."""
+        """Adds one example: output name of the evaluation signature to the example's value.
+
+        One without labelled pixels is counted, and changes nothing else.
+        """
+        self.examples += 1
+        if not np.any(outputs[features.CONFUSION_MATRIX]):
+            self._unlabelled += 1
+            return
         for name, total in self._counts.items():
             total += np.asarray(outputs[name]).reshape(total.shape)
         matrix = np.asarray(outputs[features.CONFUSION_MATRIX]).reshape(self._counts[features.CONFUSION_MATRIX].shape)
@@ -81,7 +90,6 @@ class EvaluationSums:
         self.replicates += np.outer(counts, image_statistics(matrix))
         self._images_by_iou[image_iou_step(matrix)] += 1
         self._loss += np.asarray(outputs[features.LOSS]).item()
-        self.examples += 1
 
     @classmethod
     def merged(cls, num_classes: int, parts: Iterable[Self]) -> Self:
@@ -90,14 +98,19 @@ class EvaluationSums:
         for part in parts:
             whole.examples += part.examples
             whole.replicates += part.replicates
+            whole._unlabelled += part._unlabelled
             whole._loss += part._loss
             whole._images_by_iou += part._images_by_iou
             for name, total in whole._counts.items():
                 total += part._counts[name]
         return whole
 
-    def metrics(self, class_names: Sequence[str]) -> dict[str, float]:
+    def metrics(self, class_names: Sequence[str], image_pixels: int | None) -> dict[str, float]:
         """Returns the metrics of the group in the order of `metric_names`; NaN where one is undefined.
+
+        Args:
+          class_names: Names of the classes in the order of their ids.
+          image_pixels: Of each example at the size of the model, labelled or not; None where that is not known.
 
         Raises:
           ValueError: There is no example in it.
@@ -110,11 +123,15 @@ class EvaluationSums:
             for name in (features.CALIBRATION_PIXELS, features.CALIBRATION_CONFIDENCE, features.CALIBRATION_CORRECT)
         ]
         boundary = (counts[features.BOUNDARY_INTERSECTION], counts[features.BOUNDARY_UNION])
+        matrix, labelled_images = counts[features.CONFUSION_MATRIX], self.examples - self._unlabelled
+        mean_loss = self._loss / labelled_images if labelled_images else math.nan
+        pixels = None if image_pixels is None else self.examples * image_pixels
         values = {
-            **segmentation_metrics(counts[features.CONFUSION_MATRIX], self._loss / self.examples, class_names),
+            **segmentation_metrics(matrix, mean_loss, class_names),
             **boundary_metrics(*boundary, class_names),
             "ece": expected_calibration_error(*calibration),
             **image_iou_quantiles(self._images_by_iou),
+            **labelled_metrics(int(matrix.sum()), pixels, self._unlabelled),
             **interval_metrics(replicate_metrics(self.replicates)),
         }
         return {name: values[name] for name in metric_names(class_names)}
@@ -180,7 +197,7 @@ def image_statistics(confusion_matrix: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def replicate_metrics(sums: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns accuracy and mean IoU of each replicate: [REPLICATES, 2]; NaN for one that counts no image."""
+    """Returns accuracy and mean IoU of each replicate: [REPLICATES, 2]; NaN for one that counts no pixel."""
     true_positives, pixels = np.split(sums, 2, axis=-1)
     return np.stack(pixel_accuracy_and_mean_iou(true_positives, pixels), axis=-1)
 

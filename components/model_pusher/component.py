@@ -15,11 +15,12 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components.model_pusher.executor import DIGESTS_KEY, EVALUATION_KEY, Executor, refused_by
+from components.model_pusher.executor import DIGESTS_KEY, EVALUATION_KEY, FINDINGS_KEY, Executor, refused_by
 from components.model_pusher.files import file_digests, is_model
 from components.model_pusher.push import PushSettings, push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver
+from components.segmentation_validator.artifact import SegmentationFindings
 
 SITUATION_KEY: Final = "situation"
 
@@ -44,19 +45,20 @@ class PushDriver(PropertyDriver):
 
 
 class ModelPusherSpec(standard_component_specs.PusherSpec):
-    """The Pusher's inputs, outputs and parameters, and one more input: what the pushed version says of itself."""
+    """The Pusher's inputs, outputs and parameters, and two more inputs: what the pushed version says of itself."""
 
     INPUTS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        FINDINGS_KEY: component_spec.ChannelParameter(type=SegmentationFindings),
     }
 
 
 class ModelPusher(Pusher):
     """Pusher whose versions are seen whole or not at all, and that pushes no model twice in a row.
 
-    The pushed version has two more files than the model: `petseg_push.json`, when, from which run and on what grounds
-    it was pushed, and `petseg_checksums.json`.
+    The pushed version has three more files than the model: `petseg_push.json`, when, from which run and on what grounds
+    it was pushed, `petseg_statistics.json`, of the data that it was trained on, and `petseg_checksums.json`.
 
     Outputs:
       pushed_model: `PushedModel` as of TFX's Pusher; custom property `not_pushed_because` has the reason where nothing
@@ -74,6 +76,7 @@ class ModelPusher(Pusher):
         model_blessing: types.BaseChannel,
         infra_blessing: types.BaseChannel,
         evaluation: types.BaseChannel,
+        findings: types.BaseChannel,
         push_destination: pusher_pb2.PushDestination,
         settings: PushSettings,
     ) -> None:
@@ -84,6 +87,7 @@ class ModelPusher(Pusher):
           model_blessing: Of the Evaluator.
           infra_blessing: Of ModelProbe; both must bless.
           evaluation: Of the Evaluator, to be told with the version.
+          findings: Of SegmentationValidator, whose statistics of the data go with the version.
           push_destination: Where to push to.
           settings: How many versions stay.
         """
@@ -92,6 +96,7 @@ class ModelPusher(Pusher):
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
             evaluation=evaluation,
+            findings=findings,
             push_destination=push_destination,
             custom_config=settings.model_dump_json(),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),

@@ -18,12 +18,15 @@ from components.artifact_properties import (
     FORCED_BECAUSE,
     NOT_PUSHED_BECAUSE,
 )
+from components.data_statistics import STATISTICS_FILE
 from components.model_evaluator.results import read_evaluation
 from components.model_probe.findings import Findings
+from components.model_pusher.files import opened
 from components.model_pusher.push import PushRecord, PushSettings, push, push_directory
 from components.model_pusher.version_store import version_directory
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
+FINDINGS_KEY: Final = "findings"
 DIGESTS_KEY: Final = "model_digests"
 """The driver's, which has read the model already; Kubeflow Pipelines runs drivers of its own, and has none."""
 
@@ -51,6 +54,7 @@ class Executor(pusher_executor.Executor):
             model,
             base_directory,
             _record(input_dict, run),
+            statistics=_statistics(input_dict),
             keep=settings.keep_versions,
             pinned=settings.pinned_versions,
             digests=json.loads(exec_properties.get(DIGESTS_KEY, "null")),
@@ -76,6 +80,13 @@ def refused_by(input_dict: dict[str, list[types.Artifact]]) -> str:
         return "the model is not blessed"
     infra_blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.INFRA_BLESSING_KEY])
     return "" if model_utils.is_infra_validated(infra_blessing) else "the probe refused the model"
+
+
+def _statistics(input_dict: dict[str, list[types.Artifact]]) -> bytes:
+    """Returns the statistics of the data that the model was trained on, as SegmentationValidator wrote them."""
+    findings = artifact_utils.get_single_instance(input_dict[FINDINGS_KEY])
+    with opened(f"{findings.uri}/{STATISTICS_FILE}") as file:
+        return file.read()
 
 
 def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord:

@@ -20,7 +20,8 @@ from trainer_module.errors import ModelError
 
 PUSH_FILE: Final = f"{features.ASSETS_DIRECTORY}/{features.PUSH_ASSET}"
 CHECKSUMS_FILE: Final = f"{features.ASSETS_DIRECTORY}/{features.CHECKSUMS_ASSET}"
-WRITTEN_AT_PUSH: Final = (PUSH_FILE, CHECKSUMS_FILE)
+STATISTICS_FILE: Final = f"{features.ASSETS_DIRECTORY}/{features.STATISTICS_ASSET}"
+WRITTEN_AT_PUSH: Final = (PUSH_FILE, CHECKSUMS_FILE, STATISTICS_FILE)
 """What tells one push of a model from another; the rest is the model."""
 
 _CHUNK_BYTES: Final = 1 << 20

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from components.model_pusher.files import (
     CHECKSUMS_FILE,
     PUSH_FILE,
+    STATISTICS_FILE,
     checksums,
     content_digest,
     differences,
@@ -120,11 +121,25 @@ def push_directory(exec_properties: Mapping[str, Any]) -> str:
     return str(destination.filesystem.base_directory)
 
 
+def pushed_statistics(version_directory: str) -> bytes | None:
+    """Returns what a version keeps of the data that it was trained on, as it was given to `push`; None for nothing.
+
+    Raises:
+      OSError: It is there and cannot be read.
+    """
+    try:
+        with opened(f"{version_directory}/{STATISTICS_FILE}") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 def push(
     model: str,
     base_directory: str,
     record: PushRecord,
     *,
+    statistics: bytes | None = None,
     keep: int | None = None,
     pinned: Collection[int] = (),
     digests: Mapping[str, str] | None = None,
@@ -137,6 +152,8 @@ def push(
       model: Directory of the SavedModel.
       base_directory: Where versions are, in TensorFlow Serving's layout; made if absent.
       record: What the version says of its push.
+      statistics: Of the data that the model was trained on, as the version is to keep them; None where they are not
+        known.
       keep: How many complete versions stay, the highest; None: all.
       pinned: Versions that stay besides.
       digests: Those of the model's files (`file_digests`), where they are known; reading them takes a while.
@@ -147,7 +164,7 @@ def push(
         needless = _needless(digests, base_directory, forced=bool(record.forced_because))
         if needless is not None:
             return needless
-        version = _publish(store, model, digests, record)
+        version = _publish(store, model, digests, record, statistics)
         for old in surplus_versions(complete_versions(base_directory), keep, pinned):
             logging.info("Removing version %d: %s versions stay.", old, keep)
             store.remove(old)
@@ -191,7 +208,7 @@ def roll_back(base_directory: str, version: int | None = None) -> int:
         original = PushRecord.of(source)
         changes = {"pushed_at": datetime.now(UTC), "copy_of": int(source.rpartition("/")[2]), "withdrawn": withdrawn}
         record = (original or PushRecord(pushed_at=datetime.now(UTC))).model_copy(update=changes)
-        return _publish(store, source, digests, record)
+        return _publish(store, source, digests, record, pushed_statistics(source))
 
 
 def remove_version(
@@ -244,8 +261,12 @@ def _needless(digests: Mapping[str, str], base_directory: str, *, forced: bool) 
     return None
 
 
-def _publish(store: VersionStore, model: str, digests: Mapping[str, str], record: PushRecord) -> int:
+def _publish(
+    store: VersionStore, model: str, digests: Mapping[str, str], record: PushRecord, statistics: bytes | None
+) -> int:
     said = {PUSH_FILE: record.model_dump_json(indent=2).encode()}
+    if statistics is not None:
+        said[STATISTICS_FILE] = statistics
     return store.publish(model, {**said, CHECKSUMS_FILE: checksums(digests, said)})
 
 

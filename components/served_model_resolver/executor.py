@@ -41,6 +41,9 @@ class ModelContract(BaseModel):
 
     class_names: tuple[str, ...] | None = None
     mask_values: tuple[int, ...] | None = None
+    ignore_values: tuple[int, ...] | None = None
+    """In any order."""
+
     code_digest: str = ""
     """Identifies the code that judges the served model, so that a change to it re-runs the component."""
 
@@ -110,11 +113,16 @@ def _obstacle_in_card(path: str, contract: ModelContract) -> str:
         return f"it has no {_CARD}: petseg did not export it"
     except (OSError, ValueError) as error:
         return f"its {_CARD} cannot be read: {_first_line(error)}"
-    for name in ("class_names", "mask_values"):
+    for name in ("class_names", "mask_values", "ignore_values"):
         found, wanted = getattr(card, name), getattr(contract, name)
-        if wanted is not None and found != wanted:
+        if wanted is not None and _meaning(name, found) != _meaning(name, wanted):
             return f"its {name} are {list(found)}, those of this run {list(wanted)}"
     return ""
+
+
+def _meaning(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns what is compared: of values that are not labelled, the order means nothing."""
+    return tuple(sorted(values)) if name == "ignore_values" else values
 
 
 def _obstacle_in_model(path: str) -> str:

@@ -43,16 +43,14 @@ class TfdsDriver(driver.QueryBasedDriver):
 
 
 class TfdsExampleGen(component.QueryBasedExampleGen):
-    """Ingests a TFDS data set that has an image and a segmentation mask: the bytes of images untouched, masks as PNG.
+    """Ingests a TFDS data set that has an image and a segmentation mask, whose bytes go through untouched.
 
     Outputs:
       examples: `Examples` with one gzipped TFRecord directory a split, of `tf.train.Example`s with the raw features of
         `trainer_module.features` and the slice features. Custom properties: `dataset_name`, `dataset_version`, and
         `split_counts` (JSON: split name to number of examples), `split_digests` (JSON: split name to a digest of what
-        was read), `date_ranges` (JSON: split name to the first and last day of its examples, in days since 1970-01-01;
-        empty of data without dates), `class_pixels` (JSON: split name to the pixels of each class, in the order of
-        `mask_values`), and `shared_images` (JSON: lists of two splits that must not share images, and how many they
-        do).
+        was read), and `date_ranges` (JSON: split name to the first and last day of its examples, in days since
+        1970-01-01; empty of data without dates).
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

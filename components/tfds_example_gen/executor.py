@@ -14,17 +14,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.artifact_properties import (
-    CLASS_PIXELS,
-    DATASET_NAME,
-    DATASET_VERSION,
-    DATE_RANGES,
-    SHARED_IMAGES,
-    SPLIT_COUNTS,
-    SPLIT_DIGESTS,
-)
-from components.example_counts import check_count
-from components.tfds_example_gen.contents import check_shared_images, read_contents
+from components.artifact_properties import DATASET_NAME, DATASET_VERSION, DATE_RANGES, SPLIT_COUNTS, SPLIT_DIGESTS
+from components.example_counts import check_count, count_records
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.shards import check_shards, split_identities
 from components.tfds_example_gen.source import TfdsSource, open_dataset
@@ -84,8 +75,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         """Writes the splits, and records on the artifact what they are of and what they hold.
 
         Raises:
-          ConfigError, DataError: As `open_dataset`, `ExampleConverter` and `check_shards` say; a split was not written
-            as a whole; or splits share images that must not, which is refused.
+          ConfigError, DataError: As `open_dataset` and `check_shards` say; or a split was not written as a whole.
         """
         self._source, splits = source_and_splits(exec_properties)
         builder = self._builder = open_dataset(self._source, splits)
@@ -102,10 +92,9 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         for split, directory in directories.items():
             if not tf.io.gfile.glob(f"{directory}/*"):
                 raise DataError(f"split {split!r} of {builder.info.full_name}: no file was written to {directory}.")
-        contents = {split: read_contents(path, self._source.mask_values) for split, path in directories.items()}
         counts = self._dates.counts({name: builder.info.splits[slice_].num_examples for name, slice_ in splits.items()})
-        for split, found in contents.items():
-            check_count(f"records written of the split {split!r}", len(found.digests), counts[split])
+        for split, directory in directories.items():
+            check_count(f"records written of the split {split!r}", count_records(directory), counts[split])
         config = builder.builder_config
         facts = {
             DATASET_NAME: f"{builder.name}/{config.name}" if config else builder.name,
@@ -113,8 +102,6 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             SPLIT_COUNTS: counts,
             SPLIT_DIGESTS: self._dates.digests(split_identities(builder, splits)),
             DATE_RANGES: self._dates.ranges(),
-            CLASS_PIXELS: {split: found.class_pixels for split, found in contents.items()},
-            SHARED_IMAGES: check_shared_images(contents, self._source),
         }
         for name, fact in facts.items():
             artifact.set_string_custom_property(name, fact if isinstance(fact, str) else json.dumps(fact))

@@ -8,9 +8,18 @@ from typing import Any, TextIO
 import click
 
 from pipeline.terminal.streams import captured_output, json_text, say
-from pipeline.terminal.tables import console, metric_tables, metric_value, numbers_table, progress_bar, readable_metric
+from pipeline.terminal.tables import (
+    console,
+    is_partly_labelled,
+    metric_tables,
+    metric_value,
+    numbers_table,
+    progress_bar,
+    readable_metric,
+)
 from trainer_module.config import DataConfig
 from trainer_module.errors import DataError
+from trainer_module.segmentation_metrics import LABELLED_SHARE
 
 _DEFAULTS = DataConfig()
 
@@ -56,7 +65,7 @@ def _evaluate(
     from pipeline.models.loading import ServedModel
 
     model = ServedModel.load(model_dir)
-    source = TfdsSource(download=False, slice_features=slices, mask_values=model.card.mask_values, **source_options)
+    source = TfdsSource(download=False, slice_features=slices, **source_options)
     with progress_bar(stderr) as progress:
         task = progress.add_task("evaluating", total=None)
 
@@ -75,11 +84,12 @@ def _print_tables(result: dict[str, Any], stdout: TextIO) -> None:
         out.print()
         out.print(table)
     if result["slices"]:
-        columns = ("accuracy", "mean_iou")
+        columns = ["accuracy", "mean_iou"]
+        columns += [LABELLED_SHARE] if is_partly_labelled(result["metrics"]) else []
         by_slice = numbers_table("slice", "examples", *map(readable_metric, columns))
         for row in result["slices"]:
             label = ", ".join(f"{feature} = {value}" for feature, value in row["slice"].items())
-            by_slice.add_row(label, str(row["examples"]), *(metric_value(row["metrics"][name]) for name in columns))
+            by_slice.add_row(label, str(row["examples"]), *(metric_value(row["metrics"].get(name)) for name in columns))
         out.print()
         out.print(by_slice)
 

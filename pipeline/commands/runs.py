@@ -148,6 +148,8 @@ def report(run: str, pipeline_root: str | None, open_page: bool, output: Path | 
         written = write_report(record, store.runs_dir / record.run_id, output)
         say(str(written.page), stdout)
         say(str(written.model_card), stdout)
+        if written.suspects is not None:
+            say(str(written.suspects), stdout)
     if open_page:
         click.launch(str(written.page.resolve()))
 

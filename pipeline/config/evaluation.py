@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from components.model_evaluator.gate import Bound
 from pipeline.suggestions import nearest_few
 from trainer_module.config import Section
-from trainer_module.segmentation_metrics import CLASS_METRICS, RECALL
+from trainer_module.segmentation_metrics import CLASS_METRICS, DATA_METRICS, RECALL
 
 _LOWER_IS_BETTER: Final = ("loss", "ece")
 _SUGGESTED: Final = 3
@@ -50,6 +50,11 @@ class SliceThreshold(Section):
     """Least difference to the served model: its value on the slice, plus this, is the least that will do."""
 
     max_change: float | None = None
+
+    @property
+    def has_change(self) -> bool:
+        """Whether a change is bounded."""
+        return self.min_change is not None or self.max_change is not None
 
     @property
     def by_kind(self) -> dict[str, float | None]:
@@ -94,7 +99,10 @@ class EvaluationConfig(Section):
     max_change."""
 
     min_slice_examples: int = Field(30, ge=1)
-    """A slice with fewer examples is reported, and its bounds do not count."""
+    """A slice with fewer examples that have labelled pixels is reported, and its bounds do not count."""
+
+    suspects: int = Field(24, ge=0, le=500)
+    """How many of the masks that the model contradicts are shown with pictures; 0 looks for none."""
 
     def bounds(self) -> list[Bound]:
         """Returns every bound of the gate; those of changes count while a model is served."""
@@ -136,7 +144,7 @@ class EvaluationConfig(Section):
         """Checks the names of the metrics that are bounded.
 
         Raises:
-          ValueError: There is no such metric.
+          ValueError: There is no such metric, or none that two models could differ in.
         """
         named = {f"evaluation.thresholds.{metric}": metric for metric in self.thresholds}
         named |= {f"evaluation.change_thresholds.{metric}": metric for metric in self.change_thresholds}
@@ -148,6 +156,14 @@ class EvaluationConfig(Section):
             if metric not in known:
                 suggestion = _suggestion(metric, known, "The gate, in docs/how_it_works.md, lists")
                 raise ValueError(f"{setting}: there is no metric {metric!r}: {suggestion}")
+        changes = {*self.change_thresholds}
+        changes |= {slice_.metric for slice_ in self.slice_thresholds if slice_.has_change}
+        for metric in DATA_METRICS:
+            if metric in changes:
+                raise ValueError(
+                    f"{metric} is of the evaluated data, the same for every model: bound it with min or max in "
+                    "evaluation.thresholds or evaluation.slice_thresholds, not its change"
+                )
 
 
 def bounds_on_classes(evaluation: EvaluationConfig, class_names: Sequence[str]) -> dict[str, list[str]]:

@@ -118,7 +118,7 @@ class Config(Section):
                 )
         for pair in separate_splits(evaluation.split):
             one, other = data.splits[pair.first], data.splits[pair.second]
-            if surely_overlap(one, other) and (pair.is_strict or data.duplicates == "error"):
+            if surely_overlap(one, other) and (pair.is_strict or data.duplicates != "warn"):
                 raise ValueError(
                     f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share "
                     f"examples, and {pair.reason}. {pair.way_out}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from components.model_pusher.push import PushRecord, push
+from components.model_pusher.push import PushRecord, push, pushed_statistics
 from pipeline.code_digest import installed_version
 from pipeline.export.forms import Form, session_network, size
 from pipeline.export.measurement import Examples, Measured, measure
@@ -26,7 +26,15 @@ from trainer_module.errors import ModelError
 CARD_FILE: Final = "model.json"
 _WRITING: Final = ".writing-"
 _REPLACED: Final = ".replaced-"
-_OF_THE_MODEL: Final = ("class_names", "class_colors", "mask_values", "image_size", "model", "parameters")
+_OF_THE_MODEL: Final = (
+    "class_names",
+    "class_colors",
+    "mask_values",
+    "ignore_values",
+    "image_size",
+    "model",
+    "parameters",
+)
 _DECODING: Final = (
     "decode to RGB, 8 bits: gray is repeated, alpha is dropped, the image is turned by its EXIF orientation"
 )
@@ -134,7 +142,8 @@ def _put_in_place(request: ExportRequest, original: Original, form: Form, card: 
     """Makes a form visible in one step; returns where it is."""
     if form.optimization is Optimization.FROZEN:
         (form.directory / features.ASSETS_DIRECTORY / features.EXPORT_ASSET).write_text(json_text(card), "utf-8")
-        pushed = push(str(form.directory), str(request.output), _record(original))
+        statistics = pushed_statistics(str(original.directory))
+        pushed = push(str(form.directory), str(request.output), _record(original), statistics=statistics)
         if pushed.version is None and not pushed.already_served:
             raise ModelError(f"the frozen form is not written to {str(request.output)!r}: {pushed.reason}.")
         return pushed.already_served or str(request.output / str(pushed.version))

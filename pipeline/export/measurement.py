@@ -12,10 +12,12 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components.segmentation_validator.examination import MaskMeaning
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.export.request import ExportData
 from pipeline.models.evaluation import raw_examples
 from pipeline.models.loading import Original, Prepared
+from trainer_module import features
 from trainer_module.segmentation_metrics import segmentation_metrics
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -52,15 +54,19 @@ class Examples:
             image_feature=settings.image_feature,
             mask_feature=settings.mask_feature,
             slice_features=(),
-            mask_values=original.card.mask_values,
         )
         builder = open_dataset(source, {"measured": data.split, "calibration": data.calibration_split})
         return cls(builder, source, data, original)
 
+    @property
+    def _meaning(self) -> MaskMeaning:
+        card = self.original.card
+        return MaskMeaning(card.mask_values, card.ignore_values, card.class_names)
+
     def measured(self, on_progress: Callable[[int, int], None]) -> Iterator[Prepared]:
         """Yields the split to measure on, prepared, in batches; tells how many are done, of how many."""
         total, done = self.builder.info.splits[self.data.split].num_examples, 0
-        examples = raw_examples(self.builder, self.source, self.data.split)
+        examples = raw_examples(self.builder, self.source, self.data.split, self._meaning)
         for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
             yield self.original.prepare([example.SerializeToString() for example in batch])
             done += len(batch)
@@ -71,7 +77,7 @@ class Examples:
         split = self.data.calibration_split
         total = self.builder.info.splits[split].num_examples
         drawn = np.random.default_rng(seed).choice(total, size=min(count, total), replace=False)
-        chosen = raw_examples(self.builder, self.source, split, set(drawn.tolist()))
+        chosen = raw_examples(self.builder, self.source, split, self._meaning, set(drawn.tolist()))
         return self.original.prepare([example.SerializeToString() for example in chosen]).images
 
     def describe(self, split: str) -> dict[str, Any]:
@@ -85,13 +91,13 @@ class FormMeasured(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     metrics: dict[str, float]
-    """`accuracy`, `mean_iou` and `iou_<class>` of all pixels; a class that nowhere occurs has none."""
+    """`accuracy`, `mean_iou` and `iou_<class>` of all labelled pixels; a class that nowhere occurs has none."""
 
     differences: dict[str, float] = {}
     """The same, minus the original's."""
 
     changed_pixels: float = 0.0
-    """Share of the pixels that have another class than with the original."""
+    """Share of all pixels, labelled or not, that have another class than with the original."""
 
     latency_p50_ms: float
     """Of one image, prepared already; the other half took longer."""
@@ -123,6 +129,9 @@ class _Tally:
     """What is counted of one network."""
 
     confusion_matrix: NDArray[np.int64]
+    pixels: int = 0
+    """Labelled or not, as the next."""
+
     changed: int = 0
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
@@ -149,6 +158,7 @@ def measure(
             predicted = _take_turns(networks, tallies, image[np.newaxis], first=examples % len(networks))
             for tally, found in zip(tallies, predicted, strict=True):
                 tally.confusion_matrix += _confusion_matrix(class_ids, found, len(class_names))
+                tally.pixels += found.size
                 tally.changed += int((found != predicted[0]).sum())
             examples += 1
     baseline, *others = (_summary(tally, tallies[0], class_names) for tally in tallies)
@@ -180,8 +190,9 @@ def _take_turns(
 
 
 def _confusion_matrix(true: NDArray[np.uint8], predicted: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
-    pairs = true.astype(np.int64) * num_classes + predicted
-    counts: NDArray[np.int64] = np.bincount(pairs.reshape(-1), minlength=num_classes**2)
+    is_labelled = true != features.NOT_LABELLED
+    pairs = true[is_labelled].astype(np.int64) * num_classes + predicted[is_labelled]
+    counts: NDArray[np.int64] = np.bincount(pairs, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
@@ -191,7 +202,7 @@ def _summary(tally: _Tally, original: _Tally, class_names: Sequence[str]) -> For
     return FormMeasured(
         metrics=metrics,
         differences={name: value - expected[name] for name, value in metrics.items() if name in expected},
-        changed_pixels=tally.changed / int(tally.confusion_matrix.sum()),
+        changed_pixels=tally.changed / tally.pixels,
         latency_p50_ms=1000 * latency,
         cpu_ms=1000 * cpu,
         latency_ratio=latency / float(np.median(original.seconds)),

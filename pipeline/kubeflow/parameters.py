@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from components.model_evaluator.gate import Gate
 from pipeline.config.schema import Config
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_GEN_DRIVER,
@@ -234,7 +235,7 @@ RUNTIME_PARAMETERS: Final = (
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        tasks=(SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
+        tasks=(DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
         exec_property="push_destination",
         default=lambda config: config.serving_model_dir,
         put=_put_push_destination,

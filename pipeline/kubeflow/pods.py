@@ -9,6 +9,7 @@ from kubernetes.utils import parse_quantity
 
 from pipeline.config.kubeflow import KubeflowConfig, Resources, TrainerPod, Volume
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EXAMPLE_GEN,
     EXAMPLE_GEN_DRIVER,
     KSERVE_DEPLOYER,
@@ -24,7 +25,7 @@ GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
 _DATA_CACHE_TASKS: Final = (EXAMPLE_GEN_DRIVER, EXAMPLE_GEN, TRAINER)
-_SERVING_VOLUME_TASKS: Final = (SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER)
+_SERVING_VOLUME_TASKS: Final = (DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec

@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components.model_evaluator.sums import EvaluationSums, require_outputs
+from components.segmentation_validator.examination import MaskMeaning
+from components.segmentation_validator.records import checked_example
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.models.loading import ServedModel
@@ -34,12 +36,13 @@ def evaluate_model(
       ModelError: The model was exported by a version of petseg with other metrics.
     """
     require_outputs(model.evaluation_outputs, f"the model in {str(model.directory)!r}")
-    class_names = model.card.class_names
+    class_names, image_pixels = model.card.class_names, model.card.image_size**2
     builder = open_dataset(source, {"evaluation": split})
     total = builder.info.splits[split].num_examples
     groups: dict[tuple[str, str] | None, EvaluationSums] = {}
     done = 0
-    examples = raw_examples(builder, source, split)
+    meaning = MaskMeaning(model.card.mask_values, model.card.ignore_values, class_names)
+    examples = raw_examples(builder, source, split, meaning)
     for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
         results = model.evaluate([example.SerializeToString() for example in batch])
         for example, outputs in zip(batch, results, strict=True):
@@ -55,10 +58,14 @@ def evaluate_model(
             "split": split,
             "examples": overall.examples,
         },
-        "metrics": _defined(overall.metrics(class_names)),
+        "metrics": _defined(overall.metrics(class_names, image_pixels)),
         "distributions": {name: array.tolist() for name, array in overall.distributions().items()},
         "slices": [
-            {"slice": {key[0]: key[1]}, "examples": group.examples, "metrics": _defined(group.metrics(class_names))}
+            {
+                "slice": {key[0]: key[1]},
+                "examples": group.examples,
+                "metrics": _defined(group.metrics(class_names, image_pixels)),
+            }
             for key, group in sorted((key, group) for key, group in groups.items() if key is not None)
         ],
     }
@@ -69,14 +76,19 @@ def _defined(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def raw_examples(
-    builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str, positions: Container[int] | None = None
+    builder: tfds.core.DatasetBuilder,
+    source: TfdsSource,
+    split: str,
+    meaning: MaskMeaning,
+    positions: Container[int] | None = None,
 ) -> Iterator[tf.train.Example]:
-    """Yields the examples of a TFDS slice as the pipeline would, in order.
+    """Yields the examples of a TFDS slice as the pipeline would, in order, and drops none.
 
     Args:
       builder: The data set, prepared.
       source: How to read it.
       split: TFDS slice.
+      meaning: What the values of its masks mean.
       positions: Of the examples to yield, counted from 0; None: all.
 
     Raises:
@@ -85,7 +97,7 @@ def raw_examples(
     convert = ExampleConverter(source, builder.info.features)
     for position, record in enumerate(tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source)))):
         if positions is None or position in positions:
-            yield convert(record)
+            yield checked_example(convert(record), meaning)
 
 
 def _slice_keys(example: tf.train.Example, source: TfdsSource) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.model_pusher.files import content_digest, file_digests
+from components.model_pusher.files import content_digest, file_digests, opened
 from components.model_pusher.version_store import SAVED_MODEL_FILE, newest_version
 from pipeline.config.paths import check_no_pattern
 from trainer_module import features
@@ -52,20 +52,30 @@ def model_directory(directory: str) -> str:
     return version
 
 
+def read_card(directory: str) -> ModelCard:
+    """Returns what the model in a version directory says of itself.
+
+    Raises:
+      ModelError: petseg did not export it.
+    """
+    try:
+        with opened(f"{directory}/{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}") as file:
+            return ModelCard.parse(file.read())
+    except (OSError, ValueError) as error:
+        raise _no_model(directory, error) from error
+
+
 def load_saved_model(directory: Path) -> tuple[ModelCard, Any]:
     """Loads a version directory: its card, and what TensorFlow made of it, whose variables live as long as that.
 
     Raises:
       ModelError: It cannot be loaded, or petseg did not export it.
     """
+    card = read_card(str(directory))
     try:
-        card = ModelCard.parse((directory / features.ASSETS_DIRECTORY / features.MODEL_CARD_ASSET).read_bytes())
         return card, tf.saved_model.load(str(directory))
     except Exception as error:  # whatever TensorFlow raises over broken files
-        raise ModelError(
-            f"{str(directory)!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
-            "Name a directory that `petseg run` pushed."
-        ) from error
+        raise _no_model(str(directory), error) from error
 
 
 class ServedModel:
@@ -218,6 +228,13 @@ def overlay_image(photo: Image.Image, class_ids: NDArray[np.uint8], class_names:
     alpha = opacity[class_ids][..., np.newaxis]
     tint = class_colors(len(class_names))[class_ids].astype(np.float32)
     return Image.fromarray(np.round(pixels * (1 - alpha) + tint * alpha).astype(np.uint8))
+
+
+def _no_model(directory: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"{directory!r} is no model that petseg exported: {str(error).strip().partition(chr(10))[0]}. "
+        "Name a directory that `petseg run` pushed."
+    )
 
 
 def _explained(image: bytes, reason: str) -> str:

@@ -5,9 +5,16 @@ The templates only lay them out, one template for each `kind`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
+
+from trainer_module.model_card import HATCH_COLORS
 
 Tone = Literal["good", "bad", "neutral"]
+
+HATCHED: Final = "repeating-linear-gradient(135deg, {} 0 2px, {} 2px 4px)".format(
+    *(f"#{bytes(color).hex()}" for color in HATCH_COLORS)
+)
+"""The swatch of what is not labelled."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Cell:
 
     tone: Tone = "neutral"
     swatch: str | None = None
-    """Colour of a class, as CSS writes it."""
+    """Colour of a class, as CSS writes it; or `HATCHED`."""
 
     @property
     def line(self) -> str:
@@ -113,6 +120,22 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A file beside the page."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where there is more."""
+
+    kind: ClassVar = "links"
+    links: Sequence[Link]
+
+
+@dataclass(frozen=True)
 class Legend:
     """The colours of the classes."""
 
@@ -122,7 +145,7 @@ class Legend:
     """Whether the colour of wrong pixels is named, too."""
 
 
-Block = Note | Table | Figures | Gallery | Legend
+Block = Note | Table | Figures | Gallery | Links | Legend
 
 
 @dataclass(frozen=True)

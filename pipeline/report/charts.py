@@ -7,6 +7,7 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -21,6 +22,8 @@ _DARK_SHARE: Final = 0.66
 
 _MOST_WRITTEN_CLASSES: Final = 6
 """With more classes the cells have no room for text; their titles have the numbers."""
+
+_MOST_LABELLED_BINS: Final = 7
 
 Epochs = Sequence[Mapping[str, float | None]]
 
@@ -209,8 +212,35 @@ def class_iou_chart(name: str, class_names: Sequence[str], iou: Sequence[float],
 
 
 @mpl.rc_context(STYLE)
+def compared_histogram(name: str, quantity: str, bins: Sequence[str], shares: Mapping[str, Sequence[float]]) -> str:
+    """Draws how a quantity is distributed in two samples: one as bars, the other as an outline.
+
+    Args:
+      name: Different for each chart of a page.
+      quantity: What is counted.
+      bins: What each bin begins with.
+      shares: What to call each of the two samples to the share of its examples in each bin.
+    """
+    chart = Chart(_WIDTH, _HEIGHT, name)
+    (first, bars), (second, outline) = shares.items()
+    for index, (share, other) in enumerate(zip(bars, outline, strict=True)):
+        bar = Rectangle((index, 0), 1, share, facecolor=FIRST, alpha=0.6)
+        bar.set_gid(chart.title_id(f"{quantity} from {bins[index]} on: {first} {share:.1%}, {second} {other:.1%}"))
+        chart.axes.add_patch(bar)
+    chart.axes.stairs(outline, color=SECOND, linewidth=2)
+    labelled = range(0, len(bins), -(-len(bins) // _MOST_LABELLED_BINS))
+    chart.axes.set_xticks(list(labelled), [bins[index] for index in labelled])
+    chart.axes.set(xlim=(0, len(bins)), ylim=(0, max(*bars, *outline) * 1.08), xlabel=quantity)
+    chart.axes.yaxis.set_major_formatter(PercentFormatter(1))
+    chart.axes.grid(visible=False, axis="x")
+    handles = [Rectangle((0, 0), 1, 1, facecolor=FIRST, alpha=0.6), Line2D([], [], color=SECOND, linewidth=2)]
+    chart.figure.legend(handles, [first, second], loc="outside upper left", ncols=2)
+    return chart.svg(f"Distribution of {quantity}, {first} and {second}")
+
+
+@mpl.rc_context(STYLE)
 def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float]]) -> str:
-    """Draws how a feature's values are distributed in two splits or more.
+    """Draws how a feature’s values are distributed in two splits or samples, or more.
 
     Args:
       name: Different for each chart of a page.
@@ -230,9 +260,9 @@ def label_chart(name: str, feature: str, shares: Mapping[str, Mapping[str, float
             bar.set_gid(chart.title_id(f"{split}: {of_values.get(value, 0.0):.1%} {value}"))
     _label_rows(chart.axes, values)
     chart.axes.xaxis.set_major_formatter(PercentFormatter(1))
-    chart.axes.set_xlabel("share of the split’s examples")
+    chart.axes.set_xlabel("share of the examples")
     chart.figure.legend(loc="outside upper left", ncols=len(shares))
-    return chart.svg(f"Distribution of {feature} in each split")
+    return chart.svg(f"Distribution of {feature}: {', '.join(shares)}")
 
 
 def _draw_curve(chart: Chart, epochs: Epochs, key: str, label: str, color: str, style: str) -> None:

@@ -19,8 +19,8 @@ from pipeline.report.blocks import Cell, Note, Table
 from pipeline.report.facts import RunFacts, flat_settings, run_facts
 from pipeline.report.image_scores import SCORES_FILE, ImageDifference, ImageScore, read_scores
 from pipeline.runs.record import RunRecord
-from pipeline.terminal.tables import metric_value, readable_metric
-from trainer_module.segmentation_metrics import difference_metrics, pixel_accuracy_and_mean_iou
+from pipeline.terminal.tables import is_partly_labelled, metric_value, readable_metric
+from trainer_module.segmentation_metrics import DATA_METRICS, difference_metrics, pixel_accuracy_and_mean_iou
 
 _NOT_COMPARED: Final = ("preset", "pipeline.root")
 _BOUNDS_OF_INTERVALS: Final = ("_low", "_high")
@@ -76,7 +76,10 @@ class Comparison:
     settings: list[SettingDifference]
     metrics: list[MetricDifference]
     images: list[ImageDifference]
-    """Those that both evaluated, the largest change first."""
+    """Those that both evaluated and that have labelled pixels, the largest change first."""
+
+    paired: int
+    """Images that both evaluated, labelled or not."""
 
     evaluated: tuple[int, int]
     """Images that each run evaluated, as far as their scores are known."""
@@ -87,7 +90,7 @@ class Comparison:
     @property
     def unpaired(self) -> tuple[int, int]:
         """Images of each run that are not known to be among those of the other."""
-        first, second = (count - len(self.images) for count in self.evaluated)
+        first, second = (count - self.paired for count in self.evaluated)
         return first, second
 
     def as_json(self, most_images: int) -> dict[str, Any]:
@@ -127,6 +130,7 @@ def compare_runs(first: RunRecord, second: RunRecord, directories: tuple[Path, P
         settings=_setting_differences(first, second),
         metrics=_metric_differences(first, second, _paired_differences(pairs) if is_paired else {}),
         images=sorted(_image_differences(pairs), key=lambda image: -abs(image.difference)),
+        paired=len(pairs),
         evaluated=(len(scores[0]), len(scores[1])),
         same_data=same_data,
     )
@@ -171,8 +175,8 @@ def metrics_block(comparison: Comparison) -> Table | Note:
     rows: list[list[str | Cell]] = [
         [
             Cell(readable_metric(metric.name), metric.verdict),
-            Cell(metric_value(metric.first), _interval_words(metric.first_interval)),
-            Cell(metric_value(metric.second), _interval_words(metric.second_interval)),
+            Cell(metric_value(metric.first, metric.name), _interval_words(metric.first_interval)),
+            Cell(metric_value(metric.second, metric.name), _interval_words(metric.second_interval)),
             Cell(signed(metric.difference), _interval_words(metric.difference_interval, is_signed=True)),
         ]
         for metric in comparison.metrics
@@ -232,10 +236,11 @@ def _image_differences(pairs: list[_Pair]) -> list[ImageDifference]:
             name=names[first.example_id] if first.example_id else first.file_name,
             file_name=first.file_name,
             example_id=first.example_id,
-            first=first.mean_iou,
-            second=second.mean_iou,
+            first=before,
+            second=after,
         )
         for first, second in pairs
+        if (before := first.mean_iou) is not None and (after := second.mean_iou) is not None
     ]
 
 
@@ -248,6 +253,7 @@ def _setting_differences(first: RunRecord, second: RunRecord) -> list[SettingDif
 def _metric_differences(
     first: RunRecord, second: RunRecord, paired: Mapping[str, tuple[float, float]]
 ) -> list[MetricDifference]:
+    partly = any(is_partly_labelled(record.metrics) for record in (first, second))
     names = dict.fromkeys([*first.metrics, *second.metrics])
     return [
         MetricDifference(
@@ -260,7 +266,7 @@ def _metric_differences(
             paired.get(name),
         )
         for name in names
-        if not name.endswith(_BOUNDS_OF_INTERVALS)
+        if not name.endswith(_BOUNDS_OF_INTERVALS) and (partly or name not in DATA_METRICS)
     ]
 
 

@@ -78,7 +78,11 @@ def _images(comparison: Comparison, pictures: Sequence[PictureRow] | Missing) ->
         "The largest changes of the mean IoU, in either direction. Look for what the second run gained or lost.",
         pictures,
     )
-    return [*notes, class_legend(comparison.second.class_names), gallery]
+    both = (comparison.first, comparison.second)
+    legend = class_legend(
+        comparison.second.class_names, with_not_labelled=any(facts.has_not_labelled for facts in both)
+    )
+    return [*notes, legend, gallery]
 
 
 def write_comparison(comparison: Comparison, output: Path) -> None:

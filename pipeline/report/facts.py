@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from components.drift_detector.report import DRIFT_FILE, DriftReport
+from components.refused_data import REFUSED_DIRECTORY
+from components.segmentation_validator.findings import FindingsSummary
 from pipeline.config.schema import Config
-from pipeline.nodes import EXAMPLE_VALIDATOR, STATISTICS_GEN, TRAINER
+from pipeline.nodes import (
+    DRIFT_DETECTOR,
+    EXAMPLE_GEN,
+    EXAMPLE_VALIDATOR,
+    SEGMENTATION_VALIDATOR,
+    STATISTICS_GEN,
+    TRAINER,
+)
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
 
@@ -84,6 +94,15 @@ class History:
 
 
 @dataclass(frozen=True)
+class FoundInData:
+    """What SegmentationValidator found."""
+
+    summary: FindingsSummary
+    directory: Path
+    """Where the summary and its pictures are."""
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """Everything that a report says of a run, but for the pictures."""
 
@@ -92,6 +111,8 @@ class RunFacts:
     history: History | Missing
     statistics: Sequence[SplitStatistics] | Missing
     anomalies: Sequence[Anomaly] | Missing
+    drift: DriftReport | Missing
+    findings: FoundInData | Missing
 
     @property
     def changed_settings(self) -> list[Setting]:
@@ -102,6 +123,11 @@ class RunFacts:
     @property
     def class_names(self) -> list[str]:
         return list(self.record.settings.get("data", {}).get("class_names", ()))
+
+    @property
+    def has_not_labelled(self) -> bool:
+        """Whether some pixels of the data are not labelled."""
+        return self.record.dataset is not None and bool(self.record.dataset.not_labelled_shares)
 
     @property
     def evaluated_split(self) -> str:
@@ -122,6 +148,8 @@ def run_facts(record: RunRecord) -> RunFacts:
             record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
         anomalies=_of_output(record, EXAMPLE_VALIDATOR, "anomalies", _read_anomalies),
+        findings=_of_checked(record, SEGMENTATION_VALIDATOR, "findings", _read_findings),
+        drift=_of_checked(record, DRIFT_DETECTOR, "drift", _read_drift),
     )
 
 
@@ -138,6 +166,13 @@ def output_directory(record: RunRecord, node_id: str, output: str) -> Path | Mis
     if not Path(uri).is_dir():
         return Missing(f"What {node_id} left at {uri} is gone.")
     return Path(uri)
+
+
+def examples_directory(record: RunRecord) -> Path | Missing:
+    """Returns where the raw examples are that a run worked on; in earlier versions, TfdsExampleGen checked them."""
+    if any(node.id == SEGMENTATION_VALIDATOR for node in record.nodes):
+        return output_directory(record, SEGMENTATION_VALIDATOR, "checked_examples")
+    return output_directory(record, EXAMPLE_GEN, "examples")
 
 
 def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -161,6 +196,21 @@ def _of_output(record: RunRecord, node_id: str, output: str, read: Callable[[Pat
         return read(directory)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Missing(f"What {node_id} left at {directory} cannot be read: {type(error).__name__}: {error}.")
+
+
+def _of_checked(record: RunRecord, node_id: str, output: str, read: Callable[[Path], _Facts]) -> _Facts | Missing:
+    """Returns what a component left that may refuse the data; where it did, from beside its artifacts."""
+    root = record.settings.get("pipeline", {}).get("root", "")
+    refused = Path(root, "artifacts", record.pipeline, node_id, REFUSED_DIRECTORY, record.run_id)
+    return read(refused) if refused.is_dir() else _of_output(record, node_id, output, read)
+
+
+def _read_drift(directory: Path) -> DriftReport:
+    return DriftReport.parse((directory / DRIFT_FILE).read_bytes())
+
+
+def _read_findings(directory: Path) -> FoundInData:
+    return FoundInData(FindingsSummary.read(directory), directory)
 
 
 def _read_history(directory: Path) -> History:

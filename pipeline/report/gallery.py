@@ -22,7 +22,8 @@ from pipeline.report.blocks import Gallery, Picture, PictureRow
 from pipeline.report.image_scores import ScoredImage
 from trainer_module.encoded_images import ImageRefusedError, upright_image
 from trainer_module.errors import DataError
-from trainer_module.model_card import mask_image
+from trainer_module.features import NOT_LABELLED
+from trainer_module.model_card import hatched, mask_image
 
 if TYPE_CHECKING:
     from pipeline.models.loading import ServedModel
@@ -70,7 +71,7 @@ class Selection:
 
 
 def select(images: Iterable[ScoredImage]) -> Selection:
-    """Returns a random sample (by reservoir sampling), and the extremes of any number of images."""
+    """Returns a random sample (by reservoir sampling), and the extremes of any number of images that have labels."""
     generator = random.Random(_SEED)
     sample: list[ScoredImage] = []
     worst: list[tuple[float, int, ScoredImage]] = []
@@ -83,6 +84,8 @@ def select(images: Iterable[ScoredImage]) -> Selection:
         position = index if index < RANDOM_COUNT else generator.randint(0, index)
         if position < RANDOM_COUNT:
             sample[position : position + 1] = [image]
+        if image.mean_iou is None:
+            continue
         _keep(worst, WORST_COUNT, (-image.mean_iou, -index, image))
         _keep(best, BEST_COUNT, (image.mean_iou, -index, image))
         change = image.change.difference if image.change else 0.0
@@ -107,7 +110,9 @@ def picture_row(
         pictures = _pictures(image, name, models, mask_values)
     except (ImageRefusedError, DataError, OSError, ValueError) as error:
         return PictureRow(name, f"cannot be shown: {error}", [])
-    iou = image.change.words if image.change and len(models) > 1 else f"mean IoU {image.mean_iou:.3f}"
+    iou = "not labelled" if image.mean_iou is None else f"mean IoU {image.mean_iou:.3f}"
+    if image.change and len(models) > 1:
+        iou = image.change.words
     return PictureRow(name, " · ".join((iou, *image.labels)), pictures)
 
 
@@ -117,13 +122,14 @@ def _pictures(
     photo = upright_image(image.image)
     photo.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     truth = _truth(image.mask, mask_values, photo.size)
-    pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(mask_image(truth, len(mask_values))))]
+    truth_image = hatched(mask_image(truth, len(mask_values)))
+    pictures = [Picture("image", _jpeg(photo)), Picture("truth", _png(truth_image))]
     for label, model in models.items():
         predicted = _nearest(model.predict(image.image, name), photo.size)
         errors = "errors" if len(models) == 1 else f"errors {label.removeprefix('prediction ')}"
         pictures += [
             Picture(label, _png(mask_image(predicted, len(mask_values)))),
-            Picture(errors, _jpeg(error_image(photo, truth != predicted))),
+            Picture(errors, _jpeg(error_image(photo, (truth != predicted) & (truth != NOT_LABELLED)))),
         ]
     return pictures
 
@@ -149,7 +155,7 @@ def thumbnail_uri(image: Image.Image) -> str:
     is_mask = image.mode == "P"
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS)
-    return _png(small) if is_mask else _jpeg(small)
+    return _png(hatched(small)) if is_mask else _jpeg(small)
 
 
 def write_sheet(galleries: Sequence[Gallery], file: Path) -> None:
@@ -177,7 +183,7 @@ def _ordered(heap: list[tuple[float, int, ScoredImage]]) -> list[ScoredImage]:
 
 
 def _truth(encoded: bytes, mask_values: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.uint8]:
-    table = np.zeros(256, np.uint8)
+    table = np.full(256, NOT_LABELLED, np.uint8)
     table[list(mask_values)] = np.arange(len(mask_values))
     with Image.open(io.BytesIO(encoded)) as mask:
         return table[_nearest(np.asarray(mask), size)]

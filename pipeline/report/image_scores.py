@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from components.model_evaluator.sums import image_statistics
-from pipeline.nodes import EXAMPLE_GEN, SERVED_MODEL_RESOLVER, TRAINER
-from pipeline.report.facts import Missing, output_directory
+from pipeline.nodes import SERVED_MODEL_RESOLVER, TRAINER
+from pipeline.report.facts import Missing, examples_directory, output_directory
 from pipeline.runs.record import RunRecord
 from trainer_module import features
 from trainer_module.errors import DataError, ModelError, PetsegError
@@ -49,10 +49,10 @@ class ImageScore:
     """See `components.model_evaluator.sums.image_statistics`."""
 
     @property
-    def mean_iou(self) -> float:
-        """The mean IoU over the classes that occur in the image."""
+    def mean_iou(self) -> float | None:
+        """The mean IoU over the classes that occur in the image; None where no pixel of it is labelled."""
         true_positives, pixels = np.split(np.array(self.statistics, np.int64), 2)
-        return float(pixel_accuracy_and_mean_iou(true_positives, pixels)[1])
+        return float(pixel_accuracy_and_mean_iou(true_positives, pixels)[1]) if pixels.any() else None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -118,16 +118,16 @@ class ScoredImage:
         return self.score.example_id
 
     @property
-    def mean_iou(self) -> float:
+    def mean_iou(self) -> float | None:
         return self.score.mean_iou
 
     @property
     def change(self) -> ImageDifference | None:
-        """What became of the mean IoU since the baseline."""
-        if self.baseline_score is None:
+        """What became of the mean IoU since the baseline; None without a baseline, and where nothing is labelled."""
+        before, after = self.baseline_score.mean_iou if self.baseline_score else None, self.mean_iou
+        if before is None or after is None:
             return None
-        names = (self.file_name, self.file_name, self.example_id)
-        return ImageDifference(*names, self.baseline_score.mean_iou, self.mean_iou)
+        return ImageDifference(self.file_name, self.file_name, self.example_id, before, after)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class EvaluatedImages:
         Raises:
           ModelError: The exported model cannot be loaded.
         """
-        examples = output_directory(record, EXAMPLE_GEN, "examples")
+        examples = examples_directory(record)
         model = output_directory(record, TRAINER, "model")
         for directory in (examples, model):
             if isinstance(directory, Missing):
@@ -155,7 +155,7 @@ class EvaluatedImages:
             return Missing("The record does not say which split was evaluated.")
         files = sorted(map(str, (Path(str(examples)) / f"Split-{split}").glob("*.gz")))
         if not files:
-            return Missing(f"TfdsExampleGen left no files of the split {split!r}.")
+            return Missing(f"The run left no files of the split {split!r}.")
         from pipeline.models.loading import ServedModel
 
         loaded = ServedModel.load(str(Path(str(model)) / _SERVING_FORMAT))

@@ -10,12 +10,33 @@ from PIL import Image
 
 from pipeline.nodes import TRAINER
 from pipeline.report import charts
-from pipeline.report.blocks import Cell, Figure, Figures, Gallery, Legend, Note, Picture, PictureRow, Section, Table
+from pipeline.report.blocks import (
+    HATCHED,
+    Cell,
+    Figure,
+    Figures,
+    Gallery,
+    Legend,
+    Note,
+    Picture,
+    PictureRow,
+    Section,
+    Table,
+)
 from pipeline.report.facts import Missing, RunFacts, output_directory
 from pipeline.report.gallery import thumbnail_uri
-from pipeline.terminal.tables import class_metrics, metric_interval, metric_value, overall_metrics, readable_metric
+from pipeline.terminal.tables import (
+    class_metrics,
+    is_partly_labelled,
+    labelled_area,
+    metric_interval,
+    metric_value,
+    overall_metrics,
+    readable_metric,
+)
 from trainer_module import features
 from trainer_module.model_card import class_colors
+from trainer_module.segmentation_metrics import LABELLED_SHARE, UNLABELLED_IMAGES
 
 FEW_EXAMPLES: Final = 10
 """Slices of fewer examples are marked: a single image moves their metrics."""
@@ -40,6 +61,8 @@ _MEANINGS: Final = {
     "image_iou_p05": "5 % of the images are below this mean IoU",
     "image_iou_p50": "half of the images are below this mean IoU",
     "image_iou_p95": "95 % of the images are below this mean IoU",
+    LABELLED_SHARE: "share of the area that all other numbers are of",
+    UNLABELLED_IMAGES: "images without any labelled pixel, which no mean or interval knows of",
 }
 
 
@@ -70,7 +93,8 @@ def training_section(facts: RunFacts) -> Section:
     gallery = training_gallery(facts)
     if isinstance(gallery, Missing):
         return Section(_BEFORE_AND_AFTER, [Note(f"No predictions of the training. {gallery.reason}")])
-    return Section(_BEFORE_AND_AFTER, [class_legend(facts.class_names, with_errors=False), gallery])
+    legend = class_legend(facts.class_names, with_errors=False, with_not_labelled=facts.has_not_labelled)
+    return Section(_BEFORE_AND_AFTER, [legend, gallery])
 
 
 def training_gallery(facts: RunFacts) -> Gallery | Missing:
@@ -109,7 +133,7 @@ def metrics_table(facts: RunFacts) -> Table:
     rows: list[list[str | Cell]] = [
         [
             Cell(readable_metric(name), _MEANINGS.get(name, "")),
-            metric_value(metrics[name]),
+            metric_value(metrics[name], name),
             metric_interval(metrics, name),
         ]
         for name in overall_metrics(metrics, facts.class_names)
@@ -179,27 +203,31 @@ def slices_section(facts: RunFacts) -> Section:
 
 
 def slices_table(facts: RunFacts) -> Table:
-    """Returns one row a slice, by mean IoU, the worst first."""
+    """Returns one row a slice, by mean IoU, the worst first; with the labelled share of its area where not all is."""
     slices = sorted(facts.record.slices, key=_slice_order)
     names = [name for name in _SLICE_METRICS if any(name in each["metrics"] for each in slices)]
+    partly = any(is_partly_labelled(each["metrics"]) for each in slices)
     few = any(each["examples"] < FEW_EXAMPLES for each in slices)
     rows: list[list[str | Cell]] = [
         [
             Cell(", ".join(map(str, each["slice"].values())), ", ".join(each["slice"])),
             f"{each['examples']:,}{' *' if each['examples'] < FEW_EXAMPLES else ''}",
             *(Cell(metric_value(each["metrics"].get(name)), metric_interval(each["metrics"], name)) for name in names),
+            *([labelled_area(each["metrics"].get(LABELLED_SHARE))] if partly else []),
         ]
         for each in slices
     ]
     caption = "The worst first: what the model does least well at. With 95 % intervals."
     caption += f" An asterisk marks fewer than {FEW_EXAMPLES} examples: one image moves their numbers." if few else ""
-    return Table(["slice", "examples", *map(readable_metric, names)], rows, caption)
+    columns = ["slice", "examples", *map(readable_metric, names), *(["labelled area"] if partly else [])]
+    return Table(columns, rows, caption)
 
 
-def class_legend(class_names: Sequence[str], *, with_errors: bool = True) -> Legend:
-    """Returns the colours of the classes in masks, and that of wrong pixels where they are shown."""
+def class_legend(class_names: Sequence[str], *, with_errors: bool = True, with_not_labelled: bool = False) -> Legend:
+    """Returns the colours of the classes in masks, and how wrong pixels and those without label are drawn, if any."""
     colors = _css_colors(len(class_names))
-    return Legend([Cell(name, swatch=color) for name, color in zip(class_names, colors, strict=True)], with_errors)
+    entries = [Cell(name, swatch=color) for name, color in zip(class_names, colors, strict=True)]
+    return Legend([*entries, *([Cell("not labelled", swatch=HATCHED)] if with_not_labelled else [])], with_errors)
 
 
 def _training_row(directory: Path, number: int, epochs: list[int]) -> PictureRow:

@@ -3,14 +3,19 @@
 Style, charts and pictures are inside the page; the card is what it says of the model, as Markdown.
 """
 
+import dataclasses
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import jinja2
 
+from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.report.blocks import Note, Page, Section, Table
-from pipeline.report.facts import RunFacts, run_facts
+from pipeline.report.drift_section import drift_section
+from pipeline.report.facts import Missing, RunFacts, run_facts
+from pipeline.report.findings_section import findings_section
 from pipeline.report.metric_sections import (
     classes_table,
     errors_section,
@@ -30,6 +35,7 @@ from pipeline.report.run_sections import (
     settings_table,
     what_ran,
 )
+from pipeline.report.suspects import PAGE_FILE, FoundSuspects, found_suspects, suspects_page, suspects_section
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
 
@@ -52,6 +58,8 @@ class WrittenReport:
 
     page: Path
     model_card: Path
+    suspects: Path | None = None
+    """The page of the suspect masks, beside which is their list; None where there is none."""
 
 
 def write_report(
@@ -76,21 +84,28 @@ def write_report(
     written = WrittenReport(page, page.with_name(MODEL_CARD_FILE))
     facts = run_facts(record)
     pictures = _pictures(facts, run_directory) if with_pictures else no_pictures("The run was interrupted.")
+    suspects = found_suspects(facts)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        written.page.write_text(html(run_page(facts, pictures)), encoding="utf-8")
+        written.page.write_text(html(run_page(facts, pictures, suspects)), encoding="utf-8")
         written.model_card.write_text(model_card(facts), encoding="utf-8")
+        if isinstance(suspects, FoundSuspects):
+            suspects_file = page.with_name(PAGE_FILE)
+            suspects_file.write_text(html(suspects_page(facts, suspects)), encoding="utf-8")
+            shutil.copyfile(suspects.directory / SUSPECTS_FILE, page.with_name(SUSPECTS_FILE))
+            written = dataclasses.replace(written, suspects=suspects_file)
     except OSError as error:
         raise PetsegError(f"cannot write the report {str(page)!r}: {error.strerror}; name another --output") from error
     return written
 
 
-def run_page(facts: RunFacts, pictures: Section) -> Page:
+def run_page(facts: RunFacts, pictures: Section, suspects: FoundSuspects | Missing) -> Page:
     """Returns the report of a run.
 
     Args:
       facts: What is known of the run.
       pictures: The section with the gallery.
+      suspects: The masks that the model contradicts.
     """
     record = facts.record
     dataset = record.dataset
@@ -107,6 +122,9 @@ def run_page(facts: RunFacts, pictures: Section) -> Page:
             learning_section(facts),
             training_section(facts),
             data_section(facts),
+            findings_section(facts),
+            drift_section(facts),
+            suspects_section(facts, suspects),
             what_ran(facts),
         ],
     )

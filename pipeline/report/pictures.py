@@ -57,7 +57,7 @@ def pictures_section(facts: RunFacts, run_directory: Path) -> Section:
         "a light, or a wrong annotation.",
         "The best": f"The {BEST_COUNT} images with the highest mean IoU: what the model finds easy.",
     }
-    blocks: list[Block] = [class_legend(facts.class_names)]
+    blocks: list[Block] = [class_legend(facts.class_names, with_not_labelled=facts.has_not_labelled)]
     for (title, caption), chosen in zip(
         captions.items(), (selection.random, selection.worst, selection.best), strict=True
     ):

@@ -6,11 +6,11 @@ from typing import Final
 from components.model_evaluator.gate import BoundResult
 from pipeline.nodes import PUSHER
 from pipeline.report import charts
-from pipeline.report.blocks import Block, Cell, Figure, Figures, Note, Section, Table, Verdict
+from pipeline.report.blocks import HATCHED, Block, Cell, Figure, Figures, Note, Section, Table, Verdict
 from pipeline.report.facts import Missing, RunFacts, SplitStatistics
 from pipeline.runs.record import DatasetRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import duration
-from pipeline.terminal.tables import metric_value, readable_metric
+from pipeline.terminal.tables import labelled_area, metric_value, readable_metric
 
 _MOST_DRAWN_VALUES: Final = 12
 _KIBIBYTE: Final = 1024
@@ -42,17 +42,25 @@ def thresholds_table(thresholds: Sequence[BoundResult]) -> Table:
     """Returns each bound of the gate beside the value; with the baseline's where there is one."""
     has_slices = any(threshold.slice for threshold in thresholds)
     has_baseline = any(threshold.baseline is not None for threshold in thresholds)
+    has_unlabelled = any(threshold.is_partly_labelled for threshold in thresholds)
     columns = ["bound on", *(["of"] if has_slices else []), "verdict", "value", "bound", "margin"]
-    columns += ["baseline"] if has_baseline else []
+    columns += [*(["baseline"] if has_baseline else []), *(["labelled area"] if has_unlabelled else [])]
     rows: list[list[str | Cell]] = []
     for threshold in thresholds:
         row: list[str | Cell] = [readable_metric(threshold.metric)]
         if has_slices:
             row.append(_slice(threshold) or "all images")
         sign = f"{'change ' if threshold.is_change else ''}{'≥' if threshold.is_least else '≤'}"
-        row += [_cell(threshold), metric_value(threshold.value), f"{sign} {threshold.bound:g}", _margin(threshold)]
+        row += [
+            _cell(threshold),
+            metric_value(threshold.value, threshold.metric),
+            f"{sign} {threshold.bound:g}",
+            _margin(threshold),
+        ]
         if has_baseline:
             row.append("" if threshold.baseline is None else metric_value(threshold.baseline))
+        if has_unlabelled:
+            row.append(labelled_area(threshold.labelled_share))
         rows.append(row)
     return Table(columns, rows, words=("of", "verdict"))
 
@@ -161,7 +169,7 @@ def _refused(record: RunRecord) -> str:
 
 def _cell(threshold: BoundResult) -> Cell:
     if not threshold.gated:
-        return Cell(f"too few examples ({threshold.examples}) to count", tone="neutral")
+        return Cell(f"too few examples ({threshold.labelled_examples}) to count", tone="neutral")
     return Cell("passed", tone="good") if threshold.passed else Cell("not passed", tone="bad")
 
 
@@ -195,7 +203,8 @@ def _missed(thresholds: Sequence[BoundResult]) -> str:
             sentences.append(f"{subject} is undefined, so that its bound cannot hold.")
             continue
         missed = "below the least allowed" if threshold.is_least else "above the most allowed"
-        sentences.append(f"{subject} is {metric_value(threshold.number)}, {missed} {threshold.bound:g}.")
+        value = metric_value(threshold.number, threshold.metric)
+        sentences.append(f"{subject} is {value}, {missed} {threshold.bound:g}.")
     return " ".join(sentences)
 
 
@@ -248,6 +257,11 @@ def _class_shares(dataset: DatasetRecord, class_names: Sequence[str]) -> Table:
         "Share of each class in the pixels of the masks. One that train lacks cannot be learned; one that the "
         "evaluated split lacks is not measured."
     )
+    if dataset.not_labelled_shares:
+        caption += " Shares of classes are of the labelled pixels; the last row is of all."
+        rows.append(
+            [Cell("not labelled", swatch=HATCHED), *(f"{share:.2%}" for share in dataset.not_labelled_shares.values())]
+        )
     return Table(["class", *dataset.class_pixels], rows, caption)
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
+from components.segmentation_validator.kinds import Kind, counted
+from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.nodes import (
+    DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_GEN_DRIVER,
@@ -18,12 +21,14 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
+    SUSPECT_FINDER,
     TRAINER,
     TRANSFORM,
     WARM_START_RESOLVER,
 )
-from pipeline.runs.record import BaselineRecord, DatasetRecord, ProbeRecord
+from pipeline.runs.record import BaselineRecord, DatasetRecord, DriftRecord, ProbeRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
@@ -99,22 +104,39 @@ def _identified(produced: _Produced) -> NodeFacts:
 
 
 def _examples(produced: _Produced) -> NodeFacts:
-    artifact = produced.artifact("examples")
-    dataset = DatasetRecord(
+    dataset = _dataset(produced.artifact("examples"))
+    return NodeFacts(dataset.summary, {"dataset": dataset})
+
+
+def _dataset(artifact: ProducedArtifact) -> DatasetRecord:
+    return DatasetRecord(
         name=artifact.get_string_custom_property(properties.DATASET_NAME),
         version=artifact.get_string_custom_property(properties.DATASET_VERSION),
         splits=json.loads(artifact.get_string_custom_property(properties.SPLIT_COUNTS)),
         class_pixels=json.loads(artifact.get_string_custom_property(properties.CLASS_PIXELS) or "{}"),
+        not_labelled_pixels=json.loads(artifact.get_string_custom_property(properties.NOT_LABELLED_PIXELS) or "{}"),
         digests=json.loads(artifact.get_string_custom_property(properties.SPLIT_DIGESTS) or "{}"),
         date_ranges=json.loads(artifact.get_string_custom_property(properties.DATE_RANGES) or "{}"),
     )
+
+
+def _validated(produced: _Produced) -> NodeFacts:
+    """Returns what was found in the data; what is left of it after drops."""
+    artifact, findings = produced.artifact("checked_examples"), produced.artifact("findings")
+    dataset, dropped = _dataset(artifact), findings.get_int_custom_property(properties.DROPPED_EXAMPLES)
+    counts = json.loads(findings.get_string_custom_property(properties.FINDING_COUNTS) or "{}")
+    absent = dataset.absent_classes(produced.settings.get("data", {}).get("class_names", ()))
+    told_by_name = (Kind.SHARED_IMAGE, *([Kind.ABSENT_CLASS] if absent else []))
+    parts = [f"{dropped:,} dropped, left: {dataset.counts_text}"] if dropped else []
+    parts += [counted(kind, counts[kind]) for kind in Kind if kind in counts and kind not in told_by_name]
     shared = json.loads(artifact.get_string_custom_property(properties.SHARED_IMAGES) or "[]")
-    warnings = [f"{count:,} images of {second} are in {first}" for first, second, count in shared]
-    class_names = produced.settings.get("data", {}).get("class_names", ())
-    warnings += [
-        f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in dataset.absent_classes(class_names).items()
-    ]
-    return NodeFacts("; ".join([dataset.summary, *warnings]), {"dataset": dataset})
+    parts += [f"{count:,} images of {first} are in {second}" for first, second, count in shared]
+    if Kind.ABSENT_CLASS in counts:
+        parts += [f"no pixel of {name!r} in {', '.join(splits)}" for name, splits in absent.items()]
+    if shares := dataset.not_labelled_shares:
+        parts.append(f"not labelled: {', '.join(f'{share:.1%} of {split}' for split, share in shares.items())}")
+    fields = {"dataset": dataset, "findings": counts, "dropped_examples": dropped}
+    return NodeFacts("; ".join(parts) or "nothing found", fields)
 
 
 def _anomalies(produced: _Produced) -> NodeFacts:
@@ -125,6 +147,19 @@ def _anomalies(produced: _Produced) -> NodeFacts:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
         count += len(anomalies.anomaly_info) + anomalies.HasField("dataset_anomaly_info")
     return NodeFacts({0: "no anomalies", 1: "1 anomaly"}.get(count, f"{count} anomalies"))
+
+
+def _compared(produced: _Produced) -> NodeFacts:
+    from components.drift_detector.report import DRIFT_FILE, DriftReport
+
+    report = DriftReport.parse((Path(produced.artifact("drift").uri) / DRIFT_FILE).read_bytes())
+    record = DriftRecord(
+        model=report.model or None,
+        reason=report.reason or None,
+        distances={one.name: one.distance for one in report.comparison.quantities},
+        drifted=[one.name for one in report.comparison.drifted],
+    )
+    return NodeFacts(report.summary, {"drift": record})
 
 
 def _transformed(produced: _Produced) -> NodeFacts:
@@ -219,10 +254,20 @@ def _deployed(produced: _Produced) -> NodeFacts:
     )
 
 
+def _suspected(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("suspects")
+    count, of = (artifact.get_int_custom_property(name) for name in (properties.SUSPECTS, properties.EXAMINED_EXAMPLES))
+    if not count:
+        return NodeFacts(f"the model contradicts none of {of:,} masks")
+    return NodeFacts(f"{count:,} of {of:,} masks to look at: {Path(artifact.uri) / SUSPECTS_FILE}")
+
+
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_GEN_DRIVER: _identified,
     EXAMPLE_GEN: _examples,
+    SEGMENTATION_VALIDATOR: _validated,
     EXAMPLE_VALIDATOR: _anomalies,
+    DRIFT_DETECTOR: _compared,
     TRANSFORM: _transformed,
     WARM_START_RESOLVER: _found_warm_start,
     TRAINER: _trained,
@@ -231,4 +276,5 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     MODEL_PROBE: _probed,
     PUSHER: _pushed,
     KSERVE_DEPLOYER: _deployed,
+    SUSPECT_FINDER: _suspected,
 }

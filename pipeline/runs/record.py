@@ -63,18 +63,34 @@ class DatasetRecord(_Record):
     class_pixels: dict[str, list[int]] = {}
     """Pixels of each class in the masks of each split, as they were read; empty in the records of earlier versions."""
 
+    not_labelled_pixels: dict[str, int] = {}
+    """Pixels of each split that are of no class, likewise."""
+
     date_ranges: dict[str, tuple[int, int]] = {}
     """First and last day of the examples of each split, in days since 1970-01-01; empty where they have none."""
 
     @property
+    def not_labelled_shares(self) -> dict[str, float]:
+        """Share of the pixels of each split that are of no class; empty where all are labelled."""
+        if not any(self.not_labelled_pixels.values()):
+            return {}
+        return {
+            split: count / (count + sum(self.class_pixels[split])) for split, count in self.not_labelled_pixels.items()
+        }
+
+    @property
+    def counts_text(self) -> str:
+        """Number of examples of each split: `34 train, 4 eval`."""
+        return ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+
+    @property
     def summary(self) -> str:
         """What was read, in one line: `tiles 1.1.0: 34 train, 4 eval; of 2026-09-01 to 2026-11-29`."""
-        counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
         days = {split: " to ".join(map(day_text, sorted({*of_split}))) for split, of_split in self.date_ranges.items()}
         if len({*days.values()}) == 1:
             days = {"": next(iter(days.values()))}
         of_days = ", ".join(f"{split} of {of_split}".strip() for split, of_split in days.items())
-        return f"{self.name} {self.version}: {counts}{f'; {of_days}' if days else ''}"
+        return f"{self.name} {self.version}: {self.counts_text}{f'; {of_days}' if days else ''}"
 
     def absent_classes(self, class_names: Sequence[str]) -> dict[str, list[str]]:
         """Returns the splits that have no pixel of a class, by the class's name; only classes that a split lacks."""
@@ -128,6 +144,22 @@ class BaselineRecord(_Record):
     """Why it was not compared with; None when it was."""
 
 
+class DriftRecord(_Record):
+    """How far the data is from what the served model was trained on, or why that is not known."""
+
+    model: str | None
+    """Directory of the model; None when nothing is served."""
+
+    reason: str | None
+    """Why nothing was compared; None when it was."""
+
+    distances: dict[str, float] = {}
+    """Quantity to its Jensen–Shannon distance, 0…1."""
+
+    drifted: list[str] = []
+    """The quantities beyond their bounds, the farthest first."""
+
+
 class ProbeRecord(_Record):
     """What serving the model costs, and why it may not be served."""
 
@@ -152,6 +184,12 @@ class RunRecord(_Record):
     started: datetime
     seconds: float = 0.0
     dataset: DatasetRecord | None = None
+    findings: dict[str, int] = {}
+    """Kind of what is wrong with the data (`components.segmentation_validator.kinds`) to its number."""
+
+    dropped_examples: int = 0
+    """Those that were left out for it; `dataset` is what is left."""
+
     nodes: list[NodeRecord] = []
     parameters: int | None = None
     """Trained and untrained parameters of the network."""
@@ -174,6 +212,9 @@ class RunRecord(_Record):
     """Why the model was pushed although it did not pass; None when the gate was obeyed."""
 
     baseline: BaselineRecord | None = None
+
+    drift: DriftRecord | None = None
+    """None where nothing was to be compared, as in the records of earlier versions."""
 
     probe: ProbeRecord | None = None
     """None where no model was probed."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from components.model_evaluator.gate import BoundResult
 from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.terminal.streams import printable
-from pipeline.terminal.tables import PlainTable, headline, metric_tables, metric_value, readable_metric
+from pipeline.terminal.tables import PlainTable, headline, labelled_area, metric_tables, metric_value, readable_metric
 
 _NODE_STYLES: Final = {
     NodeState.PENDING: "dim",
@@ -66,15 +66,17 @@ def probe_line(probe: ProbeRecord) -> str:
 
 def bound_line(bound: BoundResult) -> str:
     """Returns one bound with what it bounds: `accuracy 0.9012 ≥ 0.85: passed`."""
-    number = metric_value(bound.value)
+    number = metric_value(bound.value, bound.metric)
     if bound.is_change:
         from_to = f"(from {metric_value(bound.baseline)} to {number})"
         number = "undefined" if bound.change is None else f"{bound.change:+.4f} {from_to}"
     verdict = "passed" if bound.passed else "not passed"
     if not bound.gated:
-        verdict += f", does not count ({bound.examples} examples)"
+        verdict += f", does not count ({bound.labelled_examples} examples)"
     if bound.within_noise is not None:
         verdict += ", a change within noise" if bound.within_noise else ", a change beyond noise"
+    if bound.is_partly_labelled:
+        verdict += f", {labelled_area(bound.labelled_share)} of the area is labelled"
     return f"{readable_metric(bound.name)} {number} {'≥' if bound.is_least else '≤'} {bound.bound:g}: {verdict}"
 
 

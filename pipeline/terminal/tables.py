@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.terminal.streams import printable
-from trainer_module.segmentation_metrics import CLASS_METRICS
+from trainer_module.segmentation_metrics import CLASS_METRICS, DATA_METRICS, LABELLED_SHARE, UNLABELLED_IMAGES
 
 Metrics = Mapping[str, float | None]
 """Metric name to value; None where a metric is undefined."""
@@ -96,16 +96,24 @@ def progress_bar(stream: TextIO) -> Progress:
 
 
 def headline(metrics: Metrics) -> str:
-    """Returns the numbers that one line has room for: accuracy, mean IoU, loss, and the IoU of each class."""
-    names = (name for name in metrics if name in _HEADLINE or name.startswith(_HEADLINE_OF_CLASSES))
+    """Returns the numbers that one line has room for: accuracy, mean IoU, loss, IoU of each class, labelled share."""
+    names = [name for name in metrics if name in _HEADLINE or name.startswith(_HEADLINE_OF_CLASSES)]
+    if is_partly_labelled(metrics):
+        names.append(LABELLED_SHARE)
     return ", ".join(f"{readable_metric(name)} {metric_value(metrics[name])}" for name in names)
+
+
+def is_partly_labelled(metrics: Metrics) -> bool:
+    """Returns whether there are pixels that the metrics are not of."""
+    share = metrics.get(LABELLED_SHARE)
+    return share is not None and share < 1
 
 
 def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTable]:
     """Returns all metrics: those of the whole with their intervals, then one row a class."""
     overall = numbers_table("metric", "value", "95 % interval")
     for name in overall_metrics(metrics, class_names):
-        overall.add_row(readable_metric(name), metric_value(metrics[name]), metric_interval(metrics, name))
+        overall.add_row(readable_metric(name), metric_value(metrics[name], name), metric_interval(metrics, name))
     kinds = class_metrics(metrics, class_names)
     by_class = numbers_table("class", *map(readable_metric, kinds))
     for name in class_names:
@@ -114,10 +122,14 @@ def metric_tables(metrics: Metrics, class_names: Sequence[str]) -> list[PlainTab
 
 
 def overall_metrics(metrics: Metrics, class_names: Sequence[str]) -> list[str]:
-    """Returns the metrics over all classes, without the ends of their intervals."""
+    """Returns the metrics over all classes, without the ends of their intervals.
+
+    How much is labelled is left out where all is.
+    """
     of_classes = {f"{metric}_{name}" for metric in CLASS_METRICS for name in class_names}
     ends = {f"{name}{end}" for name in metrics for end in (_LOW, _HIGH)}
-    return [name for name in metrics if name not in of_classes | ends]
+    needless = () if is_partly_labelled(metrics) else DATA_METRICS
+    return [name for name in metrics if name not in {*of_classes, *ends, *needless}]
 
 
 def class_metrics(metrics: Metrics, class_names: Sequence[str]) -> list[str]:
@@ -134,14 +146,26 @@ def readable_metric(name: str) -> str:
     return " ".join(_WRITTEN.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
-def metric_value(value: float | None) -> str:
-    """Writes a metric's value for people.
+def metric_value(value: float | None, name: str = "") -> str:
+    """Writes a metric's value for people; by its name, a number of images is told from the others.
 
     Example:
       >>> metric_value(0.87654)
       '0.8765'
     """
-    return "undefined" if value is None else f"{value:.4f}"
+    if value is None:
+        return "undefined"
+    return f"{value:,.0f}" if name == UNLABELLED_IMAGES else f"{value:.4f}"
+
+
+def labelled_area(share: float | None) -> str:
+    """Writes how much of an area is labelled, so that only all of it is 100 %; empty where that is not known.
+
+    Example:
+      >>> labelled_area(0.99999)
+      '99.9%'
+    """
+    return "" if share is None else f"{min(share, 0.999) if share < 1 else share:.1%}"
 
 
 def metric_interval(metrics: Metrics, name: str) -> str:

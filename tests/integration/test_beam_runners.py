@@ -25,7 +25,7 @@ from trainer_module import unet
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 JAR_VARIABLE = "PETSEG_FLINK_JOB_SERVER_JAR"
 MASTER_VARIABLE = "PETSEG_FLINK_MASTER"
-ON_BEAM = {"TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator"}
+ON_BEAM = {"TfdsExampleGen", "SegmentationValidator", "StatisticsGen", "Transform", "Evaluator"}
 
 
 @pytest.fixture(scope="module")

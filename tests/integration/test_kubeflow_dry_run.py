@@ -22,8 +22,9 @@ from pipeline.runs.record import RunRecord, RunState
 from trainer_module import unet
 
 TASKS = {
-    "TfdsExampleGenDriver", "TfdsExampleGen", "ImportSchema", "StatisticsGen", "ExampleValidator", "Transform",
-    "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
+    "ExampleValidator", "DriftDetector", "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe",
+    "Pusher", "SuspectFinder",
 }  # fmt: skip
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",
@@ -121,7 +122,7 @@ def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path, monkeypatch
 
 
 def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(first, second):
-    ran = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+    ran = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Evaluator", "Pusher"}
     assert _states(second) == {task: "complete" if task in ran else "cached" for task in TASKS}
     assert (second.baseline.found, second.baseline.version) == (True, Path(first.pushed_model).name)
     [change] = [row for row in second.thresholds if row.kind == "min_change"]

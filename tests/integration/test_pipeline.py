@@ -29,8 +29,8 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
-    "ImportSchema", "TfdsExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "Trainer",
-    "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
+    "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder",
 ]  # fmt: skip
 SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01")
 
@@ -155,7 +155,10 @@ def second_run(workplace, first_run):
 
 
 def test_third_identical_run_is_all_cached(workplace, first_run, second_run):
-    assert executed(second_run) == {"ServedModelResolver", "Evaluator", "Pusher"}
+    assert executed(second_run) == {"DriftDetector", "ServedModelResolver", "Evaluator", "Pusher"}
+    assert first_run.drift.reason == f"no model is served in {Path(first_run.pushed_model).parent}"
+    assert (second_run.drift.model, second_run.drift.drifted) == (first_run.pushed_model, [])
+    assert set(second_run.drift.distances.values()) == {0.0}
     assert (second_run.blessed, second_run.baseline.path) == (True, first_run.pushed_model)
     record = workplace.run()
     assert executed(record) == set()
@@ -200,7 +203,7 @@ def test_a_version_that_was_deleted_is_pushed_again(workplace, first_run, second
 @pytest.mark.usefixtures("second_run", "repeated")
 def test_training_setting_runs_trainer_and_what_follows(workplace):
     record = workplace.run("trainer.learning_rate=0.004", "evaluation.min_accuracy=0.999")  # is not pushed
-    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher"}
+    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"}
 
 
 @pytest.mark.usefixtures("second_run", "repeated")
@@ -209,7 +212,7 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
     edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
     monkeypatch.setattr(nodes, "code_digest", edited)
     assert executed(workplace.run()) == {
-        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher"
+        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"
     }  # fmt: skip
 
 
@@ -217,6 +220,7 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
 def test_other_data_runs_everything_that_reads_it(workplace):
     record = workplace.run("data.splits.train=train[:12]")
     assert executed(record) == set(NODES) - {"ServedModelResolver"}
+    assert (len(record.drift.distances), record.drift.drifted) == (11, [])
     assert record.dataset.splits["train"] == 12
 
 

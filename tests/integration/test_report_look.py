@@ -5,7 +5,7 @@ import report_run
 from chromium import needs_chromium, opened_page
 
 from pipeline.report.blocks import Gallery, Picture, PictureRow, Section
-from pipeline.report.facts import run_facts
+from pipeline.report.facts import Missing, run_facts
 from pipeline.report.page import html as page_html
 from pipeline.report.page import run_page
 
@@ -21,7 +21,9 @@ def report(tmp_path) -> str:
     gallery = Gallery("The worst", "Caption.", [PictureRow("a_file_name_without_spaces" * 4, "Cat", pictures)])
     record = report_run.finished_run(tmp_path)
     file = tmp_path / "report.html"
-    file.write_text(page_html(run_page(run_facts(record), Section("Pictures", [gallery]))), encoding="utf-8")
+    nothing = Missing("None were looked for.")
+    page = run_page(run_facts(record), Section("Pictures", [gallery]), nothing)
+    file.write_text(page_html(page), encoding="utf-8")
     return file.as_uri()
 
 

@@ -10,9 +10,10 @@ from pipeline.data.formats.annotation import Annotations, Dropped, Picture
 from pipeline.data.formats.coco_masks import ObjectMask, Outline, read_outline
 from pipeline.data.formats.files import Listing, list_files, normal
 from pipeline.data.formats.image_finder import ImageFinder
-from pipeline.data.formats.json_files import read_json
+from pipeline.data.formats.json_files import read_beginning, read_json
 from pipeline.data.formats.objects import (
     ObjectClasses,
+    annotated_once,
     object_classes,
     shown_names,
 )
@@ -41,7 +42,7 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
     files = coco_files(listing) if root.is_dir() else [root]
     if not files:
         raise DataError(f"{root}: there is no JSON file with COCO's {', '.join(_KEYS)}.")
-    contents = {file: _checked(read_json(file), file) for file in files}
+    contents = {file: _content(file) for file in files}
     categories = _categories(contents)
     names = [categories[id_] for id_ in sorted(categories)]
     classes = object_classes(names, options, str(root))
@@ -52,7 +53,7 @@ def read_coco(root: Path, options: SourceOptions) -> Annotations:
         read, left_out = _pictures(file, content, finder, categories, classes, options)
         pictures += read
         dropped += left_out
-    pictures, twice = _once(pictures)
+    pictures, twice = annotated_once(pictures)
     dropped += twice
     if not pictures:
         raise DataError(_nothing(root, dropped))
@@ -86,11 +87,7 @@ def coco_files(listing: Listing) -> list[Path]:
 
 def looks_like_coco(file: Path) -> bool:
     """Tells whether the beginning of a JSON file is that of COCO annotations."""
-    try:
-        with file.open("rb") as opened:
-            beginning = opened.read(2**14)
-    except OSError:
-        return False
+    beginning = read_beginning(file)
     keys = (b'"images"', b'"annotations"', b'"categories"', b'"licenses"', b'"info"')
     return b'"shapes"' not in beginning and any(key in beginning for key in keys)
 
@@ -117,9 +114,10 @@ def _pictures(
     dropped: list[Dropped] = []
     for image in content["images"]:
         named = str(image.get("file_name", ""))
-        found = finder.find(named, file.parent, split)
-        if isinstance(found, str):
-            dropped.append(Dropped(named, f"{file.name}: {found}"))
+        try:
+            found = finder.find(named, file.parent, split)
+        except FileNotFoundError as error:
+            dropped.append(Dropped(named, f"{file.name}: {error}"))
             continue
         try:
             outlines = tuple(read_outline(each, categories) for each in annotations_of[image.get("id")])
@@ -132,12 +130,16 @@ def _pictures(
     return pictures, dropped
 
 
-def _checked(content: Any, file: Path) -> Mapping[str, Any]:
-    """Returns what a file holds if it has the lists of COCO.
+def _content(file: Path) -> Mapping[str, Any]:
+    """Returns what a file holds.
 
     Raises:
-      DataError: It has not.
+      DataError: It cannot be read, or has not the lists of COCO.
     """
+    try:
+        content = read_json(file)
+    except ValueError as error:
+        raise DataError(f"{file}: {error}.") from error
     missing = [key for key in _KEYS if not isinstance(content, Mapping) or not isinstance(content.get(key), list)]
     if missing:
         raise DataError(f"{file}: it is no COCO annotation file: there is no list {' and no list '.join(missing)}.")
@@ -165,14 +167,6 @@ def _categories(contents: Mapping[Path, Mapping[str, Any]]) -> dict[int, str]:
     if twice:
         raise DataError(f"{', '.join(map(str, contents))}: several categories have the name {shown_names(twice)}.")
     return categories
-
-
-def _once(pictures: Iterable[Picture]) -> tuple[list[Picture], list[Dropped]]:
-    """Leaves out images that are annotated more than once: which annotation holds, nobody can say."""
-    pictures = list(pictures)
-    counts = Counter(picture.name for picture in pictures)
-    twice = [Dropped(name, f"it is annotated {count} times") for name, count in counts.items() if count > 1]
-    return [picture for picture in pictures if counts[picture.name] == 1], twice
 
 
 def _outlines(pictures: Iterable[Picture]) -> list[tuple[Outline, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.formats.annotation import MaskPixels, MaskRefusedError
-from pipeline.data.formats.objects import NOT_LABELLED, ObjectClasses, PaintedObject, paint
+from pipeline.data.formats.objects import NOT_LABELLED, ObjectClasses, PaintedObject, check_points, paint
 from trainer_module.encoded_images import MAX_IMAGE_PIXELS
 
 _FEWEST_COORDINATES: Final = 6
@@ -85,8 +85,9 @@ def read_outline(annotation: Mapping[str, Any], categories: Mapping[int, str]) -
         if not isinstance(segmentation[0], list):
             segmentation = [segmentation]
         polygons = tuple(np.asarray(polygon, np.float64) for polygon in segmentation)
-        if any(polygon.ndim != 1 or polygon.size % 2 or not np.isfinite(polygon).all() for polygon in polygons):
+        if any(polygon.ndim != 1 or polygon.size % 2 for polygon in polygons):
             raise ValueError(f"{where} has a polygon that is no list of x, y, x, y, …")
+        check_points(np.concatenate(polygons), where)
         return Outline(
             category, tuple(each for each in polygons if each.size >= _FEWEST_COORDINATES), is_crowd=is_crowd
         )

@@ -33,16 +33,19 @@ class ImageFinder:
         """All images that can be found, by their paths below the root."""
         return frozenset(self.name(file) for files in self._by_name.values() for file in files)
 
-    def find(self, named: str, beside: Path, split: str | None) -> Path | str:
-        """Returns the image, or why there is none.
+    def find(self, named: str, beside: Path, split: str | None) -> Path:
+        """Returns the image that annotations name.
 
         Of several with the name, it is the one whose folders agree with those named, then the one in the folder of the
         annotations, then the one in the folder of the split.
+
+        Raises:
+          FileNotFoundError: There is none, or more than one; the message says which.
         """
         wanted = PurePosixPath(normal(named.replace("\\", "/")))
         found = self._by_name.get(wanted.name, [])
         if not found:
-            return "there is no such image below the source"
+            raise FileNotFoundError("there is no such image below the source")
         parts = tuple(part for part in wanted.parts if part not in ("..", ".", "/"))
         choices = [file for file in found if tuple(map(normal, file.parts[-len(parts) :])) == parts] or found
         for narrower in (
@@ -51,5 +54,6 @@ class ImageFinder:
         ):
             choices = narrower or choices
         if len(choices) > 1:
-            return f"several images have this name: {shown_names([self.name(file) for file in choices])}"
+            names = shown_names([self.name(file) for file in choices])
+            raise FileNotFoundError(f"several images have this name: {names}")
         return choices[0]

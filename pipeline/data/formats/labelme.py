@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import math
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,15 @@ from PIL import Image, ImageDraw
 from pipeline.data.formats.annotation import Annotations, Dropped, MaskPixels, MaskRefusedError, Picture
 from pipeline.data.formats.files import Listing, list_files, normal
 from pipeline.data.formats.images import IMAGE_SUFFIXES
-from pipeline.data.formats.json_files import read_json
-from pipeline.data.formats.objects import ObjectClasses, PaintedObject, object_classes, paint
+from pipeline.data.formats.json_files import read_beginning, read_json
+from pipeline.data.formats.objects import (
+    ObjectClasses,
+    PaintedObject,
+    annotated_once,
+    check_points,
+    object_classes,
+    paint,
+)
 from pipeline.data.formats.options import SourceOptions
 from pipeline.data.formats.splits import split_by_lists, split_of_folders
 from trainer_module.encoded_images import MAX_IMAGE_PIXELS, PNG_START
@@ -70,79 +78,82 @@ def read_labelme(root: Path, options: SourceOptions) -> Annotations:
       DataError: A folder cannot be read, or no file has an image.
     """
     listing = list_files(root)
-    dropped = list(listing.dropped)
-    read: list[tuple[Path, tuple[Shape, ...], tuple[int, int] | None]] = []
     images = {normal(listing.name(file)): file for file in listing.files if file.suffix.lower() in IMAGE_SUFFIXES}
-    for file in listing.files:
-        if file.suffix.lower() != ".json":
-            continue
-        try:
-            content = read_json(file)
-            image = _image(listing, images, file, content)
-            read.append((image, tuple(map(_shape, content["shapes"])), _size(content)))
-        except DataError as error:
-            dropped.append(Dropped(listing.name(file), str(error).removeprefix(str(file)).lstrip(", :")))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            dropped.append(Dropped(listing.name(file), f"it is no readable LabelMe file: {error!r}"))
-    labels = sorted({shape.label for _, shapes, _ in read for shape in shapes})
+    read, unread = _read_files(listing, images)
+    dropped = [*listing.dropped, *unread]
+    labels = sorted({shape.label for each in read for shape in each.shapes})
     if not labels:
         first = f" The first: {dropped[0].name}: {dropped[0].reason}." if dropped else ""
         raise DataError(f"{root}: no LabelMe file has an image and a shape; {len(dropped)} cannot be used.{first}")
     classes = object_classes(labels, options, str(root))
-    pictures = sorted(
-        (
-            Picture(
-                listing.name(image), image, ShapeMask(shapes, size, classes), split_of_folders(_folders(listing, image))
-            )
-            for image, shapes, size in read
-        ),
-        key=lambda picture: normal(picture.name),
-    )
-    annotated = {picture.image for picture in pictures}
-    dropped += [
+    pictures, twice = annotated_once([each.picture(listing, classes) for each in read])
+    pictures.sort(key=lambda picture: normal(picture.name))
+    annotated = {each.image for each in read}
+    others = [
         Dropped(listing.name(file), "it has no LabelMe file") for file in images.values() if file not in annotated
     ]
+    dropped += [*twice, *others]
     pictures, unlisted, list_notes = split_by_lists(pictures, dropped, listing.files, options)
-    dropped += unlisted
     notes = [*listing.notes, *list_notes]
     if not options.class_names:
         notes.append(
             "The classes are the labels in the order of their names; give each with --class to keep that order when "
             "labels are added."
         )
-    return Annotations("LabelMe", tuple(pictures), classes.card(can_ignore=False), tuple(dropped), tuple(notes))
+    return Annotations("LabelMe", tuple(pictures), classes.card(can_ignore=False), (*dropped, *unlisted), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _LabelledImage:
+    """What a LabelMe file says."""
+
+    image: Path
+    shapes: tuple[Shape, ...]
+    size: tuple[int, int] | None
+
+    def picture(self, listing: Listing, classes: ObjectClasses) -> Picture:
+        name = listing.name(self.image)
+        mask = ShapeMask(self.shapes, self.size, classes)
+        return Picture(name, self.image, mask, split_of_folders(PurePosixPath(name).parent.parts))
+
+
+def _read_files(listing: Listing, images: Mapping[str, Path]) -> tuple[list[_LabelledImage], list[Dropped]]:
+    """Reads all LabelMe files; returns those that can be used, and why the others cannot."""
+    read: list[_LabelledImage] = []
+    dropped: list[Dropped] = []
+    for file in listing.files:
+        if file.suffix.lower() != ".json":
+            continue
+        try:
+            content = read_json(file)
+            image = _image(listing, images, file, content)
+            read.append(_LabelledImage(image, tuple(map(_shape, content["shapes"])), _size(content)))
+        except (ValueError, FileNotFoundError) as error:
+            dropped.append(Dropped(listing.name(file), str(error)))
+        except (KeyError, TypeError, IndexError) as error:
+            dropped.append(Dropped(listing.name(file), f"it is no readable LabelMe file: {error!r}"))
+    return read, dropped
 
 
 def looks_like_labelme(file: Path) -> bool:
     """Tells whether the beginning of a JSON file is that of a LabelMe file."""
-    try:
-        with file.open("rb") as opened:
-            beginning = opened.read(2**14)
-    except OSError:
-        return False
-    return b'"shapes"' in beginning
+    return b'"shapes"' in read_beginning(file)
 
 
 def _image(listing: Listing, images: Mapping[str, Path], file: Path, content: Mapping[str, Any]) -> Path:
     """Returns the image of a LabelMe file: the one it names, or the one beside it with its name.
 
     Raises:
-      DataError: It is not there.
+      FileNotFoundError: It is not there.
     """
-    named = PurePosixPath(normal(str(content["imagePath"]).replace("\\", "/")))
+    named = normal(str(content["imagePath"]).replace("\\", "/"))
     folder = PurePosixPath(normal(listing.name(file))).parent
-    resolved: list[str] = []
-    for part in (folder / named).parts:
-        if part == ".." and resolved:
-            resolved.pop()
-        else:
-            resolved.append(part)
-    choices = ["/".join(resolved), str(folder / named.name)]
-    choices += [str(folder / (normal(file.stem) + suffix)) for suffix in (named.suffix, *sorted(IMAGE_SUFFIXES))]
+    choices = [posixpath.normpath(folder / named), str(folder / PurePosixPath(named).name)]
+    choices += [str(folder / (normal(file.stem) + suffix)) for suffix in sorted(IMAGE_SUFFIXES)]
     found = next((images[choice] for choice in choices if choice in images), None)
     if found is None:
         copy = "; the copy in the JSON file (imageData) is not read: export it" if content.get("imageData") else ""
-        raise DataError(f"its image {content['imagePath']!r} is not there{copy}")
+        raise FileNotFoundError(f"its image {content['imagePath']!r} is not there{copy}")
     return found
 
 
@@ -156,8 +167,7 @@ def _shape(content: Mapping[str, Any]) -> Shape:
     points = tuple((float(x), float(y)) for x, y in content["points"])
     if kind not in _FEWEST_POINTS or len(points) < _FEWEST_POINTS[kind]:
         raise ValueError(f"the shape {content['label']!r} is a {kind} with {len(points)} points")
-    if not all(map(math.isfinite, (coordinate for point in points for coordinate in point))):
-        raise ValueError(f"the shape {content['label']!r} has points that are no numbers")
+    check_points(np.array(points), f"the shape {content['label']!r}")
     encoded = b""
     if kind == "mask":
         try:
@@ -215,7 +225,3 @@ def _placed(shape: Shape, size: tuple[int, int]) -> NDArray[np.bool_]:
 def _box(points: list[tuple[float, float]]) -> tuple[float, float, float, float]:
     xs, ys = zip(*points, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
-
-
-def _folders(listing: Listing, image: Path) -> list[str]:
-    return listing.name(image).split("/")[:-1]

@@ -1,5 +1,6 @@
 """Annotations that are objects with outlines: which category is which class, and how objects become a mask."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.dataset_card import DatasetCard
-from pipeline.data.formats.annotation import MaskPixels
+from pipeline.data.formats.annotation import Dropped, MaskPixels, Picture
 from pipeline.data.formats.class_table import NOT_LABELLED_NAMES
 from pipeline.data.formats.options import SourceOptions
 from pipeline.suggestions import nearest
+from trainer_module.encoded_images import MAX_IMAGE_SIDE
 from trainer_module.errors import ConfigError
 
 BACKGROUND: Final = "background"
@@ -20,6 +22,7 @@ _BACKGROUND_NAMES: Final = frozenset({BACKGROUND, "_background_"})
 _BACKGROUND_VALUE: Final = 0
 _IGNORE_VALUE: Final = 255
 _MOST_CATEGORIES: Final = 254
+_FARTHEST: Final = 2 * MAX_IMAGE_SIDE
 _SHOWN: Final = 8
 
 
@@ -103,6 +106,16 @@ def object_classes(categories: Sequence[str], options: SourceOptions, where: str
     return ObjectClasses(names, frozenset(ignored), has_background)
 
 
+def check_points(coordinates: NDArray[np.float64], where: str) -> None:
+    """Refuses points that no image has, with which drawing would take all memory.
+
+    Raises:
+      ValueError: One is no number, or far outside the largest image.
+    """
+    if not (np.abs(coordinates) <= _FARTHEST).all():
+        raise ValueError(f"{where} has points that are no numbers, or more than {_FARTHEST} pixels away")
+
+
 def paint(size: tuple[int, int], objects: Iterable[PaintedObject], classes: ObjectClasses) -> MaskPixels:
     """Paints objects on the background, each over those before it.
 
@@ -124,6 +137,13 @@ def paint(size: tuple[int, int], objects: Iterable[PaintedObject], classes: Obje
     values = np.array([classes.value(category) for category in categories], np.uint8)
     met = {category: int(count) for category, count in zip(categories, counts, strict=True) if count}
     return MaskPixels(values[painted], met)
+
+
+def annotated_once(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Dropped]]:
+    """Leaves out images that are annotated more than once: which annotation holds, nobody can say."""
+    counts = Counter(picture.name for picture in pictures)
+    twice = [Dropped(name, f"it is annotated {count} times") for name, count in counts.items() if count > 1]
+    return [picture for picture in pictures if counts[picture.name] == 1], twice
 
 
 def shown_names(names: Sequence[str]) -> str:

@@ -32,16 +32,16 @@ VOC_CLASSES: Final = (
     "cat",
     "chair",
     "cow",
-    "dining table",
+    "diningtable",
     "dog",
     "horse",
     "motorbike",
     "person",
-    "potted plant",
+    "pottedplant",
     "sheep",
     "sofa",
     "train",
-    "tv/monitor",
+    "tvmonitor",
 )
 """By palette index.
 

@@ -8,8 +8,10 @@ from kserve_deployments import SETTINGS
 from tfx.components.trainer import executor as trainer_executor
 from tfx.types import standard_artifacts as tfx
 
+from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
+from components.segmentation_validator.artifact import SegmentationFindings
 from components.served_model_resolver.component import ServedModelDriver
 from components.tfds_example_gen.component import TfdsDriver
 from pipeline.code_digest import code_digest
@@ -32,11 +34,18 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "TfdsExampleGen": {
         "module": "components.tfds_example_gen.executor", "outputs": {"examples": tfx.Examples}, "driver": TfdsDriver,
     },
+    "SegmentationValidator": {
+        "module": "components.segmentation_validator.executor",
+        "outputs": {"checked_examples": tfx.Examples, "findings": SegmentationFindings},
+    },
     "ImportSchema": {"module": "components.import_schema", "outputs": {"schema": tfx.Schema}},
     "StatisticsGen": {
         "module": "components.statistics_gen", "outputs": {"statistics": tfx.ExampleStatistics}, "code": (),
     },
     "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
+    "DriftDetector": {
+        "module": "components.drift_detector.executor", "outputs": {"drift": DataDrift}, "driver": ServedModelDriver,
+    },
     "Transform": {
         "module": "components.transform", "outputs": TRANSFORMED,
         "code": ("trainer_module.preprocessing", "components.transform"),
@@ -60,6 +69,9 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "module": "components.kserve_deployer.executor", "outputs": {"deployed_model": tfx.PushedModel},
         "driver": DeployerDriver, "code": (),
     },
+    "SuspectFinder": {
+        "module": "components.suspect_finder.executor", "outputs": {"suspects": tfx.ExampleAnomalies},
+    },
 }  # fmt: skip
 
 
@@ -71,6 +83,13 @@ def graph():
 
 def test_no_component_is_left_out(graph):
     assert {component.id for component in graph.components} == {*COMPONENTS}
+
+
+def test_drift_that_is_not_looked_for_needs_no_component():
+    graph = create_pipeline(load_config(overrides=["data.drift.action=off"]), pipeline_root="nowhere")
+    ids = [component.id for component in graph.components]
+    assert "DriftDetector" not in ids
+    assert "Transform" in ids
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

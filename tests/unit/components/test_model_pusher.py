@@ -16,6 +16,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
+from components.data_statistics import STATISTICS_FILE
 from components.model_probe.findings import Findings, Measurements
 from components.model_pusher import executor as pusher
 from components.model_pusher import files as checksums
@@ -23,9 +24,17 @@ from components.model_pusher import version_store
 from components.model_pusher.component import PushDriver
 from components.model_pusher.executor import Executor
 from components.model_pusher.files import differences, file_digests, files_below, opened, pushed_content, remote_files
-from components.model_pusher.push import PushRecord, PushSettings, remove_version, roll_back, surplus_versions
+from components.model_pusher.push import (
+    PushRecord,
+    PushSettings,
+    pushed_statistics,
+    remove_version,
+    roll_back,
+    surplus_versions,
+)
 from components.model_pusher.push import push as push_model
 from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version
+from components.segmentation_validator.artifact import SegmentationFindings
 from trainer_module.errors import ModelError
 
 
@@ -72,6 +81,7 @@ def inputs(tmp_path, monkeypatch):
         "model_blessing": standard_artifacts.ModelBlessing(),
         "infra_blessing": standard_artifacts.InfraBlessing(),
         "evaluation": standard_artifacts.ModelEvaluation(),
+        "findings": SegmentationFindings(),
     }
     for key, artifact in artifacts.items():
         artifact.uri = str(tmp_path / key)
@@ -82,6 +92,7 @@ def inputs(tmp_path, monkeypatch):
     artifacts["evaluation"].set_string_custom_property("dataset_name", "pets")
     artifacts["evaluation"].set_string_custom_property("dataset_version", "4.0.0")
     write(tmp_path / "model" / "Format-Serving")
+    write(tmp_path / "findings", **{STATISTICS_FILE: b'{"version": 1}'})
     return {key: [artifact] for key, artifact in artifacts.items()}
 
 
@@ -132,6 +143,26 @@ def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, clock):
     write(tmp_path / "model" / "Format-Serving", variables=b"other__")
     assert push().get_int_custom_property("pushed") == 1
     assert versions(tmp_path) == [100, 103]
+
+
+def test_a_version_keeps_the_statistics_of_what_it_was_trained_on(push, inputs, tmp_path, clock):
+    push()
+    version = tmp_path / "serving" / "100"
+    assert (version / "assets.extra" / "petseg_statistics.json").read_bytes() == b'{"version": 1}'
+    assert pushed_statistics(str(version)) == b'{"version": 1}'
+    assert "is this model already" in push().get_string_custom_property("not_pushed_because"), "they are not the model"
+    (version / "assets.extra" / "petseg_statistics.json").write_bytes(b"{}")
+    assert differences(str(version)) == ["assets.extra/petseg_statistics.json has changed"]
+
+
+def test_statistics_come_back_with_a_rollback(tmp_path, clock):
+    base = str(tmp_path / "serving")
+    for name, statistics in (("a", b"of a"), ("b", None)):
+        push_model(str(write(tmp_path / name, variables=name.encode())), base, record(), statistics=statistics)
+    assert [pushed_statistics(f"{base}/{version}") for version in (100, 101)] == [b"of a", None]
+    assert roll_back(base) == 102
+    assert pushed_statistics(f"{base}/102") == b"of a"
+    assert differences(f"{base}/102") == []
 
 
 def test_a_version_says_when_and_why_it_was_pushed(push, inputs, tmp_path, clock):

@@ -34,6 +34,14 @@ def test_what_looks_at_the_world_has_a_driver_here_and_no_cache_there(components
         assert component.driver_class.__module__.startswith("components.") == looks, component.id
 
 
+def test_suspects_are_looked_for_last_and_nothing_waits_for_that(components):
+    [finder] = [component for component in components if component.id == nodes.SUSPECT_FINDER]
+    assert nodes.PUSHER in {node.id for node in finder.upstream_nodes}
+    assert not finder.downstream_nodes
+    without = create_pipeline(load_config(preset="demo", overrides=["evaluation.suspects=0"]), pipeline_root="root")
+    assert nodes.SUSPECT_FINDER not in {component.id for component in without.components}
+
+
 def test_modules_are_named_once():
     modules = code_modules()
     assert len(modules) == len(set(modules)) > 8

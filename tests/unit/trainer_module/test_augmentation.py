@@ -28,8 +28,8 @@ def draws(**values: float) -> np.ndarray:
     return found
 
 
-def augmented(images, class_ids, drawn, **settings):
-    found, ids = augment(images, class_ids, drawn, AugmentationConfig(**settings))
+def augmented(images, class_ids, drawn, *, reflects_masks=True, **settings):
+    found, ids = augment(images, class_ids, drawn, AugmentationConfig(**settings), reflects_masks=reflects_masks)
     return np.asarray(found), np.asarray(ids)
 
 
@@ -64,6 +64,34 @@ def test_a_shift_moves_by_a_share_of_the_side_and_reflects_what_comes_in(images,
         return padded[:, 3 : 3 + SIZE, 0:SIZE]
 
     assert_same(found, moved(images), moved(class_ids))
+
+
+def test_what_comes_in_is_not_labelled_where_masks_are_not_reflected(images, class_ids):
+    shift = {"drawn": draws(RIGHT=1, DOWN=0.25), "translation": 0.25}  # 2 to the right, 1 up
+    found, ids = augmented(images, class_ids, **shift, reflects_masks=False)
+    expected = np.full_like(class_ids, 255)
+    expected[:, :-1, 2:] = class_ids[:, 1:, :-2]
+    np.testing.assert_array_equal(ids, expected)
+    assert ids.dtype == np.uint8
+    np.testing.assert_array_equal(found, augmented(images, class_ids, **shift)[0], "images are reflected all the same")
+
+
+@pytest.mark.parametrize(
+    ("changed", "settings", "has_border"),
+    [
+        ({"FLIP": 0.1}, {"horizontal_flip": True}, False),
+        ({"ZOOM": 1}, {"scale": (0.5, 2)}, False),
+        ({"ZOOM": 0}, {"scale": (0.5, 2)}, True),
+        ({"TURN": 0.9}, {"rotation": 40}, True),
+    ],
+)
+def test_only_what_comes_from_outside_loses_its_label(images, class_ids, changed, settings, has_border):
+    reflected = augmented(images, class_ids, draws(**changed), **settings)[1]
+    ids = augmented(images, class_ids, draws(**changed), **settings, reflects_masks=False)[1]
+    is_outside = ids == 255
+    assert is_outside.any() == has_border
+    np.testing.assert_array_equal(ids[~is_outside], reflected[~is_outside])
+    assert not is_outside[:, 2:-2, 2:-2].any()
 
 
 @pytest.mark.parametrize(("turn", "quarters"), [(1, 1), (0, -1)])

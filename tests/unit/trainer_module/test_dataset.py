@@ -81,6 +81,19 @@ def test_keeping_records_in_memory_changes_no_order(batches, monkeypatch):
     assert same(batches(9), kept)
 
 
+def test_masks_are_reflected_or_not_as_it_is_told(transformed):
+    def ids(**options):
+        size = transformed.data.image_size
+        found = train_dataset(
+            transformed.files, transformed.transform_output, size, 6, 0, num_examples=6,
+            augmentation=AugmentationConfig(translation=0.5), **options,
+        )  # fmt: skip
+        return np.asarray(next(iter(found))[1])
+
+    assert 255 not in ids()
+    assert 255 in ids(reflects_masks=False)
+
+
 def test_pixels_of_each_class(transformed):
     size = transformed.data.image_size
     plain = eval_dataset(transformed.files, transformed.transform_output, size, 6)
@@ -88,3 +101,4 @@ def test_pixels_of_each_class(transformed):
     expected = [int((np.asarray(class_ids) == class_id).sum()) for class_id in range(4)]
     found = count_class_pixels(transformed.files, transformed.transform_output, size, 4)
     assert found.tolist() == expected
+    assert count_class_pixels(transformed.files, transformed.transform_output, size, 2).tolist() == expected[:2]

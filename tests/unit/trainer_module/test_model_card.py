@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from trainer_module.model_card import ModelCard
+from trainer_module.model_card import HATCH_COLORS, ModelCard, class_colors, hatched, mask_image
 
 FIRST = {"class_names": ["pet", "background"], "mask_values": [1, 2], "image_size": 128}
 """What the first petsegs wrote."""
@@ -16,6 +17,7 @@ def parse(**changes):
 
 def test_the_cards_of_all_petsegs_are_read():
     assert not parse().turns_images
+    assert parse().ignore_values == ()
     card = parse(turns_images=True, class_colors=[[1, 2, 3], [4, 5, 6]], model="unet", parameters=7, weights=["a"])
     assert (card.turns_images, card.class_colors, card.model, card.parameters) == (
         True, ((1, 2, 3), (4, 5, 6)), "unet", 7
@@ -50,3 +52,26 @@ def test_what_is_no_card_is_explained_in_a_line(content, reason):
 )
 def test_masks_of_two_models_mean_the_same_where_classes_and_size_are(changes, same):
     assert parse().is_for_the_classes_of(parse(**changes)) is same
+
+
+def test_a_mask_is_drawn_in_the_colours_of_its_classes():
+    class_ids = np.array([[0, 1], [2, 1]], np.uint8)
+    mask = mask_image(class_ids, 3)
+    np.testing.assert_array_equal(mask, class_ids)
+    np.testing.assert_array_equal(mask.convert("RGB"), class_colors(3)[class_ids])
+    assert hatched(mask) is mask
+
+
+@pytest.mark.parametrize("num_classes", [2, 255])
+def test_what_is_not_labelled_is_hatched_in_colours_of_no_class(num_classes):
+    class_ids = np.zeros((12, 12), np.uint8)
+    class_ids[3:, 3:] = 255
+    class_ids[0, 0] = num_classes - 1
+    mask = mask_image(class_ids, num_classes)
+    np.testing.assert_array_equal(mask, class_ids, "values are class ids")
+    drawn, known = np.asarray(hatched(mask)), class_ids != 255
+    np.testing.assert_array_equal(drawn[known], class_colors(num_classes)[class_ids[known]])
+    colors, counts = np.unique(drawn[~known], axis=0, return_counts=True)
+    assert {*map(tuple, colors.tolist())} == {*HATCH_COLORS}
+    assert counts.min() > 0.4 * counts.sum()
+    assert not {*HATCH_COLORS} & {*map(tuple, class_colors(255).tolist())}

@@ -75,7 +75,7 @@ def test_masks_keep_only_values_that_were_there(size):
     assert set(np.unique(resized)) <= {1, 3}, "2 would be a class that interpolation invented"
 
 
-def test_mask_values_become_class_ids_by_position():
+def test_mask_values_become_class_ids_by_position_and_others_are_not_labelled():
     mask = np.array([[[1], [2], [3]]], np.uint8)
     np.testing.assert_array_equal(to_class_ids(mask, (1, 2, 3))[0, :, 0], [0, 1, 2])
     np.testing.assert_array_equal(to_class_ids(mask, (3, 1, 2))[0, :, 0], [1, 2, 0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trainer_module.segmentation_metrics import (
+    DATA_METRICS,
     boundary_metrics,
     difference_metrics,
     difference_names,
@@ -14,6 +15,7 @@ from trainer_module.segmentation_metrics import (
     image_iou_quantiles,
     image_iou_step,
     interval_metrics,
+    labelled_metrics,
     metric_names,
     pixel_accuracy_and_mean_iou,
     segmentation_metrics,
@@ -137,8 +139,22 @@ def test_differences_are_candidate_minus_baseline_replicate_by_replicate():
     assert set(difference_metrics((0.7, 0.6), (0.7, 0.6), baseline, baseline).values()) == {0.0}
 
 
-def test_matrices_of_another_size_or_without_pixels_are_refused():
+def test_matrices_of_another_size_are_refused():
     with pytest.raises(ValueError, match="3×3 confusion matrix"):
         segmentation_metrics(np.eye(2, dtype=int), 0.0, NAMES)
-    with pytest.raises(ValueError, match="no pixel"):
-        segmentation_metrics(np.zeros((3, 3), int), 0.0, NAMES)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_no_pixel_nothing_is_defined():
+    nothing = np.zeros(3, int)
+    found = segmentation_metrics(np.zeros((3, 3), int), math.nan, NAMES)
+    found |= boundary_metrics(nothing, nothing, NAMES) | image_iou_quantiles(np.zeros(1001, int))
+    found |= interval_metrics(np.full((10, 2), np.nan))
+    found["ece"] = expected_calibration_error(nothing, nothing, nothing)
+    assert {*found} == {*metric_names(NAMES)} - {*DATA_METRICS}
+    assert all(math.isnan(value) for value in found.values())
+
+
+def test_how_much_is_labelled():
+    assert labelled_metrics(30, 120, 2) == {"labelled_share": 0.25, "unlabelled_images": 2}
+    assert math.isnan(labelled_metrics(30, None, 2)["labelled_share"])

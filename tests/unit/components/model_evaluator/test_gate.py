@@ -197,7 +197,8 @@ def test_a_verdict_is_read_as_it_was_written():
     found = verdict(bounds, {(): of_two(40, 0.9, 0.8), CAT: of_one(2, 0.5)})
     assert Verdict.model_validate_json(found.model_dump_json()) == found
     assert list(found.model_dump()["bounds"][0]) == [
-        "metric", "kind", "bound", "slice", "examples", "value", "baseline", "change", "within_noise", "passed", "gated"
+        "metric", "kind", "bound", "slice", "examples", "unlabelled_examples", "labelled_share", "value", "baseline",
+        "change", "within_noise", "passed", "gated",
     ]  # fmt: skip
 
 
@@ -206,3 +207,24 @@ def test_a_record_of_the_first_petseg_is_read(kind):
     """It had neither slices nor baselines."""
     row = BoundResult.model_validate({"metric": "loss", "kind": kind, "bound": 0.5, "value": None, "passed": False})
     assert (row.slice, row.examples, row.gated, row.name) == ({}, None, True, "loss")
+
+
+def test_what_was_labelled_stands_beside_each_bound_and_unlabelled_examples_do_not_make_a_slice_count():
+    def partly(examples, share, unlabelled):
+        return Measured(examples, {"accuracy": 0.7, "labelled_share": share, "unlabelled_images": unlabelled}, {})
+
+    bounds = [bound("accuracy", "min", 0.8), bound("accuracy", "min", 0.8, "species")]
+    slices = {(): partly(80, 0.6, 20.0), CAT: partly(40, 0.5, 11.0), DOG: partly(40, 1.0, 10.0)}
+    found = verdict(bounds, slices, has_baseline=False)
+    assert [(row.labelled_share, row.is_partly_labelled) for row in found.bounds] == [
+        (0.6, True), (0.5, True), (1.0, False)
+    ]  # fmt: skip
+    assert [(row.examples, row.labelled_examples, row.gated) for row in found.bounds] == [
+        (80, 60, True), (40, 29, False), (40, 30, True)
+    ]  # fmt: skip
+
+
+def test_a_slice_without_any_label_does_not_count():
+    nothing = Measured(40, {"labelled_share": 0.0, "unlabelled_images": 40.0}, {})
+    [row] = verdict([bound("accuracy", "min", 0.8, "species")], {CAT: nothing}, has_baseline=False).bounds
+    assert (row.value, row.passed, row.gated) == (None, False, False)

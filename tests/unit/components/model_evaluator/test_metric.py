@@ -16,7 +16,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 
 
 def make_config(*, has_baseline: bool = False):
-    config = eval_config(NAMES, ["species"], "digest")
+    config = eval_config(NAMES, 10, ["species"], "digest")
     return utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
 
 
@@ -68,7 +68,7 @@ def test_merged_parts_are_the_sums_of_all(config):
     for outputs in examples:
         sums.add(outputs)
     results = {key.name: value for key, value in run(config, examples).items()}
-    assert {name: results[name] for name in metric_names(NAMES)} == pytest.approx(sums.metrics(NAMES))
+    assert {name: results[name] for name in metric_names(NAMES)} == pytest.approx(sums.metrics(NAMES, 100))
     for name in DISTRIBUTIONS:
         np.testing.assert_allclose(results[name], sums.distributions()[name])
     assert all(name.startswith("_") for name in set(results) - {*metric_names(NAMES), *DISTRIBUTIONS})
@@ -97,9 +97,10 @@ def test_two_models_have_keys_of_their_own_and_the_candidate_the_differences():
     assert candidate["mean_iou_difference"] == pytest.approx(candidate["mean_iou"] - baseline["mean_iou"])
     for model, values in ((CANDIDATE, candidate), (BASELINE, baseline)):
         alone = {key.name: value for key, value in run(make_config(), [inputs[model] for inputs in examples]).items()}
-        assert {name: values[name] for name in metric_names(NAMES)} == pytest.approx(
-            {name: alone[name] for name in metric_names(NAMES)}
-        )
+        names = {*metric_names(NAMES)} - {"labelled_share"}
+        assert {name: values[name] for name in names} == pytest.approx({name: alone[name] for name in names})
+    assert candidate["labelled_share"] == 1
+    assert np.isnan(baseline["labelled_share"]), "of which nobody knows how large its images are"
 
 
 def test_a_model_does_not_differ_from_itself():

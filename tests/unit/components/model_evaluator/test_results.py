@@ -20,7 +20,7 @@ MATRIX = np.arange(9, dtype=np.int64).reshape(3, 3)
 
 def _write(directory, slices, *, has_baseline=False):
     """Writes what TFMA writes: metrics of each slice, the configuration; and the verdict."""
-    config = eval_config(NAMES, ["species"], "digest")
+    config = eval_config(NAMES, 16, ["species"], "digest")
     config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
     run = {"evalConfig": json_format.MessageToDict(config), "version": tfma.__version__}
     directory.joinpath("eval_config.json").write_text(json.dumps(run))

@@ -55,7 +55,7 @@ def examples():
 
 
 def test_metrics_are_the_formulas_of_the_sums(examples):
-    metrics = summed(examples).metrics(NAMES)
+    metrics = summed(examples).metrics(NAMES, 256)
     total = {name: sum(outputs[name] for outputs in examples) for name in examples[0] if name != "example_fingerprint"}
     matrix = total["confusion_matrix"].reshape(3, 3)
     expected = segmentation_metrics(matrix, float(total["loss"]) / 60, NAMES)
@@ -64,8 +64,33 @@ def test_metrics_are_the_formulas_of_the_sums(examples):
     expected["ece"] = expected_calibration_error(*calibration)
     steps = [image_iou_step(outputs["confusion_matrix"].reshape(3, 3)) for outputs in examples]
     expected["image_iou_p50"] = np.quantile(steps, 0.5, method="inverted_cdf") / 1000
+    expected |= {"labelled_share": 1, "unlabelled_images": 0}
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     assert list(metrics) == metric_names(NAMES)
+
+
+def unlabelled(fingerprint: int) -> dict[str, np.ndarray]:
+    """What the signature returns of an example without labelled pixels."""
+    return {name: np.zeros_like(array) for name, array in make_outputs(0).items()} | {
+        features.EXAMPLE_FINGERPRINT: np.int64(fingerprint)
+    }
+
+
+def test_examples_without_labels_are_counted_and_change_nothing_else(examples):
+    known = summed(examples[:5])
+    both = EvaluationSums.merged(3, [summed([unlabelled(1), *examples[:2]]), summed([*examples[2:5], unlabelled(2)])])
+    assert both.examples == 7
+    data = {"labelled_share": 5 / 7, "unlabelled_images": 2}
+    assert both.metrics(NAMES, 256) == pytest.approx(known.metrics(NAMES, 256) | data, rel=1e-12)
+    for name, array in both.distributions().items():
+        np.testing.assert_allclose(array, known.distributions()[name], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_examples_without_labels_alone_nothing_else_is_known():
+    metrics = summed([unlabelled(1), unlabelled(2)]).metrics(NAMES, 256)
+    defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
+    assert defined == {"labelled_share": 0, "unlabelled_images": 2}
 
 
 def test_order_and_grouping_change_nothing(examples):
@@ -73,16 +98,16 @@ def test_order_and_grouping_change_nothing(examples):
     merged = EvaluationSums.merged(3, [summed(examples[40:]), summed([]), summed(examples[:7]), summed(examples[7:40])])
     for other in (shuffled, merged):
         np.testing.assert_array_equal(other.replicates, whole.replicates)
-        assert other.metrics(NAMES) == pytest.approx(whole.metrics(NAMES), rel=1e-12)
+        assert other.metrics(NAMES, 256) == pytest.approx(whole.metrics(NAMES, 256), rel=1e-12)
         for name, array in other.distributions().items():
             np.testing.assert_allclose(array, whole.distributions()[name], rtol=1e-12)
 
 
 def test_merging_leaves_the_parts_alone(examples):
     parts = [summed(examples[:3]), summed(examples[3:6])]
-    before = [part.metrics(NAMES) for part in parts]
+    before = [part.metrics(NAMES, 256) for part in parts]
     EvaluationSums.merged(3, parts)
-    assert [part.metrics(NAMES) for part in parts] == before
+    assert [part.metrics(NAMES, 256) for part in parts] == before
 
 
 def test_size_is_that_of_no_example(examples):
@@ -104,7 +129,7 @@ def test_distributions_count_every_pixel_and_image(examples):
 
 def test_no_example_has_no_metrics():
     with pytest.raises(ValueError, match="no example"):
-        EvaluationSums(3).metrics(NAMES)
+        EvaluationSums(3).metrics(NAMES, 256)
 
 
 def test_model_of_another_version_is_refused_with_what_it_lacks():
@@ -145,7 +170,7 @@ def test_interval_covers_the_value_and_shrinks_with_the_root_of_the_number_of_im
     few, many = (summed([make_outputs(seed) for seed in range(number)]) for number in (100, 400))
     widths = []
     for sums in (few, many):
-        metrics = sums.metrics(NAMES)
+        metrics = sums.metrics(NAMES, 256)
         assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
         assert metrics["mean_iou_low"] < metrics["mean_iou"] < metrics["mean_iou_high"]
         widths.append(metrics["accuracy_high"] - metrics["accuracy_low"])
@@ -155,5 +180,5 @@ def test_interval_covers_the_value_and_shrinks_with_the_root_of_the_number_of_im
 
 
 def test_equal_images_have_an_interval_of_no_width():
-    metrics = summed([make_outputs(0, fingerprint=number) for number in range(10)]).metrics(NAMES)
+    metrics = summed([make_outputs(0, fingerprint=number) for number in range(10)]).metrics(NAMES, 256)
     assert metrics["accuracy_low"] == metrics["accuracy_high"] == metrics["accuracy"]

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from components.model_probe.checks import SessionModel
+from components.model_pusher.push import pushed_statistics
 from pipeline.cli import exit_code
 from pipeline.export import exporting
 from pipeline.export.forms import LiteNetwork
@@ -61,6 +62,7 @@ def test_every_form_is_written_and_measured(export, data, exported, tmp_path):
         result["measured"]["forms"]["int8_full"]["metrics"]["accuracy"]
     )
     assert result["measured"]["forms"]["frozen"]["changed_pixels"] < 0.001
+    assert pushed_statistics(result["written"]["frozen"]) == b"{}", "what the original was trained on"
     assert exit_code(["models", "verify", "--model", str(tmp_path / "out")]) == 0
     assert SessionModel.load(result["written"]["frozen"]).signatures
     _check_that_the_frozen_form_is_known_for_one(export, result["written"]["frozen"])

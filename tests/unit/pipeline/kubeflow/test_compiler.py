@@ -110,7 +110,7 @@ def test_volumes_are_mounted_where_they_are_needed(package):
     mounted = {task: found for task, found in claims.items() if found}
     assert mounted == {
         "TfdsExampleGenDriver": ["petseg-data"], "TfdsExampleGen": ["petseg-data"], "Trainer": ["petseg-data"],
-        "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
+        "DriftDetector": ["petseg-serving"], "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
     }  # fmt: skip
     assert environment(package, "Trainer")["PETSEG_CHECKPOINT_DIR"] == "/cache/checkpoints/petseg-demo"
     assert [task for task in package.task_ids if "PETSEG_CHECKPOINT_DIR" in environment(package, task)] == ["Trainer"]
@@ -119,7 +119,7 @@ def test_volumes_are_mounted_where_they_are_needed(package):
 def test_what_the_server_cannot_know_is_never_cached(package):
     tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
-    assert set(tasks) - cached == {"TfdsExampleGenDriver", "ServedModelResolver", "Pusher"}
+    assert set(tasks) - cached == {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Pusher"}
 
 
 def test_the_server_and_the_component_know_how_often_to_try_again(package):
@@ -240,7 +240,7 @@ def test_the_arguments_of_beam_go_to_every_component_as_they_are():
     arguments = ["--runner=DataflowRunner", "--project=pets", "--temp_location=gs://b/tmp"]
     places = ["kubeflow.pipeline_root=gs://b/runs", "data.data_dir=gs://b/data"]
     package = compiled(f"pipeline.beam_args={arguments}", *places)
-    for task in ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator"):
+    for task in ("TfdsExampleGen", "SegmentationValidator", "StatisticsGen", "Transform", "Evaluator"):
         assert container(package, task)["args"][-3:] == arguments
     with pytest.raises(ConfigError, match=r"DataflowRunner, whose workers cannot reach kubeflow\.pipeline_root"):
         compiled(f"pipeline.beam_args={arguments}")

@@ -15,7 +15,7 @@ from trainer_module.errors import ConfigError
 
 SOURCE = TfdsSource(
     dataset="oxford_iiit_pet:4.*.*", data_dir="/cache/data", download=True, builder_modules=(), image_feature="image",
-    mask_feature="mask", slice_features=("species",), mask_values=(1, 2, 3),
+    mask_feature="mask", slice_features=("species",),
 )  # fmt: skip
 PUSH = pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory="/serving/a"))
 

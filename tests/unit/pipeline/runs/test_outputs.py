@@ -5,7 +5,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from data_samples import compared, made_statistics
 
+from components.drift_detector.report import DriftReport
 from components.model_evaluator.gate import BoundResult, Verdict
 from pipeline.config.loading import load_config
 from pipeline.runs.outputs import node_facts
@@ -42,14 +44,32 @@ def test_examples_name_the_data():
         digests={"train": "aa", "eval": "bb"},
     )
     assert found.fields == {"dataset": dataset}
-    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
-    warned = facts("TfdsExampleGen", "examples", FakeArtifact(**named, **told))
-    assert warned.summary == (
-        f"{found.summary}; 1,200 images of eval are in train; no pixel of 'background' in train, eval; "
-        "no pixel of 'border' in eval"
-    )
     of_earlier_version = facts("TfdsExampleGen", "examples", FakeArtifact(**named)).fields["dataset"]
     assert of_earlier_version == dataset.model_copy(update={"digests": {}})
+
+
+def validated(settings=None, *, counts=(), dropped=0, **told):
+    """Returns what is told of SegmentationValidator's outputs."""
+    named = {"dataset_name": "pets", "dataset_version": "4.0.0", "split_counts": '{"train": 3680, "eval": 3669}'}
+    findings = FakeArtifact(finding_counts=json.dumps(dict(counts)), dropped=dropped)
+    outputs = {"checked_examples": [FakeArtifact(**named, **told)], "findings": [findings]}
+    return node_facts("SegmentationValidator", outputs, settings or load_config().model_dump(mode="json"))
+
+
+def test_findings_in_the_data_are_told():
+    assert validated().summary == "nothing found"
+    told = {"shared_images": '[["train", "eval", 1200]]', "class_pixels": '{"train": [5, 0, 7], "eval": [5, 0, 0]}'}
+    counts = {"near_duplicate": 2, "blank_mask": 1, "shared_image": 1200, "absent_class": 3}
+    warned = validated(counts=counts, dropped=1, **told)
+    assert warned.summary == (
+        "1 dropped, left: 3,680 train, 3,669 eval; 1 blank mask; 2 near duplicates; 1,200 images of train are in eval; "
+        "no pixel of 'background' in train, eval; no pixel of 'border' in eval"
+    )
+    assert (warned.fields["findings"], warned.fields["dropped_examples"]) == (counts, 1)
+    assert warned.fields["dataset"].class_pixels == {"train": [5, 0, 7], "eval": [5, 0, 0]}
+    assert validated(counts={"absent_class": 2}, settings={"data": {}}).summary == "2 classes absent from a split"
+    ignored = validated(**told).summary
+    assert ignored == "1,200 images of train are in eval", "what nobody wants to know is not told"
 
 
 @pytest.mark.parametrize(
@@ -229,3 +249,37 @@ def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
     assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
     assert node_facts("Trainer", {}, {}).summary == ""
     assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary
+
+
+def drift_facts(directory, **report):
+    report = DriftReport(**report)
+    (directory / "drift.json").write_text(report.model_dump_json())
+    return facts("DriftDetector", "drift", FakeArtifact(directory)), report
+
+
+def test_drift_is_told_with_the_quantities_that_drifted(tmp_path):
+    comparison = compared(made_statistics(), made_statistics(seed=2, brightness=0.3))
+    found, report = drift_facts(tmp_path, model="/serving/17", comparison=comparison)
+    assert found.summary == report.summary
+    assert found.summary.startswith("drifted from version 17: brightness 0.")
+    drift = found.fields["drift"]
+    assert (drift.model, drift.reason, drift.drifted) == ("/serving/17", None, ["brightness"])
+    assert drift.distances == {one.name: one.distance for one in comparison.quantities}
+
+
+def test_data_that_was_not_compared_says_why(tmp_path):
+    found, _ = drift_facts(tmp_path, reason="no model is served in /serving")
+    assert found.summary == "not compared: no model is served in /serving"
+    drift = found.fields["drift"]
+    assert (drift.model, drift.reason, drift.distances) == (None, "no model is served in /serving", {})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "summary"),
+    [
+        ({"suspects": 12, "examined": 4000}, "12 of 4,000 masks to look at: /somewhere/suspects.csv"),
+        ({"suspects": 0, "examined": 4000}, "the model contradicts none of 4,000 masks"),
+    ],
+)
+def test_suspects_are_counted_and_where_they_are_is_told(numbers, summary):
+    assert facts("SuspectFinder", "suspects", FakeArtifact("/somewhere", **numbers)).summary == summary

@@ -1,6 +1,7 @@
 """COCO: rectangles become the pixels that one counts by hand, and all else what COCO's own library makes of it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,8 @@ UNUSABLE = {
     "a box alone": ({"category_id": 3, "bbox": [0, 0, 4, 4]}, "annotation 0 has no outline, only a box"),
     "no such category": ({"category_id": 4, "segmentation": box(0, 0, 4, 4)}, "category 4, which is not declared"),
     "an odd polygon": ({"category_id": 3, "segmentation": [[0, 0, 4, 4, 8]]}, "no list of x, y"),
+    "far away": ({"category_id": 3, "segmentation": [[0, 0, 4, 4, 8, 1e9]]}, "annotation 0 has points .* pixels away"),
+    "not a number": ({"category_id": 3, "segmentation": [[0, 0, 4, 4, 8, math.nan]]}, "points that are no numbers"),
     "no numbers": ({"category_id": 3, "segmentation": [[0, 0, 4, 4, 8, "x"]]}, "could not convert"),
 }
 

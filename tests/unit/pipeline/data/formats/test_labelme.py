@@ -124,6 +124,9 @@ def test_what_cannot_be_used_is_dropped_by_name(tmp_path: Path) -> None:
     put(tmp_path / "d.json", labelled(shape("x", [[0, 0]], "polygon")))
     put(tmp_path / "e.json", labelled(shape("x", [[0, 0]], "tube")))
     put(tmp_path / "f.json", "[]")
+    put(tmp_path / "g.jpg", photo())
+    for name in ("g.json", "again.json"):
+        put(tmp_path / name, labelled(shape("x", [[0, 0], [4, 4]], "rectangle"), image="g.jpg"))
     annotations = read_annotations(tmp_path, SourceOptions())
     assert [picture.name for picture in annotations.pictures] == ["a.jpg"]
     reasons = {each.name: each.reason for each in annotations.dropped}
@@ -135,7 +138,8 @@ def test_what_cannot_be_used_is_dropped_by_name(tmp_path: Path) -> None:
     assert "the shape 'x' is a polygon with 1 points" in reasons["d.json"]
     assert "the shape 'x' is a tube with 1 points" in reasons["e.json"]
     assert "no readable LabelMe file" in reasons["f.json"]
-    assert len(reasons) == 6
+    assert reasons["g.jpg"] == "it is annotated 2 times"
+    assert len(reasons) == 7
 
 
 def test_a_source_without_a_shape_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.tfds_example_gen.conversion import MaskRefusedError, canonical_mask, stretch_note
+from components.segmentation_validator.masks import MaskRefusedError, canonical_mask, stretch_note
 
 SHAPE = (13, 11)
 PALETTE = [110, 70, 30, 0, 170, 0, 220, 220, 200, 1, 2, 3]

@@ -1,0 +1,1 @@
+"""DriftDetector: whether the data of a run is still what the served model was trained on."""

@@ -1,0 +1,123 @@
+"""DriftDetector: what it compares with, what it says, and what it refuses."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from component_battery import artifact, execute, given
+from data_samples import made_statistics
+from tfx.proto import pusher_pb2
+
+from components.data_statistics import STATISTICS_FILE
+from components.drift_detector.component import DriftDetector
+from components.drift_detector.report import DriftReport
+from components.drift_detector.served import DriftSettings, drift_from_served
+from components.model_pusher.push import PushRecord, push
+from components.segmentation_validator.artifact import SegmentationFindings
+from trainer_module.config import DriftThresholds
+from trainer_module.errors import DataError
+
+THRESHOLDS = DriftThresholds().model_dump()
+DARK = made_statistics(seed=2, brightness=0.3)
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """A push destination whose one version was trained on `made_statistics()`."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"graph")
+    pushed(tmp_path, made_statistics())
+    return tmp_path / "serving"
+
+
+def pushed(tmp_path, statistics):
+    content = None if statistics is None else statistics.to_json().encode()
+    record = PushRecord(pushed_at=datetime.now(UTC))
+    return push(str(tmp_path / "model"), str(tmp_path / "serving"), record, statistics=content).version
+
+
+def detected(tmp_path, statistics, *, action="warn", reset=False):
+    """Runs the component and returns the report that it leaves."""
+    findings = tmp_path / "findings"
+    findings.mkdir()
+    (findings / STATISTICS_FILE).write_text(statistics.to_json())
+    destination = pusher_pb2.PushDestination()
+    destination.filesystem.base_directory = str(tmp_path / "serving")
+    settings = DriftSettings(action=action, thresholds=THRESHOLDS)
+    channel = given(SegmentationFindings)
+    component = DriftDetector(findings=channel, push_destination=destination, settings=settings, reset=reset)
+    found = execute(component, tmp_path / "run", {"findings": artifact(SegmentationFindings, findings)})
+    return DriftReport.parse(Path(found["drift"].uri, "drift.json").read_bytes())
+
+
+def test_the_same_data_does_not_drift(serving, tmp_path):
+    report = detected(tmp_path, made_statistics(seed=1), action="refuse")
+    [version] = serving.glob("[0-9]*")
+    assert (report.model, report.reason, report.comparison.drifted) == (str(version), "", [])
+    assert report.summary.startswith(f"no drift from version {version.name}: nearest to its bound is ")
+
+
+def test_other_data_is_told_of(serving, tmp_path):
+    report = detected(tmp_path, DARK)
+    [version] = serving.glob("[0-9]*")
+    [brightness] = report.comparison.drifted
+    assert (
+        report.summary
+        == f"drifted from version {version.name}: brightness {brightness.distance:.3f} > {brightness.bound:.3g}"
+    )
+
+
+def test_other_data_is_refused_with_what_drifted_and_what_to_do(serving, tmp_path):
+    with pytest.raises(DataError) as raised:
+        detected(tmp_path, DARK, action="refuse")
+    [version] = serving.glob("[0-9]*")
+    [brightness] = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False).comparison.drifted
+    assert str(raised.value).startswith(
+        f"the data is not what {version} was trained on: brightness {brightness.distance:.3f} > {brightness.bound:.3g} "
+        f"({brightness.before:.3g} → {brightness.now:.3g}). "
+    )
+    assert 'data.drift.action = "warn"' in str(raised.value)
+    left = tmp_path / "refused" / "run-1" / "drift.json"
+    assert DriftReport.parse(left.read_bytes()).refusal == str(raised.value)
+
+
+def test_a_baseline_that_is_reset_is_not_compared_with(serving, tmp_path):
+    report = detected(tmp_path, DARK, action="refuse", reset=True)
+    assert report.summary == "not compared: the baseline was reset for this run"
+
+
+@pytest.mark.parametrize("action", ["warn", "refuse"])
+def test_nothing_is_served(tmp_path, action):
+    report = detected(tmp_path, DARK, action=action)
+    assert (report.model, report.summary) == ("", f"not compared: no model is served in {tmp_path / 'serving'}")
+
+
+def test_a_version_that_keeps_no_statistics_is_not_compared_with(serving, tmp_path):
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"of an earlier petseg")
+    version = pushed(tmp_path, None)
+    report = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False)
+    assert report.model == f"{serving}/{version}"
+    assert report.reason == (
+        f"{serving}/{version} keeps no statistics of what it was trained on; an earlier version of petseg pushed it"
+    )
+
+
+@pytest.mark.parametrize(("content", "reason"), [("{", "no statistics of data"), ('{"version": 99}', "in version 99")])
+def test_statistics_that_cannot_be_read_are_not_compared_with(serving, content, reason):
+    [version] = serving.glob("[0-9]*")
+    (version / "assets.extra" / "petseg_statistics.json").write_text(content)
+    report = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False)
+    assert reason in report.reason
+    assert not report.comparison.quantities
+
+
+def test_data_without_the_split_is_not_compared(serving):
+    report = drift_from_served(str(serving), made_statistics(split="other"), THRESHOLDS, reset=False)
+    assert report.summary == "not compared: there are no examples"
+
+
+def test_the_report_survives_its_file(serving):
+    report = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False)
+    assert DriftReport.parse(report.model_dump_json()) == report
+    assert json.loads(report.model_dump_json())["comparison"]["reference_examples"] == 200
