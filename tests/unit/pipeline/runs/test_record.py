@@ -29,7 +29,7 @@ def test_the_json_has_what_scripts_rely_on(record):
     assert set(values) == set(names.split())
     assert values["dataset"] == {
         "name": "pets", "version": "1.0.0", "splits": {"train": 10}, "digests": {}, "class_pixels": {},
-        "not_labelled_pixels": {},
+        "not_labelled_pixels": {}, "date_ranges": {},
     }  # fmt: skip
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}
     assert values["thresholds"] == [
