@@ -227,7 +227,11 @@ def _import(request: "ImportRequest") -> "Outcome":
 
     with captured_output(Path(os.devnull)) as (_, stderr), progress_bar(stderr) as progress:
         task = progress.add_task("importing", total=None)
-        return import_pictures(request, lambda done, total: progress.update(task, completed=done, total=total))
+        try:
+            return import_pictures(request, lambda done, total: progress.update(task, completed=done, total=total))
+        except KeyboardInterrupt:
+            say("what is finished is kept: the same command goes on from there", stderr)
+            raise
 
 
 def _print_plan(request: "ImportRequest", as_json: bool) -> None:

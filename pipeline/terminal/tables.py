@@ -89,9 +89,10 @@ def numbers_table(first: str, *others: str) -> PlainTable:
 
 
 def progress_bar(stream: TextIO) -> Progress:
-    """Returns a bar that is gone when it is done."""
+    """Returns a bar that is gone when it is done; nothing of it is written where no terminal shows it."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=console(stream), transient=True)
+    drawn = console(stream)
+    return Progress(*columns, console=drawn, transient=True, disable=not drawn.is_terminal)
 
 
 def headline(metrics: Metrics) -> str:

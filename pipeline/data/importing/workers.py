@@ -1,12 +1,14 @@
 """The processes that read pictures and write shards."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -17,9 +19,6 @@ _Result = TypeVar("_Result")
 
 _LOADED_ONCE: Final = ["tensorflow", "pipeline.data.importing.shards"]
 """By the process that all others are forks of."""
-
-_PR_SET_PDEATHSIG: Final = 1
-"""Of `prctl`: the signal for when the parent has died."""
 
 
 def usable_cores() -> int:
@@ -74,6 +73,13 @@ class Workers:
 
 
 def _prepare_worker() -> None:
-    """Leaves interrupts to the main process, and ends with it."""
+    """Leaves interrupts to the main process, and ends with it, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    main_process = multiprocessing.parent_process()
+    if main_process is not None:
+        threading.Thread(target=_end_with, args=(main_process,), daemon=True).start()
+
+
+def _end_with(main_process: BaseProcess) -> None:
+    wait([main_process.sentinel])
+    os._exit(1)

@@ -40,7 +40,7 @@ def source(data_dir):
         defaults = {
             "dataset": "tiles", "data_dir": str(data_dir), "download": False, "builder_modules": (),
             "image_feature": "image", "mask_feature": "segmentation_mask", "slice_features": (),
-            "mask_values": (0, 1, 255), "code_digest": CODE_DIGEST, "window_splits": ("train", "eval"),
+            "code_digest": CODE_DIGEST, "window_splits": ("train", "eval"),
         }  # fmt: skip
         return TfdsSource(**defaults | fields)
 
@@ -130,7 +130,7 @@ def test_data_without_days_has_no_window(tmp_path):
     Undated(data_dir=tmp_path).download_and_prepare()
     fields = {
         "dataset": "undated", "data_dir": str(tmp_path), "download": False, "builder_modules": (), "slice_features": (),
-        "image_feature": "image", "mask_feature": "segmentation_mask", "mask_values": (0,),
+        "image_feature": "image", "mask_feature": "segmentation_mask",
     }  # fmt: skip
     splits = {"train": "train", "eval": "eval"}
     with pytest.raises(ConfigError, match=r"data\.window is '9d'.*feature 'date'"):

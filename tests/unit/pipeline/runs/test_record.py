@@ -29,7 +29,7 @@ def test_the_json_has_what_scripts_rely_on(record):
     assert set(values) == set(names.split())
     assert values["dataset"] == {
         "name": "pets", "version": "1.0.0", "splits": {"train": 10}, "digests": {}, "class_pixels": {},
-        "not_labelled_pixels": {},
+        "not_labelled_pixels": {}, "date_ranges": {},
     }  # fmt: skip
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}
     assert values["thresholds"] == [
@@ -88,3 +88,17 @@ def test_the_running_component_shares_the_end_of_the_run(record, state):
     assert (record.state, record.error) == (state, "why")
     with pytest.raises(KeyError):
         record.node("D")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "told"),
+    [
+        ({}, ""),
+        ({"train": (20786, 20786), "test": (20786, 20786)}, "; of 2026-11-29"),
+        ({"train": (20697, 20786), "test": (20697, 20786)}, "; of 2026-09-01 to 2026-11-29"),
+        ({"train": (20780, 20786), "test": (20786, 20786)}, "; train of 2026-11-23 to 2026-11-29, test of 2026-11-29"),
+    ],
+)
+def test_the_data_in_one_line(ranges, told):
+    record = DatasetRecord(name="tiles", version="1.1.0", splits={"train": 1200, "test": 4}, date_ranges=ranges)
+    assert record.summary == f"tiles 1.1.0: 1,200 train, 4 test{told}"

@@ -50,7 +50,7 @@ def test_the_newest_version_is_what_a_range_reads(grown):
     draw(source, *numbered(41, 46), size=(6, 6))
     bring_in(source, data_dir)
     fields = {"data_dir": str(data_dir), "download": False, "builder_modules": (), "slice_features": (),
-              "image_feature": "image", "mask_feature": "segmentation_mask", "mask_values": (0, 1)}  # fmt: skip
+              "image_feature": "image", "mask_feature": "segmentation_mask"}  # fmt: skip
     for dataset in ("tiles", "tiles:1.*.*"):
         builder = open_dataset(TfdsSource(dataset=dataset, **fields), {"train": "train"})
         assert builder.info.full_name == "tiles/1.1.0"

@@ -43,7 +43,7 @@ def test_petseg_opens_it_and_it_says_what_it_holds(imported):
     _, data_dir, report = imported
     source = TfdsSource(
         dataset="tiles:1.*.*", data_dir=str(data_dir), download=False, builder_modules=(), image_feature="image",
-        mask_feature="segmentation_mask", slice_features=(), mask_values=(0, 1),
+        mask_feature="segmentation_mask", slice_features=(),
     )  # fmt: skip
     builder = open_dataset(source, {"train": "train", "eval": "eval"})
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}

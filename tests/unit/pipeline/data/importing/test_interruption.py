@@ -177,6 +177,19 @@ def test_where_files_cannot_be_linked_they_are_copied(source, tmp_path, monkeypa
     assert len(examples(tmp_path / "data", "1.0.0")) == len(NAMES)
 
 
+def _living(group: int) -> list[int]:
+    """Returns the processes of a group that are alive."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = file.parent.name, file.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(rest[2]) == group and rest[0] not in "ZX":
+            found.append(int(pid))
+    return found
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_data_set(tmp_path):
     source = draw(tmp_path / "field", *numbered(1, 400), size=(64, 64))
@@ -192,6 +205,9 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_data_set(tmp_p
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    while _living(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _living(process.pid), "the workers end with it"
     assert _visible(tmp_path / "data") == []
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     report = json.loads(result.stdout)
