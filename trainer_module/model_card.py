@@ -22,8 +22,8 @@ _COLORS: Final = (
 """Of the first classes in the order of their ids, as RGB."""
 
 _GOLDEN_SECTION: Final = (5**0.5 - 1) / 2
-_LIGHTNESSES: Final = (0.34, 0.55, 0.75)
-_SATURATION: Final = 0.6
+_LIGHTNESSES: Final = (0.3, 0.6, 0.45, 0.75)
+_SATURATION: Final = 0.9
 
 
 HATCH_COLORS: Final = ((236, 236, 236), (128, 128, 128))

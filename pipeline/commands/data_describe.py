@@ -88,7 +88,7 @@ def _resolution(
     overrides: tuple[str, ...],
 ) -> Resolution:
     """Returns the settings under which a data set is read, whether or not anybody says what its classes are."""
-    own = [f'data.dataset="{dataset}"', *([f'data.data_dir="{data_dir}"'] if data_dir else [])]
+    own = [f"data.dataset={dataset}", *([f"data.data_dir={data_dir}"] if data_dir else [])]
     return resolve_layers(preset=preset, file=config_file, overrides=[*overrides, *own])
 
 

@@ -31,12 +31,13 @@ from pipeline.report.blocks import (
     Picture,
     PictureRow,
     Section,
+    Tone,
     Verdict,
 )
 from pipeline.report.gallery import THUMBNAIL_SIDE, thumbnail_uri
 from pipeline.report.page import html
 
-_MOST_CLASS_CHARTS: Final = 12
+_MOST_CLASS_CHARTS: Final = 6
 _NOT_TRAINED_ON: Final = (
     Kind.UNREADABLE_IMAGE,
     Kind.UNREADABLE_MASK,
@@ -74,15 +75,15 @@ def description_page(survey: Survey) -> str:
 
 
 def _verdict(survey: Survey) -> Verdict:
+    said = [sizes_line(survey)]
+    if found := [counted(kind, count) for kind, count in sorted(survey.finding_counts.items())]:
+        said.append(f"Found: {', '.join(found)}.")
     absent = [*absent_classes(survey)]
-    found = [counted(kind, count) for kind, count in sorted(survey.finding_counts.items())]
     if not survey.meaning.is_known:
-        absent.append(
-            "Nobody says what the mask values mean: name the classes in data.class_names and data.mask_values."
-        )
-    reason = " ".join([sizes_line(survey), *([f"Found: {', '.join(found)}."] if found else []), *absent])
-    is_bad = absent or any(survey.finding_counts[kind] for kind in _NOT_TRAINED_ON)
-    return Verdict("bad" if is_bad else "neutral" if found else "good", headline(survey), reason)
+        said.append("Nobody says what the mask values mean: name the classes in data.class_names and data.mask_values.")
+    is_bad = not survey.meaning.is_known or any(survey.finding_counts[kind] for kind in _NOT_TRAINED_ON)
+    tone: Tone = "bad" if is_bad else "neutral" if found or absent else "good"
+    return Verdict(tone, headline(survey), " ".join([*said, *absent]))
 
 
 def _splits(survey: Survey) -> list[Block]:

@@ -54,6 +54,14 @@ def test_masks_of_two_models_mean_the_same_where_classes_and_size_are(changes, s
     assert parse().is_for_the_classes_of(parse(**changes)) is same
 
 
+def test_many_classes_are_told_apart_by_colours_that_no_further_class_changes():
+    colors = class_colors(40).astype(int)
+    distances = np.abs(colors[:, np.newaxis] - colors).sum(axis=-1)[~np.eye(40, dtype=bool)]
+    assert distances.min() > 24
+    np.testing.assert_array_equal(class_colors(21), colors[:21])
+    assert class_colors(2).shape == (2, 3)
+
+
 def test_a_mask_is_drawn_in_the_colours_of_its_classes():
     class_ids = np.array([[0, 1], [2, 1]], np.uint8)
     mask = mask_image(class_ids, 3)
