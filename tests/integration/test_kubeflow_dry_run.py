@@ -22,8 +22,8 @@ from pipeline.runs.record import RunRecord, RunState
 from trainer_module import unet
 
 TASKS = {
-    "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "ExampleValidator",
-    "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
+    "ExampleValidator", "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
 }  # fmt: skip
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",
