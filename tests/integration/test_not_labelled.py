@@ -130,7 +130,8 @@ def test_slices_and_gate_say_how_much_was_labelled(run):
     assert slices["nowhere"]["metrics"] == {"labelled_share": 0, "unlabelled_images": 1}
     assert slices["south"]["metrics"]["labelled_share"] == 1 - UNDECIDED_ROWS / SIZE
     assert {row.labelled_share for row in run.thresholds} == {run.metrics["labelled_share"]}
-    assert run.node("SegmentationValidator").summary.endswith("not labelled: 12.5% of train, 12.5% of eval, 27.1% of test")
+    told = run.node("SegmentationValidator").summary
+    assert told.endswith("not labelled: 12.5% of train, 12.5% of eval, 27.1% of test")
 
 
 def test_training_counts_labelled_pixels_alone(run):
