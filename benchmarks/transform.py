@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/transform.py --data-dir DIR --examples 500 8000
 
 Both read the same gzipped examples of the data set `--dataset`, repeated to so many, and write examples of the same
-features. The bare pass is tf.data with TensorFlow's decoders on all cores and one writer. Each pass has a process of its
-own, whose peak memory is reported, and the two alternate, so that a busy machine slows both; there, the time of the
+features. The bare pass is tf.data with TensorFlow's decoders on all cores and one writer. Each pass has a process of
+its own, whose peak memory is reported, and the two alternate, so that a busy machine slows both; there, the time of the
 cores says more.
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 from components.data_statistics import DataStatistics
 from components.drift_detector.comparison import Sample, compare
 from components.drift_detector.report import Comparison
-from trainer_module.config import DriftThresholds
+from trainer_module.drift_config import DriftThresholds
 
 CLASS_NAMES = ("pet", "background", "border")
 

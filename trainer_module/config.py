@@ -3,9 +3,12 @@
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from trainer_module import features
+from trainer_module.drift_config import DriftConfig
+from trainer_module.section import Section
+from trainer_module.validation_config import ValidationConfig
 
 IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
@@ -41,102 +44,6 @@ Location = Annotated[str, BeforeValidator(tidy_location)]
 OptionalLocation = Annotated[str | None, BeforeValidator(tidy_location)]
 
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Section(BaseModel):
-    """One table of the configuration: immutable, typed, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-
-Distance = Annotated[float, Field(ge=0, le=1)]
-
-
-class DriftThresholds(Section):
-    """Greatest Jensen–Shannon distance, 0…1, to what the served model was trained on (docs/drift.md); 1: any will do.
-
-    A distance that the number of examples explains is no drift, whatever the threshold.
-    """
-
-    height: Distance = 0.15
-    width: Distance = 0.15
-    aspect: Distance = 0.15
-    """Of width by height."""
-
-    brightness: Distance = 0.15
-    contrast: Distance = 0.15
-    sharpness: Distance = 0.15
-    class_shares: Distance = 0.15
-    """Of the share of each class in the pixels of an image."""
-
-    labels: Distance = 0.15
-    """Of the values of each of `slice_features`."""
-
-
-class DriftConfig(Section):
-    """What becomes of data that is not what the served model was trained on."""
-
-    action: Literal["warn", "refuse", "off"] = "warn"
-    """`warn`: the run says so and goes on. `refuse`: it ends before the training. `off`: nothing is compared."""
-
-    thresholds: DriftThresholds = DriftThresholds()
-
-
-Policy = Literal["ignore", "warn", "drop", "fail"]
-"""What to do about a finding: nothing, tell, leave the example out, or refuse the data."""
-
-PolicyOfUnusable = Literal["drop", "fail"]
-"""What to do about an example that cannot be trained on."""
-
-
-class ValidationConfig(Section):
-    """What SegmentationValidator does about what it finds in the data, by kind, and from where on something is odd."""
-
-    unreadable_image: PolicyOfUnusable = "fail"
-    unreadable_mask: PolicyOfUnusable = "fail"
-    size_mismatch: PolicyOfUnusable = "fail"
-    undeclared_values: Policy = "fail"
-    """Accepted, such pixels are not labelled."""
-
-    no_labelled_pixel: Policy = "warn"
-    blank_mask: Policy = "warn"
-    """A mask of nothing but `background`."""
-
-    nearly_blank_mask: Policy = "warn"
-    one_class_mask: Policy = "warn"
-    """A mask of one class that is not `background`."""
-
-    extreme_size: Policy = "warn"
-    duplicate: Policy = "warn"
-    """An image twice in one split, byte by byte. For images in two splits there is `data.duplicates`."""
-
-    near_duplicate: Policy = "warn"
-    """An image that looks like another in its split."""
-
-    near_shared_image: Policy = "warn"
-    """An image that looks like one in another of the splits `train`, `eval` and `evaluation.split`."""
-
-    absent_class: Literal["ignore", "warn", "fail"] = "warn"
-    """A class without any pixel in a split."""
-
-    background: str | None = None
-    """Class that a blank mask has alone. None: the one called `background`, if there is one."""
-
-    nearly_blank_share: float = Field(0.995, gt=0.5, le=1)
-    """Share of the labelled pixels that one class has at least in a nearly blank mask."""
-
-    min_side: int = Field(32, ge=1)
-    """In pixels: an image with a shorter side is of extreme size, as one with a longer side than `max_side`."""
-
-    max_side: int = Field(8192, ge=1)
-    max_aspect_ratio: float = Field(4.0, ge=1)
-    """Of the longer side to the shorter."""
-
-    near_duplicate_distance: int = Field(4, ge=0, le=16)
-    """Bits, of the 64 of a perceptual hash, in which images that look the same may differ."""
-
-    max_dropped_share: float = Field(0.05, ge=0, lt=1)
-    """Share of a split's examples that may be dropped; the run fails where there are more."""
 
 
 class DataConfig(Section):
@@ -241,8 +148,8 @@ class DataConfig(Section):
         for split, slice_string in self.splits.items():
             if split not in self.window_splits and slice_string in windowed:
                 raise ValueError(
-                    f"splits.{split} is {slice_string!r}, as a split of window_splits is: for one it would be read in the "
-                    "window, and for the other as a whole"
+                    f"splits.{split} is {slice_string!r}, as a split of window_splits is: for one it would be read in "
+                    "the window, and for the other as a whole"
                 )
 
 

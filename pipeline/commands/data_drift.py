@@ -13,7 +13,8 @@ from pipeline.commands.options import json_option
 from pipeline.config.schema import Config
 from pipeline.terminal.streams import captured_output, json_text
 from pipeline.terminal.tables import PlainTable, console, progress_bar
-from trainer_module.config import DataConfig, DriftThresholds
+from trainer_module.config import DataConfig
+from trainer_module.drift_config import DriftThresholds
 
 if TYPE_CHECKING:
     from pipeline.data.drift import DataDrift

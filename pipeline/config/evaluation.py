@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from components.model_evaluator.gate import Bound
 from pipeline.suggestions import nearest_few
-from trainer_module.config import Section
+from trainer_module.section import Section
 from trainer_module.segmentation_metrics import CLASS_METRICS, DATA_METRICS, RECALL
 
 _LOWER_IS_BETTER: Final = ("loss", "ece")

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from components.kserve_deployer.service import CANARY_NAMES
 from components.kubernetes_api import IN_CLUSTER
 from pipeline.config.kubeflow import Memory, ObjectName
-from trainer_module.config import OptionalLocation, Section
+from trainer_module.config import OptionalLocation
+from trainer_module.section import Section
 
 TENSORFLOW_SERVING: Final = "2.19.1"
 """The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,

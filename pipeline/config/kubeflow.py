@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.nodes import TRAINER
-from trainer_module.config import Location, Section
+from trainer_module.config import Location
+from trainer_module.section import Section
 
 DEFAULT_PIPELINE_ROOT: Final = "minio://mlpipeline/v2/artifacts"
 """Where Kubeflow Pipelines keeps artifacts when nobody says otherwise."""

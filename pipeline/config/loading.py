@@ -29,8 +29,8 @@ from pydantic import ValidationError
 from pipeline.config.dataset_defaults import dataset_defaults
 from pipeline.config.schema import Config
 from pipeline.suggestions import nearest
-from trainer_module.config import Section
 from trainer_module.errors import ConfigError
+from trainer_module.section import Section
 
 DEFAULT_PRESET: Final = "demo"
 """What the commands start from when they are given neither a preset nor a file."""

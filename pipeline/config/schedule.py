@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from pipeline.config.cron import Cron
 from pipeline.suggestions import nearest
-from trainer_module.config import Section
+from trainer_module.section import Section
 
 LATEST: Final = "latest"
 """Version of a schedule that always runs the newest package."""

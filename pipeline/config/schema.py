@@ -15,8 +15,9 @@ from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.paths import check_name, check_no_pattern
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.suggestions import nearest
-from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, Section, TrainerConfig
+from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, TrainerConfig
 from trainer_module.errors import ConfigError
+from trainer_module.section import Section
 from trainer_module.segmentation_metrics import metric_names
 
 DEFAULT_PIPELINE_ROOT = "pipeline_root"

@@ -11,7 +11,7 @@ from components.segmentation_validator.examination import MaskMeaning
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.config.loading import Resolution
 from pipeline.config.schema import Config
-from trainer_module.config import ValidationConfig
+from trainer_module.validation_config import ValidationConfig
 
 VALUES: Final = 256
 _BACKGROUND: Final = "background"

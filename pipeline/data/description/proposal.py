@@ -22,9 +22,10 @@ from pipeline.data.description.split_rules import proposed_splits
 from pipeline.data.description.survey import Survey
 from pipeline.data.description.tables import headline, share, sizes_line
 from pipeline.data.description.training_rules import training_settings
-from trainer_module.config import DataConfig, ValidationConfig
+from trainer_module.config import DataConfig
 from trainer_module.errors import DataError
 from trainer_module.features import NOT_LABELLED
+from trainer_module.validation_config import ValidationConfig
 
 _MOST_SLICES: Final = 50
 _LEAST_IMAGES_PER_SLICE: Final = 2

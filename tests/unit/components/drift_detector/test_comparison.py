@@ -7,7 +7,7 @@ from data_samples import compared, made_statistics
 from components.data_statistics import EDGES
 from components.drift_detector.comparison import Sample, compare
 from components.drift_detector.report import DriftVerdict
-from trainer_module.config import DriftThresholds
+from trainer_module.drift_config import DriftThresholds
 
 THRESHOLDS = DriftThresholds().model_dump()
 

@@ -15,7 +15,7 @@ from components.drift_detector.report import DriftReport
 from components.drift_detector.served import DriftSettings, drift_from_served
 from components.model_pusher.push import PushRecord, push
 from components.segmentation_validator.artifact import SegmentationFindings
-from trainer_module.config import DriftThresholds
+from trainer_module.drift_config import DriftThresholds
 from trainer_module.errors import DataError
 
 THRESHOLDS = DriftThresholds().model_dump()

@@ -106,7 +106,7 @@ def test_a_threshold_that_is_none(threshold, capfd):
 
 
 def test_the_thresholds_of_the_command_are_those_of_the_configuration():
-    from trainer_module.config import DriftThresholds
+    from trainer_module.drift_config import DriftThresholds
 
     [option] = [one for one in drift.params if one.name == "thresholds"]
     assert option.callback(None, option, ()) == DriftThresholds().model_dump()
