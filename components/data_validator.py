@@ -1,6 +1,6 @@
 """DataValidator: validates statistics as TFX does, and the gate's bounds against the classes of the evaluated split.
 
-TfdsExampleGen could tell the latter, too, but a changed bound must not read the data again.
+SegmentationValidator could tell the latter, too, but a changed bound must not read the data again.
 """
 
 import json
@@ -107,7 +107,7 @@ class DataValidator(component.ExampleValidator):
         Args:
           statistics: Of the examples.
           schema: What they are validated against.
-          examples: What TfdsExampleGen wrote.
+          examples: What SegmentationValidator checked.
           split: See `check_class_bounds`, as for the next two.
           class_names: Names of the classes in the order of their ids.
           bounds: Class name to settings.

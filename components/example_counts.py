@@ -36,7 +36,7 @@ def check_count(what: str, found: int, expected: int) -> None:
 
 
 def expected_count(examples: types.Artifact, splits: Iterable[str]) -> int | None:
-    """Returns how many examples TfdsExampleGen wrote to splits; None of examples that do not say."""
+    """Returns how many examples splits have by their artifact; None of examples that do not say."""
     counts = json.loads(examples.get_string_custom_property(SPLIT_COUNTS) or "{}")
     numbers = [counts.get(split) for split in splits]
     return None if None in numbers else sum(numbers)

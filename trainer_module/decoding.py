@@ -73,7 +73,7 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """Returns how a viewer turns one JPEG or PNG (scalar string): the EXIF orientation, int32 from 1 (upright) to 8.
 
     It is 1 where there is none and where it is malformed. EXIF is looked for in the first 65,536 bytes, where all
-    programs put it; TfdsExampleGen refuses an image that has it elsewhere.
+    programs put it; SegmentationValidator finds an image that has it elsewhere.
 
     Source: CIPA DC-008 (EXIF 2.32), sections 4.6.2 and 4.7.2; the PNG specification (third edition), 11.3.4.5.
     """
@@ -111,7 +111,7 @@ def decode_mask(encoded: tf.Tensor) -> tf.Tensor:
 
     A gray PNG of 8 or 16 bits a pixel has the values that it says; one of 1, 2 or 4 bits those that every decoder
     stretches them to, from 0 to 255; alpha is dropped. Every other image, whose values would be colours, is
-    `UNREADABLE_MASK_VALUE` throughout: TfdsExampleGen lets nothing pass but gray PNGs of 8 bits.
+    `UNREADABLE_MASK_VALUE` throughout: SegmentationValidator lets nothing pass but gray PNGs of 8 bits.
 
     Example:
       >>> decode_mask(tf.io.encode_png(np.array([[[1], [3]]], np.uint8))).numpy().tolist()

@@ -84,9 +84,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         refusals = [*verdict.refusals(settings.max_dropped_share), *unlabelled_splits(statistics)]
         directory = self._refused_directory(findings.uri) if refusals else findings.uri
         _write_findings(directory, verdict, statistics, sources, settings, refusals)
-        check(refusals, f"{directory}/{FINDINGS_FILE}")
         for defect in verdict.defects:
             logging.warning("%s %s: %s: %s", defect.split, defect.file_name, defect.kind, defect.detail)
+        check(refusals, f"{directory}/{FINDINGS_FILE}")
 
         checked.split_names = examples.split_names
         targets = {split: artifact_utils.get_split_uri([checked], split) for split in splits}

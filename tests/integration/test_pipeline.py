@@ -30,8 +30,8 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
-    "DriftDetector", "Trainer",
-    "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
+    "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
+    "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
 ]  # fmt: skip
 SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01")
 
