@@ -30,7 +30,6 @@ from trainer_module.segmentation_metrics import difference_names, segmentation_m
 PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
-    "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
     "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher",
 ]  # fmt: skip
 SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01")
@@ -221,7 +220,6 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
 def test_other_data_runs_everything_that_reads_it(workplace):
     record = workplace.run("data.splits.train=train[:12]")
     assert executed(record) == set(NODES) - {"ServedModelResolver"}
-    assert (len(record.drift.distances), record.drift.drifted) == (11, [])
     assert record.dataset.splits["train"] == 12
 
 
