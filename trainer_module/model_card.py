@@ -1,5 +1,6 @@
 """What an exported model says of itself (`assets.extra/petseg_model.json`), and the colours of its classes."""
 
+import colorsys
 from typing import Final, Self
 
 import numpy as np
@@ -18,7 +19,11 @@ _COLORS: Final = (
     (120, 90, 190),
     (80, 190, 200),
 )
-"""Of the classes in the order of their ids, as RGB; more classes start over."""
+"""Of the first classes in the order of their ids, as RGB."""
+
+_GOLDEN_SECTION: Final = (5**0.5 - 1) / 2
+_LIGHTNESSES: Final = (0.34, 0.55, 0.75)
+_SATURATION: Final = 0.6
 
 
 HATCH_COLORS: Final = ((236, 236, 236), (128, 128, 128))
@@ -79,7 +84,15 @@ def class_colors(num_classes: int) -> NDArray[np.uint8]:
       >>> class_colors(2).tolist()
       [[244, 124, 32], [38, 70, 120]]
     """
-    return np.resize(np.array(_COLORS, np.uint8), (num_classes, 3))
+    further = [_further_color(class_id) for class_id in range(len(_COLORS), num_classes)]
+    return np.array([*_COLORS, *further], np.uint8)[:num_classes]
+
+
+def _further_color(class_id: int) -> list[int]:
+    """Returns a colour whose hue is far from those of the classes before it, whatever their number."""
+    hue = class_id * _GOLDEN_SECTION % 1
+    rgb = colorsys.hls_to_rgb(hue, _LIGHTNESSES[class_id % len(_LIGHTNESSES)], _SATURATION)
+    return [round(255 * channel) for channel in rgb]
 
 
 def mask_image(class_ids: NDArray[np.uint8], num_classes: int) -> Image.Image:

@@ -10,11 +10,15 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.dataset_card import DatasetCard
 from components.datasets.pet_anatomy import BREEDS
 from components.datasets.pet_drawing import draw_pet
 
 SPECIES = ("Cat", "Dog")
 JPEG_QUALITY = 92
+CARD = DatasetCard(
+    class_names=("pet", "background", "border"), mask_values=(1, 2, 3), slice_features=("species", "label")
+)
 
 
 @dataclasses.dataclass(eq=False)
@@ -60,6 +64,7 @@ class SyntheticPets(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("image", "label"),
+            metadata=tfds.core.MetadataDict(CARD.as_metadata()),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[str, Any]]]:

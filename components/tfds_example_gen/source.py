@@ -60,7 +60,7 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
         not (`separate_splits`).
       DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
     """
-    builder = _find_builder(source)
+    builder = find_builder(source)
     _check_features(builder, source)
     if not builder.info.splits.total_num_examples:
         _prepare(builder, source)
@@ -112,7 +112,12 @@ def _hidden(name: str) -> str:
     )
 
 
-def _find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
+def find_builder(source: TfdsSource) -> tfds.core.DatasetBuilder:
+    """Finds the data set, prepared or to be prepared: the newest version that fits.
+
+    Raises:
+      ConfigError: There is none, or the code that builds it cannot be used.
+    """
     import_builder_modules(source.builder_modules)
     try:
         prepared = _prepared_builder(source)

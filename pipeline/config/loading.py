@@ -1,5 +1,7 @@
-"""Resolves the configuration of a run: defaults < preset < TOML file < `--set key=value`, the later layer wins.
+"""Resolves the configuration of a run: defaults < preset < data set < TOML file < `--set key=value`, the later wins.
 
+- A data set that says what its masks mean gives the defaults of `data.class_names` and the like
+  (`pipeline.config.dataset_defaults`); what is resolved is written out, and needs the data set no more.
 - A file may start from a preset by naming it at its top: `preset = "pets"`.
 - `--set` takes a TOML value, or plain text where that is no TOML: `--set trainer.epochs=3`, `--set data.data_dir=../x`,
   `--set 'evaluation.slices=[]'`, `--set evaluation.thresholds.iou_border.min=0.3`.
@@ -24,6 +26,7 @@ from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origi
 import tomli_w
 from pydantic import ValidationError
 
+from pipeline.config.dataset_defaults import dataset_defaults
 from pipeline.config.schema import Config
 from pipeline.suggestions import nearest
 from trainer_module.config import Section
@@ -43,6 +46,14 @@ class _Assignment(NamedTuple):
     path: KeyPath
     value: Any
     source: str
+
+
+class Resolution(NamedTuple):
+    """A configuration, and what is missing for a run of it."""
+
+    config: Config
+    unknown_classes: str
+    """Why nothing says what the masks mean, so that the classes are those of the pets; empty where something does."""
 
 
 def preset_names() -> list[str]:
@@ -67,28 +78,47 @@ def load_config(
       pipeline_root: Overrides `pipeline.root`, whatever the layers say.
 
     Raises:
-      ConfigError: A layer cannot be read, names an unknown setting, or gives a value that cannot be used.
+      ConfigError: A layer cannot be read, names an unknown setting, or gives a value that cannot be used; or nothing
+        says what the masks of the data set mean.
+      DataError: What the data set says of itself cannot be used.
 
     Example:
       >>> config = load_config(preset="blog", overrides=["trainer.epochs=20"])
       >>> config.trainer.epochs, config.trainer.batch_size
       (20, 64)
     """
-    assignments: list[_Assignment] = []
+    resolution = resolve_layers(preset=preset, file=file, overrides=overrides, pipeline_root=pipeline_root)
+    if resolution.unknown_classes:
+        raise ConfigError(resolution.unknown_classes)
+    return resolution.config
+
+
+def resolve_layers(
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    pipeline_root: str | None = None,
+) -> Resolution:
+    """Does the same as `load_config` also for a data set whose classes nobody says, which can be looked at."""
+    given: list[_Assignment] = []
     if file is not None:
         table = _read_file(file)
         named = table.pop("preset", None)
         if preset is not None and named is not None:
             raise ConfigError(f"{file} starts from the preset {named!r}, so --preset {preset} cannot be given too")
         preset = preset or named
-        assignments += _flatten(table, str(file))
-    if preset is not None:
-        assignments = [_Assignment(("preset",), preset, f"preset {preset}"), *_preset_assignments(preset), *assignments]
+        given += _flatten(table, str(file))
     for override in overrides:
-        assignments += _override_assignments(override)
+        given += _override_assignments(override)
     if pipeline_root is not None:
-        assignments.append(_Assignment(("pipeline", "root"), pipeline_root, "--pipeline-root"))
-    return _validated(assignments)
+        given.append(_Assignment(("pipeline", "root"), pipeline_root, "--pipeline-root"))
+    below = []
+    if preset is not None:
+        below = [_Assignment(("preset",), preset, f"preset {preset}"), *_preset_assignments(preset)]
+    said = dataset_defaults(_table_of([*below, *given]), _table_of(given))
+    of_dataset = [_Assignment(path, value, said.source) for path, value in said.values.items()]
+    return Resolution(_validated([*below, *of_dataset, *given]), said.unknown_classes)
 
 
 def config_toml(config: Config) -> str:
@@ -163,12 +193,18 @@ def _parse_value(text: str, annotation: Any) -> Any:
     return text if wants_text else value
 
 
-def _validated(assignments: Sequence[_Assignment]) -> Config:
+def _table_of(assignments: Sequence[_Assignment]) -> dict[str, Any]:
+    """Returns what assignments come to; the later one wins."""
     table: dict[str, Any] = {}
     for path, value, _ in assignments:
         _assign(table, path, value)
+    with_none: dict[str, Any] = _with_none(table, Config)
+    return with_none
+
+
+def _validated(assignments: Sequence[_Assignment]) -> Config:
     try:
-        return Config.model_validate(_with_none(table, Config))
+        return Config.model_validate(_table_of(assignments))
     except ValidationError as error:
         messages = [_message(details, assignments) for details in error.errors()]
     if len(messages) == 1:
