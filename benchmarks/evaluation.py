@@ -90,9 +90,9 @@ def evaluator_pass(task: Task) -> Measurement:
     from components.model_evaluator.metric import eval_config
     from pipeline.models.loading import ServedModel
 
-    class_names = ServedModel.load(task.model).card.class_names
+    card = ServedModel.load(task.model).card
     config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(class_names, task.slices, ""), has_baseline=False, rubber_stamp=True
+        eval_config(card.class_names, card.image_size, task.slices, ""), has_baseline=False, rubber_stamp=True
     )
     started = _now()
     shared = tfma.default_eval_shared_model(task.model, eval_config=config)

@@ -55,7 +55,10 @@ RECIPE: dict[str, Any] = {
 }
 """All that can be done to a training, so that whatever has to survive an interruption is there to be lost."""
 
-DATA = DataConfig(image_size=16, normalization="standardize")
+DATA = DataConfig(image_size=16, normalization="standardize", ignore_values=(255,))
+
+_UNLABELLED_ROWS = (0, 5, 10, 16)
+"""Of one image after the other: replicas shall find unequal shares of their examples labelled, or none."""
 
 
 def relu(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -86,9 +89,10 @@ def write_data(directory: Path) -> Path:
 
     rng = np.random.default_rng(0)
 
-    def row() -> dict[str, Any]:
+    def row(index: int) -> dict[str, Any]:
         image = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
         mask = (image[..., :1] // 86 + 1).astype(np.uint8)
+        mask[: _UNLABELLED_ROWS[index % len(_UNLABELLED_ROWS)]] = 255
         encoded = {"image": tf.io.encode_png(image), "segmentation_mask": tf.io.encode_png(mask)}
         return {name: np.array([value.numpy()], object) for name, value in encoded.items()}
 
@@ -96,7 +100,7 @@ def write_data(directory: Path) -> Path:
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     preprocess = functools.partial(preprocessing_fn, custom_config={"data": DATA.model_dump(mode="json")})
     with tft_beam.Context(temp_dir=str(directory / "tmp")):
-        rows = [row() for _ in range(12)]
+        rows = [row(index) for index in range(12)]
         (examples, _), transform_fn = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(preprocess)
         transform_fn | tft_beam.WriteTransformFn(str(directory / "graph"))
     with tf.io.TFRecordWriter(str(directory / "raw_eval")) as writer:

@@ -33,9 +33,9 @@ def resize_mask(mask: tf.Tensor, image_size: int) -> tf.Tensor:
 def to_class_ids(mask: tf.Tensor, mask_values: Sequence[int]) -> tf.Tensor:
     """Maps raw mask values (integers) to class ids (uint8): the position of each value in `mask_values`.
 
-    All other values become `features.NOT_LABELLED`. SegmentationValidator finds those that are not in `data.ignore_values`
-    either, and masks whose values cannot be told: an assertion here would be a side effect, and keep the whole mask
-    branch alive in the serving signature, where there is no mask.
+    All other values become `features.NOT_LABELLED`. SegmentationValidator finds those that are not in
+    `data.ignore_values` either, and masks whose values cannot be told: an assertion here would be a side effect, and
+    keep the whole mask branch alive in the serving signature, where there is no mask.
 
     Example:
       >>> to_class_ids(np.array([[1, 2], [3, 7]]), mask_values=(1, 2, 3)).numpy().tolist()

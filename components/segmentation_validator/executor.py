@@ -92,7 +92,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         targets = {split: artifact_utils.get_split_uri([checked], split) for split in splits}
         hand_on(sources, targets, changes, self._make_beam_pipeline)
         counts = {split: verdict.remaining(split) for split in splits}
-        for split in splits:
+        for split in (split for split in splits if changes[split].is_any):
             check_count(f"checked examples of the split {split!r}", count_records(targets[split]), counts[split])
         _describe(checked, examples, counts, statistics, verdict)
         findings.set_string_custom_property(FINDING_COUNTS, json.dumps(verdict.counts))

@@ -25,6 +25,10 @@ class SplitChange:
     changes_masks: bool
     """Whether masks have to be made canonical."""
 
+    @property
+    def is_any(self) -> bool:
+        return bool(self.dropped) or self.changes_masks
+
 
 def hand_on(
     sources: Mapping[str, str],
@@ -42,7 +46,7 @@ def hand_on(
       changes: Split name to what is changed.
       make_pipeline: Makes the Beam pipeline.
     """
-    changed = {split: change for split, change in changes.items() if change.dropped or change.changes_masks}
+    changed = {split: change for split, change in changes.items() if change.is_any}
     for split in sources.keys() - changed.keys():
         _link(sources[split], targets[split])
     if not changed:

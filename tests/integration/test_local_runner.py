@@ -98,6 +98,7 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
         "splits": {"train": 1360, "eval": 40},
         "digests": {},
         "class_pixels": {},
+        "not_labelled_pixels": {},
     }
     assert record.parameters == 1234567
     assert record.metrics == METRICS

@@ -81,6 +81,26 @@ def test_a_model_of_other_classes_is_no_baseline(serving, changes, reason):
 
 
 @pytest.mark.parametrize(
+    ("card", "contract", "is_compared"),
+    [
+        ({}, (), True),
+        ({"ignore_values": [255]}, (), False),
+        ({"ignore_values": [255, 0]}, (0, 255), True),
+        ({"ignore_values": [255]}, (0, 255), False),
+    ],
+)
+def test_a_model_that_counted_other_pixels_is_no_baseline(serving, card, contract, is_compared):
+    """One that an earlier petseg exported says nothing of it, and knew of none."""
+    path = serving / "17" / "assets.extra" / "petseg_model.json"
+    content = {name: value for name, value in json.loads(path.read_text()).items() if name != "ignore_values"}
+    path.write_text(json.dumps(content | card))
+    found = find(serving, CONTRACT.model_copy(update={"ignore_values": contract}))
+    assert found.found == is_compared
+    if not is_compared:
+        assert found.reason == f"its ignore_values are [255], those of this run {list(contract)}"
+
+
+@pytest.mark.parametrize(
     ("file", "content"),
     [("saved_model.pb", b"no model"), ("variables/variables.index", None), ("variables/variables.index", b"")],
 )

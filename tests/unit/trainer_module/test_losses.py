@@ -1,5 +1,8 @@
 """Losses against plain NumPy, written out as their formulas are."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -146,30 +149,23 @@ def test_the_loss_of_an_example_is_over_its_labelled_pixels_and_0_without_any(pa
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "dice", "cross_entropy_dice"])
 def test_replicas_with_unequal_shares_of_labels_lose_what_one_loses(partly_labelled, loss, monkeypatch):
-    """Each sees two of the four examples, and the other's counts by way of the strategy alone."""
+    """Each has two of the four examples, and knows the counts of the other by the strategy alone."""
+    expected = loss_of(partly_labelled, loss=loss)
     class_ids, logits = partly_labelled
     shares = [(class_ids[:2], logits[:2]), (class_ids[2:], logits[2:])]
-    given = []
 
-    class Context:
-        num_replicas_in_sync = 2
+    def losses(all_reduce):
+        context = SimpleNamespace(num_replicas_in_sync=2, all_reduce=all_reduce)
+        monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+        return [loss_of(share, loss=loss) for share in shares]
 
-        def all_reduce(self, operation, counts):
-            assert operation == tf.distribute.ReduceOp.SUM
-            given.append(counts.numpy())
-            return tf.constant(summed[len(given) - 1] if summed else counts)
-
-    def of_each():
-        given.clear()
-        return [loss_of(share, WEIGHTS if loss != "dice" else None, loss=loss) for share in shares]
-
-    expected = loss_of(partly_labelled, WEIGHTS if loss != "dice" else None, loss=loss)
-    monkeypatch.setattr(tf.distribute, "get_replica_context", Context)
-    summed: list[np.ndarray] = []
-    of_each()
-    half = len(given) // 2
-    summed += [one + other for one, other in zip(given[:half], given[half:], strict=True)] * 2
-    assert np.mean(of_each()) == pytest.approx(expected, rel=1e-5)
+    counts = []
+    alone = losses(lambda operation, tensor: counts.append(tensor) or tensor)
+    assert np.mean(alone) != pytest.approx(expected, rel=1e-3)
+    half = len(counts) // 2
+    sums = itertools.cycle([first + second for first, second in zip(counts[:half], counts[half:], strict=True)])
+    together = losses(lambda operation, tensor: next(sums) if operation is tf.distribute.ReduceOp.SUM else tensor)
+    assert np.mean(together) == pytest.approx(expected, rel=1e-5)
 
 
 def test_balanced_weights_are_inverse_to_the_pixels_and_1_on_average():

@@ -216,6 +216,14 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
             "evaluation.change_thresholds.mean_iuo.min=0",
             "evaluation.change_thresholds.mean_iuo: there is no metric 'mean_iuo': did you mean 'mean_iou' or 'mean",
         ),
+        (
+            "evaluation.change_thresholds.labelled_share.min=0",
+            "labelled_share is of the evaluated data, the same for every model: bound it with min or max",
+        ),
+        (
+            'evaluation.slice_thresholds=[{feature="species", metric="unlabelled_images", max_change=1}]',
+            "unlabelled_images is of the evaluated data",
+        ),
         ("evaluation.change_thresholds.loss.min=0", "evaluation: change_thresholds.loss has min alone"),
         (
             'evaluation.slice_thresholds=[{feature="specie", metric="loss", max=1}]',

@@ -22,6 +22,15 @@ def batches():
     ]
 
 
+@pytest.fixture
+def partly_labelled(batches):
+    """The first image of each batch is not labelled at all, of the others a quarter is."""
+    for batch in batches:
+        batch.class_ids[0] = 255
+        batch.class_ids[1:, 2:] = 255
+    return batches
+
+
 def test_the_numbers_are_those_of_plain_numpy(batches):
     networks = [lambda image: image, lambda image: one_hot(image.argmax(-1) ** 2 % 3)]
     found = measure(networks[0], {"form": networks[1]}, batches, CLASSES)
@@ -40,6 +49,20 @@ def test_the_numbers_are_those_of_plain_numpy(batches):
     for name, value in form.metrics.items():
         assert form.differences[name] == pytest.approx(value - found.original.metrics[name])
     assert (found.examples, found.original.differences, found.original.changed_pixels) == (5, {}, 0)
+
+
+def test_labelled_pixels_alone_are_measured(partly_labelled):
+    networks = [lambda image: image, lambda image: one_hot(image.argmax(-1) ** 2 % 3)]
+    found = measure(networks[0], {"form": networks[1]}, partly_labelled, CLASSES)
+    images, truth = (
+        np.concatenate([getattr(one, name) for one in partly_labelled]) for name in ("images", "class_ids")
+    )
+    predicted = [network(images).argmax(-1) for network in networks]
+    known = truth != 255
+    for row, class_ids in zip((found.original, found.forms["form"]), predicted, strict=True):
+        assert row.metrics["accuracy"] == pytest.approx((class_ids == truth)[known].mean())
+    changed = (predicted[0] != predicted[1]).mean()
+    assert found.forms["form"].changed_pixels == pytest.approx(changed), "of all pixels: the truth is not asked"
 
 
 def test_networks_take_turns_at_being_first(batches):

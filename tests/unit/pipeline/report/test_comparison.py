@@ -92,6 +92,27 @@ def test_settings_and_images_that_changed_are_told(runs):
     assert comparison.same_data
 
 
+def test_images_without_labels_are_paired_and_not_compared(runs):
+    records, directories = runs
+    nothing = ImageScore("none.jpg", "pets-test.tfrecord-00000-of-00001__60", 60, (0, 0, 0, 0))
+    assert nothing.mean_iou is None
+    write(directories, [*scores(0), nothing], [*scores(2), nothing])
+    comparison = compare_runs(*records, directories)
+    assert comparison.unpaired == (0, 0)
+    assert len(comparison.images) == 60
+    assert metric(comparison, "accuracy").difference_interval == pytest.approx((0.02, 0.02))
+    assert "NaN" not in json.dumps(comparison.as_json(100))
+
+
+def test_how_much_is_labelled_is_compared_where_not_all_is(runs):
+    records, directories = runs
+    for record in records:
+        record.metrics |= {"labelled_share": 1.0, "unlabelled_images": 0.0}
+    assert "labelled_share" not in [found.name for found in compare_runs(*records, directories).metrics]
+    records[1].metrics |= {"labelled_share": 0.75, "unlabelled_images": 2.0}
+    assert metric(compare_runs(*records, directories), "labelled_share").difference == -0.25
+
+
 def test_other_data_is_not_paired_and_said(runs):
     records, directories = runs
     write(directories, scores(0), scores(2))

@@ -12,12 +12,15 @@ from pipeline.report.comparison import ImageDifference
 from pipeline.report.gallery import BEST_COUNT, RANDOM_COUNT, WORST_COUNT, error_image, picture_row, select, write_sheet
 from pipeline.report.image_scores import ImageScore, read_scores, saved_scores
 from trainer_module.errors import DataError, PetsegError
+from trainer_module.model_card import HATCH_COLORS, class_colors
 
 
 class Scored:
-    def __init__(self, index: int, right: int = 50, before: float | None = None, name: str = "") -> None:
+    def __init__(
+        self, index: int, right: int = 50, before: float | None = None, name: str = "", pixels: int = 100
+    ) -> None:
         self.score = ImageScore(
-            name or f"{index}.jpg", f"pets-test.tfrecord-00000-of-00001__{index}", index, (right, 0, 100, 0)
+            name or f"{index}.jpg", f"pets-test.tfrecord-00000-of-00001__{index}", index, (right, 0, pixels, 0)
         )
         self.file_name, self.example_id = self.score.file_name, self.score.example_id
         self.mean_iou = self.score.mean_iou
@@ -72,6 +75,12 @@ def test_the_largest_changes_are_found_in_either_direction():
     assert names(selection.risen) == ["7.jpg", "4.jpg", "5.jpg", "6.jpg"]
     without = select(iter(images([10, 20])))
     assert (without.fallen, without.risen) == ([], [])
+
+
+def test_an_image_without_labels_is_neither_good_nor_bad():
+    selection = select(iter([Scored(0, 10), Scored(1, 0, pixels=0), Scored(2, 30)]))
+    assert names(selection.random) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert names(selection.worst) == names(selection.best)[::-1] == ["0.jpg", "2.jpg"]
 
 
 def test_wrong_pixels_alone_have_the_colour():
@@ -167,3 +176,18 @@ def test_scores_are_read_back_and_a_broken_pass_leaves_none(tmp_path):
     file.write_text('{"file_name": "x"}\n')
     with pytest.raises(PetsegError, match="is no file of image scores"):
         read_scores(file)
+
+
+def test_what_is_not_labelled_is_hatched_and_no_error():
+    image = Scored(0, 0, pixels=0)
+    image.image = encoded(Image.new("RGB", (640, 320), "gray"), "jpeg")
+    mask = np.full((320, 640), 255, np.uint8)
+    mask[:, 480:] = 10
+    image.mask = encoded(Image.fromarray(mask), "png")
+    row = picture_row(image, "this one", {"prediction": Model()}, (10, 20, 30))
+    assert row.detail == "not labelled · Cat"
+    _, truth, _, errors = (decoded(picture.uri) for picture in row.pictures)
+    assert {*map(tuple, truth[:, :120].reshape(-1, 3).tolist())} == {*HATCH_COLORS}
+    assert (truth[:, 120:] == class_colors(3)[0]).all()
+    assert (errors[:, 4:110, 0] < 100).all()
+    assert (errors[:, 130:, 0] > 200).all()

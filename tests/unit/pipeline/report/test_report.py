@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import report_run
 
+from pipeline.report.blocks import HATCHED
 from pipeline.report.page import write_report
 from pipeline.runs.record import RunState
 from pipeline.terminal.tables import metric_value
@@ -116,6 +117,27 @@ def test_classes_that_a_split_lacks_are_shown(record, tmp_path):
     outline, *_ = written(record, tmp_path)
     words = " ".join(" ".join(outline.text).split())
     assert "pet 25.00% 50.00% background 75.00% 49.00% border none 1.00%" in words
+
+
+def test_what_is_not_labelled_is_told_beside_classes_bounds_metrics_and_slices(record, tmp_path):
+    fully, *_ = written(record, tmp_path)
+    assert not re.search("labelled (area|share)|(not |un)labelled", " ".join(fully.text))
+    record.dataset.class_pixels = {"train": [20, 60, 0], "test": [50, 49, 1]}
+    record.dataset.not_labelled_pixels = {"train": 20, "test": 0}
+    record.metrics |= {"labelled_share": 0.61115, "unlabelled_images": 3.0}
+    record.thresholds = [bound.model_copy(update={"labelled_share": 0.61115}) for bound in record.thresholds]
+    for one, share in zip(record.slices, (1.0, 0.51116), strict=True):
+        one["metrics"] |= {"labelled_share": share, "unlabelled_images": 0.0}
+    outline, page, card = written(record, tmp_path)
+    words = " ".join(" ".join(outline.text).split())
+    assert "pet 25.00% 50.00% background 75.00% 49.00% border none 1.00% not labelled 20.00% 0.00%" in words
+    assert "labelled share share of the area that all other numbers are of 0.6111" in words
+    assert "images without any labelled pixel, which no mean or interval knows of 3 On" in words
+    for text in (words, card):
+        assert text.count("61.1%") == len(record.thresholds)
+        assert "51.1%" in text
+        assert "100.0%" in text
+    assert page.count(f"background: {HATCHED}") == 1 + page.count('class="legend"')
 
 
 def test_slices_are_sorted_with_the_worst_first(record, tmp_path):

@@ -68,6 +68,11 @@ def test_findings_in_the_data_are_told():
     assert (warned.fields["findings"], warned.fields["dropped_examples"]) == (counts, 1)
     assert warned.fields["dataset"].class_pixels == {"train": [5, 0, 7], "eval": [5, 0, 0]}
     assert validated(counts={"absent_class": 2}, settings={"data": {}}).summary == "2 classes absent from a split"
+    partly = {
+        "class_pixels": '{"train": [5, 1, 2], "eval": [5, 1, 4]}',
+        "not_labelled_pixels": '{"train": 2, "eval": 0}',
+    }
+    assert validated(**partly).summary == "not labelled: 20.0% of train, 0.0% of eval"
     ignored = validated(**told).summary
     assert ignored == "1,200 images of train are in eval", "what nobody wants to know is not told"
 

@@ -28,12 +28,14 @@ def test_the_json_has_what_scripts_rely_on(record):
     )
     assert set(values) == set(names.split())
     assert values["dataset"] == {
-        "name": "pets", "version": "1.0.0", "splits": {"train": 10}, "digests": {}, "class_pixels": {}
+        "name": "pets", "version": "1.0.0", "splits": {"train": 10}, "digests": {}, "class_pixels": {},
+        "not_labelled_pixels": {},
     }  # fmt: skip
     assert values["nodes"][0] == {"id": "A", "state": "complete", "seconds": 1.5, "summary": "", "outputs": {}}
     assert values["thresholds"] == [
         {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True, "slice": {}, "examples": None,
-         "baseline": None, "change": None, "within_noise": None, "gated": True}
+         "unlabelled_examples": 0, "labelled_share": None, "baseline": None, "change": None, "within_noise": None,
+         "gated": True}
     ]  # fmt: skip
     assert values["settings"]["trainer"]["batch_size"] == 64
     assert (values["pipeline"], values["preset"]) == ("petseg-blog", "blog")

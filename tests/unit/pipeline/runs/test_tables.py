@@ -21,6 +21,10 @@ def record():
     ("fields", "line"),
     [
         (
+            {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True, "labelled_share": 0.875},
+            "accuracy 0.6000 ≥ 0.5: passed, 87.5% of the area is labelled",
+        ),
+        (
             {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False},
             "loss 0.6000 ≤ 0.5: not passed",
         ),

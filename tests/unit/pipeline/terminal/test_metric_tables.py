@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.terminal.tables import headline, metric_tables, readable_metric
+from pipeline.terminal.tables import headline, labelled_area, metric_tables, readable_metric
 from trainer_module.segmentation_metrics import metric_names
 
 NAMES = ("pet", "border")
@@ -24,7 +24,9 @@ def _printed(metrics, class_names):
 
 
 def test_headline_is_short(metrics):
-    assert headline(metrics) == "accuracy 0.0000, mean IoU 0.0100, loss 0.0300, IoU pet 0.0600, IoU border 0.0700"
+    expected = "accuracy 0.0000, mean IoU 0.0100, loss 0.0300, IoU pet 0.0600, IoU border 0.0700"
+    assert headline(metrics | {"labelled_share": 1.0}) == expected
+    assert headline(metrics | {"labelled_share": 0.5}) == f"{expected}, labelled share 0.5000"
     assert headline({"mean_iou": 0.6, "iou_border": None, "ece": 0.1}) == "mean IoU 0.6000, IoU border undefined"
 
 
@@ -36,7 +38,16 @@ def test_abbreviations_are_written_as_such_and_class_names_as_they_are():
 
 def test_every_metric_is_in_a_table_once(metrics):
     numbers = [word for line in _printed(metrics, NAMES) for word in line if word.startswith("0.")]
-    assert sorted(numbers) == sorted(f"{value:.4f}" for value in metrics.values())
+    assert sorted(numbers) == sorted(f"{value:.4f}" for name, value in metrics.items() if name != "unlabelled_images")
+
+
+def test_how_much_is_labelled_is_told_where_not_all_is(metrics):
+    lines = _printed(metrics | {"labelled_share": 0.5, "unlabelled_images": 1200.0}, NAMES)
+    assert ["labelled", "share", "0.5000"] in lines
+    assert ["unlabelled", "images", "1,200"] in lines
+    words = {word for line in _printed(metrics | {"labelled_share": 1.0}, NAMES) for word in line}
+    assert not {"labelled", "unlabelled"} & words
+    assert labelled_area(0.99999) == "99.9%"
 
 
 def test_intervals_stand_beside_what_they_are_of(metrics):
