@@ -1,26 +1,17 @@
 """Compares a data set with what a model was trained on, outside the pipeline, with the pipeline's own pieces."""
 
-import itertools
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-import tensorflow_datasets as tfds
+from typing import Any
 
 from components.data_statistics import SplitSummary
 from components.drift_detector.comparison import Sample
 from components.drift_detector.report import DriftReport
 from components.drift_detector.served import TRAINED_SPLIT, drift_from, trained_on
 from components.segmentation_validator.examination import Examination, MaskMeaning, examine
-from components.tfds_example_gen.conversion import encoded_reading
 from components.tfds_example_gen.source import TfdsSource, open_dataset
+from pipeline.data.description.looking import Example, mapped_in_order, scalar_features, stored_examples
 from pipeline.models.loading import model_directory, read_card
-from trainer_module import features
-
-_AT_ONCE: Final = 256
-"""Records in memory."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of examples done and their total."""
@@ -65,41 +56,20 @@ def data_drift(
     card, reference = read_card(directory), trained_on(directory)
     builder = open_dataset(source, {TRAINED_SPLIT: split})
     known = reference.splits.get(TRAINED_SPLIT, SplitSummary(len(reference.class_names))).values
-    labels = {name: builder.info.features[name] for name in known if name in builder.info.features}
+    labels = tuple(name for name in scalar_features(builder) if name in known)
+    source = source.model_copy(update={"slice_features": labels})
     meaning = MaskMeaning(card.mask_values, card.ignore_values, card.class_names)
+
+    def look(example: Example) -> tuple[Example, Examination]:
+        return example, examine(example.image, example.mask, meaning)
+
     summary, unusable = SplitSummary(len(card.class_names)), []
     total = builder.info.splits[split].num_examples
-    for done, (record, found) in enumerate(_examined(builder, source, split, meaning), 1):
+    for done, (example, found) in enumerate(mapped_in_order(look, stored_examples(builder, source, split)), 1):
         if found.canonical_mask is None:
-            unusable.append(f"{_file_name(record)}: {found.findings[-1].detail}")
+            unusable.append(f"{example.file_name}: {found.findings[-1].detail}")
         else:
-            summary.add(found, {name: _label(record[name], feature) for name, feature in labels.items()})
+            summary.add(found, example.labels)
         on_progress(done, total)
     report = drift_from(directory, reference, Sample(card.class_names, summary), thresholds)
     return DataDrift(builder.name, str(builder.version), split, report, tuple(unusable))
-
-
-def _examined(
-    builder: tfds.core.DatasetBuilder, source: TfdsSource, split: str, meaning: MaskMeaning
-) -> Iterator[tuple[Mapping[str, Any], Examination]]:
-    """Yields each record of a slice with what was found in it, in order; decoders leave other threads alone."""
-
-    def look(record: Mapping[str, Any]) -> Examination:
-        return examine(record[source.image_feature], record[source.mask_feature], meaning)
-
-    records = iter(tfds.as_numpy(builder.as_dataset(split=split, **encoded_reading(source))))
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for batch in iter(lambda: list(itertools.islice(records, _AT_ONCE)), []):
-            yield from zip(batch, threads.map(look, batch), strict=True)
-
-
-def _file_name(record: Mapping[str, Any]) -> str:
-    name: bytes = record.get(features.FILE_NAME, record["tfds_id"])
-    return name.decode(errors="replace")
-
-
-def _label(value: Any, feature: tfds.features.FeatureConnector) -> str:
-    """Returns the value of a slice feature as the examples of the pipeline have it."""
-    if isinstance(feature, tfds.features.ClassLabel):
-        return str(feature.int2str(int(value)))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -220,7 +220,6 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
 def test_other_data_runs_everything_that_reads_it(workplace):
     record = workplace.run("data.splits.train=train[:12]")
     assert executed(record) == set(NODES) - {"ServedModelResolver"}
-    assert (len(record.drift.distances), record.drift.drifted) == (11, [])
     assert record.dataset.splits["train"] == 12
 
 

@@ -8,8 +8,10 @@ import pytest
 from component_battery import artifact, execute, given
 from data_samples import made_statistics
 from tfx.proto import pusher_pb2
+from tfx.utils import import_utils
 
 from components.data_statistics import STATISTICS_FILE
+from components.drift_detector.artifact import DataDrift
 from components.drift_detector.component import DriftDetector
 from components.drift_detector.report import DriftReport
 from components.drift_detector.served import DriftSettings, drift_from_served
@@ -121,3 +123,7 @@ def test_the_report_survives_its_file(serving):
     report = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False)
     assert DriftReport.parse(report.model_dump_json()) == report
     assert json.loads(report.model_dump_json())["comparison"]["reference_examples"] == 200
+
+
+def test_kubeflow_finds_the_artifact_type_by_its_name():
+    assert import_utils.import_class_by_path(DataDrift.TYPE_NAME) is DataDrift
