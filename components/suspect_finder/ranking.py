@@ -23,7 +23,7 @@ LEAST_SCORE: Final = 0.25
 
 MOST_SUSPECTS: Final = 1000
 _SAMPLE: Final = 1024
-"""The thresholds are means over about so many examples, evenly spread, or over all where there are fewer."""
+"""The thresholds are means over at most so many examples, evenly spread; over all where there are no more."""
 
 _KEPT_BYTES: Final = 2**28
 """What the model said of a data set is kept up to this size; of a larger one it is asked again."""

@@ -89,7 +89,7 @@ def write_report(
         page.parent.mkdir(parents=True, exist_ok=True)
         written.page.write_text(html(run_page(facts, pictures, suspects)), encoding="utf-8")
         written.model_card.write_text(model_card(facts), encoding="utf-8")
-        if isinstance(suspects, FoundSuspects):
+        if isinstance(suspects, FoundSuspects) and suspects.suspects:
             suspects_file = page.with_name(PAGE_FILE)
             suspects_file.write_text(html(suspects_page(facts, suspects)), encoding="utf-8")
             shutil.copyfile(suspects.directory / SUSPECTS_FILE, page.with_name(SUSPECTS_FILE))

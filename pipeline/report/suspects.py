@@ -83,14 +83,14 @@ def suspects_section(facts: RunFacts, found: FoundSuspects | Missing) -> Section
     first = _gallery(found, _SHOWN_IN_REPORT)
     blocks: list[Block] = [Note(f"{found.headline}. {_HOW}"), kinds_table(found.suspects)]
     blocks.append(Links([Link("All of them", PAGE_FILE), Link("The list for labellers (CSV)", SUSPECTS_FILE)]))
-    return Section(_TITLE, [*blocks, class_legend(facts.class_names), first])
+    return Section(_TITLE, [*blocks, class_legend(facts.class_names, with_errors=False), first])
 
 
 def suspects_page(facts: RunFacts, found: FoundSuspects) -> Page:
     """Returns the page of all suspects, with pictures of the first."""
     record = facts.record
     data = f"{record.dataset.name} {record.dataset.version}" if record.dataset else record.pipeline
-    blocks: list[Block] = [class_legend(facts.class_names), _gallery(found, len(found.suspects))]
+    blocks: list[Block] = [class_legend(facts.class_names, with_errors=False), _gallery(found, len(found.suspects))]
     listing = [kinds_table(found.suspects), _table(found.suspects)]
     listing_links = Links([Link("The same list as CSV, for labellers", SUSPECTS_FILE)])
     return Page(
@@ -116,7 +116,7 @@ def _gallery(found: FoundSuspects, most: int) -> Gallery:
         for rank, (suspect, name) in enumerate(zip(found.suspects[:most], names, strict=False), 1)
         if (row := _row(found.directory / PICTURES_DIRECTORY, rank, suspect, name))
     ]
-    caption = "The given mask, the model's, and where they differ. The score goes from 0 to 1."
+    caption = "Image, given mask, the model's mask, and in pink where they differ. The score goes from 0 to 1."
     return Gallery(f"The first {len(rows)}", caption, rows)
 
 
