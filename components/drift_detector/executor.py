@@ -48,8 +48,7 @@ class Executor(base_executor.BaseExecutor):
         logging.info("Drift: %s", report.summary)
         drift = artifact_utils.get_single_instance(output_dict[DRIFT_KEY])
         is_refused = settings.action == "refuse" and bool(report.comparison.drifted)
-        run = self._context.pipeline_run_id or self._context.unique_id
-        directory = refused_directory(drift.uri, run) if is_refused else drift.uri
+        directory = refused_directory(drift.uri, self._context) if is_refused else drift.uri
         io_utils.write_string_file(f"{directory}/{DRIFT_FILE}", report.model_dump_json(indent=2))
         if is_refused:
             raise DataError(report.refusal)

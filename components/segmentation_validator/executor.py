@@ -83,7 +83,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         verdict = Verdict([*verdict.defects, *absent], verdict.policies, verdict.examples)
 
         refusals = [*verdict.refusals(settings.max_dropped_share), *unlabelled_splits(statistics)]
-        directory = self._refused_directory(findings.uri) if refusals else findings.uri
+        directory = refused_directory(findings.uri, self._context) if refusals else findings.uri
         _write_findings(directory, verdict, statistics, sources, settings, refusals)
         for defect in verdict.defects:
             logging.warning("%s %s: %s: %s", defect.split, defect.file_name, defect.kind, defect.detail)
@@ -122,11 +122,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             if (expected := expected_count(examples, [split])) is not None:
                 check_count(f"examined examples of the split {split!r}", count_records(target), expected)
         return targets
-
-    def _refused_directory(self, findings_uri: str) -> str:
-        """Returns where the findings of refused data are left: TFX removes the artifacts of a component that fails."""
-        run = self._context.pipeline_run_id or self._context.unique_id
-        return refused_directory(findings_uri, run)
 
 
 def _verdict(examined: Mapping[str, str], settings: ValidatorSettings) -> Verdict:
