@@ -33,6 +33,7 @@ SHARPNESS_SIDE: Final = 128
 _HASHED_SIDE: Final = 32
 _WHITE: Final = 255
 _SHOWN_VALUES: Final = 10
+_FEW_VALUES: Final = 12
 _IMAGE_ADVICE: Final = (
     ". What models can be trained on and served with is JPEG and PNG: mend, convert or remove the file, and prepare "
     "the data set again"
@@ -186,8 +187,17 @@ def _luma(image: bytes) -> Image.Image:
     """
     if image.startswith(JPEG_START):
         with contextlib.suppress(tf.errors.InvalidArgumentError):
-            return Image.fromarray(tf.io.decode_image(image, channels=1, expand_animations=False).numpy()[..., 0])
-    return Image.fromarray(tf.io.decode_image(image, channels=3, expand_animations=False).numpy()).convert("L")
+            return Image.fromarray(_decode(image, channels=1)[..., 0])
+    return Image.fromarray(_decode(image, channels=3)).convert("L")
+
+
+def _decode(image: bytes, channels: int) -> NDArray[np.uint8]:
+    """Does what `tf.io.decode_image` does, without its checks of arguments, which take a quarter of a small image's time.
+
+    Raises:
+      OpError: The image is damaged.
+    """
+    return tf.raw_ops.DecodeImage(contents=image, channels=channels, expand_animations=False).numpy()
 
 
 def _mask(
@@ -202,13 +212,19 @@ def _mask(
     if values.shape[::-1] != header.size:
         findings.append(Finding(Kind.SIZE_MISMATCH, _mismatch(header, values.shape)))
         return None, np.empty(0, np.int64)
-    by_value = np.array(Image.fromarray(values).histogram(), np.int64)
-    counts = by_value[meaning.declared]
+    counts = _counts(values, meaning.declared)
     if counts.sum() != values.size:
-        undeclared = np.setdiff1d(np.flatnonzero(by_value), meaning.declared)
+        undeclared = np.setdiff1d(values, meaning.declared)
         findings.append(Finding(Kind.UNDECLARED_VALUES, _undeclared(undeclared, meaning) + stretch_note(mask, values)))
     findings += _class_findings(counts[: len(meaning.mask_values)], meaning, limits)
     return canonical, counts
+
+
+def _counts(values: NDArray[np.uint8], declared: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the pixels of each declared value; of few values, to compare with each takes a tenth of a histogram."""
+    if len(declared) <= _FEW_VALUES:
+        return np.array([np.count_nonzero(values == value) for value in declared], np.int64)
+    return np.array(Image.fromarray(values).histogram(), np.int64)[declared]
 
 
 def _mismatch(header: ImageHeader, mask_size: tuple[int, ...]) -> str:

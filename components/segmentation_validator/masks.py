@@ -82,7 +82,7 @@ def _values(encoded: bytes) -> NDArray[np.integer]:
     """
     depth, color = encoded[_DEPTH_AND_COLOR]
     if (depth, color) == _CANONICAL:
-        return tf.io.decode_png(encoded, channels=1).numpy()[..., 0]
+        return tf.raw_ops.DecodePng(contents=encoded, channels=1).numpy()[..., 0]
     if color == _PALETTE:
         with Image.open(io.BytesIO(encoded), formats=("PNG",)) as image:
             return np.asarray(image)

@@ -142,6 +142,13 @@ def test_masks_of_one_class_or_almost(counts, kind, detail):
     assert examination.ignored_pixels == counts.get(255, 0)
 
 
+def test_pixels_of_many_classes_are_counted():
+    values = np.random.default_rng(3).integers(0, 40, (40, 50))
+    examination = found(image((40, 50)), mask(values), MaskMeaning(tuple(range(39, -1, -1)), (250,)))
+    assert examination.class_pixels == tuple(np.bincount(values.ravel(), minlength=40)[::-1].tolist())
+    assert (examination.findings, examination.ignored_pixels) == ((), 0)
+
+
 def test_without_a_background_no_mask_is_blank():
     [one_class] = found(image(), encoded((*SIZE, 1)), MaskMeaning((0, 7))).findings
     assert one_class == (Kind.ONE_CLASS_MASK, "all labelled pixels of the mask are the value 0")
