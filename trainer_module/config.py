@@ -241,8 +241,8 @@ class DataConfig(Section):
         for split, slice_string in self.splits.items():
             if split not in self.window_splits and slice_string in windowed:
                 raise ValueError(
-                    f"splits.{split} is {slice_string!r}, as a split of window_splits is: for one it would be read in the "
-                    "window, and for the other as a whole"
+                    f"splits.{split} is {slice_string!r}, as a split of window_splits is: for one it would be read in "
+                    "the window, and for the other as a whole"
                 )
 
 
