@@ -108,7 +108,7 @@ def test_a_full_disk_that_nobody_names_is_not_taken_for_another():
 
 SOURCE = {
     "dataset": "synthetic_pets", "download": True, "builder_modules": ["components.datasets.synthetic_pets"],
-    "image_feature": "image", "mask_feature": "segmentation_mask", "slice_features": [], "mask_values": [1, 2, 3],
+    "image_feature": "image", "mask_feature": "segmentation_mask", "slice_features": [],
 }  # fmt: skip
 PLACES = {
     "Python": lambda path: PermissionError(errno.EACCES, "Permission denied", path),
