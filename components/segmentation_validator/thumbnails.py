@@ -14,7 +14,8 @@ from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.masks import MaskRefusedError, canonical_mask
 from trainer_module import features
 from trainer_module.encoded_images import ImageRefusedError, upright_image
-from trainer_module.model_card import class_colors
+from trainer_module.features import NOT_LABELLED
+from trainer_module.model_card import hatched, mask_image
 
 SHOWN_OF_A_KIND: Final = 6
 SIDE: Final = 160
@@ -22,8 +23,6 @@ SIDE: Final = 160
 
 _QUALITY: Final = 82
 _OPACITY: Final = 0.55
-_WITHOUT_CLASS: Final = (150, 150, 150)
-"""Colour of pixels that are not labelled or whose value no class declares."""
 
 
 def chosen(defects: Iterable[Defect]) -> list[Defect]:
@@ -118,11 +117,12 @@ def _thumbnail(encoded: bytes) -> Image.Image:
 
 
 def _overlay(photo: Image.Image, encoded: bytes, mask_values: tuple[int, ...]) -> Image.Image:
-    """Returns the photo under its mask, in the colours of the classes."""
-    colors = np.full((256, 3), _WITHOUT_CLASS, np.uint8)
-    colors[list(mask_values)] = class_colors(len(mask_values))
-    mask = Image.fromarray(canonical_mask(encoded)[1]).resize(photo.size, Image.Resampling.NEAREST)
-    return Image.blend(photo, Image.fromarray(colors[np.asarray(mask)]), _OPACITY)
+    """Returns the photo under its mask, in the colours of the classes; hatched where a value is of no class."""
+    class_ids = np.full(256, NOT_LABELLED, np.uint8)
+    class_ids[list(mask_values)] = np.arange(len(mask_values))
+    values = Image.fromarray(canonical_mask(encoded)[1]).resize(photo.size, Image.Resampling.NEAREST)
+    mask = hatched(mask_image(class_ids[np.asarray(values)], len(mask_values)))
+    return Image.blend(photo, mask.convert("RGB"), _OPACITY)
 
 
 def _jpeg(image: Image.Image) -> bytes:
