@@ -1,15 +1,16 @@
 """Where a component leaves what it found in data that it refuses: TFX removes the artifacts of one that fails."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tfx.dsl.components.base import base_executor
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_executor import BaseExecutor
 
 REFUSED_DIRECTORY: Final = "refused"
 """Beside a component's artifacts: what it found, in a directory with the id of the run."""
 
 
-def refused_directory(uri: str, context: base_executor.BaseExecutor.Context) -> str:
+def refused_directory(uri: str, context: "BaseExecutor.Context") -> str:
     """Returns the directory for what a run found.
 
     Args:
@@ -18,7 +19,8 @@ def refused_directory(uri: str, context: base_executor.BaseExecutor.Context) -> 
         task.
 
     Example:
-      >>> context = base_executor.BaseExecutor.Context(pipeline_run_id="20260102-030405-000001")
+      >>> from tfx.dsl.components.base.base_executor import BaseExecutor
+      >>> context = BaseExecutor.Context(pipeline_run_id="20260102-030405-000001")
       >>> refused_directory("/artifacts/pets/DriftDetector/drift/7", context)
       '/artifacts/pets/DriftDetector/refused/20260102-030405-000001'
     """

@@ -19,6 +19,9 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "gpu.yaml"
 RUN = "minio://mlpipeline/v2/artifacts/petseg-demo/c0a5aeb7-787d-457c-9f5c-1c08daffb49a"
 RECORDED = recorded("launcher_arguments")
 PRODUCERS = {"examples": "TfdsExampleGen", "schema": "ImportSchema"}
+HANDED_ON = {"examples": [("SegmentationValidator", "checked_examples")]}
+"""Who gives today what was recorded of another component, and as what."""
+
 ADDED_BY_SERVER = ("display_name", "store_session_info")
 _EXECUTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=/[^/]+$)")
 
@@ -35,9 +38,10 @@ def upstream(tmp_path) -> dict[str, Execution]:
             said["duplicates"] = False
         output = pipeline_spec_pb2.RuntimeArtifact(uri=artifact["uri"])
         json_format.ParseDict(said, output.metadata)
-        execution = metadata.start(PRODUCERS[name], pipeline_spec_pb2.ExecutorInput(), None)
-        metadata.complete(execution, [Artifact.of(name, output)], {})
-        executions[execution.task] = execution
+        for task, key in ((PRODUCERS[name], name), *HANDED_ON.get(name, ())):
+            execution = metadata.start(task, pipeline_spec_pb2.ExecutorInput(), None)
+            metadata.complete(execution, [Artifact.of(key, output)], {})
+            executions[execution.task] = execution
     return executions
 
 
