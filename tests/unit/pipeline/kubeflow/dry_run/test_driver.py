@@ -19,8 +19,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "gpu.yaml"
 RUN = "minio://mlpipeline/v2/artifacts/petseg-demo/c0a5aeb7-787d-457c-9f5c-1c08daffb49a"
 RECORDED = recorded("launcher_arguments")
 PRODUCERS = {"examples": "TfdsExampleGen", "schema": "ImportSchema"}
-HANDED_ON = {"examples": [("SegmentationValidator", "checked_examples")]}
-"""Who gives today what was recorded of another component, and as what."""
+TODAY = {"examples": ("SegmentationValidator", "checked_examples"), "schema": ("ImportSchema", "schema")}
+"""Who gives what was recorded in the graph of today, and as what."""
 
 ADDED_BY_SERVER = ("display_name", "store_session_info")
 _EXECUTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=/[^/]+$)")
@@ -38,7 +38,7 @@ def upstream(tmp_path) -> dict[str, Execution]:
             said["duplicates"] = False
         output = pipeline_spec_pb2.RuntimeArtifact(uri=artifact["uri"])
         json_format.ParseDict(said, output.metadata)
-        for task, key in ((PRODUCERS[name], name), *HANDED_ON.get(name, ())):
+        for task, key in {(PRODUCERS[name], name), TODAY[name]}:
             execution = metadata.start(task, pipeline_spec_pb2.ExecutorInput(), None)
             metadata.complete(execution, [Artifact.of(key, output)], {})
             executions[execution.task] = execution
@@ -83,7 +83,9 @@ def test_also_to_a_component_of_the_package_that_is_compiled_today(task_id, upst
     assert given["outputs"] == real["outputs"]
     assert set(given["inputs"]["parameterValues"]) == set(task.component.input_definitions.parameters)
     for name, channel in given["inputs"].get("artifacts", {}).items():
-        assert channel == comparable(RECORDED["StatisticsGen"]["executor_input"])["inputs"]["artifacts"][name]
+        expected = comparable(RECORDED["StatisticsGen"]["executor_input"])["inputs"]["artifacts"][name]
+        expected["artifacts"][0]["metadata"]["display_name"] = TODAY[name][1]
+        assert channel == expected
 
 
 def comparable(message: dict[str, Any]) -> dict[str, Any]:
