@@ -99,7 +99,7 @@ def test_the_first_model_is_blessed_by_its_own_bounds(workplace, first):
 
 
 def test_the_same_model_is_compared_with_itself_and_not_pushed_again(first, again):
-    assert executed(again) == {"ServedModelResolver", "Evaluator", "Pusher"}
+    assert executed(again) == {"DriftDetector", "ServedModelResolver", "Evaluator", "Pusher"}
     assert (again.baseline.found, again.baseline.path) == (True, first.pushed_model)
     change = _accuracy_change(again)
     assert (change.change, change.within_noise, change.passed, change.bound) == (0.0, True, True, -0.01)

@@ -99,6 +99,7 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
         "digests": {},
         "class_pixels": {},
         "not_labelled_pixels": {},
+        "date_ranges": {},
     }
     assert record.parameters == 1234567
     assert record.metrics == METRICS
