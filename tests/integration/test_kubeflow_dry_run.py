@@ -24,7 +24,7 @@ from trainer_module import unet
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
     "ExampleValidator", "DriftDetector", "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe",
-    "Pusher", "SuspectFinder",
+    "Pusher",
 }  # fmt: skip
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from forked_processes import forked_processes
 from own_data import VOC_CLASSES, VOID, color_coded, pascal_voc, two_classes
 from small_network import replace_unet, two_layers
@@ -34,19 +33,22 @@ def _proposed(draw, root: Path, name: str) -> Path:
     return config
 
 
-@pytest.mark.parametrize("draw", [two_classes, pascal_voc])
-def test_three_commands_end_with_a_pushed_model(draw, tmp_path, monkeypatch):
-    config_file = _proposed(draw, tmp_path, draw.__name__)
+def test_three_commands_end_with_a_pushed_model(tmp_path, monkeypatch):
+    config_file = _proposed(pascal_voc, tmp_path, "shapes")
     config = load_config(file=config_file, overrides=(*QUICK, f"pipeline.root={tmp_path / 'root'}"))
     monkeypatch.setitem(unet.MODELS, "unet", two_layers)
     with without_report():
         record = run_pipeline(config, RunRequest())
     assert record.state is RunState.COMPLETE, record.error
     assert complete_versions(config.serving_model_dir)
-    if draw is pascal_voc:
-        assert len(config.data.class_names) == len(VOC_CLASSES)
-        assert config.data.ignore_values == (VOID,)
-        assert 0.8 < record.metrics["labelled_share"] < 1, "outlines of void are not labelled"
+    assert config.data.class_names == VOC_CLASSES
+    assert config.data.ignore_values == (VOID,)
+    assert 0.8 < record.metrics["labelled_share"] < 1, "outlines of void are not labelled"
+
+
+def test_black_and_white_masks_get_a_configuration(tmp_path):
+    data = load_config(file=_proposed(two_classes, tmp_path, "field")).data
+    assert (data.class_names, data.mask_values, data.ignore_values) == (("background", "foreground"), (0, VOID), ())
 
 
 def test_a_package_of_colour_coded_data_runs_as_on_a_cluster(tmp_path):

@@ -32,7 +32,7 @@ NODES = [
     "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
     "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder",
 ]  # fmt: skip
-SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01")
+SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01", "evaluation.suspects=4")
 
 
 @pytest.fixture(scope="module")
