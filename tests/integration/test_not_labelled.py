@@ -156,7 +156,7 @@ def test_the_model_says_what_it_was_not_taught_and_is_evaluated_so(workplace, ru
 def test_the_report_shows_it(run):
     page = Path(run.report)
     text = page.read_text(encoding="utf-8")
-    assert text.count(f"background: {HATCHED}") == 3, "in two legends and the table of classes"
+    assert text.count(f"background: {HATCHED}") == 4, "in three legends and the table of classes"
     assert "not labelled · nowhere" in text
     scores = read_scores(page.with_name(SCORES_FILE))
     assert [score.file_name for score in scores if score.mean_iou is None] == ["test_0.png"]
