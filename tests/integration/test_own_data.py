@@ -34,7 +34,7 @@ def _proposed(draw, root: Path, name: str) -> Path:
 
 
 def test_three_commands_end_with_a_pushed_model(tmp_path, monkeypatch):
-    config_file = _proposed(pascal_voc, tmp_path, "shapes")
+    config_file = _proposed(pascal_voc, tmp_path, "drawn_objects")
     config = load_config(file=config_file, overrides=(*QUICK, f"pipeline.root={tmp_path / 'root'}"))
     monkeypatch.setitem(unet.MODELS, "unet", two_layers)
     with without_report():
@@ -47,12 +47,12 @@ def test_three_commands_end_with_a_pushed_model(tmp_path, monkeypatch):
 
 
 def test_black_and_white_masks_get_a_configuration(tmp_path):
-    data = load_config(file=_proposed(two_classes, tmp_path, "field")).data
+    data = load_config(file=_proposed(two_classes, tmp_path, "drawn_fields")).data
     assert (data.class_names, data.mask_values, data.ignore_values) == (("background", "foreground"), (0, VOID), ())
 
 
 def test_a_package_of_colour_coded_data_runs_as_on_a_cluster(tmp_path):
-    config_file = _proposed(color_coded, tmp_path / "volumes" / "petseg-data", "tiles")
+    config_file = _proposed(color_coded, tmp_path / "volumes" / "petseg-data", "drawn_tiles")
     config = load_config(file=config_file, overrides=(*QUICK, f"pipeline.root={tmp_path / 'root'}"))
     assert config.data.class_names == ("ground", "water", "forest", "road", "roof")
     with forked_processes(prepare=replace_unet):
