@@ -9,7 +9,7 @@ import math
 import keras
 from keras import layers
 
-from trainer_module.unet import MODELS, build_model
+from trainer_module.networks import MODELS, build_model
 
 
 def multiply_adds(network: keras.Model) -> int:

@@ -70,9 +70,9 @@ def time_trainer(arguments: argparse.Namespace) -> float:
 
     from trainer_module.config import TrainerConfig
     from trainer_module.losses import training_loss
+    from trainer_module.networks import build_model
     from trainer_module.optimization import build_optimizer
     from trainer_module.trained_model import TrainedModel
-    from trainer_module.unet import build_model
 
     network = build_model(arguments.model, arguments.image_size, 3)
     config = TrainerConfig(model=arguments.model, batch_size=arguments.batch_size)
@@ -87,7 +87,7 @@ def time_plain(arguments: argparse.Namespace) -> float:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    from trainer_module.unet import build_model
+    from trainer_module.networks import build_model
 
     size = (arguments.image_size, arguments.image_size)
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from trainer_module import unet
+from trainer_module import networks
 
 
 def two_layers(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
@@ -13,4 +13,4 @@ def two_layers(image_size: int, num_classes: int, synchronized: bool = False) ->
 
 def replace_unet() -> None:
     """Has this process train two layers where it is asked for a U-Net."""
-    unet.MODELS["unet"] = two_layers
+    networks.MODELS["unet"] = two_layers

@@ -25,7 +25,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from absl import logging
 
-from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module import checkpoints, networks, resumption, trainer
 from trainer_module.config import DataConfig
 from trainer_module.errors import DataError
 from trainer_module.preprocessing import preprocessing_fn
@@ -249,7 +249,7 @@ if __name__ == "__main__":
     is_shared = devices or "TF_CONFIG" in os.environ
     if "TF_CONFIG" in os.environ:
         _tell_disagreement()
-    unet.MODELS["unet"] = plain_network if is_shared else tiny_network
+    networks.MODELS["unet"] = plain_network if is_shared else tiny_network
     resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
     if len(sys.argv) > 3:
         _die_at(sys.argv[3], int(sys.argv[4]))

@@ -7,10 +7,25 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from trainer_module import features
 from trainer_module.drift_config import DriftConfig
+from trainer_module.encoder_catalogue import (
+    ENCODER_SIZES,
+    IMAGENET,
+    MODEL_ENCODERS,
+    UNET_ENCODER,
+    EncoderName,
+    Normalization,
+)
 from trainer_module.section import Section
 from trainer_module.validation_config import ValidationConfig
 
-IMAGE_SIZES: Final = {"unet": (32, 16), "blog": (48, 8), "blog_bn": (48, 8), "paper": (32, 16)}
+IMAGE_SIZES: Final = {
+    "unet": (32, 16),
+    "unet_lite0": ENCODER_SIZES,
+    "unet_encoder": ENCODER_SIZES,
+    "blog": (48, 8),
+    "blog_bn": (48, 8),
+    "paper": (32, 16),
+}
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
 SERVED: Final = "served"
@@ -103,8 +118,10 @@ class DataConfig(Section):
     image_size: int = Field(128, ge=16, le=2048)
     """Side of the square that images and masks are resized to, in pixels."""
 
-    normalization: Literal["unit", "standardize"] = "unit"
-    """`unit`: to [0, 1]. `standardize`: to mean 0 and deviation 1 of each channel over the training split."""
+    normalization: Normalization = "unit"
+    """`unit`: to [0, 1]. `standardize`: to mean 0 and deviation 1 of each channel over the training split. The others
+    are constants that the weights of encoders were trained with (`trainer_module.encoder_catalogue.NORMALIZATIONS`); an
+    encoder with such weights has its own for default."""
 
     @property
     def num_classes(self) -> int:
@@ -193,8 +210,21 @@ class AugmentationConfig(Section):
 class TrainerConfig(Section):
     """The network and how it is trained."""
 
-    model: Literal["unet", "blog", "blog_bn", "paper"] = "unet"
-    """Variant of the U-Net: ours, the blog's as published or with batch normalization, or that of the 2015 paper."""
+    model: Literal["unet", "unet_lite0", "unet_encoder", "blog", "blog_bn", "paper"] = "unet"
+    """Variant of the U-Net: ours, ours on EfficientNet-Lite0 or on the encoder that `encoder` names, the blog's as
+    published or with batch normalization, or that of the 2015 paper."""
+
+    encoder: EncoderName | None = None
+    """With `unet_encoder`: its encoder, EfficientNet-Lite0 or one of `keras.applications`."""
+
+    encoder_weights: str | None = IMAGENET
+    """Where the encoder's weights come from: `imagenet`, a file, or None for random ones."""
+
+    encoder_learning_rate: float | None = Field(None, gt=0)
+    """The greatest learning rate of the encoder. None: `learning_rate`."""
+
+    freeze_epochs: int = Field(0, ge=0)
+    """Epochs in which the encoder stays as it is, while the decoder learns."""
 
     warm_start: OptionalLocation = None
     """Weights to start from: `served`, the newest pushed model, or a directory that holds a model of petseg."""
@@ -263,6 +293,11 @@ class TrainerConfig(Section):
 
     sample_epochs: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 10)
     """Epochs after which predictions of a few `eval` images are kept, beside the last: 0 is before training."""
+
+    @property
+    def encoder_name(self) -> str | None:
+        """The encoder of the network; None where it has none."""
+        return self.encoder if self.model == UNET_ENCODER else MODEL_ENCODERS.get(self.model)
 
     @field_validator("class_weights", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 from trainer_module import features
 from trainer_module.config import DataConfig
 from trainer_module.decoding import decode_image, decode_mask
+from trainer_module.encoder_catalogue import NORMALIZATIONS
 
 _LARGEST_MASK_VALUE = 255
 
@@ -83,8 +84,9 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
 
 def _normalization(images: tf.Tensor, data: DataConfig) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns offset and scale, float32 [3]: constants, or full-pass moments of each channel of uint8 [batch, …, 3]."""
-    if data.normalization == "unit":
-        return tf.zeros([3]), tf.fill([3], np.float32(1 / 255))
+    if data.normalization in NORMALIZATIONS:
+        offset, scale = NORMALIZATIONS[data.normalization]
+        return tf.constant(offset, tf.float32), tf.constant(scale, tf.float32)
     pixels = tf.cast(images, tf.float64)
     mean = tft.mean(tf.reduce_mean(pixels, axis=(1, 2)), reduce_instance_dims=False)
     mean_square = tft.mean(tf.reduce_mean(tf.square(pixels), axis=(1, 2)), reduce_instance_dims=False)

@@ -12,16 +12,18 @@ from trainer_module.checkpoints import Checkpoint, CheckpointStore, Position
 from trainer_module.config import DataConfig, TrainerConfig
 from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, first_examples, train_dataset
 from trainer_module.distribution import Cluster, check_agreement, check_batch_size, check_compilation, choose_strategy
+from trainer_module.encoder_catalogue import ENCODER
+from trainer_module.encoders.weights import load_weights
 from trainer_module.errors import DataError
 from trainer_module.losses import balanced_weights, training_loss
 from trainer_module.monitoring import EVENTS_DIRECTORY, SAMPLE_COUNT, SAMPLES_DIRECTORY, EventFiles, Samples
+from trainer_module.networks import build_model
 from trainer_module.optimization import EXPORTED, ExactEpochs, build_optimizer, dtype_policy, warn_of_slowness
 from trainer_module.resumption import Resumption, Termination, TrainingState
 from trainer_module.signatures import export_model
 from trainer_module.trained_model import TrainedModel
 from trainer_module.training_failures import FiniteTraining, explained_memory_errors
 from trainer_module.training_log import EpochFacts, HistoryFile, ProgressLines
-from trainer_module.unet import build_model
 from trainer_module.warm_start import find_weights, start_from
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ class _Training:
     def export(self, network: keras.Model) -> None:
         """Writes the SavedModel; then the checkpoint has had its day."""
         with dtype_policy(EXPORTED):  # with one copy of each weight, whatever the replicas
-            exported = build_model(self._config.model, self.data.image_size, self.data.num_classes)
+            exported = self._network()
         exported.set_weights(network.get_weights())
         export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir)
         if self._store is not None:
@@ -138,11 +140,10 @@ class _Training:
 
     def _model(self, steps_per_epoch: int) -> TrainedModel:
         """Returns the model before its training, with the weights of an earlier one where that is asked for."""
-        config, data, strategy = self._config, self.data, self._strategy
+        config, strategy = self._config, self._strategy
         with strategy.scope(), dtype_policy(config.precision):
-            network = build_model(
-                config.model, data.image_size, data.num_classes, synchronized=strategy.num_replicas_in_sync > 1
-            )
+            network = self._network(synchronized=strategy.num_replicas_in_sync > 1)
+            self._prepare_encoder(network)
             if self._earlier is not None:
                 warm_start = start_from(network, self._earlier)
                 if self._cluster.is_chief:
@@ -157,6 +158,20 @@ class _Training:
             xla=config.xla,
             steps_per_execution=config.steps_per_execution,
         )
+
+    def _network(self, *, synchronized: bool = False) -> keras.Model:
+        config, data = self._config, self.data
+        return build_model(
+            config.model, data.image_size, data.num_classes, encoder=config.encoder, synchronized=synchronized
+        )
+
+    def _prepare_encoder(self, network: keras.Model) -> None:
+        """Gives the encoder, where there is one, its weights; those of an earlier model take their place."""
+        config = self._config
+        encoder = config.encoder_name
+        if encoder is None or config.encoder_weights is None or self._earlier is not None:
+            return
+        load_weights(network.get_layer(ENCODER), encoder, config.encoder_weights)
 
     def _class_weights(self) -> list[float] | None:
         """Returns the weight of each class in the loss; all workers count the same files."""

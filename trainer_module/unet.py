@@ -12,8 +12,6 @@ from typing import Final
 import keras
 from keras import layers
 
-from trainer_module.errors import ConfigError
-
 Block = Callable[[keras.KerasTensor, int], keras.KerasTensor]
 """From maps [batch, height, width, channels] and a number of filters to maps of so many channels."""
 
@@ -23,32 +21,6 @@ _DEEP_FROM_FILTERS: Final = 192
 """Levels of so many filters have two residual blocks on the way down: they are cheap, and see the whole animal."""
 
 PAPER_FILTERS: Final = (64, 128, 256, 512, 1024)
-
-
-def build_model(name: str, image_size: int, num_classes: int, *, synchronized: bool = False) -> keras.Model:
-    """Builds a variant.
-
-    Args:
-      name: A key of `MODELS`.
-      image_size: Side of the square input, in pixels.
-      num_classes: Number of classes.
-      synchronized: Whether batch normalization is over the replicas of a distribution strategy together.
-
-    Returns:
-      A model from float32 [batch, image_size, image_size, 3] to float32 logits
-      [batch, image_size, image_size, num_classes].
-
-    Raises:
-      ConfigError: The variant is unknown.
-
-    Example:
-      >>> network = build_model("unet", image_size=32, num_classes=3)
-      >>> network.output_shape, network.count_params()
-      ((None, 32, 32, 3), 5120211)
-    """
-    if name not in MODELS:
-        raise ConfigError(f"trainer.model: there is no {name!r}; there are {', '.join(MODELS)}")
-    return MODELS[name](image_size, num_classes, synchronized)
 
 
 def u_shape(
@@ -211,14 +183,3 @@ def blog_unet(
     x = transposed_conv(x, 64)  # 128
     logits = activated(x, layers.Conv2D, num_classes, 1, name="logits", dtype="float32")
     return keras.Model(image, logits, name="blog_bn" if normalized else "blog")
-
-
-MODELS: Final[dict[str, Callable[[int, int, bool], keras.Model]]] = {
-    "unet": unet,
-    "blog": lambda image_size, num_classes, _: blog_unet(image_size, num_classes),
-    "blog_bn": lambda image_size, num_classes, synchronized: blog_unet(
-        image_size, num_classes, normalized=True, synchronized=synchronized
-    ),
-    "paper": lambda image_size, num_classes, _: paper_unet(image_size, num_classes),
-}
-"""Builders by the names that `trainer.model` takes; the last argument is `synchronized`, for those that normalize."""

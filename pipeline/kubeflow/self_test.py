@@ -137,7 +137,7 @@ def check_segmentation() -> str:
     from components.datasets.pet_drawing import draw_pet
 
     preprocessing: Any = importlib.import_module("trainer_module.preprocessing")
-    unet: Any = importlib.import_module("trainer_module.unet")
+    networks: Any = importlib.import_module("trainer_module.networks")
     pet, trimap, _ = draw_pet(seed=0, index=0)
     jpeg, png = io.BytesIO(), io.BytesIO()
     Image.fromarray(pet).save(jpeg, "JPEG")
@@ -146,7 +146,7 @@ def check_segmentation() -> str:
     mask = preprocessing.decode_mask(png.getvalue())
     if not np.array_equal(np.squeeze(mask.numpy(), -1), trimap):
         raise CheckError("a mask that was written as PNG and read again is another one")
-    model = unet.build_model("blog", _IMAGE_SIZE, _CLASSES)
+    model = networks.build_model("blog", _IMAGE_SIZE, _CLASSES)
     logits = model(tf.cast(image[None], tf.float32) / 255).numpy()
     if logits.shape != (1, _IMAGE_SIZE, _IMAGE_SIZE, _CLASSES) or not np.isfinite(logits).all():
         raise CheckError(f"the network answered with {logits.dtype} {logits.shape}, or with numbers that are none")

@@ -19,7 +19,7 @@ from workplace import SMALL, Workplace
 from petseg.processes import command
 from pipeline.beam.flink import Flink
 from pipeline.runs.record import RunRecord
-from trainer_module import unet
+from trainer_module import networks
 
 # Threads of Beam's workers end with an error where a job server goes.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -31,7 +31,7 @@ ON_BEAM = {"TfdsExampleGen", "SegmentationValidator", "StatisticsGen", "Transfor
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "unet", tiny_network)
+        patch.setitem(networks.MODELS, "unet", tiny_network)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"), ("evaluation.min_accuracy=0.01",))
 
 

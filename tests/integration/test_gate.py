@@ -19,7 +19,7 @@ from workplace import Workplace, executed
 
 from components.model_evaluator.gate import BoundResult
 from pipeline.runs.record import NodeState, RunRecord
-from trainer_module import unet
+from trainer_module import networks
 
 DRAWN = ("trainer.learning_rate=1e-9",)
 SPOILT = ("trainer.learning_rate=0.01",)
@@ -37,7 +37,7 @@ SETTINGS = (
 def workplace(tmp_path_factory):
     outside = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "unet", two_layers)
+        patch.setitem(networks.MODELS, "unet", two_layers)
         patch.setenv("TMPDIR", str(outside))
         patch.setattr(tempfile, "tempdir", None)
         with forked_processes():
@@ -224,7 +224,7 @@ def test_the_chain_on_real_photos_follows_the_masks(tmp_path, monkeypatch):
     assert shares[background] > shares[pet] > shares[border] + 0.05
 
     def run(answer: int, *overrides: str, **request) -> RunRecord:
-        monkeypatch.setitem(unet.MODELS, "unet", _answering(answer))
+        monkeypatch.setitem(networks.MODELS, "unet", _answering(answer))
         with forked_processes():
             record = place.run(*DRAWN, f"trainer.seed={answer}", *overrides, **request)
         assert record.metrics["accuracy"] == pytest.approx(shares[answer], abs=1e-6)

@@ -19,7 +19,7 @@ from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.kubeflow.package import Package
 from pipeline.local.runner import RunRequest, run_pipeline
 from pipeline.runs.record import RunRecord, RunState
-from trainer_module import unet
+from trainer_module import networks
 
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
@@ -111,7 +111,7 @@ def test_the_report_is_as_complete_as_that_of_a_local_run(first, second):
 
 
 def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path, monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", two_layers)
+    monkeypatch.setitem(networks.MODELS, "unet", two_layers)
     overrides = (f"data.data_dir={_data_dir(root)}", "data.dataset=growing_pets/tiny:1.0.0")
     with forked_processes(), without_report():
         local = run_pipeline(_config(tmp_path / "local", *overrides), RunRequest())

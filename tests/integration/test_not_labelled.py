@@ -16,7 +16,7 @@ from pipeline.models.evaluation import evaluate_model
 from pipeline.models.loading import ServedModel
 from pipeline.report.blocks import HATCHED
 from pipeline.report.image_scores import SCORES_FILE, read_scores
-from trainer_module import unet
+from trainer_module import networks
 from trainer_module.dataset import count_class_pixels
 
 SIZE = 48
@@ -79,7 +79,7 @@ class UndecidedTiles(tfds.core.GeneratorBasedBuilder):
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "unet", tiny_network)
+        patch.setitem(networks.MODELS, "unet", tiny_network)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"), SETTINGS)
 
 

@@ -15,7 +15,7 @@ from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.local.runner import RunRequest, run_pipeline
 from pipeline.runs.record import RunState
-from trainer_module import unet
+from trainer_module import networks
 
 QUICK = (
     "data.image_size=32", "trainer.epochs=1", "trainer.batch_size=8", "trainer.warmup_epochs=0",
@@ -36,7 +36,7 @@ def _proposed(draw, root: Path, name: str) -> Path:
 def test_three_commands_end_with_a_pushed_model(tmp_path, monkeypatch):
     config_file = _proposed(pascal_voc, tmp_path, "drawn_objects")
     config = load_config(file=config_file, overrides=(*QUICK, f"pipeline.root={tmp_path / 'root'}"))
-    monkeypatch.setitem(unet.MODELS, "unet", two_layers)
+    monkeypatch.setitem(networks.MODELS, "unet", two_layers)
     with without_report():
         record = run_pipeline(config, RunRequest())
     assert record.state is RunState.COMPLETE, record.error

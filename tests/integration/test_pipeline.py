@@ -23,7 +23,7 @@ from pipeline import graph, nodes
 from pipeline.models.evaluation import evaluate_model
 from pipeline.models.loading import ServedModel
 from pipeline.report.image_scores import SCORES_FILE, read_scores
-from trainer_module import unet
+from trainer_module import networks
 from trainer_module.dataset import eval_dataset
 from trainer_module.segmentation_metrics import difference_names, segmentation_metrics
 
@@ -38,7 +38,7 @@ SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01", "evalu
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(unet.MODELS, "unet", tiny_network)
+        patch.setitem(networks.MODELS, "unet", tiny_network)
         yield Workplace(tmp_path_factory.mktemp("pipeline_root"), SETTINGS)
 
 

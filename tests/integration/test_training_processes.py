@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_training import fn_args, plain_network, result, tiny_network, write_data
 
-from trainer_module import checkpoints, trainer, unet
+from trainer_module import checkpoints, networks, trainer
 
 SCRIPT = Path(__file__).parents[1] / "tiny_training.py"
 
@@ -33,7 +33,7 @@ def train_here(data, tmp_path_factory):
         output = tmp_path_factory.mktemp("here")
         with pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE, raising=False)
-            monkeypatch.setitem(unet.MODELS, "unet", network)
+            monkeypatch.setitem(networks.MODELS, "unet", network)
             trainer.run_fn(fn_args(data, output))
         return result(output)
 

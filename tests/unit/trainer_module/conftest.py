@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tiny_training import export_weights_alone, fn_args, tiny_network, write_data
 
-from trainer_module import checkpoints, trainer, unet
+from trainer_module import checkpoints, networks, trainer
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tiny_unet(monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
+    monkeypatch.setitem(networks.MODELS, "unet", tiny_network)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def trained(data, tmp_path_factory) -> Path:
 
 def _trained(data: Path, output: Path, **settings: int) -> Path:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(unet.MODELS, "unet", tiny_network)
+        monkeypatch.setitem(networks.MODELS, "unet", tiny_network)
         monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE, raising=False)
         trainer.run_fn(fn_args(data, output, **settings))
     return output

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tiny_training import EPOCHS, STEPS, fn_args, plain_network, result, train_until
 
-from trainer_module import checkpoints, resumption, trainer, unet
+from trainer_module import checkpoints, networks, resumption, trainer
 from trainer_module.checkpoints import Checkpoint
 from trainer_module.config import TrainerConfig
 from trainer_module.distribution import check_compilation
@@ -51,7 +51,7 @@ def test_executions_of_several_steps_are_resumed_between_them(data, unbroken, tm
 
 @pytest.mark.usefixtures("weights_alone")
 def test_xla_gives_the_same_training_to_rounding(data, tmp_path, monkeypatch):
-    monkeypatch.setitem(unet.MODELS, "unet", plain_network)  # XLA draws other random numbers
+    monkeypatch.setitem(networks.MODELS, "unet", plain_network)  # XLA draws other random numbers
     traced = []
     function = tf.function
 
@@ -126,10 +126,10 @@ def test_the_scale_of_the_loss_is_resumed(data, tmp_path, monkeypatch):
     assert result(tmp_path / "run") == result(tmp_path / "unbroken")
 
 
-@pytest.mark.parametrize("name", unet.MODELS)
+@pytest.mark.parametrize("name", networks.MODELS)
 def test_logits_and_weights_of_every_variant_stay_float32(name):
     with dtype_policy("mixed_float16"):
-        network = unet.build_model(name, 64, 3)
+        network = networks.build_model(name, 64, 3)
     assert network.output.dtype == "float32"
     assert {weight.dtype for weight in network.weights} == {"float32"}
     assert "float16" in {layer.compute_dtype for layer in network.layers}

@@ -7,9 +7,9 @@ from keras import layers
 
 from trainer_module.config import IMAGE_SIZES
 from trainer_module.errors import ConfigError
-from trainer_module.unet import MODELS, build_model
+from trainer_module.networks import MODELS, build_model
 
-PARAMETERS = {"unet": 5_120_211, "blog": 5_460_163, "blog_bn": 5_467_276, "paper": 31_031_875}
+PARAMETERS = {"unet": 5_120_211, "unet_lite0": 3_694_620, "blog": 5_460_163, "blog_bn": 5_467_276, "paper": 31_031_875}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_least_image_and_the_next_keep_their_resolution(name):
 
 
 def test_settings_know_every_network():
-    assert set(IMAGE_SIZES) == set(MODELS)
+    assert set(IMAGE_SIZES) == {*MODELS, "unet_encoder"}
 
 
 def test_only_the_published_networks_pass_their_logits_through_a_relu(networks):

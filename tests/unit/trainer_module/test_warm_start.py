@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from tiny_training import Killed, fn_args, plain_network, tiny_network
 
-from trainer_module import checkpoints, trainer, unet
+from trainer_module import checkpoints, networks, trainer
 from trainer_module.errors import ConfigError, ModelError
 from trainer_module.features import BASELINE_FILE, MODEL_CARD_ASSET
 from trainer_module.warm_start import find_weights, read_weights, start_from, weight_names
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_unet")]
 
-BUILDERS = dict(unet.MODELS)
+BUILDERS = dict(networks.MODELS)
 
 
 EXPORTED_NAMES = {
@@ -34,7 +34,7 @@ def exported(trained):
     return trained / "model"
 
 
-@pytest.mark.parametrize("name", unet.MODELS)
+@pytest.mark.parametrize("name", networks.MODELS)
 def test_names_are_the_same_however_many_models_there_were_before(name):
     first, second = (weight_names(BUILDERS[name](64, 3, False)) for _ in range(2))
     assert first == second
