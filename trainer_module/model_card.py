@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trainer_module.encoder_catalogue import IMAGENET
 from trainer_module.features import NOT_LABELLED
 
 _COLORS: Final = (
@@ -33,6 +34,43 @@ _HATCH_PERIOD: Final = 6
 """From stripe to stripe of one colour, in pixels along a row."""
 
 
+class EncoderWeights(BaseModel):
+    """Where the weights came from that an encoder started with; without `origin` they were random."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    encoder: str
+    weights: str | None = None
+    """The setting: `imagenet` or a path."""
+
+    origin: str | None = None
+    """A package with its version, or the name of a file."""
+
+    licence: str | None = None
+    """By its SPDX identifier; None where it is not known, as that of a file."""
+
+    sha256: str | None = None
+    """Of the file that was read."""
+
+    @property
+    def is_of_imagenet(self) -> bool:
+        return self.weights == IMAGENET
+
+    @property
+    def summary(self) -> str:
+        """Says it in one line.
+
+        Example:
+          >>> EncoderWeights(encoder="efficientnet_lite0").summary
+          'random'
+        """
+        if self.origin is None:
+            return "random"
+        source = "ImageNet, from" if self.is_of_imagenet else "from the file"
+        parts = [f"{source} {self.origin}", self.licence or "licence not known"]
+        return ", ".join([*parts, *([f"sha256 {self.sha256}"] if self.sha256 else [])])
+
+
 class ModelCard(BaseModel):
     """What a model was trained for; `trainer_module.signatures` writes it, with the names of its weights."""
 
@@ -54,6 +92,9 @@ class ModelCard(BaseModel):
     """The network's name."""
 
     parameters: int | None = None
+
+    encoder: EncoderWeights | None = None
+    """None where it has no encoder of its own, or where the model that it started from did not say."""
 
     @classmethod
     def parse(cls, content: bytes) -> Self:

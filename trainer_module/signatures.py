@@ -15,7 +15,7 @@ import tensorflow_transform as tft
 from trainer_module import features
 from trainer_module.config import DataConfig
 from trainer_module.losses import example_loss
-from trainer_module.model_card import class_colors
+from trainer_module.model_card import EncoderWeights, class_colors
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
 from trainer_module.served_images import (
     boundary_counts,
@@ -177,8 +177,17 @@ def export_model(
     transform_output: tft.TFTransformOutput,
     data: DataConfig,
     directory: str,
+    encoder: EncoderWeights | None = None,
 ) -> None:
-    """Writes the SavedModel with its signatures, what its outputs mean, and requests to warm it up with."""
+    """Writes the SavedModel with its signatures, what its outputs mean, and requests to warm it up with.
+
+    Args:
+      model: From prepared images to logits.
+      transform_output: What prepares them.
+      data: The settings that it was made with.
+      directory: Where to.
+      encoder: Where the weights of the model's encoder came from, where it has one and that is known.
+    """
     module = SegmentationModel(model, transform_output, data)
     signatures = {
         features.SERVING_SIGNATURE: module.serving_default,
@@ -196,6 +205,7 @@ def export_model(
         "turns_images": True,
         "model": model.name,
         "parameters": model.count_params(),
+        "encoder": encoder.model_dump() if encoder else None,
         "weights": weight_names(model),
     }
     assets = f"{directory}/{features.ASSETS_DIRECTORY}"

@@ -13,9 +13,10 @@ from trainer_module.config import DataConfig, TrainerConfig
 from trainer_module.dataset import count_class_pixels, count_examples, eval_dataset, first_examples, train_dataset
 from trainer_module.distribution import Cluster, check_agreement, check_batch_size, check_compilation, choose_strategy
 from trainer_module.encoder_catalogue import ENCODER
-from trainer_module.encoders.weights import load_weights
+from trainer_module.encoders.weights import load_weights, write_provenance
 from trainer_module.errors import DataError
 from trainer_module.losses import balanced_weights, training_loss
+from trainer_module.model_card import EncoderWeights
 from trainer_module.monitoring import EVENTS_DIRECTORY, SAMPLE_COUNT, SAMPLES_DIRECTORY, EventFiles, Samples
 from trainer_module.networks import build_model
 from trainer_module.optimization import EXPORTED, ExactEpochs, build_optimizer, dtype_policy, warn_of_slowness
@@ -48,11 +49,12 @@ def run_fn(fn_args: "fn_args_utils.FnArgs") -> None:
         splits.
       `model_run_dir`/samples, /tensorboard: what `trainer_module.monitoring` describes.
       `model_run_dir`/warm_start.json: which weights came from an earlier model, if there was one.
+      `model_run_dir`/encoder_weights.json: where the encoder's weights came from, if there is one and that is known.
 
     Raises:
-      ConfigError: The devices or workers are not what the settings say.
+      ConfigError: The devices or workers are not what the settings say, or the encoder's weights are not installed.
       DataError: A split is empty, or the workers do not agree on what they train.
-      ModelError: The model to start from cannot be used.
+      ModelError: The model to start from, or the file of the encoder's weights, cannot be used.
       TrainingError: The loss is not finite, or the memory is used up.
       KeyboardInterrupt, TrainingInterrupted: A signal ended the training; it left a checkpoint.
     """
@@ -86,6 +88,7 @@ class _Training:
         self._strategy = strategy
         self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
         self._earlier = find_weights(config.warm_start, fn_args.base_model)
+        self._encoder_weights: EncoderWeights | None = None
         self._store = CheckpointStore.from_environment(
             {
                 "warm_start": self._earlier.digest if self._earlier else None,
@@ -134,7 +137,10 @@ class _Training:
         with dtype_policy(EXPORTED):  # with one copy of each weight, whatever the replicas
             exported = self._network()
         exported.set_weights(network.get_weights())
-        export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir)
+        encoder = self._provenance()
+        if encoder is not None:
+            write_provenance(encoder, self._fn_args.model_run_dir)
+        export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir, encoder)
         if self._store is not None:
             self._store.remove()
 
@@ -171,7 +177,16 @@ class _Training:
         encoder = config.encoder_name
         if encoder is None or config.encoder_weights is None or self._earlier is not None:
             return
-        load_weights(network.get_layer(ENCODER), encoder, config.encoder_weights)
+        self._encoder_weights = load_weights(network.get_layer(ENCODER), encoder, config.encoder_weights)
+
+    def _provenance(self) -> EncoderWeights | None:
+        """Returns where the encoder's weights came from; None without one, or where an earlier model does not say."""
+        encoder = self._config.encoder_name
+        if encoder is None:
+            return None
+        if self._earlier is not None:
+            return self._earlier.encoder
+        return self._encoder_weights or EncoderWeights(encoder=encoder)
 
     def _class_weights(self) -> list[float] | None:
         """Returns the weight of each class in the loss; all workers count the same files."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from trainer_module import features
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError, ModelError
+from trainer_module.model_card import EncoderWeights
 
 _FILE_NAME: Final = "warm_start.json"
 _LIST: Final = "_weights"
@@ -41,6 +42,9 @@ class ExportedWeights:
 
     arrays: Mapping[str, NDArray[Any]]
     """By the names that `weight_names` gives."""
+
+    encoder: EncoderWeights | None = None
+    """Where those of its encoder came from, as far as its card says."""
 
     @property
     def digest(self) -> str:
@@ -100,7 +104,8 @@ def read_weights(directory: str) -> ExportedWeights:
             name: reader.get_tensor(f"{_LIST}/{index}/.ATTRIBUTES/VARIABLE_VALUE")
             for index, name in enumerate(card["weights"])
         }
-        return ExportedWeights(path, str(card["model"]), arrays)
+        encoder = EncoderWeights.model_validate(card["encoder"]) if card.get("encoder") else None
+        return ExportedWeights(path, str(card["model"]), arrays, encoder)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         raise ModelError(f"{path!r} is no model that petseg exported, or it is damaged: {reason}") from error
