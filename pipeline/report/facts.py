@@ -25,6 +25,7 @@ from pipeline.nodes import (
 )
 from pipeline.runs.record import NodeState, RunRecord
 from trainer_module import features
+from trainer_module.model_card import EncoderWeights
 
 _UNSET: Final = "(not set)"
 _SHOWN_ELSEWHERE: Final = ("pipeline.root", "preset")
@@ -109,6 +110,9 @@ class RunFacts:
     record: RunRecord
     settings: Sequence[Setting]
     history: History | Missing
+    encoder: EncoderWeights | Missing | None
+    """Where its weights came from; None where the network has no encoder, or that is not known."""
+
     statistics: Sequence[SplitStatistics] | Missing
     anomalies: Sequence[Anomaly] | Missing
     drift: DriftReport | Missing
@@ -144,6 +148,7 @@ def run_facts(record: RunRecord) -> RunFacts:
         record=record,
         settings=[Setting(key, value, defaults.get(key, _UNSET)) for key, value in settings.items()],
         history=_of_output(record, TRAINER, "model_run", _read_history),
+        encoder=_of_output(record, TRAINER, "model_run", _read_encoder),
         statistics=_of_output(
             record, STATISTICS_GEN, "statistics", lambda directory: _read_statistics(directory, slice_features)
         ),
@@ -223,6 +228,11 @@ def _read_history(directory: Path) -> History:
     if not epochs:
         raise ValueError("history.json holds no epoch")
     return History(epochs, int(max(epochs, key=_goodness)["epoch"]))
+
+
+def _read_encoder(directory: Path) -> EncoderWeights | None:
+    file = directory / "encoder_weights.json"
+    return EncoderWeights.model_validate_json(file.read_bytes()) if file.is_file() else None
 
 
 def _goodness(epoch: Mapping[str, float | None]) -> float:

@@ -38,6 +38,7 @@ from pipeline.report.run_sections import (
 from pipeline.report.suspects import PAGE_FILE, FoundSuspects, found_suspects, suspects_page, suspects_section
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
+from trainer_module.model_card import EncoderWeights
 
 REPORT_FILE: Final = "report.html"
 MODEL_CARD_FILE: Final = "model_card.md"
@@ -150,6 +151,7 @@ def model_card(facts: RunFacts) -> str:
         slices=_markdown(slices_table(facts)) if record.slices else None,
         thresholds=[_markdown(table) for table in run_verdict(record).blocks if isinstance(table, Table)],
         overview_text=_markdown(overview_table(facts)),
+        is_of_imagenet=isinstance(facts.encoder, EncoderWeights) and facts.encoder.is_of_imagenet,
         settings=_block(settings_table(facts)),
         anomalies=_block(anomalies_block(facts)),
     )

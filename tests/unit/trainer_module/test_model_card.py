@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from trainer_module.model_card import HATCH_COLORS, ModelCard, class_colors, hatched, mask_image
+from trainer_module.model_card import HATCH_COLORS, EncoderWeights, ModelCard, class_colors, hatched, mask_image
 
 FIRST = {"class_names": ["pet", "background"], "mask_values": [1, 2], "image_size": 128}
 """What the first petsegs wrote."""
@@ -22,6 +22,13 @@ def test_the_cards_of_all_petsegs_are_read():
     assert (card.turns_images, card.class_colors, card.model, card.parameters) == (
         True, ((1, 2, 3), (4, 5, 6)), "unet", 7
     )  # fmt: skip
+
+
+def test_a_card_says_where_the_weights_of_an_encoder_came_from():
+    assert parse().encoder is None
+    assert parse(encoder=None).encoder is None
+    card = parse(encoder={"encoder": "efficientnet_lite0", "weights": "imagenet", "origin": "p 1", "new": 3})
+    assert card.encoder == EncoderWeights(encoder="efficientnet_lite0", weights="imagenet", origin="p 1")
 
 
 @pytest.mark.parametrize(

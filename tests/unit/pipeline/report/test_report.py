@@ -1,6 +1,7 @@
 """The page and the model card of a run."""
 
 import html.parser
+import json
 import re
 from pathlib import Path
 
@@ -110,6 +111,25 @@ def test_data_settings_and_machine_are_told(record, tmp_path):
     assert r"Examples contain Ferret \| and more." in card
     assert "1 *" in text
     assert "11 *" not in text
+
+
+def test_where_the_weights_of_the_encoder_came_from_is_told(record, tmp_path):
+    _, page, card = written(record, tmp_path / "without")
+    assert "ImageNet" not in card
+    assert "encoder's weights" not in page
+    file = Path(record.node("Trainer").outputs["model_run"], "encoder_weights.json")
+    source = {"encoder": "efficientnet_lite0", "weights": "imagenet", "origin": "package 0.1", "licence": "Apache-2.0"}
+    file.write_text(json.dumps(source | {"sha256": "5793" * 16}))
+    outline, _, card = written(record, tmp_path / "imagenet")
+    summary = f"ImageNet, from package 0.1, Apache-2.0, sha256 {'5793' * 16}"
+    assert f"| encoder's weights | {summary} |" in card
+    assert "| encoder | efficientnet_lite0 |" in card
+    assert summary in " ".join(outline.text)
+    assert "whether ImageNet's terms of use" in card
+    file.write_text(json.dumps(source | {"weights": "/a.pth", "origin": "a.pth", "licence": None}))
+    *_, card = written(record, tmp_path / "file")
+    assert "| encoder's weights | from the file a.pth, licence not known |" in card
+    assert "ImageNet" not in card
 
 
 def test_classes_that_a_split_lacks_are_shown(record, tmp_path):
