@@ -178,7 +178,9 @@ def train_until(
     raise AssertionError(f"{name} was not called {number} times")
 
 
-def export_weights_alone(model: keras.Model, transform_output: Any, data: DataConfig, directory: str) -> None:
+def export_weights_alone(
+    model: keras.Model, transform_output: Any, data: DataConfig, directory: str, *, flip_averaging: bool
+) -> None:
     """Takes the place of `export_model` where weights are all that matters; its graphs take longer than training."""
     tf.train.Checkpoint(_weights=[weight.value for weight in model.weights]).write(f"{directory}/variables/variables")
 

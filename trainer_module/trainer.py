@@ -134,7 +134,13 @@ class _Training:
         with dtype_policy(EXPORTED):  # with one copy of each weight, whatever the replicas
             exported = self._network()
         exported.set_weights(network.get_weights())
-        export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir)
+        export_model(
+            exported,
+            self._transform_output,
+            self.data,
+            self._fn_args.serving_model_dir,
+            flip_averaging=self._config.flip_averaging,
+        )
         if self._store is not None:
             self._store.remove()
 
