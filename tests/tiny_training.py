@@ -179,7 +179,13 @@ def train_until(
 
 
 def export_weights_alone(
-    model: keras.Model, transform_output: Any, data: DataConfig, directory: str, encoder: Any = None
+    model: keras.Model,
+    transform_output: Any,
+    data: DataConfig,
+    directory: str,
+    encoder: Any = None,
+    *,
+    flip_averaging: bool,
 ) -> None:
     """Takes the place of `export_model` where weights are all that matters; its graphs take longer than training."""
     tf.train.Checkpoint(_weights=[weight.value for weight in model.weights]).write(f"{directory}/variables/variables")

@@ -276,6 +276,10 @@ class TrainerConfig(Section):
     best_weights: bool = False
     """Export the weights of the epoch with the highest mean IoU on the `eval` split, not those of the last."""
 
+    flip_averaging: bool = False
+    """Export a model that averages its answers over the image and its mirror image, at twice the cost. The training,
+    with the numbers of its epochs, does not."""
+
     seed: int = Field(0, ge=0, lt=2**31)
     """Of weights, shuffling and augmentation: two runs on CPU with the same seed are equal."""
 

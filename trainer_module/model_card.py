@@ -87,6 +87,9 @@ class ModelCard(BaseModel):
     turns_images: bool = False
     """Whether it turns images by their EXIF orientation; those that petseg exported at first do not."""
 
+    flip_averaging: bool = False
+    """Whether it averages its answers over an image and its mirror image."""
+
     class_colors: tuple[tuple[int, int, int], ...] = ()
     model: str = ""
     """The network's name."""

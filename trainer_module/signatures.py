@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 from trainer_module import features
 from trainer_module.config import DataConfig
+from trainer_module.flip_averaging import flip_averaged
 from trainer_module.losses import example_loss
 from trainer_module.model_card import EncoderWeights, class_colors
 from trainer_module.preprocessing import decode_image_xf, decode_mask_xf, normalize
@@ -47,15 +48,26 @@ class SegmentationModel(tf.Module):
 
     Beside the signatures, the SavedModel has two functions, which other forms of the model are made of:
       network: prepared images, float32 [batch, image_size, image_size, 3] → logits, float32
-        [batch, image_size, image_size, num_classes].
+        [batch, image_size, image_size, num_classes]. All signatures ask it, and `flip_averaging` gives it another one.
       prepare: raw examples → prepared images and class ids.
     """
 
-    def __init__(self, model: keras.Model, transform_output: tft.TFTransformOutput, data: DataConfig) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        transform_output: tft.TFTransformOutput,
+        data: DataConfig,
+        *,
+        flip_averaging: bool = False,
+    ) -> None:
         super().__init__(name="petseg")
         prepared = tf.TensorSpec([None, data.image_size, data.image_size, 3], tf.float32, name=features.IMAGE)
+
         # Behind a function, the Keras model is not tracked: only its weights are saved.
-        self.network = tf.function(lambda image: model(image, training=False), input_signature=[prepared])
+        def network(image: tf.Tensor) -> tf.Tensor:
+            return model(image, training=False)
+
+        self.network = tf.function(flip_averaged(network) if flip_averaging else network, input_signature=[prepared])
         self._data = data
         self._weights = [weight.value for weight in model.weights]
         self._transform = transform_output.transform_features_layer()
@@ -178,17 +190,20 @@ def export_model(
     data: DataConfig,
     directory: str,
     encoder: EncoderWeights | None = None,
+    *,
+    flip_averaging: bool = False,
 ) -> None:
     """Writes the SavedModel with its signatures, what its outputs mean, and requests to warm it up with.
 
     Args:
-      model: From prepared images to logits.
-      transform_output: What prepares them.
-      data: The settings that it was made with.
-      directory: Where to.
+      model: The trained network, from prepared images to logits.
+      transform_output: The transform graph.
+      data: The settings of the data.
+      directory: Where to write.
       encoder: Where the weights of the model's encoder came from, where it has one and that is known.
+      flip_averaging: Whether the exported network is `flip_averaged`.
     """
-    module = SegmentationModel(model, transform_output, data)
+    module = SegmentationModel(model, transform_output, data, flip_averaging=flip_averaging)
     signatures = {
         features.SERVING_SIGNATURE: module.serving_default,
         features.TENSOR_SIGNATURE: module.tensor_function(),
@@ -203,6 +218,7 @@ def export_model(
         "image_size": data.image_size,
         "normalization": data.normalization,
         "turns_images": True,
+        "flip_averaging": flip_averaging,
         "model": model.name,
         "parameters": model.count_params(),
         "encoder": encoder.model_dump() if encoder else None,

@@ -140,7 +140,14 @@ class _Training:
         encoder = self._provenance()
         if encoder is not None:
             write_provenance(encoder, self._fn_args.model_run_dir)
-        export_model(exported, self._transform_output, self.data, self._fn_args.serving_model_dir, encoder)
+        export_model(
+            exported,
+            self._transform_output,
+            self.data,
+            self._fn_args.serving_model_dir,
+            encoder,
+            flip_averaging=self._config.flip_averaging,
+        )
         if self._store is not None:
             self._store.remove()
 

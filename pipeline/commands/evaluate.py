@@ -28,6 +28,7 @@ _DEFAULTS = DataConfig()
 @click.option(
     "--model", "model_dir", required=True, metavar="DIR", help="A model version, or the directory of versions."
 )
+@click.option("--flip-averaging", is_flag=True, help="Have it average over each image and its mirror image.")
 @click.option("--dataset", required=True, metavar="NAME", help="TFDS data set, such as oxford_iiit_pet:4.*.*")
 @click.option("--data-dir", required=True, metavar="DIR", help="TFDS data directory that holds it, prepared.")
 @click.option("--split", required=True, metavar="S", help="TFDS slice, such as test or 'train[:10%]'.")
@@ -44,13 +45,20 @@ _DEFAULTS = DataConfig()
     help="Python module that registers further TFDS builders; repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(model_dir: str, split: str, slices: tuple[str, ...], as_json: bool, **source_options: Any) -> None:
+def evaluate(
+    model_dir: str,
+    flip_averaging: bool,
+    split: str,
+    slices: tuple[str, ...],
+    as_json: bool,
+    **source_options: Any,
+) -> None:
     """Evaluate an exported model on a split of a TFDS data set.
 
     The metrics are those of the pipeline's Evaluator, from the same signature and the same formulas.
     """
     with captured_output(Path(os.devnull)) as (stdout, stderr):
-        result = _evaluate(model_dir, split, slices, source_options, stderr)
+        result = _evaluate(model_dir, flip_averaging, split, slices, source_options, stderr)
         if as_json:
             click.echo(json_text(result), file=stdout)
         else:
@@ -58,13 +66,18 @@ def evaluate(model_dir: str, split: str, slices: tuple[str, ...], as_json: bool,
 
 
 def _evaluate(
-    model_dir: str, split: str, slices: tuple[str, ...], source_options: dict[str, Any], stderr: TextIO
+    model_dir: str,
+    flip_averaging: bool,
+    split: str,
+    slices: tuple[str, ...],
+    source_options: dict[str, Any],
+    stderr: TextIO,
 ) -> dict[str, Any]:
     from components.tfds_example_gen.source import TfdsSource
     from pipeline.models.evaluation import evaluate_model
     from pipeline.models.loading import ServedModel
 
-    model = ServedModel.load(model_dir)
+    model = ServedModel.load(model_dir, flip_averaging=flip_averaging)
     source = TfdsSource(download=False, slice_features=slices, **source_options)
     with progress_bar(stderr) as progress:
         task = progress.add_task("evaluating", total=None)
@@ -73,7 +86,12 @@ def _evaluate(
             progress.update(task, completed=done, total=total)
 
         measured = evaluate_model(model, source, split, show)
-    return {"model": str(model.directory), "class_names": list(model.card.class_names), **measured}
+    return {
+        "model": str(model.directory),
+        "flip_averaging": model.card.flip_averaging,
+        "class_names": list(model.card.class_names),
+        **measured,
+    }
 
 
 def _print_tables(result: dict[str, Any], stdout: TextIO) -> None:

@@ -46,6 +46,11 @@ _METRICS: Final = ("accuracy", "mean_iou")
     metavar="DIR",
     help="A model version, or the directory of versions; without it, the push destination of the configuration.",
 )
+@click.option(
+    "--flip-averaging",
+    is_flag=True,
+    help="Have the forms average over an image and its mirror image, for twice the time; measured against the model.",
+)
 @click.option("--dataset", metavar="NAME", help="TFDS data set to measure on; overrides data.dataset.")
 @click.option("--data-dir", metavar="DIR", help="TFDS data directory that holds it, prepared; overrides data.data_dir.")
 @click.option("--split", metavar="S", help="TFDS slice to measure on; without it, that of evaluation.split.")

@@ -18,7 +18,7 @@ from pipeline.code_digest import installed_version
 from pipeline.export.forms import Form, session_network, size
 from pipeline.export.measurement import Examples, Measured, measure
 from pipeline.export.request import CALIBRATED, ExportRequest, Optimization
-from pipeline.models.loading import Original
+from pipeline.models.loading import Original, read_card
 from pipeline.terminal.streams import json_text
 from trainer_module import features
 from trainer_module.errors import ModelError
@@ -32,6 +32,7 @@ _OF_THE_MODEL: Final = (
     "mask_values",
     "ignore_values",
     "image_size",
+    "flip_averaging",
     "model",
     "parameters",
 )
@@ -79,7 +80,7 @@ def export(request: ExportRequest, on_progress: Progress) -> ExportOutcome:
       DataError: The data cannot be used.
       ModelError: There is no model, it cannot be optimized, or a form does not answer as it must.
     """
-    original = Original.load(request.model)
+    original = Original.load(request.model, flip_averaging=request.flip_averaging)
     examples = Examples.open(request.data, original) if request.data else None
     with tempfile.TemporaryDirectory(prefix="petseg-export-") as place:
         forms, calibration = _make(request, original, examples, Path(place), on_progress)
@@ -160,10 +161,16 @@ def _put_in_place(request: ExportRequest, original: Original, form: Form, card: 
 
 
 def _record(original: Original) -> PushRecord:
-    """Returns what the original's push said, for a frozen form answers as the original does."""
+    """Returns what the original's push said, for a frozen form answers as the original does.
+
+    One that averages as the original did not has been measured by no gate.
+    """
     now = datetime.now(UTC)
     pushed = PushRecord.of(str(original.directory)) or PushRecord(pushed_at=now)
-    return pushed.model_copy(update={"pushed_at": now, "copy_of": None, "withdrawn": None})
+    changed: dict[str, Any] = {"pushed_at": now, "copy_of": None, "withdrawn": None}
+    if original.card.flip_averaging and not read_card(str(original.directory)).flip_averaging:
+        changed |= {"metrics": {}, "thresholds": []}
+    return pushed.model_copy(update=changed)
 
 
 def _card(

@@ -5,6 +5,7 @@
 - The forms for TensorFlow Lite: a file with the network alone, for prepared images, one at a time.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from components.model_pusher.files import WRITTEN_AT_PUSH, model_files
 from pipeline.export.measurement import Network
 from pipeline.export.request import CALIBRATED, Optimization
 from pipeline.models.loading import Original
+from pipeline.terminal.streams import json_text
 from trainer_module import features
 from trainer_module.errors import ModelError
 
@@ -134,8 +136,11 @@ def write_frozen(original: Original, directory: Path) -> None:
         builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signature_def_map=signatures)
     builder.save()
     ignored = shutil.ignore_patterns(*(Path(file).name for file in WRITTEN_AT_PUSH))
-    assets = features.ASSETS_DIRECTORY
-    shutil.copytree(original.directory / assets, directory / assets, ignore=ignored)
+    assets = directory / features.ASSETS_DIRECTORY
+    shutil.copytree(original.directory / features.ASSETS_DIRECTORY, assets, ignore=ignored)
+    card = json.loads((assets / features.MODEL_CARD_ASSET).read_text("utf-8"))
+    card["flip_averaging"] = original.card.flip_averaging
+    (assets / features.MODEL_CARD_ASSET).write_text(json_text(card), "utf-8")
 
 
 def convert(original: Original, optimization: Optimization, calibration: NDArray[np.float32] | None) -> bytes:
@@ -179,7 +184,8 @@ def _check_frozen(original: Original, directory: Path) -> None:
         work = WorkDirectory(Path(place))
         work.write_examples(images, names, prepared)
         refusals = list(run_probe(str(directory), work, _PROBE_TIMEOUT_SECONDS).refusals)
-    difference = np.abs(session_network(directory)(prepared) - session_network(original.directory)(prepared)).max()
+    expected = tf.nn.softmax(original.network(tf.constant(prepared))).numpy()
+    difference = np.abs(session_network(directory)(prepared) - expected).max()
     if not difference <= TOLERANCE:
         refusals.append(f"its probabilities differ from the original's by up to {difference:.2g}")
     if refusals:

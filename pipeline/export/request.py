@@ -56,6 +56,9 @@ class ExportRequest:
     """A version directory, or a directory of versions, whose newest is taken."""
 
     optimizations: tuple[Optimization, ...]
+    flip_averaging: bool
+    """Whether the forms average their answers over image and mirror image, as the model itself does not."""
+
     output: Path
     data: ExportData | None
     """None: nothing is measured."""

@@ -6,6 +6,7 @@ Serving's: it is there to find out what this one would not notice.
 
 import functools
 import io
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pipeline.config.paths import check_no_pattern
 from trainer_module import features
 from trainer_module.encoded_images import UNREADABLE, ImageRefusedError, read_header, without_orientation
 from trainer_module.errors import DataError, ModelError
+from trainer_module.flip_averaging import average_over_flip
 from trainer_module.model_card import ModelCard, class_colors
 
 UNTINTED_CLASS: Final = "background"
@@ -78,6 +80,38 @@ def load_saved_model(directory: Path) -> tuple[ModelCard, Any]:
         raise _no_model(str(directory), error) from error
 
 
+def load_flip_averaged(directory: Path) -> tuple[ModelCard, Any]:
+    """Loads a version directory as `load_saved_model` does, to answer with averages over image and mirror image.
+
+    Raises:
+      ModelError: It cannot be loaded, petseg did not export it, it is an optimized form, or it does so already.
+    """
+    card = read_card(str(directory))
+    if card.flip_averaging:
+        raise ModelError(
+            f"the model in {str(directory)!r} averages over the mirror image already; leave out --flip-averaging."
+        )
+    if is_optimized(directory):
+        raise ModelError(
+            f"the model in {str(directory)!r} is an optimized one, whose network is one with its signatures; name the "
+            "one it was made of."
+        )
+    with tempfile.TemporaryDirectory(prefix="petseg-flip-") as place:
+        for entry in directory.iterdir():
+            (Path(place) / entry.name).symlink_to(entry.absolute())
+        changed = Path(place) / SAVED_MODEL_FILE
+        content = average_over_flip(changed.read_bytes())
+        changed.unlink()
+        changed.write_bytes(content)
+        _, loaded = load_saved_model(Path(place))
+    return card.model_copy(update={"flip_averaging": True}), loaded
+
+
+def is_optimized(directory: Path) -> bool:
+    """Returns whether a version directory holds a form that `petseg export` made."""
+    return (directory / features.ASSETS_DIRECTORY / features.EXPORT_ASSET).is_file()
+
+
 class ServedModel:
     """A loaded SavedModel with petseg's signatures."""
 
@@ -88,14 +122,18 @@ class ServedModel:
         self._loaded = loaded  # its variables live as long as this
 
     @classmethod
-    def load(cls, directory: str) -> Self:
+    def load(cls, directory: str, *, flip_averaging: bool = False) -> Self:
         """Loads a version directory, or the newest version below a directory in TensorFlow Serving's layout.
 
+        Args:
+          directory: The directory.
+          flip_averaging: Whether to have the model average its answers over image and mirror image.
+
         Raises:
-          ModelError: There is no model, or none of petseg's.
+          ModelError: There is no model, none of petseg's, or none that can be made to average.
         """
         version = Path(model_directory(directory))
-        model = cls(version, *load_saved_model(version))
+        model = cls(version, *(load_flip_averaged if flip_averaging else load_saved_model)(version))
         for name in (features.SERVING_SIGNATURE, features.EVALUATION_SIGNATURE):
             if name not in model.signatures:
                 raise ModelError(
@@ -163,16 +201,21 @@ class Original(ServedModel):
     """The model that other forms are made of: one that petseg exported, with what its signatures consist of."""
 
     @classmethod
-    def load(cls, directory: str) -> Self:
+    def load(cls, directory: str, *, flip_averaging: bool = False) -> Self:
         """Loads a version directory, or the newest version below a directory in TensorFlow Serving's layout.
 
+        Args:
+          directory: The directory.
+          flip_averaging: Whether to have the model average its answers over image and mirror image.
+
         Raises:
-          ModelError: There is no model, none of petseg's, an optimized one, or one of an earlier version.
+          ModelError: There is no model, none of petseg's, an optimized one, one of an earlier version, or one that
+            averages already.
         """
         version = Path(model_directory(directory))
-        if (version / features.ASSETS_DIRECTORY / features.EXPORT_ASSET).is_file():
+        if is_optimized(version):
             raise ModelError(f"the model in {str(version)!r} is an optimized one already; name the one it was made of.")
-        model = cls(version, *load_saved_model(version))
+        model = cls(version, *(load_flip_averaged if flip_averaging else load_saved_model)(version))
         missing = [name for name in _ORIGINAL_SIGNATURES if name not in model.signatures]
         missing += [name for name in _ORIGINAL_FUNCTIONS if not hasattr(model._loaded, name)]
         if missing:

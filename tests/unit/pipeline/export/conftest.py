@@ -6,12 +6,10 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def exported(transformed, tmp_path_factory) -> str:
+def network(transformed):
     """Two convolutions with a normalization between them that is not the identity."""
     import keras
     import numpy as np
-
-    from trainer_module.signatures import export_model
 
     size = transformed.data.image_size
     image = keras.Input((size, size, 3))
@@ -21,8 +19,16 @@ def exported(transformed, tmp_path_factory) -> str:
     rng = np.random.default_rng(0)
     model.set_weights([rng.uniform(0.2, 1, w.shape) * rng.choice([-1, 1], w.shape) for w in model.get_weights()])
     model.layers[2].moving_variance.assign(rng.uniform(0.5, 2, 8))
+    return model
+
+
+@pytest.fixture(scope="session")
+def exported(network, transformed, tmp_path_factory) -> str:
+    """The network, exported."""
+    from trainer_module.signatures import export_model
+
     directory = str(tmp_path_factory.mktemp("exported") / "7")
-    export_model(model, transformed.transform_output, transformed.data, directory)
+    export_model(network, transformed.transform_output, transformed.data, directory)
     Path(directory, "assets.extra", "petseg_statistics.json").write_text(
         "{}", encoding="utf-8"
     )  # as a push leaves them

@@ -10,6 +10,8 @@ from pipeline.export.forms import LiteNetwork, convert
 from pipeline.export.request import CALIBRATED, Optimization
 from pipeline.models.loading import Original
 from trainer_module.errors import ModelError
+from trainer_module.flip_averaging import flip_averaged
+from trainer_module.networks import build_model
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +38,24 @@ def test_it_finds_the_classes_of_the_original(original, images, optimization):
     assert (found.argmax(-1) == expected.argmax(-1)).mean() > 0.9
     assert network.tensors["input"]["shape"] == [1, 16, 16, 3]
     assert {found["type"] for found in network.tensors.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("averages", [False, True])
+def test_the_network_on_efficientnet_lite_is_all_in_integers(averages):
+    """Whatever operation TensorFlow Lite had only in floats would be seen between the layers."""
+    network = build_model("unet_lite0", 32, 3)
+    call = lambda image: network(image, training=False)  # noqa: E731
+    original = SimpleNamespace(card=SimpleNamespace(image_size=32), network=flip_averaged(call) if averages else call)
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    content = convert(original, Optimization.INT8_FULL, images)
+    interpreter = tf.lite.Interpreter(
+        model_content=content, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF
+    )
+    types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    operations = interpreter._get_ops_details()
+    in_floats = {one["op_name"] for one in operations if np.float32 in {types.get(index) for index in one["outputs"]}}
+    assert in_floats == {"DEQUANTIZE"}, "the answer"
+    assert [one["op_name"] for one in operations].count("DEQUANTIZE") == 1
 
 
 @pytest.mark.parametrize(("optimization", "share"), [(Optimization.FLOAT16, 0.55), (Optimization.INT8, 0.3)])
