@@ -32,6 +32,11 @@ _WATCHED = 8
 """Images of `eval` that an epoch ends with, for a Trainer without any has none."""
 
 _BATCH_SIZE = 32
+_OUTPUTS = (
+    ("Transform", "transformed_examples"),
+    ("Transform", "transform_graph"),
+    ("SegmentationValidator", "checked_examples"),
+)
 Result = dict[str, Any]
 
 
@@ -81,8 +86,8 @@ def write_subset(patterns: Sequence[str], count: int, seed: int, file: Path) -> 
             writer.write(records[index])
 
 
-def prepared_run(root: str, config: Any) -> Any:
-    """Returns the record of the newest run whose Transform made what a configuration trains on.
+def prepared_data(root: str, config: Any) -> list[Path]:
+    """Returns what the newest run left whose Transform made what a configuration trains on, as `_OUTPUTS` has it.
 
     Raises:
       SystemExit: There is none.
@@ -95,9 +100,10 @@ def prepared_run(root: str, config: Any) -> Any:
     for run_id in store.run_ids():
         record = store.record(run_id)
         found = record.settings.get("data", {})
-        has_output = isinstance(output_directory(record, "Transform", "transform_graph"), Path | str)
-        if has_output and {name: found.get(name) for name in wanted} == wanted:
-            return record
+        outputs = [output_directory(record, node, name) for node, name in _OUTPUTS]
+        there = [output for output in outputs if isinstance(output, Path)]
+        if len(there) == len(_OUTPUTS) and {name: found.get(name) for name in wanted} == wanted:
+            return there
     settings = " ".join(f"--set data.{name}={value}" for name, value in wanted.items())
     raise SystemExit(
         f"no run below {root!r} has passed Transform with {wanted}: petseg run --preset {config.preset} "
@@ -128,7 +134,10 @@ def train(config: Any, transformed: Path, graph: Path, images: int, directory: P
     write_subset([str(transformed / "Split-eval" / "*")], _WATCHED, config.trainer.seed, files["eval"])
     run_fn(
         SimpleNamespace(
-            custom_config={"data": config.data.model_dump(), "trainer": config.trainer.model_dump()},
+            custom_config={
+                "data": config.data.model_dump(mode="json"),
+                "trainer": config.trainer.model_dump(mode="json"),
+            },
             transform_output=str(graph),
             train_files=[str(files["train"])],
             eval_files=[str(files["eval"])],
@@ -170,20 +179,11 @@ def evaluate(model_directory: Path, examples: Sequence[str]) -> Result:
 def train_and_evaluate(asked: Result, root: str) -> Result:
     """Does one training; returns its line of the results."""
     from pipeline.config.loading import load_config
-    from pipeline.report.facts import output_directory
 
     trainer = {"model": asked["model"], "epochs": asked["epochs"], "sample_epochs": []}
     overrides = [*asked["overrides"], *(f"trainer.{name}={value}" for name, value in trainer.items())]
     config = load_config(preset=asked["preset"], overrides=overrides)
-    record = prepared_run(root, config)
-    transformed, graph, raw = (
-        Path(str(output_directory(record, node, name)))
-        for node, name in (
-            ("Transform", "transformed_examples"),
-            ("Transform", "transform_graph"),
-            ("SegmentationValidator", "checked_examples"),
-        )
-    )
+    transformed, graph, raw = prepared_data(root, config)
     folder = "-".join([asked["model"], str(asked["images"]), str(asked["epochs"])])
     directory = Path(root) / "few_images" / folder
     result = asked | train(config, transformed, graph, asked["images"], directory)

@@ -275,7 +275,9 @@ def measured_rows(
     asked: Sequence[Case], given_peaks: Mapping[str, float], images: int, *, as_table: bool
 ) -> Iterator[dict[str, Any]]:
     """Yields what came of each case, and prints the table row by row where it is asked for."""
-    device = ""
+    device = "no device was measured"
+    if as_table:
+        print(_COLUMNS, flush=True)
     for case in asked:
         found = run_case(case, given_peaks)
         if isinstance(found, str):
@@ -283,13 +285,13 @@ def measured_rows(
                 print(f"{_opening(case)} failed: {found} |", flush=True)
             yield asdict(case) | {"error": found}
             continue
-        if as_table and not device:
-            print(f"{found.device}, {case.backend}; an epoch is {images:,} images\n\n{_COLUMNS}", flush=True)
-        device = found.device
+        device = f"{found.device}, {case.backend}"
         if as_table:
             print(report_line(case, found, images), flush=True)
         epoch = {"seconds_per_epoch": images / found.images_per_second, "share_of_peak": found.share_of_peak}
         yield asdict(case) | asdict(found) | epoch
+    if as_table:
+        print(f"\n{device}; an epoch is {images:,} images")
 
 
 def _peak(text: str) -> tuple[str, float]:

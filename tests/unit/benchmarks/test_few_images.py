@@ -93,18 +93,22 @@ def test_what_is_there_is_not_trained_again(few_images, tmp_path, monkeypatch, c
 
 def test_the_newest_run_that_has_the_right_normalization_is_taken(few_images, tmp_path):
     config = load_config(preset="pets")
-    (tmp_path / "graph").mkdir()
     for run_id, normalization in (("1", config.data.normalization), ("2", config.data.normalization), ("3", "unit")):
         record = RunRecord.begin(run_id, config, tmp_path / "log")
         record.settings["data"]["normalization"] = normalization
-        outputs = {"transform_graph": str(tmp_path / "graph")}
-        record.nodes = [NodeRecord(id="Transform", state=NodeState.COMPLETE, outputs=outputs)]
+        outputs = {name: str(tmp_path / run_id / name) for _, name in few_images._OUTPUTS}
+        for directory in outputs.values():
+            Path(directory).mkdir(parents=True)
+        record.nodes = [
+            NodeRecord(id=node, state=NodeState.COMPLETE, outputs=outputs) for node, _ in few_images._OUTPUTS[1:]
+        ]
         (tmp_path / "runs" / run_id).mkdir(parents=True)
         (tmp_path / "runs" / run_id / "run.json").write_text(record.model_dump_json())
-    assert few_images.prepared_run(str(tmp_path), config).run_id == "2"
+    found = few_images.prepared_data(str(tmp_path), config)
+    assert found == [tmp_path / "2" / name for _, name in few_images._OUTPUTS]
     other = load_config(preset="pets", overrides=["data.image_size=64"])
     with pytest.raises(SystemExit, match=r"petseg run --preset pets .*--set data.image_size=64 .*--to Transform"):
-        few_images.prepared_run(str(tmp_path), other)
+        few_images.prepared_data(str(tmp_path), other)
 
 
 @pytest.mark.slow
@@ -123,7 +127,7 @@ def test_a_training_is_the_trainers_and_its_model_is_evaluated(few_images, tmp_p
     result = few_images.train(config, transformed, data / "graph", 4, directory)
     assert (result["steps"], len(records(directory / "train.gz"))) == (4, 4)
     assert result["train_seconds"] > 0
-    assert not any((directory / "checkpoints").iterdir())
+    assert not [*directory.glob("checkpoints/**/*.npz")]
     found = few_images.evaluate(directory / "model", [str(tmp_path / "raw" / "Split-test" / "*")])
     assert found["test_images"] == 5
     assert [*found] == ["test_images", "accuracy", "mean_iou", "iou_pet", "iou_background", "iou_border"]

@@ -106,9 +106,9 @@ def test_a_case_that_fails_leaves_the_others(gpu, case, monkeypatch, capsys):
     assert rows[0] == asdict(case) | {"batch_size": 4, "error": "out of memory"}
     assert (rows[1]["seconds_per_epoch"], rows[1]["share_of_peak"]) == (10.0, 0.1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("| 4 | float32 | no | 2 | failed: out of memory |")
-    assert lines[1] == "NVIDIA H200, tensorflow; an epoch is 1,000 images"
-    assert lines[-1].endswith("| 100.0 | 10.0 | 10.0% |")
+    assert lines[2].endswith("| 4 | float32 | no | 2 | failed: out of memory |")
+    assert lines[3].endswith("| 100.0 | 10.0 | 10.0% |")
+    assert lines[4:] == ["", "NVIDIA H200, tensorflow; an epoch is 1,000 images"]
 
 
 def test_the_networks_need_no_tensorflow():
