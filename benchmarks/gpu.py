@@ -235,7 +235,7 @@ def _batches(case: Case) -> Any:
     shape = (case.batch_size, case.image_size, case.image_size)
     batch = rng.standard_normal((*shape, 3), np.float32), rng.integers(0, _NUM_CLASSES, shape, np.uint8)
     if case.backend == "jax":
-        return itertools.repeat(batch)
+        return (batch for _ in itertools.count())  # of iterators, Keras takes generators only
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensors(batch).repeat().prefetch(4)
