@@ -16,7 +16,11 @@ def multiply_adds(network: keras.Model) -> int:
     """Returns the products that one image takes: a kernel's weights times the positions where it is applied."""
     total = 0
     for layer in network.layers:
-        if isinstance(layer, layers.SeparableConv2D):
+        if isinstance(layer, keras.Model):  # an encoder
+            total += multiply_adds(layer)
+        elif isinstance(layer, layers.DepthwiseConv2D):
+            total += math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
+        elif isinstance(layer, layers.SeparableConv2D):
             kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
             total += kernels * math.prod(layer.output.shape[1:3])
         elif isinstance(layer, layers.Conv2DTranspose):

@@ -33,7 +33,7 @@ def transformed(root: str) -> tuple[list[str], str]:
     from pipeline.runs.store import RunStore
 
     store = RunStore(root)
-    record = store.record(store.run_ids()[-1])
+    record = store.record(store.run_ids()[0])
     examples, graph = (
         output_directory(record, "Transform", name) for name in ("transformed_examples", "transform_graph")
     )

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -77,7 +77,8 @@ class EvaluationConfig(Section):
     """The split that decides; nothing is tuned on it."""
 
     min_accuracy: float | None = Field(None, ge=0, le=1)
-    """Least pixel accuracy (the blog's val_accuracy)."""
+    """Least pixel accuracy (the blog's val_accuracy). The presets have what a whole training of theirs reaches; None
+    takes the bound away."""
 
     min_mean_iou: float | None = Field(None, ge=0, le=1)
 
@@ -131,7 +132,10 @@ class EvaluationConfig(Section):
             _check_contradiction(*one, *other)
         for metric, setting in {"accuracy": self.min_accuracy, "mean_iou": self.min_mean_iou}.items():
             if setting is not None and metric in self.thresholds:
-                raise ValueError(f"min_{metric} and thresholds.{metric} are both set; keep one")
+                raise ValueError(
+                    f"min_{metric} ({setting:g}) and thresholds.{metric} are both set; keep one: what a preset has is "
+                    f"taken away by min_{metric} = 'none'"
+                )
         for metric, change in self.change_thresholds.items():
             if metric in _LOWER_IS_BETTER and change.max is None:
                 raise ValueError(
@@ -164,6 +168,26 @@ class EvaluationConfig(Section):
                     f"{metric} is of the evaluated data, the same for every model: bound it with min or max in "
                     "evaluation.thresholds or evaluation.slice_thresholds, not its change"
                 )
+
+
+def setting_of(bound: Bound, evaluation: Mapping[str, Any]) -> str:
+    """Returns the setting that a bound comes from.
+
+    Args:
+      bound: One of `EvaluationConfig.bounds`, or what came of it.
+      evaluation: The fields of the configuration, as a run's record has them.
+
+    Example:
+      >>> setting_of(Bound(metric="accuracy", kind="min", bound=0.8), {"min_accuracy": 0.8})
+      'evaluation.min_accuracy'
+    """
+    if bound.slice:
+        return "evaluation.slice_thresholds"
+    if bound.is_change:
+        return f"evaluation.change_thresholds.{bound.metric}"
+    if bound.kind == "min" and evaluation.get(f"min_{bound.metric}") is not None:
+        return f"evaluation.min_{bound.metric}"
+    return f"evaluation.thresholds.{bound.metric}"
 
 
 def bounds_on_classes(evaluation: EvaluationConfig, class_names: Sequence[str]) -> dict[str, list[str]]:

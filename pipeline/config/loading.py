@@ -62,6 +62,14 @@ def preset_names() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
+def preset_value(preset: str, setting: str) -> Any:
+    """Returns what a preset gives to a setting; None where it says nothing of it, or there is no such preset."""
+    if preset not in preset_names():
+        return None
+    values = {".".join(assignment.path): assignment.value for assignment in _preset_assignments(preset)}
+    return values.get(setting)
+
+
 def load_config(
     *,
     preset: str | None = None,

@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from components.model_evaluator.gate import BoundResult
+from pipeline.config.evaluation import setting_of
+from pipeline.config.loading import preset_value
 from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.terminal.streams import printable
 from pipeline.terminal.tables import PlainTable, headline, labelled_area, metric_tables, metric_value, readable_metric
@@ -33,7 +35,11 @@ _HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
 
 def gate_lines(record: RunRecord) -> list[str]:
     """Returns a line a bound, then the verdicts; of bounds on slices, those that hold are only counted."""
-    lines = [bound_line(bound) for bound in record.thresholds if not (bound.slice and bound.passed)]
+    lines = [
+        bound_line(bound) + ("" if bound.passed or not bound.gated else _origin(bound, record))
+        for bound in record.thresholds
+        if not (bound.slice and bound.passed)
+    ]
     kept = sum(1 for bound in record.thresholds if bound.slice and bound.passed)
     if kept:
         lines.append(f"bounds on slices that passed: {kept}")
@@ -47,6 +53,17 @@ def gate_lines(record: RunRecord) -> list[str]:
         lines += [f"refused by the probe: {refusal}" for refusal in record.probe.refusals]
         lines.append("it cannot be served: nothing was pushed")
     return lines
+
+
+def _origin(bound: BoundResult, record: RunRecord) -> str:
+    """Says which setting a missed bound comes from, and how a trial gets past one that only the preset asked for."""
+    evaluation = record.settings.get("evaluation")
+    if evaluation is None:  # the run is another machine's
+        return ""
+    setting = setting_of(bound, evaluation)
+    if record.preset is None or preset_value(record.preset, setting) != bound.bound:
+        return f" ({setting})"
+    return f" ({setting} of the preset {record.preset}; for a mere trial: --set {setting}=none)"
 
 
 def probe_line(probe: ProbeRecord) -> str:

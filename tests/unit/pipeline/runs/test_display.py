@@ -141,7 +141,7 @@ def test_the_result_tells_numbers_gate_and_push(record):
     assert result_lines(record) == [
         "complete after 1 h 01 m",
         "mean IoU 0.6100, IoU border undefined",
-        "loss 0.6000 ≤ 0.5: not passed",
+        "loss 0.6000 ≤ 0.5: not passed (evaluation.thresholds.loss)",
         "not blessed: nothing was pushed",
     ]
 

@@ -65,9 +65,38 @@ def test_force_is_told_beside_what_did_not_pass(record):
     record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.5, value=0.4, passed=False)]
     record.blessed, record.force_blessed = False, "the old one leaks"
     assert gate_lines(record) == [
-        "accuracy 0.4000 ≥ 0.5: not passed",
+        "accuracy 0.4000 ≥ 0.5: not passed (evaluation.thresholds.accuracy)",
         "not blessed by the gate, pushed by force: the old one leaks",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "origin"),
+    [
+        ([], "of the preset pets; for a mere trial: --set evaluation.min_accuracy=none)"),
+        (["evaluation.min_accuracy=0.9"], ""),
+    ],
+)
+def test_a_missed_bound_says_which_setting_it_comes_from(override, origin):
+    config = load_config(preset="pets", overrides=[*override, "evaluation.change_thresholds.loss.max=0.1"])
+    record = RunRecord.begin("20260101-000000-000000", config, Path("run.log"))
+    record.thresholds = [
+        BoundResult(**bound.model_dump(), value=0.7, change=0.2, passed=False)
+        for bound in config.evaluation.bounds()
+        if bound.metric != "accuracy" or not bound.is_change
+    ]
+    least = config.evaluation.min_accuracy
+    assert gate_lines(record) == [
+        "accuracy gain 0.7000 ≥ 0.05: not passed (evaluation.min_accuracy_gain)",
+        f"accuracy 0.7000 ≥ {least}: not passed (evaluation.min_accuracy{' ' if origin else ')'}{origin}",
+        "loss change +0.2000 (from undefined to 0.7000) ≤ 0.1: not passed (evaluation.change_thresholds.loss)",
+    ]
+
+
+def test_the_origin_of_a_bound_is_not_made_up_for_runs_elsewhere(record):
+    record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.5, value=0.4, passed=False)]
+    record.settings = {"parameters": {"min_accuracy": 0.5}}
+    assert gate_lines(record) == ["accuracy 0.4000 ≥ 0.5: not passed"]
 
 
 def test_every_reason_of_the_probe_is_a_line(record):
