@@ -6,10 +6,11 @@ As a script it trains once, in a process of its own, to be killed or to be one w
 
 With a moment it kills itself there: before the n-th checkpoint is written (`step`), with half of its bytes on the disk
 (`writing`), or before it is in its place (`renaming`). `PETSEG_TEST_DEVICES` mirrors the network over so many
-devices of the CPU.
+devices of the CPU; `PETSEG_TEST_SETTINGS` holds further settings of the trainer as JSON.
 """
 
 import functools
+import hashlib
 import json
 import os
 import signal
@@ -27,6 +28,8 @@ from absl import logging
 
 from trainer_module import checkpoints, networks, resumption, trainer
 from trainer_module.config import DataConfig
+from trainer_module.encoder_catalogue import ENCODER
+from trainer_module.encoders.weights import EncoderWeights
 from trainer_module.errors import DataError
 from trainer_module.preprocessing import preprocessing_fn
 
@@ -80,6 +83,25 @@ def plain_network(image_size: int, num_classes: int, synchronized: bool = False)
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(image)
     normalized = keras.layers.BatchNormalization(synchronized=True)(hidden)
     return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(normalized), name="plain")
+
+
+def network_on_encoder(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
+    """Has an encoder with statistics, and nothing that depends on which examples share a replica."""
+    image = keras.Input((image_size, image_size, 3))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name="stem")(image)
+    maps = relu(keras.layers.BatchNormalization(synchronized=synchronized, name="stem_bn")(hidden))
+    encoder = keras.Model(image, maps, name=ENCODER)
+    image = keras.Input((image_size, image_size, 3))
+    normalized = keras.layers.BatchNormalization(synchronized=synchronized)(keras.layers.Conv2D(4, 1)(encoder(image)))
+    return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(normalized), name="unet_lite0")
+
+
+def load_drawn_weights(encoder: keras.Model, name: str, weights: str, *, content: str = "drawn") -> EncoderWeights:
+    """Takes the place of `load_weights`: the weights are drawn, those of the statistics too."""
+    rng = np.random.default_rng(5)
+    encoder.set_weights([rng.uniform(0.2, 1, weight.shape) for weight in encoder.get_weights()])
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return EncoderWeights(encoder=name, weights=weights, origin="drawn", licence="none", sha256=sha256)
 
 
 def write_data(directory: Path) -> Path:
@@ -258,8 +280,11 @@ if __name__ == "__main__":
     if "TF_CONFIG" in os.environ:
         _tell_disagreement()
     networks.MODELS["unet"] = plain_network if is_shared else tiny_network
+    networks.MODELS["unet_lite0"] = network_on_encoder
+    trainer.load_weights = load_drawn_weights
     resumption._SECONDS_BETWEEN_CHECKPOINTS = 0
     if len(sys.argv) > 3:
         _die_at(sys.argv[3], int(sys.argv[4]))
     logging.set_verbosity(logging.INFO)
-    trainer.run_fn(fn_args(Path(sys.argv[1]), Path(sys.argv[2])))
+    settings = json.loads(os.environ.get("PETSEG_TEST_SETTINGS", "{}"))
+    trainer.run_fn(fn_args(Path(sys.argv[1]), Path(sys.argv[2]), **settings))

@@ -31,6 +31,9 @@ IMAGE_SIZES: Final = {
 SERVED: Final = "served"
 """Stands for the newest pushed model in `trainer.warm_start`."""
 
+KEEP: Final = "keep"
+"""Stands for the statistics that came with the encoder's weights in `trainer.encoder_statistics`."""
+
 _CONTRACT_FEATURES: Final = frozenset({features.IMAGE, features.SEGMENTATION_MASK, features.EXAMPLE_ID})
 
 
@@ -221,10 +224,15 @@ class TrainerConfig(Section):
     """Where the encoder's weights come from: `imagenet`, a file, or None for random ones."""
 
     encoder_learning_rate: float | None = Field(None, gt=0)
-    """The greatest learning rate of the encoder. None: `learning_rate`."""
+    """The greatest learning rate of the encoder, whose schedule has the shape of the decoder's. None:
+    `learning_rate`."""
 
     freeze_epochs: int = Field(0, ge=0)
-    """Epochs in which the encoder stays as it is, while the decoder learns."""
+    """First epochs in which an encoder that brings weights stays as it is, while the decoder learns."""
+
+    encoder_statistics: Literal["keep", "adapt"] = KEEP
+    """What the encoder's batch normalization works with: `keep`, the statistics that came with its weights; `adapt`,
+    those of the new images, as the decoder's does. With random weights there is nothing to keep, and they adapt."""
 
     warm_start: OptionalLocation = None
     """Weights to start from: `served`, the newest pushed model, or a directory that holds a model of petseg."""

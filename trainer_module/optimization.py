@@ -20,6 +20,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer_module.config import TrainerConfig
+from trainer_module.fine_tuning import FineTuning
 
 FLOAT16: Final = "mixed_float16"
 EXPORTED: Final = "float32"
@@ -62,7 +63,9 @@ def warn_of_slowness(precision: str, gpus: int | None) -> None:
         )
 
 
-def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    config: TrainerConfig, network: keras.Model, steps_per_epoch: int, fine_tuning: FineTuning | None = None
+) -> keras.optimizers.Optimizer:
     """Returns the optimizer for a network; to be called in the strategy's scope.
 
     For float16 it scales the loss, so that small gradients do not vanish.
@@ -71,9 +74,13 @@ def build_optimizer(config: TrainerConfig, network: keras.Model, steps_per_epoch
       config: The settings.
       network: Its kernels decay.
       steps_per_epoch: Batches in an epoch.
+      fine_tuning: Of the network's encoder, where it has one.
     """
     kind, own = _OPTIMIZERS[config.optimizer]
-    optimizer = _of_whole_batch(kind)(
+    made = _of_whole_batch(kind)
+    if fine_tuning is not None and (fine_tuning.share_of_rate != 1 or fine_tuning.frozen_epochs):
+        made = _with_encoder(made, fine_tuning, steps_per_epoch)
+    optimizer = made(
         learning_rate=learning_rate(config, steps_per_epoch),
         weight_decay=config.weight_decay or None,
         global_clipnorm=config.gradient_clip_norm,
@@ -178,6 +185,49 @@ def _of_whole_batch(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.o
 
     OfWholeBatch.__name__ = optimizer.__name__
     return OfWholeBatch
+
+
+def _with_encoder(
+    optimizer: type[keras.optimizers.Optimizer], fine_tuning: FineTuning, steps_per_epoch: int
+) -> type[keras.optimizers.Optimizer]:
+    """Returns the optimizer with a learning rate of its own for the encoder's weights, by which they also decay.
+
+    Keras' `MultiOptimizer` would clip the gradients of encoder and decoder each by a norm of their own, and has no
+    learning rate to tell; Keras' weight decay goes by the one learning rate.
+
+    Adam's moments of weights that were held start at 0 when these are released, and its correction of their bias counts
+    all steps. Uncorrected, the first update would be 3 times the learning rate, and some would be more than 6 times of
+    it. Here it counts from the release, as if the encoder had an Adam of its own.
+    """
+    held_steps = fine_tuning.frozen_epochs * steps_per_epoch
+
+    class WithEncoder(optimizer):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._encoder = frozenset(self._var_key(weight) for weight in fine_tuning.weights)
+
+        def _apply_weight_decay(self, variables: list[Any]) -> None:
+            super()._apply_weight_decay([each for each in variables if self._var_key(each) not in self._encoder])
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            if self._var_key(variable) in self._encoder:
+                learning_rate = tf.cast(learning_rate, variable.dtype) * fine_tuning.share_of_rate
+                if self.weight_decay is not None and self._use_weight_decay(variable):
+                    self.assign_sub(variable, variable * self.weight_decay * learning_rate)
+                if held_steps and isinstance(self, keras.optimizers.Adam):
+                    learning_rate *= self._correction_since_release(variable.dtype)
+            super().update_step(gradient, variable, learning_rate)
+
+        def _correction_since_release(self, dtype: Any) -> Any:
+            def correction(number: Any) -> Any:
+                return tf.sqrt(1 - tf.pow(self.beta_2, number)) / (1 - tf.pow(self.beta_1, number))
+
+            step = tf.cast(self.iterations + 1, dtype)
+            # Steps that a scaled loss made useless are not counted: the release may come before this number of them.
+            return correction(tf.maximum(step - held_steps, 1)) / correction(step)
+
+    WithEncoder.__name__ = optimizer.__name__
+    return WithEncoder
 
 
 def _update_all(strategy: tf.distribute.Strategy, pairs: list[tuple[Any, Any]], share: Any) -> None:

@@ -80,20 +80,21 @@ class TrainedModel(keras.Model):
     def make_train_function(self, force: bool = False) -> None:
         """Makes what `fit` calls for each execution: it runs `steps_per_execution` steps, whatever that is at the call.
 
-        Keras' own is traced, at its first call, for the number of that moment; so there is one for each.
+        Keras' own is traced, at its first call, for that number and the layers that are trainable at that moment; so
+        there is one for each.
         """
         if self.train_function is not None and not force:
             return
         make = super().make_train_function
-        made: dict[int, Any] = {}
+        made: dict[Any, Any] = {}
 
         def train(iterator: Any) -> Any:
-            steps = self.steps_per_execution
-            if steps not in made:
+            traced_for = (self.steps_per_execution, *(layer.trainable for layer in self.network.layers))
+            if traced_for not in made:
                 current = self.train_function
                 make(force=True)
-                made[steps], self.train_function = self.train_function, current
-            return made[steps](iterator)
+                made[traced_for], self.train_function = self.train_function, current
+            return made[traced_for](iterator)
 
         self.train_function = train
 

@@ -15,6 +15,7 @@ from trainer_module.distribution import Cluster, check_agreement, check_batch_si
 from trainer_module.encoder_catalogue import ENCODER
 from trainer_module.encoders.weights import load_weights, write_provenance
 from trainer_module.errors import DataError
+from trainer_module.fine_tuning import FineTuning, FrozenEpochs
 from trainer_module.losses import balanced_weights, training_loss
 from trainer_module.model_card import EncoderWeights
 from trainer_module.monitoring import EVENTS_DIRECTORY, SAMPLE_COUNT, SAMPLES_DIRECTORY, EventFiles, Samples
@@ -89,15 +90,8 @@ class _Training:
         self._transform_output = tft.TFTransformOutput(fn_args.transform_output)
         self._earlier = find_weights(config.warm_start, fn_args.base_model)
         self._encoder_weights: EncoderWeights | None = None
-        self._store = CheckpointStore.from_environment(
-            {
-                "warm_start": self._earlier.digest if self._earlier else None,
-                "custom_config": fn_args.custom_config,
-                "train_files": fn_args.train_files,
-                "eval_files": fn_args.eval_files,
-                "transform_output": fn_args.transform_output,
-            }
-        )
+        self._fine_tuning: FineTuning | None = None
+        self._store: CheckpointStore | None = None
 
     def run(self, termination: Termination) -> keras.Model:
         """Returns the trained network."""
@@ -107,6 +101,7 @@ class _Training:
         _count("eval", fn_args.eval_files)
         steps = config.steps_per_epoch or max(1, num_examples // config.batch_size)
         model = self._model(steps)
+        self._store = self._checkpoints()
         with self._strategy.scope():
             state = TrainingState(model)
             resumed = self._checkpoint(state)
@@ -156,12 +151,12 @@ class _Training:
         config, strategy = self._config, self._strategy
         with strategy.scope(), dtype_policy(config.precision):
             network = self._network(synchronized=strategy.num_replicas_in_sync > 1)
-            self._prepare_encoder(network)
             if self._earlier is not None:
                 warm_start = start_from(network, self._earlier)
                 if self._cluster.is_chief:
                     warm_start.write(self._fn_args.model_run_dir)
-            optimizer = build_optimizer(config, network, steps_per_epoch)
+            self._prepare_encoder(network)
+            optimizer = build_optimizer(config, network, steps_per_epoch, self._fine_tuning)
         return TrainedModel(
             network,
             strategy,
@@ -179,12 +174,19 @@ class _Training:
         )
 
     def _prepare_encoder(self, network: keras.Model) -> None:
-        """Gives the encoder, where there is one, its weights; those of an earlier model take their place."""
+        """Gives the encoder, where there is one, its weights, unless an earlier model gave it its own."""
         config = self._config
         encoder = config.encoder_name
-        if encoder is None or config.encoder_weights is None or self._earlier is not None:
+        if encoder is None:
             return
-        self._encoder_weights = load_weights(network.get_layer(ENCODER), encoder, config.encoder_weights)
+        if self._earlier is None and config.encoder_weights is not None:
+            self._encoder_weights = load_weights(network.get_layer(ENCODER), encoder, config.encoder_weights)
+            logging.info("The encoder starts from the weights %r.", config.encoder_weights)
+        self._fine_tuning = FineTuning(
+            network.get_layer(ENCODER),
+            config,
+            is_pretrained=self._earlier is not None or self._encoder_weights is not None,
+        )
 
     def _provenance(self) -> EncoderWeights | None:
         """Returns where the encoder's weights came from; None without one, or where an earlier model does not say."""
@@ -194,6 +196,20 @@ class _Training:
         if self._earlier is not None:
             return self._earlier.encoder
         return self._encoder_weights or EncoderWeights(encoder=encoder)
+
+    def _checkpoints(self) -> CheckpointStore | None:
+        """Returns those of trainings with the same settings on the same data from the same weights."""
+        fn_args = self._fn_args
+        return CheckpointStore.from_environment(
+            {
+                "warm_start": self._earlier.digest if self._earlier else None,
+                "encoder_weights": self._encoder_weights.sha256 if self._encoder_weights else None,
+                "custom_config": fn_args.custom_config,
+                "train_files": fn_args.train_files,
+                "eval_files": fn_args.eval_files,
+                "transform_output": fn_args.transform_output,
+            }
+        )
 
     def _class_weights(self) -> list[float] | None:
         """Returns the weight of each class in the loss; all workers count the same files."""
@@ -252,6 +268,7 @@ class _Training:
         )
         return [
             ExactEpochs(),
+            *([FrozenEpochs(self._fine_tuning)] if self._fine_tuning else []),
             FiniteTraining(config),
             *([selection] if selection else []),
             EpochFacts(config.batch_size, resumed.position.step if resumed else 0),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from trainer_module import features
 from trainer_module.config import SERVED
+from trainer_module.encoder_catalogue import ENCODERS, MODEL_ENCODERS, UNET_ENCODER
 from trainer_module.errors import ConfigError, ModelError
 from trainer_module.model_card import EncoderWeights
 
@@ -30,6 +31,9 @@ _TRAINER_OUTPUT: Final = "Format-Serving"
 """Where TFX's Trainer leaves a model, below its `model` output."""
 
 _SHOWN_NAMES: Final = 6
+
+_ON_ENCODER: Final = "unet_"
+"""What the names of networks begin with that `trainer_module.networks` builds on an encoder; its name follows."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def find_weights(warm_start: str | None, base_model: str | None) -> ExportedWeig
             f"trainer.warm_start is {SERVED!r}, but the served version {served['version']} cannot be started from: "
             f"{served['reason']}. Set trainer.warm_start to the directory of another version, or to none."
         )
-    logging.warning("No warm start: %s; the training starts from new weights.", served["reason"])
+    logging.warning("No warm start: %s; the training starts as one without it.", served["reason"])
     return None
 
 
@@ -152,9 +156,9 @@ def start_from(network: keras.Model, earlier: ExportedWeights) -> WarmStart:
     """
     if earlier.model != network.name:
         raise ModelError(
-            f"the model in {earlier.directory!r} is a {earlier.model!r}, and trainer.model is {network.name!r}; a warm "
-            f"start needs the same: set trainer.model = {earlier.model!r}, or trainer.warm_start to another model or "
-            "to none"
+            f"the model in {earlier.directory!r} is a {earlier.model!r}, and the network of this training is a "
+            f"{network.name!r}; a warm start needs the same: set {_settings(earlier.model)}, or trainer.warm_start to "
+            "another model or to none"
         )
     fresh = []
     for name, weight in zip(weight_names(network), network.weights, strict=True):
@@ -174,6 +178,14 @@ def start_from(network: keras.Model, earlier: ExportedWeights) -> WarmStart:
     if fresh:
         logging.warning("These do not fit and start anew: %s.", ", ".join(fresh))
     return start
+
+
+def _settings(network: str) -> str:
+    """Returns what to set for a network of that name."""
+    encoder = network.removeprefix(_ON_ENCODER)
+    if network not in MODEL_ENCODERS and encoder in ENCODERS:
+        return f"trainer.model = {UNET_ENCODER!r} and trainer.encoder = {encoder!r}"
+    return f"trainer.model = {network!r}"
 
 
 def weight_names(model: keras.Model) -> list[str]:

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_training import fn_args, plain_network, result, tiny_network, write_data
+from tiny_training import (
+    fn_args,
+    load_drawn_weights,
+    network_on_encoder,
+    plain_network,
+    result,
+    tiny_network,
+    write_data,
+)
 
 from trainer_module import checkpoints, networks, trainer
 
@@ -29,12 +37,13 @@ def data(tmp_path_factory):
 def train_here(data, tmp_path_factory):
     """Trains in this process, without checkpoints; returns the history and the weights."""
 
-    def train(network):
+    def train(network, **settings):
         output = tmp_path_factory.mktemp("here")
         with pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.delenv(checkpoints.CHECKPOINT_DIR_VARIABLE, raising=False)
-            monkeypatch.setitem(networks.MODELS, "unet", network)
-            trainer.run_fn(fn_args(data, output))
+            monkeypatch.setitem(networks.MODELS, settings.get("model", "unet"), network)
+            monkeypatch.setattr(trainer, "load_weights", load_drawn_weights)
+            trainer.run_fn(fn_args(data, output, **settings))
         return result(output)
 
     return train
@@ -95,6 +104,18 @@ def test_two_devices_train_what_one_does(data, alone, tmp_path):
     """One process mirrors the network over two devices of its CPU."""
     finish(start(data, tmp_path / "mirrored", PETSEG_TEST_DEVICES="2"))
     assert_same_training(result(tmp_path / "mirrored"), alone)
+
+
+def test_two_devices_fine_tune_an_encoder_as_one_does(data, train_here, tmp_path):
+    """It is held for an epoch, and then learns at a rate of its own, with statistics over both devices."""
+    settings = {
+        "model": "unet_lite0",
+        "freeze_epochs": 1,
+        "encoder_learning_rate": 0.004,
+        "encoder_statistics": "adapt",
+    }
+    finish(start(data, tmp_path, PETSEG_TEST_DEVICES="2", PETSEG_TEST_SETTINGS=json.dumps(settings)))
+    assert_same_training(result(tmp_path), train_here(network_on_encoder, **settings))
 
 
 def assert_same_training(found: Result, expected: Result) -> None:

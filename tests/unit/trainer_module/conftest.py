@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import pytest
-from tiny_training import export_weights_alone, fn_args, tiny_network, write_data
+from tiny_training import (
+    export_weights_alone,
+    fn_args,
+    load_drawn_weights,
+    network_on_encoder,
+    tiny_network,
+    write_data,
+)
 
 from trainer_module import checkpoints, networks, trainer
 
@@ -17,6 +24,13 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture
 def tiny_unet(monkeypatch):
     monkeypatch.setitem(networks.MODELS, "unet", tiny_network)
+
+
+@pytest.fixture
+def tiny_encoder(monkeypatch):
+    """Makes `unet_lite0` a network of four layers, whose encoder has drawn weights."""
+    monkeypatch.setitem(networks.MODELS, "unet_lite0", network_on_encoder)
+    monkeypatch.setattr(trainer, "load_weights", load_drawn_weights)
 
 
 @pytest.fixture

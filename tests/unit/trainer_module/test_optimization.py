@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from tiny_training import network_on_encoder
 
 from trainer_module.config import TrainerConfig
+from trainer_module.encoder_catalogue import ENCODER
+from trainer_module.fine_tuning import FineTuning
 from trainer_module.optimization import build_optimizer, learning_rate
 
 
@@ -72,3 +75,67 @@ def test_gradients_are_clipped_by_the_norm_over_all_weights(network):
     unclipped = step(network, ones, optimizer="sgd", gradient_clip_norm=100.0)
     for change in unclipped.values():
         np.testing.assert_allclose(change, -0.1 * 1.9, rtol=1e-4)
+
+
+STEPS_PER_EPOCH = 4
+
+
+def fine_tuned(steps=1, held=0, gradient=1.0, **settings):
+    """Returns the weights, those of the encoder first, before and after each step of equal gradients.
+
+    In the first steps, as many as `held`, the encoder has none.
+    """
+    config = TrainerConfig(learning_rate=0.1, **settings)
+    network = network_on_encoder(16, 3)
+    network.set_weights([np.ones(weight.shape) for weight in network.get_weights()])
+    fine_tuning = FineTuning(network.get_layer(ENCODER), config, is_pretrained=True)
+    optimizer = build_optimizer(config, network, STEPS_PER_EPOCH, fine_tuning)
+    everything = network.trainable_variables
+    optimizer.build(everything)
+    values = [[each.numpy() for each in everything]]
+    for step in range(steps):
+        fine_tuning.hold(step < held)
+        variables = network.trainable_variables
+        optimizer.apply([np.full(each.shape, gradient, np.float32) for each in variables], variables)
+        values.append([each.numpy() for each in everything])
+    return [dict(zip(names(everything), each, strict=True)) for each in values]
+
+
+def names(variables):
+    """Returns what the weights are called, each after its part of the network: Keras numbers the decoder's layers."""
+    return [f"{'encoder' if index < 3 else 'decoder'}/{index}/{each.name}" for index, each in enumerate(variables)]
+
+
+def changes(before, after):
+    return {name: (after[name] - before[name]).ravel()[0] for name in before}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_the_encoder_learns_and_decays_at_its_own_rate(optimizer):
+    settings = {"optimizer": optimizer, "weight_decay": 0.5, "encoder_learning_rate": 0.02}
+    for gradient in (0.0, 1.0):
+        found = changes(*fine_tuned(gradient=gradient, **settings))
+        learned = gradient * (1.9 if optimizer == "sgd" else 1)  # Nesterov's first step is 1 + 0.9 long
+        for name, change in found.items():
+            rate, decay = 0.02 if name.startswith("encoder") else 0.1, 0.5 * name.endswith("kernel")
+            assert change == pytest.approx(-rate * (learned + decay), rel=1e-4), name
+
+
+def test_the_encoder_is_clipped_by_the_norm_over_all_weights():
+    values = fine_tuned(optimizer="sgd", gradient_clip_norm=2.0, encoder_learning_rate=0.02)
+    norm = np.sqrt(sum(value.size for value in values[0].values()))
+    for name, change in changes(*values).items():
+        rate = 0.02 if name.startswith("encoder") else 0.1
+        assert change == pytest.approx(-rate * 1.9 * 2 / norm, rel=1e-4), name
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_an_encoder_that_was_held_goes_on_as_one_whose_training_begins(optimizer):
+    """Adam's correction of its bias would else make updates of more than six times the learning rate."""
+    settings = {"optimizer": optimizer, "weight_decay": 0.01}
+    held = fine_tuned(2 * STEPS_PER_EPOCH, held=STEPS_PER_EPOCH, freeze_epochs=1, **settings)
+    plain = fine_tuned(2 * STEPS_PER_EPOCH, **settings)
+    for step in range(2 * STEPS_PER_EPOCH + 1):
+        for name, value in held[step].items():
+            number = max(0, step - STEPS_PER_EPOCH) if name.startswith("encoder") else step
+            np.testing.assert_allclose(value, plain[number][name], rtol=1e-4, err_msg=f"{name} after {step} steps")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from tiny_training import Killed, fn_args, plain_network, tiny_network
 
-from trainer_module import checkpoints, networks, trainer
+from trainer_module import checkpoints, networks, trainer, warm_start
+from trainer_module.encoder_catalogue import ENCODER
+from trainer_module.encoder_unet import encoder_unet
 from trainer_module.errors import ConfigError, ModelError
 from trainer_module.features import BASELINE_FILE, MODEL_CARD_ASSET
-from trainer_module.warm_start import find_weights, read_weights, start_from, weight_names
+from trainer_module.warm_start import ExportedWeights, find_weights, read_weights, start_from, weight_names
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_unet")]
 
@@ -69,8 +71,46 @@ def test_other_classes_start_the_last_layer_anew_and_say_so(exported, caplog):
 
 
 def test_another_architecture_is_refused_with_both_names(exported):
-    with pytest.raises(ModelError, match=r"is a 'tiny', and trainer.model is 'plain'"):
+    with pytest.raises(
+        ModelError, match=r"is a 'tiny', and the network of this training is a 'plain'.* trainer.model = 'tiny', or"
+    ):
         start_from(plain_network(16, 3), read_weights(str(exported)))
+
+
+def on_encoder(num_classes, name="unet_lite0"):
+    image = keras.Input((32, 32, 3))
+    maps = [image]
+    for _ in range(5):
+        maps.append(keras.layers.Conv2D(4, 1, 2)(maps[-1]))
+    return encoder_unet(keras.Model(image, maps[1:], name=ENCODER), num_classes, name)
+
+
+def exported_weights(network):
+    arrays = dict(zip(weight_names(network), network.get_weights(), strict=True))
+    return ExportedWeights("/served/7", network.name, arrays)
+
+
+def test_other_classes_keep_encoder_and_decoder():
+    earlier, network = exported_weights(on_encoder(3)), on_encoder(4)
+    start = start_from(network, earlier)
+    assert start.fresh == ("subpixel_logits/kernel", "subpixel_logits/bias")
+    assert start.taken == len(network.weights) - 2
+    assert [name for name in weight_names(network) if name.startswith("encoder/")]
+
+
+@pytest.mark.parametrize(
+    ("found", "advice"),
+    [
+        ("unet_lite0", "trainer.model = 'unet_lite0', or"),
+        ("unet_small_one", "trainer.model = 'unet_encoder' and trainer.encoder = 'small_one', or"),
+        ("blog", "trainer.model = 'blog', or"),
+    ],
+)
+def test_advice_for_another_architecture_names_model_and_encoder(found, advice, monkeypatch):
+    monkeypatch.setattr(warm_start, "ENCODERS", {"small_one": None})
+    earlier = exported_weights(on_encoder(3, found))
+    with pytest.raises(ModelError, match=f"is a '{found}'.* set {advice}"):
+        start_from(on_encoder(3, "unet_other"), earlier)
 
 
 def test_a_model_of_which_nothing_fits_is_refused(exported):
