@@ -1,10 +1,8 @@
 """What of an encoder that brings weights from before is trained, and when.
 
-Batch normalization either goes on with the statistics of its weights or follows the new images; gamma and beta learn in
-both. Keras has no switch for the first. `training=False` where the encoder is called while the network is drawn is
-overruled by the `training=True` of the network's own call (Keras 3.15, `functional.operation_fn`), and `trainable` of a
-normalization layer stands for its statistics and for its weights. But a network trains every weight that is trainable
-itself, whatever the layers in between say, and so the layers are held and their gamma and beta released.
+Batch normalization either stays as it came with the weights (statistics, gamma and beta), or it is trained and follows
+the new images. Kept, it multiplies and adds constants: that takes a fifth less time in a step, and depends neither on
+the size of a batch nor on what is in it.
 """
 
 import keras
@@ -48,9 +46,6 @@ class FineTuning:
         for layer in self._encoder.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = not (is_frozen or self._keeps_statistics)
-                for weight in (layer.gamma, layer.beta):
-                    if weight is not None:  # a layer may have been made without
-                        weight.trainable = not is_frozen
 
 
 class FrozenEpochs(keras.callbacks.Callback):

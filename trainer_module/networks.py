@@ -7,16 +7,17 @@ from typing import Final
 import keras
 
 from trainer_module.encoder_catalogue import MODEL_ENCODERS, UNET_ENCODER
-from trainer_module.encoder_unet import encoder_unet
+from trainer_module.encoder_unet import encoder_unet, seen_size
 from trainer_module.encoders.encoder import build_encoder
 from trainer_module.errors import ConfigError
 from trainer_module.unet import blog_unet, paper_unet, unet
 
 
 def _on_encoder(encoder: str, image_size: int, num_classes: int, synchronized: bool) -> keras.Model:
-    built = build_encoder(encoder, image_size, synchronized=synchronized)
+    built = build_encoder(encoder, seen_size(image_size), synchronized=synchronized)
     names = {of_model: model for model, of_model in MODEL_ENCODERS.items()}
-    return encoder_unet(built, num_classes, names.get(encoder, f"unet_{encoder}"), synchronized=synchronized)
+    name = names.get(encoder, f"unet_{encoder}")
+    return encoder_unet(built, image_size, num_classes, name, synchronized=synchronized)
 
 
 MODELS: Final[dict[str, Callable[[int, int, bool], keras.Model]]] = {

@@ -6,6 +6,8 @@ import pytest
 from keras import layers
 
 from trainer_module.config import IMAGE_SIZES
+from trainer_module.encoder_catalogue import ENCODER
+from trainer_module.encoder_unet import seen_size
 from trainer_module.errors import ConfigError
 from trainer_module.networks import MODELS, build_model
 
@@ -47,6 +49,22 @@ def test_unet_joins_every_level_and_the_edges(networks):
         (16, 16),
         (8, 8),
     ]
+
+
+def test_an_encoder_sees_small_images_enlarged_and_its_maps_at_their_sizes(networks):
+    assert networks["unet_lite0"].get_layer(ENCODER).input_shape == (None, 192, 192, 3)
+    assert _joined(networks["unet_lite0"]) == [(12, 12, 272), (24, 24, 136), (48, 48, 88), (64, 64, 32), (64, 64, 96)]
+    for image_size in range(32, 513, 32):
+        assert seen_size(image_size) % 32 == 0
+        assert image_size <= seen_size(image_size) <= max(image_size, 224)
+
+
+def test_subpixels_lie_where_they_belong(networks):
+    """The four logits of a pixel of the decoder are a block of two by two, row by row."""
+    network = networks["unet_lite0"]
+    numbers = np.arange(64 * 64 * 12, dtype=np.float32).reshape(1, 64, 64, 12)
+    end = keras.Model(network.get_layer("subpixel_logits").output, network.output)
+    assert np.array_equal(end(numbers)[0, 2:4, 6:8].numpy().reshape(-1), numbers[0, 1, 3])
 
 
 @pytest.mark.parametrize("name", MODELS)
