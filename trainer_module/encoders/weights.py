@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer_module.encoder_catalogue import IMAGENET
+from trainer_module.encoder_catalogue import IMAGENET, LITE0
+from trainer_module.encoders.keras_applications import imagenet_weights
 from trainer_module.encoders.torch_file import read_torch_file
 from trainer_module.errors import ConfigError, ModelError
 
@@ -34,6 +35,10 @@ class EncoderWeights:
 
 def load_weights(encoder: keras.Model, name: str, weights: str) -> EncoderWeights:
     """Gives the encoder its weights, and returns where they came from."""
+    if weights == IMAGENET and name != LITE0:
+        found = imagenet_weights(name)
+        encoder.set_weights(found.arrays)
+        return EncoderWeights(name, weights, found.origin, found.licence, sha256="")
     content = _imagenet_file() if weights == IMAGENET else _read(weights)
     digest = hashlib.sha256(content).hexdigest()
     if weights == IMAGENET and digest != _SHA256:
