@@ -42,5 +42,5 @@ def encoder_defaults(settings: Mapping[str, Any]) -> EncoderDefaults:
     encoder = trainer.get("encoder") if model == UNET_ENCODER else MODEL_ENCODERS.get(str(model))
     if not isinstance(encoder, str) or encoder not in ENCODERS:
         return EncoderDefaults()
-    values = {("data", "normalization"): ENCODERS[encoder].normalization}
+    values: dict[tuple[str, ...], Any] = {("data", "normalization"): ENCODERS[encoder].normalization}
     return EncoderDefaults(values, f"what the encoder {encoder} was trained with")

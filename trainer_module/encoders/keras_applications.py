@@ -78,7 +78,7 @@ def file_weights(name: str, content: bytes) -> list[NDArray[Any]] | None:
     """Returns the weights of an encoder from a file of its whole application without classifier, as Keras offers it.
 
     Args:
-      name: A key of `ENCODERS`.
+      name: A key of `ENCODERS`, or of no encoder here.
       content: Of the file.
 
     Returns:
@@ -87,8 +87,8 @@ def file_weights(name: str, content: bytes) -> list[NDArray[Any]] | None:
     Raises:
       ModelError: The application normalizes its input by other numbers than the catalogue says.
     """
-    entry = ENCODERS[name]
-    if not entry.constructor or (held := _shapes(content)) is None:
+    entry = ENCODERS.get(name)
+    if entry is None or not entry.constructor or (held := _shapes(content)) is None:
         return None
     whole = _whole(entry, _USUAL_SIZE)
     if held != Counter(tuple(weight.shape) for weight in whole.weights):

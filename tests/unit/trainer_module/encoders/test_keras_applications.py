@@ -59,6 +59,7 @@ def test_five_maps_each_half_as_large_and_nothing_after_the_last(name):
     assert encoder.layers[-1].name == ENCODERS[name].skips[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_b0"])
 def test_a_network_on_it_is_cloned_with_its_weights_and_their_names(name):
     network = build_model("unet_encoder", 32, 3, encoder=name, synchronized=True)
@@ -72,6 +73,7 @@ def test_a_network_on_it_is_cloned_with_its_weights_and_their_names(name):
     assert all(layer.synchronized for layer in batch_norms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
 def test_an_encoder_sees_what_keras_own_preprocessing_gives_the_application(name, tmp_path):
     whole = whole_application(name)
@@ -100,6 +102,7 @@ def test_efficientnet_with_its_imagenet_weights_divides_by_the_deviation():
     assert "1.0 / math.sqrt(stddev) for stddev in IMAGENET_STDDEV_RGB" in source
 
 
+@pytest.mark.slow
 def test_an_application_that_normalizes_otherwise_is_refused(tmp_path):
     whole = whole_application("efficientnet_b0")
     whole.save_weights(tmp_path / "whole.weights.h5")
