@@ -123,8 +123,8 @@ class DataConfig(Section):
 
     normalization: Normalization = "unit"
     """`unit`: to [0, 1]. `standardize`: to mean 0 and deviation 1 of each channel over the training split. The others
-    are constants that the weights of encoders were trained with (`trainer_module.encoder_catalogue.NORMALIZATIONS`); an
-    encoder with such weights has its own for default."""
+    are constants that encoders were trained with (`trainer_module.encoder_catalogue.NORMALIZATIONS`). A network on an
+    encoder has its encoder's for default, and with weights that were trained before no other."""
 
     @property
     def num_classes(self) -> int:
@@ -220,8 +220,9 @@ class TrainerConfig(Section):
     encoder: EncoderName | None = None
     """With `unet_encoder`: its encoder, EfficientNet-Lite0 or one of `keras.applications`."""
 
-    encoder_weights: str | None = IMAGENET
-    """Where the encoder's weights come from: `imagenet`, a file, or None for random ones."""
+    encoder_weights: OptionalLocation = IMAGENET
+    """Where the encoder's weights come from: `imagenet`, a file, or None for random ones. A warm start from an earlier
+    model has its weights in their place."""
 
     encoder_learning_rate: float | None = Field(None, gt=0)
     """The greatest learning rate of the encoder, whose schedule has the shape of the decoder's. None:
@@ -323,6 +324,7 @@ class TrainerConfig(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        self._check_encoder()
         if self.gpus and self.batch_size % self.gpus:
             raise ValueError(
                 f"batch_size is {self.batch_size}, the batch of all GPUs together, and gpus is {self.gpus}: each GPU "
@@ -343,3 +345,39 @@ class TrainerConfig(Section):
                 "'cross_entropy_dice', or class_weights to none"
             )
         return self
+
+    def _check_encoder(self) -> None:
+        """Checks that the network has an encoder where settings speak of one.
+
+        Raises:
+          ValueError: It has none, or has nothing to learn after the epochs in which its encoder stays as it is.
+        """
+        if self.model == UNET_ENCODER and self.encoder is None:
+            raise ValueError(
+                f"model is {UNET_ENCODER!r}, and encoder does not say on which; set it, as to 'mobilenet_v2', or model "
+                "to 'unet_lite0'"
+            )
+        if self.encoder is not None and self.model != UNET_ENCODER:
+            raise ValueError(
+                f"encoder is {self.encoder!r}, and model is {self.model!r}, which does not take it; set model to "
+                f"{UNET_ENCODER!r}, or encoder to none"
+            )
+        of_encoders = {
+            "encoder_weights": (self.encoder_weights, IMAGENET),
+            "encoder_learning_rate": (self.encoder_learning_rate, None),
+            "freeze_epochs": (self.freeze_epochs, 0),
+        }
+        # None of the weights means random ones, which is what a network without encoder has.
+        set_ones = {key: pair for key, pair in of_encoders.items() if pair[0] not in (None, pair[1])}
+        if set_ones and self.encoder_name is None:
+            said = " and ".join(f"{key} is {value!r}" for key, (value, _) in set_ones.items())
+            unset = ", ".join(f"{key} to {'none' if value is None else value}" for key, (_, value) in set_ones.items())
+            raise ValueError(
+                f"{said}, and model is {self.model!r}, which has no encoder; set {unset}, or model to one that has an "
+                f"encoder: {', '.join([*MODEL_ENCODERS, UNET_ENCODER])}"
+            )
+        if self.freeze_epochs >= self.epochs:
+            raise ValueError(
+                f"freeze_epochs is {self.freeze_epochs}, of {self.epochs} epochs: the encoder would never learn; set "
+                f"it to {self.epochs - 1} or less, or epochs to more"
+            )

@@ -1,7 +1,10 @@
-"""Resolves the configuration of a run: defaults < preset < data set < TOML file < `--set key=value`, the later wins.
+"""Resolves the configuration of a run: defaults < preset < data set and encoder < TOML file < `--set key=value`.
+
+The later wins.
 
 - A data set that says what its masks mean gives the defaults of `data.class_names` and the like
   (`pipeline.config.dataset_defaults`); what is resolved is written out, and needs the data set no more.
+- A network on an encoder gives the default of `data.normalization` (`pipeline.config.encoder_defaults`).
 - A file may start from a preset by naming it at its top: `preset = "pets"`.
 - `--set` takes a TOML value, or plain text where that is no TOML: `--set trainer.epochs=3`, `--set data.data_dir=../x`,
   `--set 'evaluation.slices=[]'`, `--set evaluation.thresholds.iou_border.min=0.3`.
@@ -27,6 +30,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from pipeline.config.dataset_defaults import dataset_defaults
+from pipeline.config.encoder_defaults import encoder_defaults
 from pipeline.config.schema import Config
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
@@ -124,9 +128,14 @@ def resolve_layers(
     below = []
     if preset is not None:
         below = [_Assignment(("preset",), preset, f"preset {preset}"), *_preset_assignments(preset)]
-    said = dataset_defaults(_table_of([*below, *given]), _table_of(given))
-    of_dataset = [_Assignment(path, value, said.source) for path, value in said.values.items()]
-    return Resolution(_validated([*below, *of_dataset, *given]), said.unknown_classes)
+    settings = _table_of([*below, *given])
+    of_dataset = dataset_defaults(settings, _table_of(given))
+    said = [
+        _Assignment(path, value, each.source)
+        for each in (of_dataset, encoder_defaults(settings))
+        for path, value in each.values.items()
+    ]
+    return Resolution(_validated([*below, *said, *given]), of_dataset.unknown_classes)
 
 
 def config_toml(config: Config) -> str:

@@ -1,6 +1,7 @@
 """The one configuration object: what the user may set, with types, bounds and defaults.
 
-Defaults < preset < file < command line (`pipeline.config.loading`). Nothing here imports TensorFlow or TFX.
+Defaults < preset < data set and encoder < file < command line (`pipeline.config.loading`). Nothing here imports
+TensorFlow or TFX.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.config.paths import check_name, check_no_pattern
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.suggestions import nearest
 from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, TrainerConfig
+from trainer_module.encoder_catalogue import ENCODERS
 from trainer_module.errors import ConfigError
 from trainer_module.section import Section
 from trainer_module.segmentation_metrics import metric_names
@@ -105,10 +107,24 @@ class Config(Section):
         except ConfigError as error:
             raise ValueError(str(error)) from error
 
+    def _check_normalization(self) -> None:
+        trainer, given = self.trainer, self.data.normalization
+        if trainer.encoder_name is None or trainer.encoder_weights is None:
+            return
+        expected = ENCODERS[trainer.encoder_name].normalization
+        if given != expected:
+            raise ValueError(
+                f"data.normalization is {given!r}, and the weights of trainer.encoder_weights = "
+                f"{trainer.encoder_weights!r} for the encoder {trainer.encoder_name!r} were trained with {expected!r}, "
+                "which is what it gets where nothing is set: leave data.normalization out, or set it to "
+                f"{expected!r}, or trainer.encoder_weights to none"
+            )
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         evaluation, data = self.evaluation, self.data
         self._check_paths()
+        self._check_normalization()
         if evaluation.split not in data.splits:
             raise ValueError(f"evaluation.split is {evaluation.split!r}, but data.splits has {sorted(data.splits)}")
         for feature in evaluation.slices:

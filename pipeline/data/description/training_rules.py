@@ -1,5 +1,6 @@
 """How a network is trained on what was seen: image size, batch, epochs, weights, augmentation."""
 
+import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -8,9 +9,10 @@ from pipeline.data.description.config_text import Proposed
 from pipeline.data.description.machine import Machine
 from pipeline.data.description.survey import Survey, median
 from pipeline.data.description.tables import share, size_words
+from trainer_module.encoder_catalogue import LITE0_PACKAGE
 
-_SIZES: Final = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512)
-"""All that the `unet` can take."""
+_SIZES: Final = (32, 64, 96, 128, 192, 256, 320, 384, 512)
+"""All that an encoder can take, and `unet` too."""
 
 _USUAL_SIZE: Final = 128
 _LARGEST_SIZE: Final = {True: 512, False: 256}
@@ -21,7 +23,7 @@ _LEAST_PIXELS_ACROSS: Final = 4
 
 _BYTES_PER_PIXEL: Final = 6_000
 """Of a training step of `unet`: its layers have 721 outputs a pixel, float32, kept on the way forward and met again on
-the way back."""
+the way back. `unet_lite0` has 559 and fits where `unet` does."""
 
 _MEMORY_SHARE: Final = {True: 0.7, False: 0.25}
 """Of the GPU's memory, and of the machine's, that a step may take."""
@@ -54,13 +56,9 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
     least, most = _EPOCHS
     epochs = min(max(math.ceil(_LEAST_STEPS / steps), least), most)
     warmup = round(min(_WARMUP_STEPS, epochs * steps / 10) / steps, 1)
-    luma = survey.whole.mean("brightness") or 0
     return [
         size,
-        Proposed("data.normalization", "standardize", f"mean luma is {luma:.2f}; the network gets mean 0, deviation 1"),
-        Proposed(
-            "trainer.model", "unet", "a third of the multiply-adds of `blog`, and the higher mean IoU on the pets"
-        ),
+        *_network(survey, train),
         batch,
         Proposed(
             "trainer.epochs",
@@ -81,6 +79,32 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
         Proposed("trainer.best_weights", True, "exports the epoch with the highest mean IoU on eval"),
         *_augmentation(epochs, train),
     ]
+
+
+def _network(survey: Survey, train: int) -> Iterator[Proposed]:
+    """Yields the network: one whose encoder was trained before, where its weights are installed.
+
+    Its encoder has a normalization of its own, for which nothing is to be set.
+    """
+    if _has_pretrained_weights():
+        reason = f"its encoder has seen ImageNet, which helps the more the fewer images there are; here {train:,}"
+        yield Proposed("trainer.model", "unet_lite0", reason)
+        return
+    luma = survey.whole.mean("brightness") or 0
+    yield Proposed(
+        "data.normalization", "standardize", f"mean luma is {luma:.2f}; the network gets mean 0, deviation 1"
+    )
+    yield Proposed(
+        "trainer.model", "unet", "a third of the multiply-adds of `blog`, and the higher mean IoU on the pets"
+    )
+
+
+def _has_pretrained_weights() -> bool:
+    try:
+        importlib.metadata.version(LITE0_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _image_size(survey: Survey, names: Mapping[int, str], machine: Machine) -> Proposed:

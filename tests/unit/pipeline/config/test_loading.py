@@ -192,7 +192,10 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
         ("trainer.epochs=x", "trainer.epochs = 'x' (--set trainer.epochs=x): it should be a valid integer"),
         ("trainer=3", "trainer = 3 (--set trainer=3): it should be"),
         ("trainer.epochs.x=3", "trainer.epochs = {'x': 3} (--set trainer.epochs.x=3): it should be a valid integer"),
-        ("data.normalization=foo", "data.normalization = 'foo' (--set data.normalization=foo): it should be 'unit' or"),
+        (
+            "data.normalization=foo",
+            "data.normalization = 'foo' (--set data.normalization=foo): it should be 'unit', 'standardize', 'signed'",
+        ),
         ("data.mask_values=[1,2,999]", "data.mask_values[2] = 999 (--set data.mask_values=[1,2,999]): it should be"),
         (
             "evaluation.slices=species",

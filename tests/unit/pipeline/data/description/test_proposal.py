@@ -1,5 +1,6 @@
 """The configuration that is proposed loads, fits the data, and says why."""
 
+import importlib.metadata
 import math
 import tomllib
 
@@ -40,6 +41,20 @@ def test_a_data_set_that_says_what_it_holds_is_believed(proposed):
     assert config.pipeline.name == "survey-tiles"
     assert config.data.image_size == 64  # the greater side of most images is 64
     assert "rarest class, road, has 1.8" in text
+
+
+def test_a_network_that_has_seen_images_is_proposed_where_its_weights_are(proposed, monkeypatch):
+    config, text = proposed("survey_tiles")
+    assert (config.trainer.model, config.data.normalization) == ("unet_lite0", "lite")
+    assert "normalization" not in text
+    assert "has seen ImageNet" in text
+
+    def not_installed(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", not_installed)
+    config, _ = proposed("survey_tiles")
+    assert (config.trainer.model, config.data.normalization) == ("unet", "standardize")
 
 
 def _leaves(table):
