@@ -28,6 +28,15 @@ IMAGE_SIZES: Final = {
 }
 """Model to the least image size it can take and the number that an image size must be a multiple of."""
 
+ENCODER_SETTINGS: Final = (
+    "encoder",
+    "encoder_weights",
+    "encoder_learning_rate",
+    "freeze_epochs",
+    "encoder_statistics",
+)
+"""The settings of `[trainer]` that are of use to networks on an encoder only."""
+
 SERVED: Final = "served"
 """Stands for the newest pushed model in `trainer.warm_start`."""
 

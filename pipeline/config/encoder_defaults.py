@@ -1,13 +1,14 @@
-"""The normalization that a network's encoder was trained with, as the default of `data.normalization`.
+"""What a network's encoder, or that it has none, says of settings: above the presets and below the user.
 
-It stands above the presets, which know no encoder but their own, and below what the user says.
+A preset knows no encoder but its own: another one has its own normalization, and a network without one has no use for
+what the preset says of encoders.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer_module.config import TrainerConfig
+from trainer_module.config import ENCODER_SETTINGS, IMAGE_SIZES, TrainerConfig
 from trainer_module.encoder_catalogue import ENCODERS, MODEL_ENCODERS, UNET_ENCODER
 
 
@@ -29,7 +30,8 @@ def encoder_defaults(settings: Mapping[str, Any]) -> EncoderDefaults:
       settings: What defaults, preset and user say together, not yet checked.
 
     Returns:
-      Nothing for a network without encoder, and for settings that cannot be used, which is somebody else's to say.
+      The normalization that the encoder was trained with; for a network without encoder, the defaults of what is set
+      of encoders. Nothing for settings that cannot be used, which is somebody else's to say.
 
     Example:
       >>> encoder_defaults({"trainer": {"model": "unet_lite0"}}).values
@@ -40,6 +42,10 @@ def encoder_defaults(settings: Mapping[str, Any]) -> EncoderDefaults:
         return EncoderDefaults()
     model = trainer.get("model", TrainerConfig.model_fields["model"].default)
     encoder = trainer.get("encoder") if model == UNET_ENCODER else MODEL_ENCODERS.get(str(model))
+    if model in IMAGE_SIZES and model not in (*MODEL_ENCODERS, UNET_ENCODER):
+        fields = {name: TrainerConfig.model_fields[name] for name in ENCODER_SETTINGS if name in trainer}
+        defaults: dict[tuple[str, ...], Any] = {("trainer", name): each.default for name, each in fields.items()}
+        return EncoderDefaults(defaults, f"the network {model}, which has no encoder")
     if not isinstance(encoder, str) or encoder not in ENCODERS:
         return EncoderDefaults()
     values: dict[tuple[str, ...], Any] = {("data", "normalization"): ENCODERS[encoder].normalization}

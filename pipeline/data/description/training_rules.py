@@ -50,6 +50,7 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
       train: Number of examples to train on.
       machine: What a batch has to fit into.
     """
+    is_pretrained = _has_pretrained_weights()
     size = _image_size(survey, names, machine)
     batch = _batch_size(size.value, train, machine)
     steps = math.ceil(train / batch.value)
@@ -58,7 +59,7 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
     warmup = round(min(_WARMUP_STEPS, epochs * steps / 10) / steps, 1)
     return [
         size,
-        *_network(survey, train),
+        *_network(survey, train, is_pretrained),
         batch,
         Proposed(
             "trainer.epochs",
@@ -68,9 +69,7 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
         Proposed("trainer.loss", "cross_entropy_dice", "Dice looks at each class alike, whatever its size"),
         _class_weights(survey, names),
         Proposed("trainer.optimizer", "adamw", "with this schedule and decay what won on the pets"),
-        Proposed(
-            "trainer.learning_rate", 2e-3 if batch.value >= 8 else 1e-3, f"for AdamW and batches of {batch.value}"
-        ),
+        *_learning_rates(batch.value, is_pretrained),
         Proposed("trainer.learning_rate_schedule", "cosine", "falls to 0 at the last step"),
         Proposed(
             "trainer.warmup_epochs", warmup, f"{warmup * steps:.0f} steps in which the learning rate rises from 0"
@@ -81,12 +80,21 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
     ]
 
 
-def _network(survey: Survey, train: int) -> Iterator[Proposed]:
+def _learning_rates(batch_size: int, is_pretrained: bool) -> Iterator[Proposed]:
+    if is_pretrained:
+        yield Proposed("trainer.learning_rate", 1e-3, "of the preset pets")
+        yield Proposed("trainer.encoder_learning_rate", 4e-4, "of the preset pets: its weights are no longer random")
+    else:
+        rate = 2e-3 if batch_size >= 8 else 1e-3
+        yield Proposed("trainer.learning_rate", rate, f"for AdamW and batches of {batch_size}")
+
+
+def _network(survey: Survey, train: int, is_pretrained: bool) -> Iterator[Proposed]:
     """Yields the network: one whose encoder was trained before, where its weights are installed.
 
     Its encoder has a normalization of its own, for which nothing is to be set.
     """
-    if _has_pretrained_weights():
+    if is_pretrained:
         reason = f"its encoder has seen ImageNet, which helps the more the fewer images there are; here {train:,}"
         yield Proposed("trainer.model", "unet_lite0", reason)
         return

@@ -32,7 +32,7 @@ def test_the_data_set_is_heard_above_the_preset(load):
     assert (data.class_names, data.mask_values, data.ignore_values) == (CARD.class_names, (1, 2, 3, 9), (255,))
     assert (data.slice_features, data.schema_file, data.splits) == (("site",), GENERAL_SCHEMA, CARD.splits)
     assert (evaluation.slices, evaluation.split) == (("site",), "test")
-    assert data.normalization == "standardize"
+    assert data.normalization == "lite"
 
 
 def test_what_is_resolved_needs_the_data_set_no_more(load, tmp_path):

@@ -47,6 +47,14 @@ def test_settings_that_are_put_together_by_hand_are_held_to_it():
         Config(trainer=TrainerConfig(model="unet_lite0"))
 
 
+def test_what_a_preset_says_of_its_encoder_is_not_for_a_network_without_one():
+    assert load_config(preset="pets").trainer.encoder_learning_rate
+    config = load_config(preset="pets", overrides=["trainer.model=unet"])
+    assert (config.trainer.encoder_learning_rate, config.data.normalization) == (None, "standardize")
+    said = "--set trainer.encoder_learning_rate=1e-4"
+    assert "has no encoder" in refused("trainer.model=unet", said.removeprefix("--set "), preset="pets")
+
+
 def test_what_is_resolved_is_written_out_and_reads_back(tmp_path):
     config = load_config(preset="pets", overrides=V2)
     assert 'normalization = "signed"' in config_toml(config)

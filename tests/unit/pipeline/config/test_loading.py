@@ -46,7 +46,7 @@ def test_the_presets_are_what_their_names_promise():
     assert blog.data.splits == {"train": "train", "eval": "test"}
     assert (blog.evaluation.split, blog.data.normalization, blog.data.image_size) == ("eval", "unit", 128)
     assert pets.data.splits == {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
-    assert (pets.evaluation.split, pets.data.normalization, pets.trainer.model) == ("test", "standardize", "unet")
+    assert (pets.evaluation.split, pets.data.normalization, pets.trainer.model) == ("test", "lite", "unet_lite0")
     assert [c.evaluation.min_accuracy for c in (demo, blog, pets)] == [0.85, 0.80, 0.88]
     assert [c.pipeline.name for c in (demo, blog, pets)] == ["petseg-demo", "petseg-blog", "petseg-pets"]
 
