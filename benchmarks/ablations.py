@@ -1,12 +1,13 @@
-"""Trains `unet` with one part or one setting changed at a time, and prints what that is worth on the eval split.
+r"""Trains `unet` with one part or one setting changed at a time, and prints what that is worth on the eval split.
 
-    petseg run --preset pets --set data.data_dir=DIR --set data.image_size=64 --set pipeline.root=ROOT --to Transform
+    petseg run --preset pets --set data.data_dir=DIR --set data.image_size=64 --set trainer.model=unet \
+      --set pipeline.root=ROOT --to Transform
     .venv/bin/python benchmarks/ablations.py --root ROOT --epochs 5
 
 It looks at the eval split only: the test split decides nothing here. Each row is a process of its own, with the
 settings of the preset `pets` but for those of `BASE`, seed 0, and the multiply-adds at 128×128. Names of rows as
-arguments choose among them; `another seed` shows how much of a difference is chance, and `the preset` what the preset
-took over from the other rows.
+arguments choose among them; `another seed` shows how much of a difference is chance, and `the recipe of unet` what
+docs/results.md took over from the other rows.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from keras import layers
 from networks import multiply_adds
 from training import transformed
 
-from trainer_module.unet import MODELS, UNET_FILTERS, u_shape
+from trainer_module.networks import MODELS
+from trainer_module.unet import UNET_FILTERS, u_shape
 
 _HERE = Path(__file__).parent
 _EDGE_FILTERS = 16
@@ -112,6 +114,8 @@ PARTS: dict[str, dict[str, bool]] = {
 }
 BASE: dict[str, Any] = {
     "loss": "cross_entropy",
+    "learning_rate": 2e-3,
+    "weight_averaging": None,
     "augmentation": {
         "horizontal_flip": True, "scale": [0.8, 1.25], "rotation": 10,
         "brightness": 0.15, "contrast": 0.2, "saturation": 0.3,
@@ -119,7 +123,7 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "another seed": {"seed": 1},
-    "the preset": {"loss": "cross_entropy_dice", "augmentation": {"horizontal_flip": True}},
+    "the recipe of unet": {"loss": "cross_entropy_dice", "augmentation": {"horizontal_flip": True}},
     "no augmentation": {"augmentation": {}},
     "flips only": {"augmentation": {"horizontal_flip": True}},
     "constant learning rate": {"learning_rate_schedule": "constant"},
@@ -150,7 +154,7 @@ def train(name: str, root: str, epochs: int, image_size: int) -> dict[str, float
     from trainer_module.optimization import build_optimizer
     from trainer_module.trained_model import TrainedModel
 
-    preset = load_config(preset="pets").trainer.model_dump()
+    preset = load_config(preset="pets", overrides=["trainer.model=unet"]).trainer.model_dump()
     config = TrainerConfig(**{**preset, **BASE, "epochs": epochs, **SETTINGS.get(name, {})})
     keras.utils.set_random_seed(config.seed)
     files, graph = transformed(root)

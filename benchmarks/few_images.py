@@ -1,7 +1,7 @@
 """Trains networks on few images, and prints and draws what each number of images is worth on the test split.
 
     petseg run --preset pets --set data.data_dir=DIR --set pipeline.root=ROOT --to Transform
-    petseg run … --set trainer.model=unet_lite0 --to Transform
+    petseg run … --set trainer.model=unet --to Transform
     .venv/bin/python benchmarks/few_images.py --root ROOT --results few_images.jsonl --plot few_images.svg
 
 The images are a random part of the train split, drawn by the seed of the preset; the fewer are among the more. All else

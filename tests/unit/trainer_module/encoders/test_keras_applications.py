@@ -11,6 +11,7 @@ from trainer_module.encoder_catalogue import ENCODERS, NORMALIZATIONS
 from trainer_module.encoders import keras_applications
 from trainer_module.encoders.encoder import build_encoder
 from trainer_module.encoders.keras_applications import file_weights, imagenet_weights
+from trainer_module.encoders.weights import load_weights
 from trainer_module.errors import ConfigError, ModelError
 from trainer_module.networks import build_model
 from trainer_module.preprocessing import normalize
@@ -82,7 +83,7 @@ def test_an_encoder_sees_what_keras_own_preprocessing_gives_the_application(name
     of_imagenet(whole)
     whole.save_weights(tmp_path / "whole.weights.h5")
     encoder = build_encoder(name, 32)
-    encoder.set_weights(file_weights(name, (tmp_path / "whole.weights.h5").read_bytes()))
+    load_weights(encoder, name, str(tmp_path / "whole.weights.h5"))
 
     preprocess = importlib.import_module(f"keras.applications.{MODULES[name]}").preprocess_input
     expected_input = preprocess(pixels())
