@@ -359,7 +359,7 @@ class TrainerConfig(Section):
         """Checks that the network has an encoder where settings speak of one.
 
         Raises:
-          ValueError: It has none, or has nothing to learn after the epochs in which its encoder stays as it is.
+          ValueError: It has none, or would stay as it is for more epochs than there are.
         """
         if self.model == UNET_ENCODER and self.encoder is None:
             raise ValueError(
@@ -385,8 +385,5 @@ class TrainerConfig(Section):
                 f"{said}, and model is {self.model!r}, which has no encoder; set {unset}, or model to one that has an "
                 f"encoder: {', '.join([*MODEL_ENCODERS, UNET_ENCODER])}"
             )
-        if self.freeze_epochs >= self.epochs:
-            raise ValueError(
-                f"freeze_epochs is {self.freeze_epochs}, of {self.epochs} epochs: the encoder would never learn; set "
-                f"it to {self.epochs - 1} or less, or epochs to more"
-            )
+        if self.freeze_epochs > self.epochs:
+            raise ValueError(f"freeze_epochs is {self.freeze_epochs}, but there are only {self.epochs} epochs")

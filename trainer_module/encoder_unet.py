@@ -57,7 +57,10 @@ def encoder_unet(
         return layers.ReLU()(normalize()(convolution(x)))
 
     def resize(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
-        return x if x.shape[1] == size else layers.Resizing(size, size, interpolation="bilinear")(x)
+        # Not by the layer Resizing: where a call does not say, it has all layers after it train (Keras 3.15).
+        if x.shape[1] == size:
+            return x
+        return ops.image.resize(x, (size, size), interpolation="bilinear", data_format="channels_last")
 
     image = keras.Input((image_size, image_size, 3), name="image")
     *skips, x = encoder(resize(image, encoder.input_shape[1]))

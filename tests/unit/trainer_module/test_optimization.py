@@ -85,7 +85,7 @@ def fine_tuned(steps=1, held=0, gradient=1.0, **settings):
 
     In the first steps, as many as `held`, the encoder has none.
     """
-    config = TrainerConfig(learning_rate=0.1, **settings)
+    config = TrainerConfig(model="unet_lite0", encoder_statistics="adapt", learning_rate=0.1, **settings)
     network = network_on_encoder(16, 3)
     network.set_weights([np.ones(weight.shape) for weight in network.get_weights()])
     fine_tuning = FineTuning(network.get_layer(ENCODER), config, is_pretrained=True)

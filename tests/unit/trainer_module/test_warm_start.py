@@ -23,6 +23,7 @@ BUILDERS = dict(networks.MODELS)
 
 EXPORTED_NAMES = {
     "unet": "b475e353ec677a1c",
+    "unet_lite0": "37bece84a4086dc9",
     "blog": "3a62f44a8cf754a2",
     "blog_bn": "5b9359538d81ece4",
     "paper": "185e15def9f1c999",
@@ -40,8 +41,8 @@ def exported(trained):
 def test_names_are_the_same_however_many_models_there_were_before(name):
     first, second = (weight_names(BUILDERS[name](64, 3, False)) for _ in range(2))
     assert first == second
-    assert first[0] == "conv2d_0/kernel"
-    assert first[-1].startswith("logits/") or name == "blog_bn"
+    assert first[0] == ("encoder/stem/kernel" if name == "unet_lite0" else "conv2d_0/kernel")
+    assert first[-1].startswith(("logits/", "subpixel_logits/")) or name == "blog_bn"
     assert len(set(first)) == len(first)
     assert hashlib.sha256("\n".join(first).encode()).hexdigest()[:16] == EXPORTED_NAMES[name]
 
@@ -82,7 +83,7 @@ def on_encoder(num_classes, name="unet_lite0"):
     maps = [image]
     for _ in range(5):
         maps.append(keras.layers.Conv2D(4, 1, 2)(maps[-1]))
-    return encoder_unet(keras.Model(image, maps[1:], name=ENCODER), num_classes, name)
+    return encoder_unet(keras.Model(image, maps[1:], name=ENCODER), 32, num_classes, name)
 
 
 def exported_weights(network):

@@ -91,7 +91,7 @@ def test_a_file_of_weights_is_a_location(path):
                 "encoder_learning_rate to none, freeze_epochs to 0",
             ],
         ),
-        ([LITE0, "trainer.freeze_epochs=3", "trainer.epochs=3"], ["freeze_epochs is 3, of 3 epochs", "2 or less"]),
+        ([LITE0, "trainer.freeze_epochs=4", "trainer.epochs=3"], ["freeze_epochs is 4", "only 3 epochs"]),
         ([*V2, "data.image_size=48"], ["data.image_size is 48", "'unet_encoder'", "a multiple of 32 from 32 on"]),
     ],
 )

