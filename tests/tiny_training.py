@@ -92,7 +92,8 @@ def network_on_encoder(image_size: int, num_classes: int, synchronized: bool = F
     maps = relu(keras.layers.BatchNormalization(synchronized=synchronized, name="stem_bn")(hidden))
     encoder = keras.Model(image, maps, name=ENCODER)
     image = keras.Input((image_size, image_size, 3))
-    normalized = keras.layers.BatchNormalization(synchronized=synchronized)(keras.layers.Conv2D(4, 1)(encoder(image)))
+    hidden = keras.layers.Conv2D(4, 1, use_bias=False)(encoder(image))  # a bias would have gradients of rounding alone
+    normalized = keras.layers.BatchNormalization(synchronized=synchronized)(hidden)
     return keras.Model(image, keras.layers.Conv2D(num_classes, 1, dtype="float32")(normalized), name="unet_lite0")
 
 
