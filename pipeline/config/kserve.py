@@ -10,7 +10,7 @@ from pipeline.config.kubeflow import Memory, ObjectName
 from trainer_module.config import OptionalLocation
 from trainer_module.section import Section
 
-TENSORFLOW_SERVING: Final = "2.19.1"
+TENSORFLOW_SERVING: Final = "2.21.0"
 """The release of TensorFlow Serving that a model is served by when nobody says otherwise; KServe's own default, 2.6.2,
 is too old for it."""
 
@@ -44,7 +44,7 @@ class KServeConfig(Section):
     """ServingRuntime or ClusterServingRuntime. None: KServe takes the one for TensorFlow."""
 
     runtime_version: str | None = Field(None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
-    """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.19.1, or 2.19.1-gpu."""
+    """Tag of the image `tensorflow/serving`; for GPUs one that ends in `-gpu`. None: 2.21.0, or 2.21.0-gpu."""
 
     deployment_mode: Literal["Knative", "Standard", "Serverless", "RawDeployment"] | None = None
     """How KServe runs the pods; `Serverless` and `RawDeployment` are the older names. None: the cluster's default."""

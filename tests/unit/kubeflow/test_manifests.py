@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from components.kserve_deployer.service import history_name
+from pipeline.config.kserve import TENSORFLOW_SERVING
 from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
 
@@ -238,6 +239,7 @@ def test_the_server_asks_for_the_model_it_serves():
     (deployment,) = objects("Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert container["image"] == f"tensorflow/serving:{TENSORFLOW_SERVING}"
     assert environment["MODEL_NAME"] == load_config(preset="demo").pipeline.name
     assert environment["MODEL_BASE_PATH"] == Config().kubeflow.serving_volume.mount_path
     assert container["readinessProbe"]["httpGet"]["path"] == f"/v1/models/{environment['MODEL_NAME']}"

@@ -1,11 +1,15 @@
 """What [push.kserve] refuses, and the InferenceService that it describes."""
 
+from importlib.metadata import version
+
 import jsonschema
 import pytest
 from fake_kubernetes_api import SCHEMA
 from kserve_deployments import SETTINGS, template_for, uri
+from packaging.version import Version
 
 from components.kserve_deployer.service import RolloutState, render, with_canary
+from pipeline.config.kserve import TENSORFLOW_SERVING
 from pipeline.config.loading import config_toml, load_config
 from pipeline.kserve.service import deploy_request
 from trainer_module.errors import ConfigError
@@ -19,8 +23,8 @@ from trainer_module.errors import ConfigError
         (["namespace=my_models"], "it should match pattern"),
         (["storage_uri=/serving/pets"], "it should match pattern"),
         (["storage_uri=pvc:///pets"], "it should match pattern"),
-        (["runtime_version=2.19 gpu"], "it should match pattern"),
-        (["gpus=1", "runtime_version=2.19.1"], "an image without CUDA, .* did you mean '2.19.1-gpu'?"),
+        (["runtime_version=2.21 gpu"], "it should match pattern"),
+        (["gpus=1", "runtime_version=2.21.0"], "an image without CUDA, .* did you mean '2.21.0-gpu'?"),
         (["gpus=-1"], "greater than or equal to 0"),
         (["cpu=0"], "greater than 0"),
         (["memory=4GB"], "it should match pattern"),
@@ -101,12 +105,20 @@ def test_kserve_s_schema_takes_what_the_settings_describe(overrides):
     jsonschema.validate(render(template, with_canary(RolloutState(uri(1)), uri(2), 10)), SCHEMA)
 
 
+def test_the_server_is_of_the_release_that_models_are_exported_with():
+    """Its API's messages, too: they are what warms it up."""
+    server = Version(TENSORFLOW_SERVING)
+    for package in ("tensorflow", "tensorflow-serving-api"):
+        installed = Version(version(package))
+        assert (server.major, server.minor) == (installed.major, installed.minor), package
+
+
 def test_the_server_is_new_enough_and_has_cuda_where_it_has_gpus():
     model = template_for()["spec"]["predictor"]["model"]
-    assert model["runtimeVersion"] == "2.19.1"
+    assert model["runtimeVersion"] == "2.21.0"
     assert model["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
     model = template_for("push.kserve.gpus=2")["spec"]["predictor"]["model"]
-    assert model["runtimeVersion"] == "2.19.1-gpu"
+    assert model["runtimeVersion"] == "2.21.0-gpu"
     assert model["resources"]["limits"]["nvidia.com/gpu"] == "2"
 
 
