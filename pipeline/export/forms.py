@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -72,10 +73,10 @@ class Form:
 
 
 class LiteNetwork:
-    """A `.tflite` file behind TensorFlow Lite's interpreter."""
+    """A `.tflite` file behind LiteRT's interpreter."""
 
     def __init__(self, content: bytes) -> None:
-        self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=os.cpu_count())
+        self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
         self._interpreter.allocate_tensors()
         [self._image], [self._answer] = self._interpreter.get_input_details(), self._interpreter.get_output_details()
 

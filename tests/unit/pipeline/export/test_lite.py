@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pipeline.export.forms import LiteNetwork, convert
 from pipeline.export.request import CALIBRATED, Optimization
@@ -48,9 +49,8 @@ def test_the_network_on_efficientnet_lite_is_all_in_integers(averages):
     original = SimpleNamespace(card=SimpleNamespace(image_size=32), network=flip_averaged(call) if averages else call)
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     content = convert(original, Optimization.INT8_FULL, images)
-    interpreter = tf.lite.Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    interpreter = Interpreter(
+        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     )
     types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
     operations = interpreter._get_ops_details()
