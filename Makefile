@@ -31,16 +31,17 @@ test-cluster: setup ## Run the tests on the cluster of KUBECONFIG and PETSEG_TES
 
 # The lock is checked against the index it names, whatever index is set here. The last command runs those hooks of
 # pre-commit that are not listed before it, on the files that git knows; it is left out where there is no git.
-lint: setup ## Check format, style, types, imports between packages, scripts, the Dockerfile and the lock
+lint: setup ## Check format, style, types, imports between packages, dependencies, scripts, the Dockerfile and the lock
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry --no-ansi .
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/hadolint kubeflow/Dockerfile
 	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX .tools/bin/uv lock --check --offline --quiet --python $(BIN)/python || \
 		{ echo 'uv.lock does not fit pyproject.toml: run make lock'; exit 1; }
-	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,shellcheck,hadolint \
+	! git rev-parse --git-dir >/dev/null 2>&1 || SKIP=ruff-format,ruff,mypy,imports,dependencies,shellcheck,hadolint \
 		PRE_COMMIT_HOME=.tools/pre-commit $(BIN)/pre-commit run --all-files
 
 format: setup ## Format the code and mend what can be mended
