@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs first; that is silent when nothing is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-cluster lint format lock image image-gpu clean
+.PHONY: help setup run test test-fast test-cluster lint format lock audit image image-gpu clean
 
 BIN := .venv/bin
 SHELL_SCRIPTS := .ci/run kubeflow/*.sh scripts/*.sh
@@ -50,6 +50,10 @@ format: setup ## Format the code and mend what can be mended
 
 lock: setup ## Update uv.lock after a change of the dependencies
 	.tools/bin/uv lock --python $(BIN)/python
+
+# A server that gives no answer (3) is said, and fails nothing.
+audit: setup ## Ask osv.dev for known vulnerabilities of what uv.lock lists
+	@bash scripts/audit.sh || [ $$? -eq 3 ]
 
 image: ## Build the container image petseg:latest (TAG="..." for another name)
 	@bash kubeflow/build.sh cpu $(TAG)
