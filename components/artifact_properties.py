@@ -75,3 +75,7 @@ DEPLOYMENT_SUMMARY = "summary"
 DEPLOYED_VERSION = "version"
 DEPLOYED_STORAGE_URI = "storage_uri"
 DEPLOYED_URL = "url"
+
+# Of the first output of a component on Kubeflow, by what runs it in the pod.
+FINDINGS = "findings"
+"""JSON: what is worth knowing of all its outputs; absent where it would be long."""

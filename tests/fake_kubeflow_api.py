@@ -30,6 +30,7 @@ from fake_kubeflow_messages import (
     to_json,
 )
 from fake_kubeflow_store import Store
+from fake_metadata import SERVICE, InMemory
 from kfp_server_api import models
 
 V2 = "/apis/v2beta1"
@@ -53,6 +54,9 @@ class FakeKubeflowApi(FakeApi):
         self.on_run_read: Callable[[Any], None] = lambda run: None
         """Called with a run each time before it is read, to move it on."""
 
+        self.metadata: InMemory | None = None
+        """What the pages' host passes on to; None: the server is the bare API, which knows no way to it."""
+
         super().__init__(token=token, certificate=certificate)
 
     def answer(self, request: Request) -> Answer:
@@ -71,6 +75,8 @@ class FakeKubeflowApi(FakeApi):
             raise RefusalError(401, 16, "Request header error: there is no user identity header")
         is_known = False
         with self._lock:
+            if self.metadata is not None and (call := re.fullmatch(rf"/{SERVICE.full_name}/(\w+)", request.path)):
+                return self.metadata.over_the_web(call[1], request.body)
             for method, pattern, handler in _ROUTES:
                 match = re.fullmatch(pattern, request.path)
                 if match and method == request.method:
