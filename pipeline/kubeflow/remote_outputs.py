@@ -24,10 +24,9 @@ from pipeline.runs.outputs import NodeFacts, node_facts
 from pipeline.runs.record import ProbeRecord
 
 _METRICS: Final = "metrics"
-_VERDICT: Final = "verdict"
-_PUSHED_MODEL: Final = "pushed_model"
-_FILES: Final = ("report", "model_card")
-"""Outputs of RunReport, and fields of the record."""
+_REPORT: Final = "report"
+_FILES: Final = (_REPORT, "model_card")
+"""Outputs of RunReport that are one file each, and fields of the record."""
 
 _WITHOUT_FILES: Final = (
     EXAMPLE_GEN_DRIVER,
@@ -86,13 +85,16 @@ def _reported(outputs: StoredOutputs) -> NodeFacts:
     told = outputs[_METRICS][0].properties
     numbers = {name: value for name, value in sorted(told.items()) if isinstance(value, int | float)}
     blessed = numbers.pop(properties.BLESSED, None)
+    numbers.pop(properties.EVALUATED_EXAMPLES, None)
     fields: dict[str, Any] = {name: outputs[name][0].uri for name in _FILES if outputs.get(name)}
     fields["metrics"] = numbers
     if blessed is not None:
         fields["blessed"] = bool(blessed)
-    if told.get(_PUSHED_MODEL):
-        fields["pushed_model"] = told[_PUSHED_MODEL]
-    return NodeFacts(str(told.get(_VERDICT, "")), fields)
+    if pushed := told.get(properties.PUSHED_MODEL):
+        fields["pushed_model"] = pushed
+    missing = [one.get_string_custom_property(properties.NOT_WRITTEN_BECAUSE) for one in outputs.get(_REPORT, ())]
+    parts = [str(told.get(properties.VERDICT, "")), *(f"no report: {reason}" for reason in missing if reason)]
+    return NodeFacts("; ".join(filter(None, parts)), fields)
 
 
 _READERS: Final[dict[str, Callable[[StoredOutputs], NodeFacts]]] = {

@@ -33,6 +33,7 @@ REPORT = {
             "accuracy_high": 0.9,
             "iou_cat": 0.5,
             "blessed": 0.0,
+            "evaluated_examples": 40.0,
             "verdict": "not blessed: accuracy 0.8000 is below 0.9",
             "pushed_model": "",
             "dataset_name": "pets",
@@ -159,6 +160,12 @@ class TestReport:
         assert (record.blessed, record.pushed_model) == (False, None)
         assert record.node("RunReport").summary == "not blessed: accuracy 0.8000 is below 0.9"
         assert outcome.is_known
+
+    def test_one_that_was_not_written_says_why(self, outcome, record, runs):
+        report = {"report": (f"{URI}/report/report.html", {"not_written_because": "no space left"})}
+        runs.add_task("the-run", "RunReport", REPORT | report)
+        told(outcome)
+        assert record.node("RunReport").summary.endswith("below 0.9; no report: no space left")
 
     def test_it_does_not_replace_what_is_known(self, outcome, record, runs):
         runs.add_task("the-run", "Evaluator", written(EVALUATED))
