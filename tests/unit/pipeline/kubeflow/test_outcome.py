@@ -125,6 +125,7 @@ class TestArtifacts:
         assert record.metrics == {"accuracy": 0.8, "iou_border": None}
         assert (record.thresholds, record.pushed_model) == ([BOUND], "/serving/7")
         assert record.node("Evaluator").summary == EVALUATED.summary
+        assert record.node("Evaluator").outputs == {"evaluation": f"{URI}/evaluation", "z": f"{URI}/z"}
         assert record.refused
         assert outcome.is_known
 
@@ -143,6 +144,15 @@ class TestArtifacts:
         runs.add_cached("the-run", "Evaluator", {"evaluation": evaluation, "z": other})
         assert told(outcome) == ["Evaluator"]
         assert record.blessed is False
+
+    def test_of_a_driver_there_are_parameters_alone(self, service, runs):
+        record = record_of("the-run", "TfdsExampleGenDriver")
+        outcome = RunOutcome(record, RunArtifacts(service), lambda component: None)
+        outcome.expect("TfdsExampleGenDriver")
+        runs.add_task("the-run", "TfdsExampleGenDriver", parameters={"input_fingerprint": "0123456789abcdef"})
+        assert told(outcome, is_last=True) == ["TfdsExampleGenDriver"]
+        [node] = record.nodes
+        assert (node.summary, node.outputs) == ("data 0123456789ab", {})
 
     def test_findings_that_would_be_long_are_on_none(self):
         metrics = {f"iou_class_{number}": 0.123456789 for number in range(400)}
