@@ -25,10 +25,6 @@ class StoredArtifact:
         """Returns an output parameter as an artifact without files, whose property `value` it is."""
         return cls("", {PARAMETER_VALUE: value})
 
-    @property
-    def has_files(self) -> bool:
-        return bool(self.uri)
-
     def get_string_custom_property(self, key: str) -> str:
         return str(self.properties.get(key, ""))
 

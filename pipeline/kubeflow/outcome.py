@@ -64,7 +64,7 @@ class RunOutcome:
         for node in waiting:
             self._tries_left[node.id] -= 1
             outputs = stored.get(node.id, {})
-            node.outputs = {name: found[0].uri for name, found in outputs.items() if found[0].has_files}
+            node.outputs = {name: found[0].uri for name, found in outputs.items() if found[0].uri}
             findings = findings_on(outputs) or self._of_report(node.id, outputs) or self._logged(node.id)
             if findings is None and (is_last or not self._tries_left[node.id]):
                 findings = findings_from(node.id, outputs)
