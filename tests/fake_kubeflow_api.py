@@ -5,8 +5,8 @@ with FakeKubeflowApi() as api:
     client = connect(KubeflowConfig(host=api.host))
 
 It answers as release 2.17.0 was seen to: `test_recorded_conversation.py` plays what was recorded. Not recorded, but
-read from the definition of the API, are tokens, the upload of a pipeline that is taken, how a single pipeline, version
-or experiment is read, and a log that is there. `fake_kubeflow_store` says what else.
+read from the definition of the API, are tokens, paths outside of it, the upload of a pipeline that is taken, how a
+single pipeline, version or experiment is read, and a log that is there. `fake_kubeflow_store` says what else.
 """
 
 import base64
@@ -82,6 +82,8 @@ class FakeKubeflowApi(FakeApi):
                 if match and method == request.method:
                     return handler(self, request, *map(unquote, match.groups()))
                 is_known = is_known or match is not None
+        if not request.path.startswith("/apis/"):
+            return Answer("404 page not found\n", 404, PLAIN)
         raise RefusalError(501, 12, "Method Not Allowed") if is_known else RefusalError(404, 5, "Not Found")
 
 

@@ -122,7 +122,9 @@ class TestPages:
         assert pages.count(CALL) == http_requests.ATTEMPTS
 
     def test_the_bare_api_server_has_no_way_to_it(self, api):
-        with pytest.raises(MetadataError, match=r"no way to it: Not Found; .*kubeflow\.metadata_host") as raised:
+        with pytest.raises(
+            MetadataError, match=r"no way to it: 404 page not found; .*kubeflow\.metadata_host"
+        ) as raised:
             artifacts_of(KubeflowConfig(host=api.host)).of_run("run-2")
         assert not raised.value.is_temporary
 
