@@ -25,6 +25,7 @@ MODEL_PROBE: Final = "ModelProbe"
 PUSHER: Final = "Pusher"
 KSERVE_DEPLOYER: Final = "KServeDeployer"
 SUSPECT_FINDER: Final = "SuspectFinder"
+RUN_REPORT: Final = "RunReport"
 
 PREPROCESSING_MODULE: Final = "trainer_module.preprocessing"
 TRAINER_MODULE: Final = "trainer_module.trainer"

@@ -47,9 +47,10 @@ class Fault:
 class Answer(NamedTuple):
     """What the server sends."""
 
-    content: str
+    content: str | bytes
     status: int = 200
     content_type: str = JSON
+    headers: dict[str, str] = {}  # noqa: RUF012 (a tuple's default, which nobody changes)
 
 
 class FakeApi(ABC):
@@ -170,12 +171,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, JSON, fault.body, fault.headers)
             return
         answer = self.server.api.answer(request)
-        self._send(answer.status, answer.content_type, answer.content, {})
+        self._send(answer.status, answer.content_type, answer.content, answer.headers)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
-    def _send(self, status: int, content_type: str, content: str, headers: dict[str, str]) -> None:
-        data = content.encode(errors="surrogatepass")
+    def _send(self, status: int, content_type: str, content: str | bytes, headers: dict[str, str]) -> None:
+        data = content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
         self.send_response(status)
         for name, value in {"Content-Type": content_type, "Content-Length": str(len(data)), **headers}.items():
             self.send_header(name, value)

@@ -5,8 +5,8 @@ with FakeKubeflowApi() as api:
     client = connect(KubeflowConfig(host=api.host))
 
 It answers as release 2.17.0 was seen to: `test_recorded_conversation.py` plays what was recorded. Not recorded, but
-read from the definition of the API, are tokens, the upload of a pipeline that is taken, how a single pipeline, version
-or experiment is read, and a log that is there. `fake_kubeflow_store` says what else.
+read from the definition of the API, are tokens, paths outside of it, the upload of a pipeline that is taken, how a
+single pipeline, version or experiment is read, and a log that is there. `fake_kubeflow_store` says what else.
 """
 
 import base64
@@ -30,6 +30,7 @@ from fake_kubeflow_messages import (
     to_json,
 )
 from fake_kubeflow_store import Store
+from fake_metadata import SERVICE, InMemory
 from kfp_server_api import models
 
 V2 = "/apis/v2beta1"
@@ -53,6 +54,9 @@ class FakeKubeflowApi(FakeApi):
         self.on_run_read: Callable[[Any], None] = lambda run: None
         """Called with a run each time before it is read, to move it on."""
 
+        self.metadata: InMemory | None = None
+        """What the pages' host passes on to; None: the server is the bare API, which knows no way to it."""
+
         super().__init__(token=token, certificate=certificate)
 
     def answer(self, request: Request) -> Answer:
@@ -71,11 +75,15 @@ class FakeKubeflowApi(FakeApi):
             raise RefusalError(401, 16, "Request header error: there is no user identity header")
         is_known = False
         with self._lock:
+            if self.metadata is not None and (call := re.fullmatch(rf"/{SERVICE.full_name}/(\w+)", request.path)):
+                return self.metadata.over_the_web(call[1], request.body)
             for method, pattern, handler in _ROUTES:
                 match = re.fullmatch(pattern, request.path)
                 if match and method == request.method:
                     return handler(self, request, *map(unquote, match.groups()))
                 is_known = is_known or match is not None
+        if not request.path.startswith("/apis/"):
+            return Answer("404 page not found\n", 404, PLAIN)
         raise RefusalError(501, 12, "Method Not Allowed") if is_known else RefusalError(404, 5, "Not Found")
 
 

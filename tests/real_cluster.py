@@ -26,6 +26,7 @@ EPOCHS = 40
 RUN_SECONDS = 45 * 60
 STEP_SECONDS = 10 * 60
 
+METADATA = "PETSEG_TEST_METADATA"
 _IMAGE = "PETSEG_TEST_IMAGE"
 
 
@@ -126,7 +127,7 @@ class Cluster:
         return str(self.submit(package, config, more=("--no-wait",), **parameters).record["run_id"])
 
     def status(self, run_id: str, config: Path) -> dict[str, Any]:
-        return self.petseg("kubeflow", "status", run_id, "--json", config=config).record
+        return self.petseg("kubeflow", "status", run_id, "--json", config=config, code=None).record
 
     def log(self, run_id: str, component: str, config: Path, *more: object, **environment: str) -> Ended:
         return self.petseg("kubeflow", "logs", run_id, component, *more, config=config, **environment)

@@ -180,8 +180,9 @@ def submit(
     A package that the server has already is not uploaded again. Ctrl-C stops following; the run goes on.
 
     Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 3 it succeeded but the model was not
-    blessed, or cannot be served, so nothing was pushed, 130 interrupted. What became of the model is read from the logs
-    of the pods; where none can be read that is said, and the code is 0.
+    blessed, or cannot be served, so nothing was pushed, 130 interrupted. What became of the model is read from ML
+    Metadata (kubeflow.metadata_host), else from the logs of the pods; where neither can be read that is said, and the
+    code is 0.
     """
     if upload_only and (assignments or run_name is not None or no_wait):
         raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
@@ -240,12 +241,12 @@ def status(
 
     The experiment is kubeflow.experiment, or named after the pipeline.
 
-    Exit codes: 0 done; with --follow 1 when the run failed, 3 when its model was not blessed or cannot be served, and
-    130 when it was interrupted or cancelled.
+    Exit codes with RUN, also with --json: 0 the run goes on or succeeded, 1 it failed, 3 it succeeded but the model was
+    not blessed, or cannot be served, so nothing was pushed, 130 it was cancelled, or following it was interrupted. What
+    became of the model is read as by submit.
     """
     from pipeline.kubeflow.client import connect
     from pipeline.kubeflow.runs import RemoteRun
-    from pipeline.runs.record import RunState
     from pipeline.runs.tables import run_details
     from pipeline.terminal.tables import print_table
 
@@ -256,13 +257,11 @@ def status(
         _list_runs(config, experiment, limit, as_json)
         return
     remote = RemoteRun.load(connect(config.kubeflow), run)
-    code = 0
     if follow_run:
         code = _follow(remote, as_json)
     else:
-        remote.read_findings()
-        if remote.record.state is RunState.FAILED:
-            remote.record.error = remote.explain_failure().message
+        remote.read_all()
+        code = _exit_code(remote)
     if as_json:
         click.echo(json_text(remote.record))
     elif not follow_run:
@@ -332,22 +331,31 @@ def _client(preset: str | None, config_file: Path | None, overrides: tuple[str, 
 def _follow(remote: "RemoteRun", as_json: bool) -> int:
     """Follows a run, says on standard error how it ended if not well, and returns the exit code."""
     from pipeline.kubeflow.following import follow, how_to_go_on
-    from pipeline.runs.record import RunState
 
     if not follow(remote, sys.stderr if as_json else sys.stdout):
         notify(how_to_go_on(remote.record.run_id), "yellow")
         return INTERRUPTED
     if remote.record.error is not None:
         notify(f"error: {remote.record.error}", "red")
-    if remote.record.state is RunState.COMPLETE and not remote.outcome_is_known:
-        notify(f"what became of the model is not known here: {remote.why_unknown}", "yellow")
-    if remote.record.state is RunState.COMPLETE and remote.record.refused:
+    return _exit_code(remote)
+
+
+def _exit_code(remote: "RemoteRun") -> int:
+    """Returns the exit code that the state of a run asks for; says it on standard error where that is not sure."""
+    from pipeline.runs.record import RunState
+
+    record = remote.record
+    if record.state is RunState.COMPLETE and not remote.outcome.is_known:
+        notify(f"what became of the model is not known here: {remote.outcome.why_unknown}", "yellow")
+    if record.state is RunState.COMPLETE and record.refused:
         return NOT_BLESSED
-    return {RunState.COMPLETE: 0, RunState.FAILED: 1}.get(remote.record.state, INTERRUPTED)
+    return {RunState.FAILED: 1, RunState.INTERRUPTED: INTERRUPTED}.get(record.state, 0)
 
 
 def _list_runs(config: Config, experiment: str | None, limit: int, as_json: bool) -> None:
     from pipeline.kubeflow.client import connect
+    from pipeline.kubeflow.metadata_service import MetadataError
+    from pipeline.kubeflow.outcome import add_verdicts
     from pipeline.kubeflow.runs import brief_record
     from pipeline.runs.tables import remote_runs_table
     from pipeline.terminal.tables import print_table
@@ -355,9 +363,15 @@ def _list_runs(config: Config, experiment: str | None, limit: int, as_json: bool
     client = connect(config.kubeflow)
     name = experiment or config.kubeflow.experiment or config.pipeline.name
     records = [brief_record(run) for run in client.runs(client.experiment_id(name, create=False), limit)]
+    try:
+        add_verdicts(records, client.artifacts)
+        has_verdicts = True
+    except MetadataError as error:
+        notify(f"verdicts are not shown: {error}")
+        has_verdicts = False
     if as_json:
         click.echo(json_text([record.model_dump(mode="json") for record in records]))
     elif records:
-        print_table(remote_runs_table(records))
+        print_table(remote_runs_table(records, has_verdicts=has_verdicts))
     else:
         click.echo(f"no runs in the experiment {name!r}; `petseg kubeflow submit` starts one")

@@ -156,7 +156,12 @@ class KubeflowConfig(Section):
     """Where and how the pipeline runs on Kubeflow Pipelines v2."""
 
     host: str | None = Field(None, pattern=r"^https?://\S+$")
-    """URL of the API, such as `http://localhost:8888` after a port-forward. None: the in-cluster service."""
+    """URL of the API, or of the pages, which have it, too, such as `http://localhost:8888` after a port-forward. None:
+    the in-cluster service."""
+
+    metadata_host: str | None = Field(None, pattern=r"^([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$")
+    """Address of ML Metadata, which keeps what a run found, such as `localhost:8081` after a port-forward; needed where
+    `host` is the API server itself. None: it is asked by `host`, in the cluster by its service."""
 
     namespace: ObjectName = "kubeflow"
     """Namespace of the runs; with multi-user Kubeflow that of your profile."""

@@ -17,7 +17,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.kubeflow.metadata_service import open_metadata
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.run_artifacts import RunArtifacts
 from pipeline.kubeflow.transport import Access, ApiClient, KubeflowApiError, models, open_api_client, pages, services
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
@@ -71,7 +73,8 @@ def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) ->
         ca_certificate=config.ca_certificate,
     )
     api = open_api_client(access.host, token, config.ca_certificate, backoff_seconds)
-    return KubeflowClient(config, access, api)
+    service = open_metadata(config, token, backoff_seconds)
+    return KubeflowClient(config, access, api, RunArtifacts(service))
 
 
 def _token_source(config: KubeflowConfig) -> Callable[[], str] | None:
@@ -92,16 +95,18 @@ def _token_source(config: KubeflowConfig) -> Callable[[], str] | None:
 class KubeflowClient:
     """Talks to one server, in one namespace."""
 
-    def __init__(self, config: KubeflowConfig, access: Access, api: ApiClient) -> None:
+    def __init__(self, config: KubeflowConfig, access: Access, api: ApiClient, artifacts: RunArtifacts) -> None:
         """Constructs the client; `connect` does it.
 
         Args:
           config: Settings of the runs.
           access: Whom the client talks to.
           api: The generated client.
+          artifacts: Of the server's runs, which the API does not give out.
         """
         self.config = config
         self.access = access
+        self.artifacts = artifacts
         self.models: ModuleType = models
         """The generated classes of requests and answers, such as `V2beta1RecurringRun`."""
 

@@ -30,10 +30,12 @@ from pipeline.beam.arguments import runs_elsewhere
 from pipeline.beam.notices import heard_by
 from pipeline.beam.preflight import check_services
 from pipeline.kubeflow import pod_output
+from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.kubeflow.attempts import Attempt
-from pipeline.kubeflow.findings import Findings, StoredArtifact
+from pipeline.kubeflow.findings import Findings
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
+from pipeline.nodes import RUN_REPORT
 from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
 from trainer_module.errors import ConfigError, PetsegError
@@ -61,7 +63,7 @@ def main(argv: list[str]) -> int:
     try:
         attempt = Attempt.of(environment)
         try:
-            outputs = _run(component, arguments, beam_args)
+            found = _run(component, arguments, beam_args)
         except Exception as error:
             if not _is_worth_another_try(attempt, error):
                 raise
@@ -69,12 +71,13 @@ def main(argv: list[str]) -> int:
             start_anew(environment | attempt.next_environment)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever a component raises)
         return _explain(component, error)
-    say(component, _found(arguments, outputs))
+    say(component, found)
     say(component, "done")
     return 0
 
 
-def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) -> dict[str, list[StoredArtifact]]:
+def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) -> str:
+    """Runs the component; returns what it found, for the log."""
     check_image(arguments.code_modules, arguments.code_digest)
     with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
@@ -101,16 +104,16 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _run_driver(arguments: argparse.Namespace) -> dict[str, list[StoredArtifact]]:
+def _run_driver(arguments: argparse.Namespace) -> str:
     from components.tfds_example_gen.component import fingerprint
 
     message = pod_output.to_tfx(_executor_input(arguments), {})
     found = fingerprint(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
-    return {name: [StoredArtifact.of_parameter(value)] for name, value in found.items()}
+    return _findings(arguments, {name: [StoredArtifact.of_parameter(value)] for name, value in found.items()}).line()
 
 
-def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[str, list[StoredArtifact]]:
+def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> str:
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
@@ -132,24 +135,44 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[s
     kubeflow_v2_run_executor._run_executor(arguments, beam_args)
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
+    found = _told(arguments, executor_output)
     _write(output_file, pod_output.from_tfx(executor_output, executor_input))
-    return {
+    return found
+
+
+def _told(arguments: argparse.Namespace, executor_output: dict[str, Any]) -> str:
+    """Returns what the component found, for whoever follows the run; where that cannot be read, why not.
+
+    Args:
+      arguments: Of the component.
+      executor_output: TFX's; what was found is written on an artifact of it, too. RunReport's need that not: they say
+        all by themselves, and Kubeflow's pages show each of their properties.
+    """
+    outputs = {
         name: [StoredArtifact(artifact["uri"], artifact.get("metadata", {})) for artifact in channel["artifacts"]]
         for name, channel in executor_output.get("artifacts", {}).items()
     }
+    try:
+        findings = _findings(arguments, outputs)
+    except PetsegError as error:
+        return str(error)
+    if arguments.component != RUN_REPORT:
+        findings.write_on(executor_output)
+    return findings.line()
 
 
-def _found(arguments: argparse.Namespace, outputs: Outputs) -> str:
-    """Returns what the component found, for whoever follows the run; where that cannot be read, why not."""
+def _findings(arguments: argparse.Namespace, outputs: Outputs) -> Findings:
+    """Returns what the component found.
+
+    Raises:
+      ModelError: It cannot be read.
+    """
     values = _executor_input(arguments).get("inputs", {}).get("parameterValues", {})
     try:
         settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
     except ValueError:
         settings = {}
-    try:
-        return Findings.of(node_facts(arguments.component, outputs, settings)).line()
-    except PetsegError as error:
-        return str(error)
+    return Findings.of(node_facts(arguments.component, outputs, settings))
 
 
 def _make_place(executor_input: dict[str, Any], output_file: str, path: Callable[[str], str]) -> None:

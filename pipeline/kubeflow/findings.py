@@ -1,41 +1,29 @@
-"""What a component found, as one line of its pod's log, from which whoever follows the run takes it.
+"""What a component found, on its way from the pod into the record of whoever follows the run.
 
-The API of Kubeflow Pipelines gives out neither artifacts nor their properties, but a pod's log can be read.
+It goes by two ways, since the API of Kubeflow Pipelines gives out neither artifacts nor their properties: as a property
+of an output artifact, which ML Metadata keeps, and as one line of the pod's log. Who follows may have either.
 """
 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.runs.outputs import PARAMETER_VALUE, NodeFacts
+from components.artifact_properties import FINDINGS
+from pipeline.kubeflow.artifacts import StoredOutputs
+from pipeline.kubeflow.remote_outputs import remote_facts
+from pipeline.nodes import RUN_REPORT
+from pipeline.runs.outputs import NodeFacts
 from pipeline.runs.record import NodeRecord, RunRecord
 
 _LINE: Final = re.compile(r"^petseg \d\d:\d\d:\d\d \S+: found (\{.*\})$", re.MULTILINE)
 _LEFT_OUT: Final = ("slices", "distributions")
 """Fields of the record that are too long for a line of a log."""
 
-
-class StoredArtifact:
-    """An artifact under the path that its files have on this machine."""
-
-    def __init__(self, path: Path | str, metadata: Mapping[str, Any]) -> None:
-        self.uri = str(path)
-        self._metadata = metadata
-
-    @classmethod
-    def of_parameter(cls, value: Any) -> "StoredArtifact":
-        """Returns an output parameter as an artifact without files, whose property `value` it is."""
-        return cls(Path(), {PARAMETER_VALUE: value})
-
-    def get_string_custom_property(self, key: str) -> str:
-        return str(self._metadata.get(key, ""))
-
-    def get_int_custom_property(self, key: str) -> int:
-        return int(self._metadata.get(key, 0))
+_LONGEST_PROPERTY: Final = 8192
+"""Characters that a property may have: components that take the artifact get it as part of one argument of 128 KiB."""
 
 
 class Findings(BaseModel):
@@ -56,10 +44,27 @@ class Findings(BaseModel):
         """Returns what the pod's log says."""
         return f"found {self.model_dump_json()}"
 
+    def write_on(self, executor_output: Mapping[str, Any]) -> None:
+        """Writes the findings on the first of a component's outputs; nowhere when they are long.
+
+        Args:
+          executor_output: TFX's `ExecutorOutput`, whose metadata ML Metadata will keep.
+        """
+        text = self.model_dump_json()
+        channels = executor_output.get("artifacts", {})
+        artifacts = [channels[name]["artifacts"] for name in sorted(channels)]
+        if len(text) <= _LONGEST_PROPERTY and artifacts:
+            artifacts[0][0].setdefault("metadata", {})[FINDINGS] = text
+
     def put_into(self, record: RunRecord, node: NodeRecord) -> None:
-        """Brings the findings into the record of a run; what this version of petseg has no field for is left out."""
+        """Brings the findings into the record of a run; what this version of petseg has no field for is left out.
+
+        RunReport repeats what others say, some of it shortened: what is known already stays.
+        """
         node.summary = ", ".join(filter(None, [node.summary, self.summary]))
         for name, value in self.fields.items():
+            if node.id == RUN_REPORT and getattr(record, name, None) not in (None, {}):
+                continue
             with suppress(ValidationError):
                 setattr(record, name, value)
 
@@ -67,9 +72,23 @@ class Findings(BaseModel):
 def findings_in(log: str) -> Findings | None:
     """Returns what a pod's log says that its component found; None when it does not say so."""
     found = _LINE.findall(log)
-    if not found:
-        return None
+    return _parsed(found[-1]) if found else None
+
+
+def findings_on(outputs: StoredOutputs) -> Findings | None:
+    """Returns what is written on a component's artifacts; None where nothing is."""
+    texts = (one.get_string_custom_property(FINDINGS) for of_output in outputs.values() for one in of_output)
+    return next((found for text in texts if text and (found := _parsed(text)) is not None), None)
+
+
+def findings_from(component: str, outputs: StoredOutputs) -> Findings | None:
+    """Returns what can be concluded from a component's artifacts by themselves; None where that is nothing."""
+    facts = remote_facts(component, outputs)
+    return None if facts is None else Findings.of(facts)
+
+
+def _parsed(text: str) -> Findings | None:
     try:
-        return Findings.model_validate_json(found[-1])
+        return Findings.model_validate_json(text)
     except ValidationError:
         return None

@@ -35,7 +35,7 @@ def follow(remote: RemoteRun, stream: TextIO) -> bool:
                 _poll(remote, display)
             except KeyboardInterrupt:  # what is shown stays on the screen
                 return False
-            for node in remote.read_findings():
+            for node in remote.outcome.read(is_last=True):
                 display.node_changed(node)
             if remote.record.state is RunState.FAILED:
                 failure = remote.explain_failure()
@@ -97,7 +97,7 @@ def _poll(remote: RemoteRun, display: RunDisplay) -> None:
         if away_since is not None:
             away_since = None
             display.notice("")
-        told = remote.read_findings()
+        told = remote.outcome.read(is_last=False)
         for node in [*changed, *(node for node in told if node not in changed)]:
             display.node_changed(node)
         if remote.is_being_cancelled and not is_cancelled:

@@ -1,8 +1,8 @@
 """A run on the server, as a record.
 
 The record is what `petseg run` keeps of a run here, as far as the server tells it. What a component found (metrics,
-whether the model was blessed and pushed) is in its pod's log; where no log can be read it stays unknown. The run itself
-goes on whether or not it is followed.
+whether the model was blessed and pushed) is read elsewhere (`pipeline.kubeflow.outcome`). The run itself goes on
+whether or not it is followed.
 """
 
 import re
@@ -14,18 +14,14 @@ from typing import Any, Final
 
 from pipeline.kubeflow.client import KubeflowClient
 from pipeline.kubeflow.cluster import ClusterError, RunPods
-from pipeline.kubeflow.findings import Findings, findings_in
+from pipeline.kubeflow.outcome import RunOutcome
 from pipeline.kubeflow.pod_logs import ComponentPod, NoLogError, PodLogs
 from pipeline.kubeflow.tasks import CANCELING, DRIVER_SUFFIX, ROOT_DRIVER, RunTasks, TaskStatus, run_state, time_or_none
-from pipeline.nodes import PUSHER
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError, PetsegError
 
 _TAIL_LINES: Final = 15
-_LOG_TRIES: Final = 4
-"""How often the log of a component that is done is asked for: the server's archive may get it some seconds late."""
-
 _LAST_WORDS: Final = (
     re.compile(r"^petseg \d\d:\d\d:\d\d \S+: failed: (.*)$", re.MULTILINE),
     re.compile(r"^F\d{4} [\d:.]+ +\d+ \S+\] (.*)$", re.MULTILINE),
@@ -83,19 +79,11 @@ class RemoteRun:
         self._run = run
         self._tasks = RunTasks(run)
         self._statuses: dict[str, TaskStatus] = {}
-        self._tries_left: dict[str, int] = {}
-        """How often the logs of components that are done are still asked for what was found."""
-
-        self._told: set[str] = set()
-        """Components that have told it."""
-
-        self.why_unknown = "Pusher's pod did not say it"
-        """Why the record does not tell what became of the model, where it does not."""
-
         self.logs = PodLogs(client, lambda: self._pods, run, package.name)
         self.record = brief_record(run)
         self.record.pipeline = package.name
         self.record.nodes = [NodeRecord(id=task_id) for task_id in package.task_ids]
+        self.outcome = RunOutcome(self.record, client.artifacts, self._latest_log)
         self._take(run)
 
     @classmethod
@@ -169,31 +157,15 @@ class RemoteRun:
             message = self._statuses[failed].error or f"its pod failed; all of its log: {self._log_command(pod)}"
         return self._from_log(what, message, self.attempts(pod))
 
-    def read_findings(self) -> list[NodeRecord]:
-        """Brings what the components have found into the record, from the logs of those that are done.
-
-        Returns:
-          The components that something is known of now.
-        """
-        told = []
-        for node in self.record.nodes:
-            if self._tries_left.get(node.id):
-                self._tries_left[node.id] -= 1
-                findings = self._findings(node.id)
-                if findings is not None:
-                    findings.put_into(self.record, node)
-                    told.append(node)
-        self._told |= {node.id for node in told}
-        return told
+    def read_all(self) -> None:
+        """Brings what the components have found, and why the run failed if it did, into the record."""
+        self.outcome.read(is_last=True)
+        if self.record.state is RunState.FAILED:
+            self.record.error = self.explain_failure().message
 
     @property
     def is_being_cancelled(self) -> bool:
         return bool(self._run.state == CANCELING)
-
-    @property
-    def outcome_is_known(self) -> bool:
-        """Whether the record tells what became of the model, if there was one to push."""
-        return PUSHER in self._told or PUSHER not in self._tries_left
 
     @cached_property
     def _pods(self) -> RunPods | None:
@@ -203,16 +175,10 @@ class RemoteRun:
         except ConfigError:
             return None
 
-    def _findings(self, component: str) -> Findings | None:
-        try:
-            text = self.logs.read(self.attempts(component)[-1], is_running=False).text
-        except IndexError:
-            return None
-        except NoLogError as error:
-            self.why_unknown = str(error)
-            return None
-        self._tries_left[component] = 0
-        return findings_in(text)
+    def _latest_log(self, component: str) -> str | None:
+        """Returns the log of the latest pod of a component that is done; None where it had none."""
+        attempts = self.attempts(component)
+        return self.logs.read(attempts[-1], is_running=False).text if attempts else None
 
     def _take(self, run: Any) -> list[NodeRecord]:
         self._run = run
@@ -240,8 +206,8 @@ class RemoteRun:
         if state is not node.state or state is NodeState.RUNNING:
             attempt = f"attempt {len(status.pods)}" if len(status.pods) > 1 else ""
             node.summary = ", ".join(filter(None, [attempt, waiting.get(node.id)]))
-        if state is NodeState.COMPLETE and state is not node.state:
-            self._tries_left[node.id] = _LOG_TRIES
+        if state in (NodeState.COMPLETE, NodeState.CACHED) and state is not node.state:
+            self.outcome.expect(node.id)
         node.seconds = status.seconds(now)
         node.state = state
         return (node.state, node.summary) != before

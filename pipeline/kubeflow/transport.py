@@ -115,7 +115,11 @@ class ApiClient(kfp_server_api.ApiClient):
 
 
 def open_api_client(
-    host: str, token: Callable[[], str] | None, ca_certificate: str | None, backoff_seconds: float
+    host: str,
+    token: Callable[[], str] | None,
+    ca_certificate: str | None,
+    backoff_seconds: float,
+    *repeatable: str,
 ) -> ApiClient:
     """Returns a client of the server; nothing is sent yet.
 
@@ -124,13 +128,14 @@ def open_api_client(
       token: Returns the bearer token, asked before each request since it may be renewed. None: no token.
       ca_certificate: File with the certificate authority of the server. None: the well-known ones.
       backoff_seconds: Pause before the second retry; it doubles with each further one.
+      *repeatable: Methods that may be sent again beside those that only read.
 
     Raises:
       ConfigError: The environment names a proxy that cannot be used.
     """
     configuration = kfp_server_api.Configuration(host=host.rstrip("/"))
     configuration.ssl_ca_cert = ca_certificate
-    configuration.retries = patient_retry(backoff_seconds)
+    configuration.retries = patient_retry(backoff_seconds, *repeatable)
     use_proxy(configuration)
     if token is not None:
         current = token

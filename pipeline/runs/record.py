@@ -231,6 +231,9 @@ class RunRecord(_Record):
     report: str | None = None
     """The report's HTML file; None when none was written at the end of the run."""
 
+    model_card: str | None = None
+    """Where the model card is, of a run on a server; None where it lies beside the model alone."""
+
     log: str
     error: str | None = None
 

@@ -152,6 +152,8 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append(f"deployed: {record.deployed_model}")
     if record.report is not None:
         lines.append(f"report: {record.report}")
+    if record.model_card is not None:
+        lines.append(f"model card: {record.model_card}")
     model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
     if model_run and (curves := Path(model_run) / "tensorboard").is_dir():
         lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")
@@ -179,19 +181,29 @@ def runs_table(records: Sequence[RunRecord]) -> PlainTable:
     table = _listing({"run": 22, "state": 11, "time": 9, **metrics, "blessed": 7}, "pipeline")
     for record in records:
         values = [metric_value(record.metrics[name]) if name in record.metrics else "" for name in _HEADLINE_METRICS]
-        blessed = "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
-        if record.probe is not None and not record.probe.passed:
-            blessed = "refused"
-        table.add_row(*_opening_cells(record), *values, blessed, record.pipeline)
+        table.add_row(*_opening_cells(record), *values, _verdict(record), record.pipeline)
     return table
 
 
-def remote_runs_table(records: Sequence[RunRecord]) -> PlainTable:
-    """Returns one row a run on a server, of which no metrics are known; in 80 columns only the run's name is cut."""
-    table = _listing({"run": 36, "state": 11, "time": 11}, "name")
+def remote_runs_table(records: Sequence[RunRecord], *, has_verdicts: bool) -> PlainTable:
+    """Returns one row a run on a server; in 80 columns only the run's name is cut.
+
+    Args:
+      records: The runs.
+      has_verdicts: Whether it is known what became of their models.
+    """
+    table = _listing({"run": 36, "state": 11, "time": 11, **({"blessed": 7} if has_verdicts else {})}, "name")
     for record in records:
-        table.add_row(*_opening_cells(record), record.pipeline)
+        verdict = [_verdict(record)] if has_verdicts else []
+        table.add_row(*_opening_cells(record), *verdict, record.pipeline)
     return table
+
+
+def _verdict(record: RunRecord) -> str:
+    """Returns what became of a run's model in one word; nothing while that is open."""
+    if record.probe is not None and not record.probe.passed:
+        return "refused"
+    return "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]
 
 
 def _listing(widths: Mapping[str, int], last: str) -> PlainTable:

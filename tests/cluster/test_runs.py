@@ -1,11 +1,20 @@
 """Runs on a real cluster: to a pushed model, from the cache, refused by the gate, side by side, and their logs."""
 
 import json
+import os
+from typing import Any
 
-from real_cluster import ACCOUNT, EPOCHS, NAMESPACE, states
+import pytest
+from real_cluster import ACCOUNT, EPOCHS, METADATA, NAMESPACE, states
 
 ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
 """Components that look for themselves, or depend on one that does."""
+
+
+@pytest.fixture(scope="module")
+def second_run(cluster, package, first_run):
+    """The record of a run of the same package."""
+    return cluster.submit(*package).record
 
 
 def test_a_run_ends_with_a_pushed_model(cluster, first_run):
@@ -55,8 +64,8 @@ def test_the_pods_have_the_account_with_the_least_rights(cluster, first_run):
         assert cluster.kubectl("auth", "can-i", *request, "--as", account, code=None).strip() == "no", request
 
 
-def test_a_second_run_takes_what_it_can_from_the_cache_and_pushes_nothing(cluster, package, first_run):
-    record = cluster.submit(*package).record
+def test_a_second_run_takes_what_it_can_from_the_cache_and_pushes_nothing(cluster, package, first_run, second_run):
+    record = second_run
     cached = {component for component, state in states(record).items() if state == "cached"}
     assert cached == set(states(first_run)) - ALWAYS
     assert record["state"] == "complete"
@@ -69,6 +78,8 @@ def test_a_model_that_is_not_blessed_is_not_pushed(cluster, package, first_run):
     assert ended.record["blessed"] is False
     assert ended.record["pushed_model"] is None
     assert states(ended.record)["Trainer"] == "cached"
+    shown = cluster.petseg("kubeflow", "status", ended.record["run_id"], config=package[1], code=3)
+    assert "not blessed: nothing was pushed" in shown.out
 
 
 def test_two_runs_side_by_side_push_a_version_each(cluster, package, first_run):
@@ -99,3 +110,32 @@ def test_the_log_of_a_pod_that_is_gone(cluster, package, first_run):
     [pod] = cluster.pods(first_run["run_id"], "StatisticsGen")
     cluster.kubectl("delete", "pod", pod["metadata"]["name"])
     assert "StatisticsGen: done" in cluster.log(first_run["run_id"], "StatisticsGen", package[1]).out
+
+
+@pytest.mark.skipif(METADATA not in os.environ, reason=f"{METADATA} names no address of ML Metadata")
+class TestMetadata:
+    """What ML Metadata tells, by its address; of what came from the cache no log does."""
+
+    @pytest.fixture
+    def config(self, cluster):
+        return cluster.write(cluster.settings(metadata_host=os.environ[METADATA]))
+
+    def test_it_tells_what_the_logs_do(self, cluster, config, first_run):
+        record = cluster.status(first_run["run_id"], config)
+        for field in ("metrics", "thresholds", "blessed", "pushed_model", "dataset", "parameters", "baseline", "probe"):
+            assert record[field] == first_run[field], field
+
+    def test_it_tells_what_came_from_the_cache(self, cluster, config, first_run, second_run):
+        assert states(second_run)["Trainer"] == "cached"
+        assert second_run["parameters"] is None  # where ML Metadata is not asked
+        record = cluster.status(second_run["run_id"], config)
+        assert record["parameters"] == first_run["parameters"]
+        assert summary(record, "Trainer") == summary(first_run, "Trainer")
+
+    def test_the_list_has_verdicts(self, cluster, config, first_run):
+        listed = cluster.petseg("kubeflow", "status", "--json", config=config).record
+        assert {run["run_id"]: run["blessed"] for run in listed}[first_run["run_id"]] is True
+
+
+def summary(record: dict[str, Any], component: str) -> str:
+    return next(node["summary"] for node in record["nodes"] if node["id"] == component)

@@ -18,11 +18,11 @@ from typing import Any, Final, TextIO
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.kubeflow.dry_run.artifacts import Mounts
 from pipeline.kubeflow.dry_run.pod import end_of_pod, missing_secrets, secret_variables, written_since
 from pipeline.kubeflow.dry_run.runner import CheckedPackage, PackageRun, record_package_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task
-from pipeline.kubeflow.findings import StoredArtifact
 from pipeline.kubeflow.package import Package
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord
 from pipeline.runs.store import RunFiles, RunStore

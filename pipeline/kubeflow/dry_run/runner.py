@@ -27,13 +27,13 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT
 from pipeline.kubeflow.arguments import runtime_values
+from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.kubeflow.dry_run.artifacts import ObjectStore, check_directory
 from pipeline.kubeflow.dry_run.driver import cache_key, executor_input
 from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import PodFailedError, PodLostError, PodProcess, missing_secrets, sleep_before_retry
 from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
-from pipeline.kubeflow.findings import StoredArtifact
 from pipeline.kubeflow.package import Package, check_compiled_by_this_code
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState, run_environment
 from pipeline.runs.session import RecordedRun, record_run

@@ -62,7 +62,16 @@ def test_a_component_writes_where_the_launcher_looks(launcher_root, capfd):
     assert None not in schema["metadata"].values()
     out = capfd.readouterr().out
     assert "starting" in out
+    assert f"ImportSchema: found {schema['metadata']['findings']}\n" in out
+    assert json.loads(schema["metadata"]["findings"])["summary"] == "schema"
     assert out.rstrip().endswith("done")
+
+
+def test_nothing_is_written_on_what_the_pages_draw(launcher_root):
+    argv = ["RunReport" if word == "ImportSchema" else word for word in arguments(executor_input(launcher_root))]
+    assert entrypoint.main(argv) == 0
+    output = json.loads((launcher_root / "kfp_outputs" / "out.json").read_text())
+    assert "findings" not in output["artifacts"]["schema"]["artifacts"][0]["metadata"]
 
 
 def from_launcher(task: str, root: Path) -> tuple[dict, Path]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fake_kubeflow_api import V2
 from fake_kubernetes_api import FakeKubernetesApi
+from fake_metadata import InMemory, MetadataOfRuns
 from fake_workflow import driver_node, executor_node, root_driver_node, task_details
 from kfp_server_api import models
 
@@ -395,7 +396,62 @@ class TestOutcome:
         play(api, ("SUCCEEDED", DONE))
         code, _, err = petseg("submit", package_file)
         assert code == 0
-        assert "what became of the model is not known here: no log of Pusher" in err
+        assert "what became of the model is not known here: cannot read the artifacts in ML Metadata" in err
+        assert "kubeflow.metadata_host" in err
+        assert "; no log of Pusher of the run" in err
+
+
+class TestMetadata:
+    """What is read of the outcome where the server is the pages' host, and no log can be read."""
+
+    @pytest.fixture
+    def runs(self, api):
+        api.metadata = InMemory()
+        return MetadataOfRuns(api.metadata)
+
+    @pytest.fixture
+    def run_id(self, api, petseg, package_file, runs):
+        """A run that has ended, and whose model was not blessed."""
+        run_id = petseg("submit", package_file, "--no-wait")[1].strip()
+        play(api, ("SUCCEEDED", DONE))
+        metrics = {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9, "mean_iou": 0.6}
+        bound = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.8, "passed": False}
+        fields = {"metrics": metrics, "blessed": False, "thresholds": [bound], "report": "minio://b/report.html"}
+        findings = json.dumps({"summary": "nothing: the model is not blessed", "fields": fields})
+        runs.add_task(run_id, PUSHER, {"pushed_model": ("minio://b/pushed", {"findings": findings})})
+        return run_id
+
+    def test_following_ends_with_verdict_and_metrics(self, petseg, run_id):
+        code, out, err = petseg("status", run_id, "--follow")
+        assert code == 3
+        assert "accuracy 0.8000, mean IoU 0.6000" in out
+        assert "accuracy 0.8000 ≥ 0.9: not passed\nnot blessed: nothing was pushed\nreport: minio://b/report" in out
+        assert err == ""
+
+    def test_a_run_that_has_ended_is_shown_with_its_verdict(self, petseg, run_id):
+        code, out, _ = petseg("status", run_id)
+        assert code == 3
+        assert "accuracy 0.8000 ≥ 0.9: not passed" in out
+        assert "0.7000 to 0.9000" in out
+        code, out, _ = petseg("status", run_id, "--json")
+        record = json.loads(out)
+        assert (code, record["blessed"], record["metrics"]["accuracy_low"]) == (3, False, 0.7)
+
+    def test_by_an_address_of_its_own(self, api, petseg, run_id):
+        store, api.metadata = api.metadata, None
+        with store.served() as address:
+            assert petseg("status", run_id, "--set", f"kubeflow.metadata_host={address}")[0] == 3
+        assert petseg("status", run_id)[0] == 0
+
+    def test_the_list_has_verdicts(self, petseg, package_file, runs, run_id):
+        newer = petseg("submit", package_file, "--no-wait")[1].strip()
+        runs.add_task(newer, "Evaluator", {"blessing": ("minio://b/blessing", {"blessed": 1.0})})
+        code, out, err = petseg("status", "--experiment", "petseg-pets")
+        assert (code, err) == (0, "")
+        head, *rows = (line.split() for line in out.splitlines())
+        verdicts = {row[0]: set(row) & {"yes", "no"} for row in rows}
+        assert "blessed" in head
+        assert verdicts == {newer: {"yes"}, run_id: {"no"}}
 
 
 class TestCluster:
@@ -462,7 +518,7 @@ class TestStatus:
         api.store.archived_logs[executor_node(EXAMPLES)] = "petseg 10:00:09 TfdsExampleGen: failed: no such data set\n"
         code, out, _ = petseg("status", run_id, "--json")
         record = json.loads(out)
-        assert code == 0
+        assert code == 1
         assert (record["state"], record["error"]) == ("failed", "TfdsExampleGen failed: no such data set")
 
     def test_it_can_be_followed(self, api, petseg, run_id):
@@ -481,9 +537,11 @@ class TestStatus:
 
     def test_the_newest_runs_of_the_experiment(self, api, petseg, package_file, run_id):
         newer = petseg("submit", package_file, "--no-wait", "--run-name", "newer")[1].strip()
-        code, out, _ = petseg("status", "--experiment", "petseg-pets")
+        code, out, err = petseg("status", "--experiment", "petseg-pets")
         assert code == 0
         assert [line.split()[0] for line in out.splitlines()] == ["run", newer, run_id]
+        assert "blessed" not in out
+        assert "verdicts are not shown: cannot read the artifacts in ML Metadata" in err
         assert "newer" in out
         _, out, _ = petseg("status", "--experiment", "petseg-pets", "--limit", 1, "--json")
         assert [record["run_id"] for record in json.loads(out)] == [newer]
@@ -501,7 +559,7 @@ class TestStatus:
         run.state_history = [models.V2beta1RuntimeStatus(state=state) for state in ("RUNNING", "CANCELING", "FAILED")]
         code, out, _ = petseg("status", run_id, "--json")
         record = json.loads(out)
-        assert (code, record["state"], record["error"]) == (0, "interrupted", "the run was cancelled")
+        assert (code, record["state"], record["error"]) == (130, "interrupted", "the run was cancelled")
         assert [node["state"] for node in record["nodes"]] == ["complete", "interrupted", "skipped", "skipped"]
         assert "has ended already (interrupted)" in petseg("cancel", run_id)[1]
 
@@ -626,7 +684,7 @@ class TestCancel:
         run.state_history = [models.V2beta1RuntimeStatus(state=state) for state in ("RUNNING", "CANCELING", "FAILED")]
         code, out, _ = petseg("status", run_id, "--json")
         record = json.loads(out)
-        assert (code, record["state"], record["error"]) == (0, "interrupted", "the run was cancelled")
+        assert (code, record["state"], record["error"]) == (130, "interrupted", "the run was cancelled")
         assert [node["state"] for node in record["nodes"]] == ["complete", "interrupted", "skipped", "skipped"]
         assert "has ended already (interrupted)" in petseg("cancel", run_id)[1]
 
@@ -640,7 +698,7 @@ class TestCancel:
         assert "Run nix not found" in err
 
 
-HEAVY = ("tensorflow", "tfx", "kfp", "apache_beam", "ml_metadata", "kubernetes", "matplotlib", "pandas")
+HEAVY = ("tensorflow", "tfx", "kfp", "apache_beam", "kubernetes", "matplotlib", "pandas")
 
 
 def test_help_loads_no_client():
@@ -648,7 +706,7 @@ def test_help_loads_no_client():
         "import sys\nfrom pipeline.cli import exit_code\n"
         "for command in ('compile', 'dry-run', 'submit', 'status', 'logs', 'cancel'):\n"
         "    assert exit_code(['kubeflow', command, '--help']) == 0\n"
-        f"loaded = set({(*HEAVY, 'kfp_server_api', 'docker')!r}) & sys.modules.keys()\n"
+        f"loaded = set({(*HEAVY, 'kfp_server_api', 'ml_metadata', 'grpc', 'docker')!r}) & sys.modules.keys()\n"
         "assert not loaded, loaded"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ from pipeline.config.loading import load_config
 from pipeline.runs import display as display_module
 from pipeline.runs.display import LiveDisplay, PlainDisplay, open_display
 from pipeline.runs.progress import ProgressFollower
-from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState
+from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import duration, remote_runs_table, result_lines, run_details, runs_table
 
 
@@ -158,9 +158,35 @@ def test_the_ids_of_runs_on_a_server_are_whole_in_80_columns(record):
     record.run_id, record.pipeline = "5389d9c9-3d7b-4e1b-ac85-e679d9596f87", "petseg-pets 2026-01-01 00:00:00"
     record.seconds = 10 * 3600.0
     console = Console(width=80, file=io.StringIO())
-    console.print(remote_runs_table([record]))
+    console.print(remote_runs_table([record], has_verdicts=False))
     row = console.file.getvalue().splitlines()[1]
     assert row.startswith(f"{record.run_id} running       10 h 00 m petseg-pets")
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({}, ""),
+        ({"blessed": True}, "yes"),
+        ({"blessed": False}, "no"),
+        ({"blessed": False, "force_blessed": "the demo"}, "forced"),
+        ({"blessed": True, "probe": ProbeRecord(refusals=["too slow"])}, "refused"),
+    ],
+)
+def test_runs_on_a_server_have_their_verdict_in_a_column(record, fields, verdict):
+    for name, value in fields.items():
+        setattr(record, name, value)
+    console = Console(width=80, file=io.StringIO())
+    console.print(remote_runs_table([record], has_verdicts=True))
+    head, row = console.file.getvalue().splitlines()
+    at = head.index("blessed")
+    assert row[at : at + len("blessed")].strip() == verdict
+
+
+def test_where_the_model_card_is_stands_below_the_report(record):
+    record.report, record.model_card = "s3://b/report.html", "s3://b/model_card.md"
+    lines = result_lines(record)
+    assert lines[lines.index("report: s3://b/report.html") + 1] == "model card: s3://b/model_card.md"
 
 
 def test_tables_do_not_read_markup_into_what_they_show(record):
