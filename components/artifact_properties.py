@@ -75,3 +75,18 @@ DEPLOYMENT_SUMMARY = "summary"
 DEPLOYED_VERSION = "version"
 DEPLOYED_STORAGE_URI = "storage_uri"
 DEPLOYED_URL = "url"
+
+# Of RunReport's `system.Metrics`, beside the names of metrics, and `DATASET_NAME`, `DATASET_VERSION`, `BLESSED`.
+VERDICT = "verdict"
+"""What came of the run, in words: `not blessed: accuracy 0.7123 < 0.8`."""
+
+EVALUATED_EXAMPLES = "evaluated_examples"
+PUSHED_MODEL = "pushed_model"
+"""Directory of the pushed version; absent where nothing was pushed."""
+
+# Of its `system.ClassificationMetrics`.
+CONFUSION_MATRIX = "confusionMatrix"
+"""A struct: `annotationSpecs` with the names of the classes, and `rows`; Kubeflow's."""
+
+# Of its `system.HTML`.
+NOT_WRITTEN_BECAUSE = "not_written_because"
