@@ -249,6 +249,7 @@ RUNTIME_PARAMETERS: Final = (
         default=_default_min_accuracy,
         put=_put_min_accuracy,
         setting="evaluation.min_accuracy",
+        as_setting=lambda least, _: least or None,
     ),
     RuntimeParameter(
         name="push_destination",
