@@ -4,7 +4,7 @@ import json
 
 from real_cluster import ACCOUNT, EPOCHS, NAMESPACE, states
 
-ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
 """Components that look for themselves, or depend on one that does."""
 
 
