@@ -84,6 +84,10 @@ EVALUATED_EXAMPLES = "evaluated_examples"
 PUSHED_MODEL = "pushed_model"
 """Directory of the pushed version; absent where nothing was pushed."""
 
+# Of its `system.ClassificationMetrics`.
+CONFUSION_MATRIX = "confusionMatrix"
+"""A struct: `annotationSpecs` with the names of the classes, and `rows`; Kubeflow's."""
+
 # Of its `system.HTML`.
 NOT_WRITTEN_BECAUSE = "not_written_because"
 

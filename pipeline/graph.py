@@ -27,6 +27,7 @@ from components.model_probe.component import ModelProbe
 from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
 from components.model_pusher.push import PushSettings
+from components.run_report.component import RunReport
 from components.segmentation_validator.component import SegmentationValidator
 from components.segmentation_validator.kinds import Kind
 from components.segmentation_validator.settings import Policy, ValidatorSettings
@@ -50,6 +51,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
+    REPORT_MODULE,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
     SUSPECT_FINDER,
@@ -224,26 +226,51 @@ def create_pipeline(
     if suspect_finder:
         suspect_finder.add_upstream_node(pusher)  # what is to be served is served first
 
+    components = [
+        example_gen,
+        segmentation_validator,
+        import_schema,
+        statistics_gen,
+        example_validator,
+        *([drift_detector] if drift_detector else []),
+        transform,
+        *([warm_start] if warm_start else []),
+        trainer,
+        served_model,
+        evaluator,
+        probe,
+        pusher,
+        *([deployer] if deployer else []),
+        *([suspect_finder] if suspect_finder else []),
+    ]
+
+    # What came of all that, for people and for the pages of Kubeflow: last, and anew in every run.
+    run_report = RunReport(
+        report_fn=f"{REPORT_MODULE}.report_run",
+        settings=_reported_settings(config),
+        node_ids=[component.id for component in components],
+        inputs={
+            "checked_examples": examples,
+            "findings": segmentation_validator.outputs["findings"],
+            "statistics": statistics_gen.outputs["statistics"],
+            "anomalies": example_validator.outputs["anomalies"],
+            "drift": drift_detector.outputs["drift"] if drift_detector else None,
+            "model": trainer.outputs["model"],
+            "model_run": trainer.outputs["model_run"],
+            "baseline_model": served_model.outputs["model"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "model_blessing": evaluator.outputs["blessing"],
+            "infra_blessing": probe.outputs["blessing"],
+            "pushed_model": pusher.outputs["pushed_model"],
+            "deployed_model": deployer.outputs["deployed_model"] if deployer else None,
+            "suspects": suspect_finder.outputs["suspects"] if suspect_finder else None,
+        },
+    )
+
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
-        components=[
-            example_gen,
-            segmentation_validator,
-            import_schema,
-            statistics_gen,
-            example_validator,
-            *([drift_detector] if drift_detector else []),
-            transform,
-            *([warm_start] if warm_start else []),
-            trainer,
-            served_model,
-            evaluator,
-            probe,
-            pusher,
-            *([deployer] if deployer else []),
-            *([suspect_finder] if suspect_finder else []),
-        ],
+        components=[*components, run_report],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=arguments_for_tfx(config.pipeline.beam_args),
@@ -316,6 +343,12 @@ def _eval_config(config: Config) -> message.Message:
 def _probe_settings(config: Config) -> ProbeSettings:
     digest = node_digest(MODEL_PROBE)
     return ProbeSettings(**config.probe.model_dump(), split=config.evaluation.split, code_digest=digest)
+
+
+def _reported_settings(config: Config) -> dict[str, Any]:
+    """Returns what decides on the result of a run; not when, where and by whom it is run."""
+    sections = dict.fromkeys(("preset", "data", "trainer", "evaluation", "probe", "push"), True)
+    return config.model_dump(mode="json", include={**sections, "pipeline": {"name", "beam_args"}})
 
 
 def _push_settings(config: Config) -> PushSettings:

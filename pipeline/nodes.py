@@ -29,6 +29,7 @@ RUN_REPORT: Final = "RunReport"
 
 PREPROCESSING_MODULE: Final = "trainer_module.preprocessing"
 TRAINER_MODULE: Final = "trainer_module.trainer"
+REPORT_MODULE: Final = "pipeline.report.run_report"
 
 
 class Node(NamedTuple):
@@ -39,7 +40,7 @@ class Node(NamedTuple):
 
     is_cacheable: bool = True
     """Whether a server's cache may answer for it: not where it looks at what the server cannot see, as the data set and
-    the models that are served. Runs on this machine have drivers that look."""
+    the models that are served, nor where each run is to have its own. Runs on this machine have drivers that look."""
 
 
 COMPONENTS: Final = {
@@ -59,6 +60,7 @@ COMPONENTS: Final = {
     PUSHER: Node(("components.model_pusher.executor",), is_cacheable=False),
     KSERVE_DEPLOYER: Node(("components.kserve_deployer.executor",), is_cacheable=False),
     SUSPECT_FINDER: Node(("components.suspect_finder.executor",)),
+    RUN_REPORT: Node(("components.run_report.executor", REPORT_MODULE), is_cacheable=False),
 }
 """All that a graph may have, in its order."""
 

@@ -44,6 +44,16 @@ class Page:
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         self._driver.get(url)
 
+    @contextlib.contextmanager
+    def frame(self) -> Iterator[None]:
+        """Acts in the page's one frame."""
+        self._driver.switch_to.frame(0)
+        yield
+        self._driver.switch_to.default_content()
+
+    def click(self, selector: str) -> None:
+        self._driver.find_element(By.CSS_SELECTOR, selector).click()
+
     def press(self, key: str) -> None:
         """Presses a key, one of `selenium.webdriver.Keys`."""
         ActionChains(self._driver).send_keys(key).perform()

@@ -45,11 +45,18 @@ class Workplace:
 
 @contextmanager
 def without_report() -> Iterator[None]:
-    """Runs write no report."""
+    """Runs write empty reports."""
     with pytest.MonkeyPatch.context() as patch:
-        written = WrittenReport(Path("report.html"), Path("model_card.md"))
-        patch.setattr("pipeline.report.page.write_report", lambda *_, **__: written)
+        patch.setattr("pipeline.report.page.write_report", write_nothing)
         yield
+
+
+def write_nothing(record: RunRecord, run_directory: Path, *_, **__) -> WrittenReport:
+    """Stands in for `write_report`."""
+    written = WrittenReport(run_directory / "report.html", run_directory / "model_card.md")
+    for file in (written.page, written.model_card):
+        file.touch()
+    return written
 
 
 def executed(record: RunRecord) -> set[str]:

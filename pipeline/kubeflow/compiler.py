@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import yaml
 from google.protobuf import json_format
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
@@ -25,8 +26,9 @@ from pipeline.kubeflow.entrypoint import COMPONENT_FLAG, DRIVER_FLAG, OUTPUTS_FL
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
 from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, check_push_destination
+from pipeline.kubeflow.pod_output import SYSTEM_TYPES
 from pipeline.kubeflow.pods import kubernetes_config, resource_spec
-from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, TRAINER
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, RUN_REPORT, TRAINER
 from trainer_module.errors import ConfigError
 
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
@@ -35,6 +37,7 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 _COMMAND: Final = ("python", *OPTIONS, "pipeline.kubeflow.entrypoint")
 _DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
 _FINGERPRINT: Final = example_gen_utils.FINGERPRINT_PROPERTY_NAME
+_SYSTEM_SCHEMA_VERSION: Final = "0.0.1"
 _STRING: Final = {"parameterType": "STRING"}
 
 
@@ -144,6 +147,7 @@ def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
 def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     """Adds to TFX's specification what it leaves out."""
     _add_driver_task(pipeline_spec, config)
+    _name_system_types(pipeline_spec)
     for parameter in RUNTIME_PARAMETERS:
         _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
     retry = config.kubeflow.retry
@@ -200,17 +204,26 @@ def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
     example_gen["dependentTasks"] = [EXAMPLE_GEN_DRIVER]
 
 
+def _name_system_types(pipeline_spec: dict[str, Any]) -> None:
+    """Writes the types of the server's own artifacts, such as `system.Metrics`, as the server's SDK does."""
+    for component in pipeline_spec["components"].values():
+        for output in component.get("outputDefinitions", {}).get("artifacts", {}).values():
+            title = yaml.safe_load(output["artifactType"].get("instanceSchema", "{}")).get("title", "")
+            if title.startswith(SYSTEM_TYPES):
+                output["artifactType"] = {"schemaTitle": title, "schemaVersion": _SYSTEM_SCHEMA_VERSION}
+
+
 def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
     """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns.
 
-    TfdsExampleGenDriver runs before all that takes long, so it checks what does not concern it, too.
+    TfdsExampleGenDriver runs before all that takes long, so it checks what does not concern it, too. RunReport tells
+    every setting.
     """
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
-    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input} | dict.fromkeys(
-        parameter.tasks, parameter.component_input
-    )
+    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input, RUN_REPORT: parameter.reported_input}
+    inputs_by_task |= dict.fromkeys(parameter.tasks, parameter.component_input)
     for task_id, name in inputs_by_task.items():
         if task_id in pipeline_spec["components"]:
             pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)

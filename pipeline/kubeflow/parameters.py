@@ -31,6 +31,9 @@ from pipeline.nodes import (
 from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
+_SETTINGS: Final = "settings"
+"""RunReport's execution property with all settings."""
+
 _NUMBERS: Final = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number"}
 
 
@@ -56,8 +59,9 @@ class RuntimeParameter:
     setting: str
     """The setting that it stands for, as `trainer.epochs`, whose bounds are its own."""
 
-    as_setting: Callable[[Any], Any] = lambda value: value
-    """Returns the setting's value; raises ConfigError where no pod could use it."""
+    as_setting: Callable[[Any, Any], Any] = lambda value, _: value
+    """Returns the setting's value, of the parameter's and that of the setting before; raises ConfigError where no pod
+    could use it."""
 
     @property
     def expected(self) -> str:
@@ -77,7 +81,7 @@ class RuntimeParameter:
         """
         section, key = self.setting.split(".")
         try:
-            Config.model_validate({section: {key: self.as_setting(value)}})
+            Config.model_validate({section: {key: self.as_setting(value, getattr(getattr(Config(), section), key))}})
         except ValidationError:
             raise self.refused(value) from None
 
@@ -96,6 +100,19 @@ class RuntimeParameter:
     def checked_input(self) -> str:
         """The input of a component that only checks the value."""
         return f"checked_{self.name}"
+
+    @property
+    def reported_input(self) -> str:
+        """The input of RunReport, which tells the settings."""
+        return f"reported_{self.name}"
+
+    def put_into_settings(self, settings: str, value: Any) -> str:
+        """Returns the settings, a JSON object, with the value in its place."""
+        told = json.loads(settings)
+        section, key = self.setting.split(".")
+        value = int(value) if self.type == "NUMBER_INTEGER" else value
+        told[section][key] = self.as_setting(value, told[section][key])
+        return json.dumps(told)
 
 
 def check_value(name: str, value: Any) -> None:
@@ -133,6 +150,8 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
             value = changed.pop(parameter.component_input)
             parameter.check(value)
             changed[parameter.exec_property] = parameter.put(changed[parameter.exec_property], value)
+        if parameter.reported_input in changed:
+            changed[_SETTINGS] = parameter.put_into_settings(changed[_SETTINGS], changed.pop(parameter.reported_input))
     return changed
 
 
@@ -181,7 +200,7 @@ def _put_push_destination(push_destination: str, directory: str) -> str:
     return str(proto_utils.proto_to_json(destination))
 
 
-def _destination_of_pods(directory: Any) -> str:
+def _destination_of_pods(directory: Any, _: Any) -> str:
     check_push_destination(str(directory))
     return str(directory)
 
@@ -209,7 +228,7 @@ RUNTIME_PARAMETERS: Final = (
         default=_default_version,
         put=_put_version,
         setting="data.dataset",
-        as_setting=lambda version: _with_version(Config().data.dataset, version),
+        as_setting=lambda version, dataset: _with_version(dataset, version),
     ),
     RuntimeParameter(
         name="epochs",
@@ -230,6 +249,7 @@ RUNTIME_PARAMETERS: Final = (
         default=_default_min_accuracy,
         put=_put_min_accuracy,
         setting="evaluation.min_accuracy",
+        as_setting=lambda least, _: least or None,
     ),
     RuntimeParameter(
         name="push_destination",

@@ -10,6 +10,9 @@ Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
   input to a path before the component starts (`gs://b/k` is at `/gcs/b/k`, and so on), and uploads what is at the paths
   of the outputs afterwards; so TFX is given the paths, and the server is told the URIs;
 - runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.parameters`;
+- the run's id, which TFX is not told, and which the URIs of the outputs hold;
+- artifacts that the pages show (`components.run_report.artifact`): TFX would import their types by the server's names,
+  and takes a directory for each, while the pages read the one file of a page or text that the URI names;
 - outputs that the component does not declare: servers from 2.5 on add `executor-logs`, which they write themselves, and
   TFX would take it for the component's.
 
@@ -27,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE
 from pipeline.kubeflow.parameters import apply_runtime_parameters
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE, ProgressFollower, TrainingProgress
 from trainer_module.errors import PetsegError
@@ -39,6 +43,21 @@ _REMOTE: Final = re.compile(rf"^({'|'.join(_DIRECTORY_BY_SCHEME)})://")
 _WRAPPERS: Final = ("list", "struct")
 _PUSHED: Final = "pushed"
 """Property of the Pusher's model: whether it was pushed."""
+
+_RUN_ID: Final = "run_id"
+"""Parameter of a component that is to be told the run's id."""
+
+SYSTEM_TYPES: Final = "system."
+"""Begins the names of the server's own artifact types."""
+
+_TYPES_IN_PODS: Final = "components.run_report.artifact."
+_SHOWN_FILES: Final = {f"{SYSTEM_TYPES}HTML": REPORT_FILE, f"{SYSTEM_TYPES}Markdown": MODEL_CARD_FILE}
+"""Type of an artifact that is one file to the server, to the file in its directory."""
+
+_TFX_VERSION: Final = "tfx_version"
+"""Property that TFX gives every artifact; the pages would list it among the metrics."""
+
+_EXECUTION: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _POLL_SECONDS: Final = 2.0
 _HEARTBEAT_SECONDS: Final = 60.0
@@ -89,11 +108,14 @@ def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], 
         artifact["type"] = inputs_spec["artifacts"][key]["artifactType"]
     for key, artifact in _artifacts(outputs):
         artifact["name"] = artifact.get("name") or key
+        if title := _system_type(artifact):
+            artifact["type"] = {"schemaTitle": title.replace(SYSTEM_TYPES, _TYPES_IN_PODS, 1)}
     for _, artifact in [*_artifacts(inputs), *_artifacts(outputs)]:
         artifact["uri"] = path(artifact["uri"])
         artifact["metadata"] = _mapped(_plain(artifact.get("metadata", {})), path)
     if "parameterValues" in inputs:
-        inputs["parameterValues"] = apply_runtime_parameters(inputs["parameterValues"])
+        values = apply_runtime_parameters(inputs["parameterValues"])
+        inputs["parameterValues"] = values | ({_RUN_ID: run_id_of(executor_input)} if _RUN_ID in values else {})
     if "outputFile" in outputs:
         outputs["outputFile"] = local_path(outputs["outputFile"])
     return message
@@ -110,16 +132,42 @@ def from_tfx(executor_output: Message, executor_input: Message) -> Message:
       PetsegError: An output is elsewhere than the launcher will look.
     """
     message = copy.deepcopy(executor_output)
-    expected = {key: artifact["uri"] for key, artifact in _artifacts(executor_input.get("outputs", {}))}
+    asked_for = dict(_artifacts(executor_input.get("outputs", {})))
     for key, artifact in _artifacts(message):
         artifact["uri"] = remote_uri(artifact["uri"])
-        if artifact["uri"] != expected.get(key):
+        expected = asked_for.get(key, {})
+        if artifact["uri"] != expected.get("uri"):
             raise PetsegError(
-                f"the output {key!r} is at {artifact['uri']!r}, but it was to be written to {expected.get(key)!r}, "
+                f"the output {key!r} is at {artifact['uri']!r}, but it was to be written to {expected.get('uri')!r}, "
                 "where it will be looked for"
             )
         artifact["metadata"] = _mapped(_without_nulls(artifact.get("metadata", {})), remote_uri)
+        if title := _system_type(expected):
+            artifact["metadata"].pop(_TFX_VERSION, None)
+            artifact["uri"] += f"/{_SHOWN_FILES[title]}" if title in _SHOWN_FILES else ""
     return message
+
+
+def run_id_of(executor_input: Message) -> str:
+    """Returns the id of the run that a component belongs to, from where its outputs are to be.
+
+    Kubeflow Pipelines keeps them under `<root>/<pipeline>/<run id>/<task>/<execution>/<output>`, and where an execution
+    has no id, as on Vertex AI, without that part.
+
+    Raises:
+      PetsegError: The component has no outputs, or they are elsewhere.
+
+    Example:
+      >>> artifact = {"uri": "s3://b/pets/my-run/Trainer/00000000-0000-0000-0000-000000000001/model"}
+      >>> run_id_of({"outputs": {"artifacts": {"model": {"artifacts": [artifact]}}}})
+      'my-run'
+    """
+    uri = next(iter(output_uris(executor_input)), "")
+    parts = uri.split("/")[2:-1]
+    above = parts[:-1] if parts and _EXECUTION.fullmatch(parts[-1]) else parts
+    if len(above) < 2:
+        raise PetsegError(f"expected an output under <root>/<pipeline>/<run id>/<task>, found {uri!r}")
+    return above[-2]
 
 
 def output_uris(executor_input: Message) -> list[str]:
@@ -166,6 +214,12 @@ def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     for key, channel in side.get("artifacts", {}).items():
         for artifact in channel.get("artifacts", []):
             yield key, artifact
+
+
+def _system_type(artifact: Message) -> str:
+    """Returns the name of an output's type where it is one of the server's own, else nothing."""
+    title = str(artifact.get("type", {}).get("schemaTitle", ""))
+    return title if title.startswith(SYSTEM_TYPES) else ""
 
 
 def _plain(value: Any) -> Any:

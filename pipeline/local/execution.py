@@ -21,7 +21,7 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.nodes import EVALUATOR, SERVED_MODEL_RESOLVER, TRAINER, WARM_START_RESOLVER
+from pipeline.nodes import EVALUATOR, RUN_REPORT, SERVED_MODEL_RESOLVER, TRAINER, WARM_START_RESOLVER
 from pipeline.runs.outputs import Outputs
 from pipeline.runs.record import NodeState
 from pipeline.suggestions import nearest
@@ -40,6 +40,7 @@ _RESOLVERS: Final = {EVALUATOR: SERVED_MODEL_RESOLVER, TRAINER: WARM_START_RESOL
 """What brings the served model to a component."""
 
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
+_REUSE_OPTIONAL: Final = pipeline_pb2.NodeExecutionOptions.Skip.OPTIONAL
 
 
 class NodeObserver(Protocol):
@@ -97,6 +98,8 @@ class DagExecution:
         )
         if len(self.skipped) == len(self.node_ids):
             raise ConfigError(f"no component lies between --from {from_node} and --to {to_node}; swap the two")
+        if from_node != RUN_REPORT:
+            self._spare_what_is_only_reported()
         self._choose_base_run(from_node)
 
     def run(self, observer: NodeObserver) -> None:
@@ -131,6 +134,19 @@ class DagExecution:
     @property
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
         return [node.pipeline_node for node in self._ir.nodes]
+
+    def _spare_what_is_only_reported(self) -> None:
+        """Lets the base run lack what RunReport alone would read: the suspects of one that failed while deploying."""
+        upstream = {node.node_info.id: set(node.upstream_nodes) for node in self._nodes}
+        needed: set[str] = set()
+        pending = {*upstream} - {*self.skipped, RUN_REPORT}
+        while pending:
+            needed |= pending
+            pending = set().union(*(upstream[node_id] for node_id in pending)) - needed
+        for node in self._nodes:
+            skip = node.execution_options.skip
+            if skip.reuse_artifacts_mode == _REUSE_REQUIRED and node.node_info.id not in needed:
+                skip.reuse_artifacts_mode = _REUSE_OPTIONAL
 
     def _choose_base_run(self, from_node: str | None) -> None:
         """Takes the latest run that has all that the partial run needs; TFX would take the latest, complete or not."""

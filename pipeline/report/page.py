@@ -11,6 +11,7 @@ from typing import Final
 
 import jinja2
 
+from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE
 from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.report.blocks import Note, Page, Section, Table
 from pipeline.report.drift_section import drift_section
@@ -39,10 +40,6 @@ from pipeline.report.suspects import PAGE_FILE, FoundSuspects, found_suspects, s
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
 from trainer_module.model_card import EncoderWeights
-
-REPORT_FILE: Final = "report.html"
-MODEL_CARD_FILE: Final = "model_card.md"
-
 
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("pipeline.report"),

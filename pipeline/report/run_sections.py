@@ -118,7 +118,7 @@ def overview_table(facts: RunFacts) -> Table:
     record, environment = facts.record, facts.record.environment
     rows = [
         ["pipeline", record.pipeline + (f" (preset {record.preset})" if record.preset else "")],
-        ["started", f"{record.started:%Y-%m-%d %H:%M:%S} UTC, took {duration(record.seconds)}"],
+        _times(record),
     ]
     if record.dataset is not None:
         rows.append(["data", record.dataset.summary])
@@ -139,6 +139,12 @@ def overview_table(facts: RunFacts) -> Table:
     else:
         rows.append(["code and machine", "not recorded"])
     return Table(["fact", "value"], rows, words=("value",))
+
+
+def _times(record: RunRecord) -> list[str]:
+    """Returns when the run started, and how long it took; in a pod neither is known, only when it was reported."""
+    moment = f"{record.started:%Y-%m-%d %H:%M:%S} UTC"
+    return ["started", f"{moment}, took {duration(record.seconds)}"] if record.seconds else ["reported", moment]
 
 
 def settings_table(facts: RunFacts) -> Table | Note:

@@ -34,6 +34,10 @@ _HOW: Final = (
     "The masks of train and eval that the trained model contradicts most confidently, ranked as confident learning "
     "does: look at them, and mend what is wrong. A mask high up may be right, and the model wrong."
 )
+_WHERE_THEY_ARE: Final = (
+    "Both are beside this page in the directory of the run; where the page was taken from there, and on Kubeflow, they "
+    "are in RunReport's artifact “metrics”."
+)
 _MEANINGS: Final = {
     Kind.BLANK: "the mask has one class everywhere",
     Kind.SHIFTED: "moved to another place, the mask would be as the model has it",
@@ -83,6 +87,7 @@ def suspects_section(facts: RunFacts, found: FoundSuspects | Missing) -> Section
     first = _gallery(found, _SHOWN_IN_REPORT)
     blocks: list[Block] = [Note(f"{found.headline}. {_HOW}"), kinds_table(found.suspects)]
     blocks.append(Links([Link("All of them", PAGE_FILE), Link("The list for labellers (CSV)", SUSPECTS_FILE)]))
+    blocks.append(Note(_WHERE_THEY_ARE))
     return Section(_TITLE, [*blocks, class_legend(facts.class_names, with_errors=False), first])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
+from components.run_report.report import REPORT_FILE
 from components.segmentation_validator.kinds import Kind, counted
 from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.nodes import (
@@ -21,6 +22,7 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
     SUSPECT_FINDER,
@@ -38,6 +40,7 @@ PARAMETER_VALUE: Final = "value"
 
 _SHOWN_DIGITS: Final = 12
 _SHOWN_WEIGHTS: Final = 4
+_MEGABYTE: Final = 10**6
 
 
 class ProducedArtifact(Protocol):
@@ -241,9 +244,14 @@ def _pushed(produced: _Produced) -> NodeFacts:
     if not artifact.get_int_custom_property(properties.PUSHED):
         return NodeFacts(f"nothing: {artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)}")
     destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
-    if "://" not in destination and not Path(destination).is_dir():
+    if _is_gone(destination):
         return NodeFacts(f"{destination} is gone; push again with --from Pusher")
     return NodeFacts(destination, {"pushed_model": destination})
+
+
+def _is_gone(destination: str) -> bool:
+    """Returns whether a pushed version is gone; where all versions are out of sight, as in a pod, none is."""
+    return "://" not in destination and Path(destination).parent.is_dir() and not Path(destination).is_dir()
 
 
 def _deployed(produced: _Produced) -> NodeFacts:
@@ -262,6 +270,15 @@ def _suspected(produced: _Produced) -> NodeFacts:
     return NodeFacts(f"{count:,} of {of:,} masks to look at: {Path(artifact.uri) / SUSPECTS_FILE}")
 
 
+def _reported(produced: _Produced) -> NodeFacts:
+    artifact = produced.artifact("report")
+    if reason := artifact.get_string_custom_property(properties.NOT_WRITTEN_BECAUSE):
+        return NodeFacts(f"no report: {reason}")
+    place = Path(artifact.uri)
+    page = place / REPORT_FILE if place.is_dir() else place
+    return NodeFacts(f"{page.name}, {page.stat().st_size / _MEGABYTE:.1f} MB")
+
+
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_GEN_DRIVER: _identified,
     EXAMPLE_GEN: _examples,
@@ -277,4 +294,5 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     PUSHER: _pushed,
     KSERVE_DEPLOYER: _deployed,
     SUSPECT_FINDER: _suspected,
+    RUN_REPORT: _reported,
 }

@@ -20,6 +20,9 @@ from pipeline.config.schema import Config
 from pipeline.nodes import code_modules
 from trainer_module.errors import PetsegError
 
+RECORD_VARIABLE: Final = "PETSEG_RUN_RECORD"
+"""Environment variable of the components that names the file of the run's record, where a session keeps one."""
+
 _PACKAGES: Final = ("petseg", "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
 _CPU_DESCRIPTION: Final = Path("/proc/cpuinfo")
 

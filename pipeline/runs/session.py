@@ -16,13 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from components.run_report.report import RECORD_FILE, REPORT_FILE
+from pipeline.nodes import RUN_REPORT
 from pipeline.runs.display import RunDisplay, open_display
 from pipeline.runs.failures import explain_failure, log_tail
 from pipeline.runs.metadata import check_metadata_file
 from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.runs.process import Interruption, environment_variables, interruptible, temporary_directory
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE, ProgressFollower
-from pipeline.runs.record import NodeState, RunRecord, RunState
+from pipeline.runs.record import RECORD_VARIABLE, NodeState, RunRecord, RunState
 from pipeline.runs.store import RunFiles, RunStore
 from pipeline.terminal.streams import captured_output
 from trainer_module.errors import ConfigError, PetsegError
@@ -33,6 +35,9 @@ CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 _GPU_MEMORY_GROWTH_VARIABLE: Final = "TF_FORCE_GPU_ALLOW_GROWTH"
 _LOGGER: Final = logging.getLogger(__name__)
 _STOPPING: Final = "stopping as soon as the current step is done; Ctrl-C again quits at once"
+_WITH_THE_REPORT: Final = ("report", "model_card", "metrics")
+"""The outputs of RunReport whose files belong to a run."""
+
 _OUTPUT_LOST: Final = "Nothing can be shown on %s: %s. The run goes on without it."
 
 
@@ -66,7 +71,7 @@ class RecordedRun(ABC):
 
     @abstractmethod
     def _write_report(self, *, with_pictures: bool) -> Path:
-        """Writes the report of the run, which has ended one way or the other; returns where its page is."""
+        """Writes the report of a run without RunReport, as one that failed; returns where its page is."""
 
     def _abort(self) -> None:
         """Called just before the process exits at once, from another thread."""
@@ -83,7 +88,7 @@ class RecordedRun(ABC):
             temporary_directory(self._store.temporary_dir),
             captured_output(self._files.log) as (stdout, stderr),
             self._python_log(),
-            environment_variables(self._trainer_variables()),
+            environment_variables(self._component_variables()),
         ):
             stream = stderr if self._show_on_stderr else stdout
             for output, name in ((stdout, "standard output"), (stderr, "standard error")):
@@ -129,16 +134,31 @@ class RecordedRun(ABC):
         self._end_with_report()
 
     def _end_with_report(self) -> None:
-        """Has the report written; a run without one is as good."""
-        self._display.notice("writing the report")
+        """Takes the report from RunReport, or has it written where that did not run; a run without one is as good."""
         try:
-            self._record.report = str(self._write_report(with_pictures=not self._interruption.requested))
+            page = self._reported()
+            if page is None:
+                self._display.notice("writing the report")
+                page = self._write_report(with_pictures=not self._interruption.requested)
+            self._record.report = str(page)
             self._record.save(self._files.record)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the run itself has ended)
             self._log(error)
             self._display.notice(f"no report was written ({error or type(error).__name__}); see the log")
         else:
             self._display.notice("")
+
+    def _reported(self) -> Path | None:
+        """Brings what RunReport left to the run's files, and returns the page; None where it left none in this run."""
+        node = next((node for node in self._record.nodes if node.id == RUN_REPORT), None)
+        if node is None or node.state is not NodeState.COMPLETE:
+            return None
+        page = self._files.directory / REPORT_FILE
+        for path in (Path(node.outputs[output]) for output in _WITH_THE_REPORT if output in node.outputs):
+            for file in path.iterdir() if path.is_dir() else (path,):
+                if file.name != RECORD_FILE:  # the run's own goes on
+                    shutil.copyfile(file, self._files.directory / file.name)
+        return page if page.is_file() else None
 
     def _end_early(self, error: BaseException) -> None:
         """Leaves metadata, disk and record consistent after a failure or an interruption."""
@@ -200,9 +220,10 @@ class RecordedRun(ABC):
             tfx_logger.setLevel(level)
             handler.close()
 
-    def _trainer_variables(self) -> dict[str, str]:
-        """Returns what tells the Trainer where progress and checkpoints go, and TensorFlow to share GPUs."""
+    def _component_variables(self) -> dict[str, str]:
+        """Returns what tells components where progress, checkpoints and record are, and TensorFlow to share GPUs."""
         return {
+            RECORD_VARIABLE: str(self._files.record),
             PROGRESS_FILE_VARIABLE: str(self._files.progress),
             CHECKPOINT_DIR_VARIABLE: os.environ.get(CHECKPOINT_DIR_VARIABLE) or str(self._store.checkpoints_dir),
             _GPU_MEMORY_GROWTH_VARIABLE: os.environ.get(_GPU_MEMORY_GROWTH_VARIABLE, "true"),

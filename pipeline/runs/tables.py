@@ -55,6 +55,25 @@ def gate_lines(record: RunRecord) -> list[str]:
     return lines
 
 
+def verdict_line(record: RunRecord) -> str:
+    """Returns what came of the model in one line: `blessed`, `not blessed: accuracy 0.7123 < 0.8`, and so on."""
+    if record.probe is not None and not record.probe.passed:
+        return f"refused by the probe: {'; '.join(record.probe.refusals)}"
+    if record.force_blessed is not None:
+        return f"pushed by force: {record.force_blessed}"
+    if record.blessed is None:
+        return "no gate" if record.metrics else "nothing was evaluated"
+    missed = [_missed(bound) for bound in record.thresholds if bound.gated and not bound.passed]
+    return "blessed" if record.blessed else ": ".join(filter(None, ("not blessed", ", ".join(missed))))
+
+
+def _missed(bound: BoundResult) -> str:
+    name = readable_metric(bound.name)
+    if bound.number is None:
+        return f"{name} is undefined"
+    return f"{name} {metric_value(bound.number, bound.metric)} {'<' if bound.is_least else '>'} {bound.bound:g}"
+
+
 def _origin(bound: BoundResult, record: RunRecord) -> str:
     """Says which setting a missed bound comes from, and how a trial gets past one that only the preset asked for."""
     evaluation = record.settings.get("evaluation")

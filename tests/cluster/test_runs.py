@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from real_cluster import ACCOUNT, EPOCHS, METADATA, NAMESPACE, states
 
-ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher"}
+ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
 """Components that look for themselves, or depend on one that does."""
 
 

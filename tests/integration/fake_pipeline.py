@@ -15,6 +15,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation, PushedModel
 
+from components.run_report.component import RunReport
 from pipeline.beam.notices import notice
 from pipeline.config.schema import Config
 from trainer_module.errors import DataError
@@ -79,10 +80,21 @@ def create_pipeline(config: Config, *, pipeline_root, enable_cache=True, metadat
     min_accuracy = config.evaluation.min_accuracy or 0.0
     evaluator = Evaluator(model_run=trainer.outputs["model_run"], min_accuracy=min_accuracy)
     pusher = Pusher(evaluation=evaluator.outputs["evaluation"])
+    components = [example_gen, trainer, evaluator, pusher]
+    run_report = RunReport(
+        report_fn="pipeline.report.run_report.report_run",
+        settings=config.model_dump(mode="json"),
+        node_ids=[component.id for component in components],
+        inputs={
+            "checked_examples": example_gen.outputs["examples"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "pushed_model": pusher.outputs["pushed_model"],
+        },
+    )
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=pipeline_root,
-        components=[example_gen, trainer, evaluator, pusher],
+        components=[*components, run_report],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
     )

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import tensorflow_datasets as tfds
 from forked_processes import forked_processes
-from small_network import replace_unet, two_layers
+from small_network import replace_unet, replace_unet_and_report, two_layers
 from workplace import SMALL, without_report
 
 from components.datasets.synthetic_pets import SyntheticPets
@@ -14,6 +14,7 @@ from components.model_pusher.version_store import complete_versions
 from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
 from pipeline.kubeflow.compiler import compile_package
+from pipeline.kubeflow.dry_run.metadata import Execution
 from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.kubeflow.package import Package
@@ -24,7 +25,7 @@ from trainer_module import networks
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
     "ExampleValidator", "DriftDetector", "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe",
-    "Pusher",
+    "Pusher", "RunReport",
 }  # fmt: skip
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",
@@ -36,9 +37,9 @@ def _config(root: Path, *overrides: str) -> Config:
     return load_config(preset="demo", overrides=(*SMALL, *SETTINGS, f"pipeline.root={root}", *overrides))
 
 
-def _run(package: Package, root: Path, started_anew: str | None = None) -> RunRecord:
+def _run(package: Package, root: Path, started_anew: str | None = None, *, report: bool = True) -> RunRecord:
     """Runs a package whose pods are forked, but for one kind, and train two layers."""
-    with forked_processes(but=started_anew, prepare=replace_unet):
+    with forked_processes(but=started_anew, prepare=replace_unet if report else replace_unet_and_report):
         record = dry_run(package, DryRunRequest(root=str(root)))
     assert record.state is RunState.COMPLETE, f"{record.error}\n{Path(record.log).read_text()[-5000:]}"
     return record
@@ -108,6 +109,35 @@ def test_the_report_is_as_complete_as_that_of_a_local_run(first, second):
     assert page.count("data:image/png") >= 24
     assert "not recorded" not in page
     assert "Both models have the same mean IoU on every image." in Path(second.report).read_text(encoding="utf-8")
+    files = {"report.html", "model_card.md", "image_scores.jsonl"}
+    assert files <= {file.name for file in Path(first.report).parent.iterdir()}
+
+
+def test_the_pages_of_a_server_could_show_the_report(first, root):
+    """What they read: the artifacts' types, one file for a page, and numbers by name."""
+    executions = map(Execution.model_validate_json, (root / "executions.jsonl").read_text().splitlines())
+    [left] = [
+        one.outputs for one in executions if (one.task, one.run_id) == ("RunReport", first.run_id) and one.outputs
+    ]
+    artifacts = {artifact.name: artifact for artifact in left}
+    kinds = {"metrics": "Metrics", "confusion_matrix": "ClassificationMetrics", "report": "HTML"}
+    kinds["model_card"] = "Markdown"
+    assert {name: artifacts[name].type for name in kinds} == {name: f"system.{kind}" for name, kind in kinds.items()}
+    paths = {name: root / "object_store" / artifacts[name].uri.replace("://", "/") for name in kinds}
+    assert paths["report"].read_bytes() == Path(first.report).read_bytes()
+    assert paths["model_card"].name == "model_card.md"
+    told = RunRecord.load(paths["metrics"] / "run.json")
+    assert (told.run_id, told.state, told.blessed) == (first.run_id, RunState.COMPLETE, True)
+    assert (told.metrics, told.dataset, told.parameters) == (first.metrics, first.dataset, first.parameters)
+    numbers = artifacts["metrics"].metadata
+    assert {name: numbers[name] for name in ("accuracy", "accuracy_low", "mean_iou", "iou_pet")} == {
+        name: first.metrics[name] for name in ("accuracy", "accuracy_low", "mean_iou", "iou_pet")
+    }
+    texts = {"verdict": "blessed", "pushed_model": first.pushed_model, "dataset_version": "1.0.0"}
+    assert {name: numbers[name] for name in texts} == texts
+    assert (numbers["blessed"], numbers["evaluated_examples"]) == (1, 12)
+    matrix = artifacts["confusion_matrix"].metadata["confusionMatrix"]["struct"]
+    assert [row["row"] for row in matrix["rows"]] == first.distributions["confusion_matrix"]
 
 
 def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path, monkeypatch):
@@ -122,7 +152,7 @@ def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path, monkeypatch
 
 
 def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(first, second):
-    ran = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Evaluator", "Pusher"}
+    ran = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
     assert _states(second) == {task: "complete" if task in ran else "cached" for task in TASKS}
     assert (second.baseline.found, second.baseline.version) == (True, Path(first.pushed_model).name)
     [change] = [row for row in second.thresholds if row.kind == "min_change"]
@@ -135,8 +165,7 @@ def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(fi
 
 def test_a_firing_after_the_data_grew_reads_the_new_version_and_trains_again(first, second, package, root):
     _prepare(root, "1.1.0")
-    with without_report():
-        third = _run(package, root)
+    third = _run(package, root, report=False)
     assert _states(third) == dict.fromkeys(TASKS, "complete")
     assert (second.dataset.version, third.dataset.version) == ("1.0.0", "1.1.0")
     assert third.dataset.splits["train"] > second.dataset.splits["train"]

@@ -36,7 +36,7 @@ import fake_pipeline  # noqa: E402
 # TFX walks through protobufs in a way they no longer like, and the warning names whoever called TFX.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
-NODES = ["TfdsExampleGen", "Trainer", "Evaluator", "Pusher"]
+NODES = ["TfdsExampleGen", "Trainer", "Evaluator", "Pusher", "RunReport"]
 METRICS = {"accuracy": 0.75, "mean_iou": 0.61, "loss": 0.6}
 
 
@@ -91,7 +91,7 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
     record = run(root, report=True)
 
     assert record.state is RunState.COMPLETE
-    assert states(record) == ["complete"] * 4
+    assert states(record) == ["complete"] * 5
     assert record.dataset.model_dump() == {
         "name": "fake_pets",
         "version": "1.0.0",
@@ -120,6 +120,9 @@ def test_a_run_is_recorded_and_its_flood_is_kept_out_of_the_terminal(root, capfd
     assert f"report: {record.report}" in shown
     assert "Blessed" in Path(record.report).read_text()
     assert "0.6100" in Path(record.report).with_name("model_card.md").read_text()
+    told = RunRecord.load(Path(record.node("RunReport").outputs["metrics"], "run.json"))
+    assert (told.run_id, told.state, told.log) == (record.run_id, RunState.COMPLETE, record.log)
+    assert told.node("Trainer") == record.node("Trainer")
 
 
 @pytest.mark.parametrize("variable", ["set", "unset"])
@@ -144,21 +147,27 @@ def test_a_report_that_cannot_be_written_does_not_end_a_run(root, monkeypatch, c
 
     monkeypatch.setattr("pipeline.report.page.write_report", refuse)
     record = run(root, report=True)
-    assert (record.state, record.report, record.blessed) == (RunState.COMPLETE, None, True)
+    assert (record.state, record.blessed) == (RunState.COMPLETE, True)
+    assert "no report: OSError: no space left" in "".join(capfd.readouterr())
+    assert "OSError: no space left" in Path(record.report).read_text()
+
+    (root / "runs" / record.run_id / "report.html").unlink()
+    failed = run(root, report=True, trainer="error", use_cache=False)  # RunReport does not run
+    assert (failed.state, failed.report) == (RunState.FAILED, None)
     assert "no report was written (no space left)" in "".join(capfd.readouterr())
-    assert "OSError: no space left" in Path(record.log).read_text()
+    assert "OSError: no space left" in Path(failed.log).read_text()
 
 
 def test_an_equal_run_is_cached_with_the_same_numbers_and_a_changed_setting_runs_what_follows(root):
     first = run(root)
     second = run(root)
-    assert states(second) == ["cached"] * 4
+    assert states(second) == [*["cached"] * 4, "complete"]
     fields = {"dataset", "parameters", "metrics", "slices", "thresholds", "blessed", "pushed_model"}
     assert second.model_dump(include=fields) == first.model_dump(include=fields)
     assert [node.summary for node in second.nodes] == [node.summary for node in first.nodes]
 
-    assert states(run(root, "trainer.epochs=3")) == ["cached", "complete", "complete", "complete"]
-    assert states(run(root, use_cache=False)) == ["complete"] * 4
+    assert states(run(root, "trainer.epochs=3")) == ["cached", *["complete"] * 4]
+    assert states(run(root, use_cache=False)) == ["complete"] * 5
 
 
 def test_a_model_that_is_not_blessed_is_done_but_not_pushed(root):
@@ -177,13 +186,13 @@ def test_a_model_that_is_not_blessed_is_done_but_not_pushed(root):
 def test_a_failing_component_ends_the_run_and_the_next_goes_on_from_it(root, what, message):
     failed = run(root, trainer=what, report=True)
     assert failed.state is RunState.FAILED
-    assert states(failed) == ["complete", "failed", "pending", "pending"]
+    assert states(failed) == ["complete", "failed", *["pending"] * 3]
     assert failed.error == message
     assert f'Failed in Trainer</p>\n  <p class="reason">{message}' in html.unescape(Path(failed.report).read_text())
     assert RunStore(root).record(failed.run_id) == failed
     assert message in Path(failed.log).read_text()
     assert trainer_outputs(root) == []
-    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+    assert states(run(root)) == ["cached", *["complete"] * 4]
 
 
 def test_inputs_that_cannot_be_resolved_fail_the_run(root, monkeypatch):
@@ -196,7 +205,7 @@ def test_inputs_that_cannot_be_resolved_fail_the_run(root, monkeypatch):
 
     monkeypatch.setattr(inputs_utils, "resolve_input_artifacts", refuse)
     record = run(root)
-    assert states(record) == ["complete", "failed", "pending", "pending"]
+    assert states(record) == ["complete", "failed", *["pending"] * 3]
     assert "min_count of examples is 1, got 0" in record.error
     assert "Traceback" not in record.error
 
@@ -210,23 +219,31 @@ def test_what_a_component_on_beam_waits_for_is_shown(root, capfd):
 def test_an_interrupted_component_leaves_nothing_half_done(root):
     interrupted = run(root, trainer="interrupt")
     assert interrupted.state is RunState.INTERRUPTED
-    assert states(interrupted) == ["complete", "interrupted", "pending", "pending"]
+    assert states(interrupted) == ["complete", "interrupted", *["pending"] * 3]
     assert trainer_outputs(root) == []
     assert left_running(root) == []
-    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+    assert states(run(root)) == ["cached", *["complete"] * 4]
 
 
 def test_a_partial_run_takes_the_rest_from_the_latest_run_that_has_it(root):
     first = run(root, to_node="Trainer")
-    assert states(first) == ["complete", "complete", "skipped", "skipped"]
+    assert states(first) == ["complete", "complete", *["skipped"] * 3]
     assert first.blessed is None
     run(root, "trainer.epochs=3", trainer="error")
 
     second = run(root, from_node="Evaluator")
-    assert states(second) == ["skipped", "skipped", "complete", "complete"]
+    assert states(second) == ["skipped", "skipped", *["complete"] * 3]
     assert second.parameters == 1234567
     assert second.dataset == first.dataset
     assert second.blessed is True
+
+
+def test_a_report_alone_can_be_had_again(root):
+    first = run(root)
+    again = run(root, from_node="RunReport", report=True)
+    assert states(again) == [*["skipped"] * 4, "complete"]
+    assert again.metrics == first.metrics
+    assert "Blessed" in Path(again.report).read_text()
 
 
 @pytest.mark.parametrize(
@@ -300,7 +317,7 @@ def test_what_a_killed_run_left_is_cleaned_up_by_the_next_which_goes_on(root):
     left = trainer_outputs(root)
     assert list((root / "tmp").iterdir()) != []
 
-    assert states(run(root)) == ["cached", "complete", "complete", "complete"]
+    assert states(run(root)) == ["cached", *["complete"] * 4]
     assert left_running(root) == []
     assert not set(left) & set(trainer_outputs(root))
     assert not (root / "tmp").exists()

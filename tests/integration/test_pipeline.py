@@ -31,6 +31,7 @@ PETS_ORIGINAL = Path(__file__).parents[3] / "shared" / "data" / "pets_original"
 NODES = [
     "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen", "Transform", "ExampleValidator",
     "DriftDetector", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder",
+    "RunReport",
 ]  # fmt: skip
 SETTINGS = ("trainer.learning_rate=1e-4", "evaluation.min_accuracy=0.01", "evaluation.suspects=4")
 
@@ -155,20 +156,20 @@ def second_run(workplace, first_run):
 
 
 def test_third_identical_run_is_all_cached(workplace, first_run, second_run):
-    assert executed(second_run) == {"DriftDetector", "ServedModelResolver", "Evaluator", "Pusher"}
+    assert executed(second_run) == {"DriftDetector", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
     assert first_run.drift.reason == f"no model is served in {Path(first_run.pushed_model).parent}"
     assert (second_run.drift.model, second_run.drift.drifted) == (first_run.pushed_model, [])
     assert set(second_run.drift.distances.values()) == {0.0}
     assert (second_run.blessed, second_run.baseline.path) == (True, first_run.pushed_model)
     record = workplace.run()
-    assert executed(record) == set()
+    assert executed(record) == {"RunReport"}
     assert record.metrics == second_run.metrics
     assert {name: record.metrics[name] for name in first_run.metrics} == first_run.metrics
 
 
 def test_unreachable_bound_is_not_blessed_and_nothing_is_pushed(workplace, first_run, second_run):
     record = workplace.run("evaluation.min_accuracy=0.999")
-    assert executed(record) == {"Evaluator", "Pusher"}
+    assert executed(record) == {"Evaluator", "Pusher", "RunReport"}
     assert record.blessed is False
     assert record.pushed_model is None
     assert [row.passed for row in record.thresholds if (row.metric, row.kind) == ("accuracy", "min")] == [False]
@@ -178,7 +179,7 @@ def test_unreachable_bound_is_not_blessed_and_nothing_is_pushed(workplace, first
 def test_a_model_that_costs_too_much_to_serve_is_not_pushed(workplace, first_run, second_run):
     with forked_processes():
         record = workplace.run("probe.max_memory_mb=1", report=True)
-    assert executed(record) == {"ModelProbe", "Pusher"}
+    assert executed(record) == {"ModelProbe", "Pusher", "RunReport"}
     assert (record.blessed, record.refused, record.pushed_model) == (True, True, None)
     [refusal] = record.probe.refusals
     assert refusal.endswith("MB of memory; probe.max_memory_mb is 1")
@@ -203,7 +204,7 @@ def test_a_version_that_was_deleted_is_pushed_again(workplace, first_run, second
 @pytest.mark.usefixtures("second_run", "repeated")
 def test_training_setting_runs_trainer_and_what_follows(workplace):
     record = workplace.run("trainer.learning_rate=0.004", "evaluation.min_accuracy=0.999")  # is not pushed
-    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"}
+    assert executed(record) == {"Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder", "RunReport"}
 
 
 @pytest.mark.usefixtures("second_run", "repeated")
@@ -212,7 +213,7 @@ def test_preprocessing_code_runs_transform_and_what_follows(workplace, monkeypat
     edited = lambda *modules: digest(*modules) + ("+" if "trainer_module.preprocessing" in modules else "")  # noqa: E731
     monkeypatch.setattr(nodes, "code_digest", edited)
     assert executed(workplace.run()) == {
-        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder"
+        "Transform", "Trainer", "Evaluator", "ModelProbe", "Pusher", "SuspectFinder", "RunReport"
     }  # fmt: skip
 
 

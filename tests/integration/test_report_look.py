@@ -1,5 +1,7 @@
 """The report in a browser: it fits a phone, and follows the reader's light or dark scheme. Needs Chromium."""
 
+import html
+
 import pytest
 import report_run
 from chromium import needs_chromium, opened_page
@@ -37,6 +39,18 @@ def browser(tmp_path_factory):
 def page(browser):
     yield browser
     assert browser.errors == []
+
+
+def test_sections_are_found_where_the_page_is_the_source_of_a_frame(report, page, tmp_path):
+    """As Kubeflow's pages show it; there a link to a section would lead to the page around."""
+    source = html.escape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    around = tmp_path / "around.html"
+    around.write_text(f"<iframe sandbox='allow-scripts' srcdoc='{source}' width='900' height='600'></iframe>")
+    page.open(around.as_uri())
+    with page.frame():
+        page.click("nav a:last-of-type")
+        page.wait_for("scrollY > 0")
+        assert page.evaluate("document.querySelector('h1').innerText").endswith("20260102-030405-000001")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1200])

@@ -11,6 +11,8 @@ from tfx.types import standard_artifacts as tfx
 from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
+from components.run_report import artifact as shown
+from components.run_report.component import ReportDriver
 from components.segmentation_validator.artifact import SegmentationFindings
 from components.served_model_resolver.component import ServedModelDriver
 from components.tfds_example_gen.component import TfdsDriver
@@ -29,7 +31,7 @@ TRANSFORMED = {
 }  # fmt: skip
 
 # What `check_component` is told of each, and the modules whose code is in its cache key, its executor's where none are
-# named; the cache of TFX's own goes by TFX's version, and KServeDeployer is never cached.
+# named; the cache of TFX's own goes by TFX's version, and KServeDeployer and RunReport are never cached.
 COMPONENTS: dict[str, dict[str, Any]] = {
     "TfdsExampleGen": {
         "module": "components.tfds_example_gen.executor", "outputs": {"examples": tfx.Examples}, "driver": TfdsDriver,
@@ -71,6 +73,13 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "SuspectFinder": {
         "module": "components.suspect_finder.executor", "outputs": {"suspects": tfx.ExampleAnomalies},
+    },
+    "RunReport": {
+        "module": "components.run_report.executor", "driver": ReportDriver, "code": (),
+        "outputs": {
+            "metrics": shown.Metrics, "confusion_matrix": shown.ClassificationMetrics, "report": shown.HTML,
+            "model_card": shown.Markdown,
+        },
     },
 }  # fmt: skip
 

@@ -18,7 +18,8 @@ def components():
 def test_the_table_and_the_graph_have_the_same_nodes(components):
     assert set(COMPONENTS) == {component.id for component in components} | {EXAMPLE_GEN_DRIVER}
     ids = {value for name, value in vars(nodes).items() if name.isupper() and isinstance(value, str)}
-    assert ids - {nodes.PREPROCESSING_MODULE, nodes.TRAINER_MODULE} == set(COMPONENTS)
+    modules = {nodes.PREPROCESSING_MODULE, nodes.TRAINER_MODULE, nodes.REPORT_MODULE}
+    assert ids - modules == set(COMPONENTS)
 
 
 def test_a_component_of_ours_runs_its_executor_and_what_else_the_table_names(components):
@@ -34,12 +35,24 @@ def test_what_looks_at_the_world_has_a_driver_here_and_no_cache_there(components
         assert component.driver_class.__module__.startswith("components.") == looks, component.id
 
 
-def test_suspects_are_looked_for_last_and_nothing_waits_for_that(components):
+def test_suspects_are_looked_for_last_and_only_the_report_waits_for_that(components):
     [finder] = [component for component in components if component.id == nodes.SUSPECT_FINDER]
     assert nodes.PUSHER in {node.id for node in finder.upstream_nodes}
-    assert not finder.downstream_nodes
+    assert {node.id for node in finder.downstream_nodes} == {nodes.RUN_REPORT}
     without = create_pipeline(load_config(preset="demo", overrides=["evaluation.suspects=0"]), pipeline_root="root")
     assert nodes.SUSPECT_FINDER not in {component.id for component in without.components}
+
+
+def test_the_report_comes_after_all_that_leave_something_that_nobody_else_reads(components):
+    report = components[-1]
+    assert report.id == nodes.RUN_REPORT
+    last = {component.id for component in components if component is not report and not component.downstream_nodes}
+    assert last == set()
+    assert {channel.producer_component_id for channel in report.inputs.values()} == {
+        nodes.SEGMENTATION_VALIDATOR, nodes.STATISTICS_GEN, nodes.EXAMPLE_VALIDATOR, nodes.DRIFT_DETECTOR,
+        nodes.TRAINER, nodes.SERVED_MODEL_RESOLVER, nodes.EVALUATOR, nodes.MODEL_PROBE, nodes.PUSHER,
+        nodes.KSERVE_DEPLOYER, nodes.SUSPECT_FINDER,
+    }  # fmt: skip
 
 
 def test_modules_are_named_once():

@@ -18,6 +18,7 @@ from pipeline.config.loading import load_config
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.parameters import apply_runtime_parameters
 from pipeline.kubeflow.pods import resource_spec
 from trainer_module.errors import ConfigError
 
@@ -119,7 +120,9 @@ def test_volumes_are_mounted_where_they_are_needed(package):
 def test_what_the_server_cannot_know_is_never_cached(package):
     tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
-    assert set(tasks) - cached == {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Pusher"}
+    assert set(tasks) - cached == {
+        "TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Pusher", "RunReport",
+    }  # fmt: skip
 
 
 def test_the_server_and_the_component_know_how_often_to_try_again(package):
@@ -197,6 +200,30 @@ def test_runtime_parameters_have_types_and_defaults(package):
         source["componentInputParameter"] for source in driver.values() if "componentInputParameter" in source
     }
     assert of_runtime == set(found)
+
+
+def test_the_report_has_the_types_that_the_pages_know_and_comes_last(package):
+    outputs = package.pipeline_spec["components"]["RunReport"]["outputDefinitions"]["artifacts"]
+    assert {name: output["artifactType"] for name, output in outputs.items()} == {
+        name: {"schemaTitle": f"system.{kind}", "schemaVersion": "0.0.1"}
+        for name, kind in (
+            ("metrics", "Metrics"), ("confusion_matrix", "ClassificationMetrics"), ("report", "HTML"),
+            ("model_card", "Markdown"),
+        )
+    }  # fmt: skip
+    assert package.task_ids[-1] == "RunReport"
+    parameters = package.pipeline_spec["root"]["dag"]["tasks"]["RunReport"]["inputs"]["parameters"]
+    assert parameters["run_id"]["runtimeValue"]["constant"] == ""
+    told = json.loads(parameters["settings"]["runtimeValue"]["constant"])
+    assert (told["trainer"]["epochs"], told["pipeline"]["name"]) == (8, "petseg-demo")
+    assert not {"kubeflow", "schedule"} & set(told)
+    told = apply_runtime_parameters(
+        {"settings": json.dumps(told), "reported_epochs": 3.0, "reported_dataset_version": "1.*.*",
+         "reported_min_accuracy": 0.0}
+    )  # fmt: skip
+    settings = json.loads(told["settings"])
+    assert (settings["trainer"]["epochs"], settings["data"]["dataset"]) == (3, "synthetic_pets:1.*.*")
+    assert (set(told), settings["evaluation"]["min_accuracy"]) == ({"settings"}, None)
 
 
 def test_no_value_of_a_secret_can_appear(monkeypatch, package):

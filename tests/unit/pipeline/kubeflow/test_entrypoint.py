@@ -5,12 +5,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from recordings import recorded
 
+from components.run_report.report import ConfusionMatrix, Reported
 from petseg.processes import command as petseg_process
 from pipeline.kubeflow import entrypoint
 from pipeline.kubeflow.package import check_compiled_by_this_code, code_arguments
@@ -92,6 +95,55 @@ def test_the_log_of_a_real_server_is_none_of_the_components_outputs(launcher_roo
     assert log.read_text() == "so far"
     assert list(json.loads(Path(message["outputs"]["outputFile"]).read_text())["artifacts"]) == ["schema"]
     assert (log.with_name("schema") / "schema.pbtxt").is_file()
+
+
+def test_a_report_is_handed_back_as_what_the_pages_read(launcher_root, monkeypatch, capfd):
+    def report_fn(arguments):
+        (arguments.directory / "run.json").write_text(arguments.run_id)
+        arguments.report.write_text("the page")
+        matrix = ConfusionMatrix(["pet"], [[7]])
+        return Reported({"accuracy": 0.5, "blessed": 1, "verdict": "blessed", "pushed_model": "/serving/1"}, matrix)
+
+    monkeypatch.setitem(sys.modules, "made_up_report", SimpleNamespace(report_fn=report_fn))
+    place = "minio://b/pets/run-7/RunReport/00000000-0000-0000-0000-000000000001"
+    kinds = {"metrics": "Metrics", "confusion_matrix": "ClassificationMetrics", "report": "HTML"}
+    outputs = {
+        name: {"artifacts": [{"uri": f"{place}/{name}", "type": {"schemaTitle": f"system.{kind}"}}]}
+        for name, kind in (kinds | {"model_card": "Markdown"}).items()
+    }
+    values = {
+        "report_fn": "made_up_report.report_fn",
+        "settings": "{}",
+        "node_ids": "[]",
+        "origins": "{}",
+        "run_id": "",
+    }
+    message = {
+        "inputs": {"parameterValues": values},
+        "outputs": {"artifacts": outputs, "outputFile": str(launcher_root / "out.json")},
+    }
+    spec = {"parameters": {name: {"parameterType": "STRING"} for name in values}}
+    given = arguments(message, executor="components.run_report.executor.Executor")
+    given[given.index("--component") + 1], given[given.index("--outputs") + 1] = "RunReport", ",".join(outputs)
+    given[given.index("--json_serialized_inputs_spec_args") + 1] = json.dumps(spec)
+    assert entrypoint.main(given) == 0
+
+    answer = json.loads((launcher_root / "out.json").read_text())["artifacts"]
+    found = {name: channel["artifacts"][0] for name, channel in answer.items()}
+    assert {name: artifact["uri"].removeprefix(place) for name, artifact in found.items()} == {
+        "metrics": "/metrics", "confusion_matrix": "/confusion_matrix", "report": "/report/report.html",
+        "model_card": "/model_card/model_card.md",
+    }  # fmt: skip
+    for name, file in (("report", "report/report.html"), ("metrics", "metrics/run.json")):
+        text = (launcher_root / place.replace("://", "/") / file).read_text()
+        assert text == {"report": "the page", "metrics": "run-7"}[name]
+    assert found["metrics"]["metadata"] == {
+        "accuracy": 0.5, "blessed": 1.0, "verdict": "blessed", "pushed_model": "/serving/1",
+    }  # fmt: skip
+    assert found["confusion_matrix"]["metadata"] == {
+        "confusionMatrix": {"annotationSpecs": [{"displayName": "pet"}], "rows": [{"row": [7.0]}]}
+    }
+    assert 'RunReport: found {"summary":"report.html, 0.0 MB","fields":{}}' in capfd.readouterr().out
 
 
 def test_an_output_that_nobody_declares_is_left_alone_whatever_its_name(launcher_root):

@@ -2,6 +2,7 @@
 
 import pytest
 from recordings import recorded
+from tfx.utils import import_utils
 
 from pipeline.kubeflow.pod_output import (
     from_tfx,
@@ -9,6 +10,7 @@ from pipeline.kubeflow.pod_output import (
     local_path,
     output_uris,
     remote_uri,
+    run_id_of,
     to_tfx,
     with_declared_outputs,
     workers_path,
@@ -98,6 +100,57 @@ def test_an_output_that_moved_is_refused():
     answer = {"artifacts": {"model": {"artifacts": [{"uri": "/tmp/elsewhere"}]}}}
     with pytest.raises(PetsegError, match=rf"'/tmp/elsewhere'.*{ROOT}/model"):
         from_tfx(answer, executor_input())
+
+
+def shown(kind: str, name: str) -> dict:
+    """Returns what the launcher says of RunReport with one output."""
+    output = {"name": "", "uri": f"{ROOT}/{name}", "type": {"schemaTitle": f"system.{kind}", "schemaVersion": "0.0.1"}}
+    return {"outputs": {"artifacts": {name: {"artifacts": [output]}}, "outputFile": "/tmp/out.json"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "file"),
+    [
+        ("Metrics", "metrics", ""),
+        ("ClassificationMetrics", "confusion_matrix", ""),
+        ("HTML", "report", "/report.html"),
+        ("Markdown", "model_card", "/model_card.md"),
+    ],
+)
+def test_what_the_pages_show_has_a_class_in_the_pod_and_is_one_file_where_they_read_one(kind, name, file):
+    [told] = to_tfx(shown(kind, name), {})["outputs"]["artifacts"][name]["artifacts"]
+    title = told["type"]["schemaTitle"]
+    assert f"system.{kind}" == import_utils.import_class_by_path(title).TYPE_NAME
+    metadata = {"accuracy": 0.5, "tfx_version": "1.21.0"}
+    answer = {"artifacts": {name: {"artifacts": [{"uri": local_path(f"{ROOT}/{name}"), "metadata": metadata}]}}}
+    [artifact] = from_tfx(answer, shown(kind, name))["artifacts"][name]["artifacts"]
+    assert artifact == {"uri": f"{ROOT}/{name}{file}", "metadata": {"accuracy": 0.5}}
+
+
+def test_a_component_that_asks_for_the_runs_id_gets_it():
+    given = recorded("launcher_arguments")["StatisticsGen"]
+    message = with_declared_outputs(given["executor_input"], ["statistics"])
+    run_id = run_id_of(message)
+    assert run_id in given["executor_input"]["inputs"]["artifacts"]["examples"]["artifacts"][0]["uri"].split("/")
+    message["inputs"]["parameterValues"] = {"run_id": "", "other": "x"}
+    told = to_tfx(message, given["component_spec"]["inputDefinitions"])
+    assert told["inputs"]["parameterValues"] == {"run_id": run_id, "other": "x"}
+    assert "run_id" not in to_tfx(executor_input(), INPUTS_SPEC)["inputs"]["parameterValues"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["gs://b/pets/my-run/RunReport_-987/report", "/out/my-run/RunReport/report", f"{ROOT}/report"]
+)
+def test_an_execution_without_an_id_has_none_in_its_uris(uri):
+    """As on Vertex AI and under kfp.local."""
+    message = {"outputs": {"artifacts": {"report": {"artifacts": [{"uri": uri}]}}}}
+    assert run_id_of(message) == ("run" if uri.startswith(ROOT) else "my-run")
+
+
+@pytest.mark.parametrize("outputs", [{}, {"artifacts": {"report": {"artifacts": [{"uri": "s3://report"}]}}}])
+def test_a_run_whose_outputs_are_elsewhere_has_no_id(outputs):
+    with pytest.raises(PetsegError, match="expected an output under <root>/<pipeline>/<run id>/<task>"):
+        run_id_of({"outputs": outputs})
 
 
 def test_paths_of_inputs_and_outputs_are_where_the_launcher_has_them(monkeypatch):

@@ -218,6 +218,20 @@ def test_a_push_is_a_directory_that_is_there(tmp_path):
     assert facts("Pusher", "pushed_model", FakeArtifact(pushed=0)).fields == {}
 
 
+def test_a_push_to_where_nothing_can_be_seen_is_taken_for_granted():
+    """As in a pod without the volume that another has pushed to."""
+    pushed = FakeArtifact(pushed=1, pushed_destination="/nowhere/pets/7")
+    assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": "/nowhere/pets/7"}
+
+
+@pytest.mark.parametrize("place", ["", "report.html"])
+def test_a_report_is_a_file_or_the_directory_that_it_is_in(tmp_path, place):
+    (tmp_path / "report.html").write_bytes(b" " * 1_260_000)
+    assert facts("RunReport", "report", FakeArtifact(tmp_path / place)).summary == "report.html, 1.3 MB"
+    missing = FakeArtifact(tmp_path / place, not_written_because="OSError: no space left")
+    assert facts("RunReport", "report", missing).summary == "no report: OSError: no space left"
+
+
 def test_a_model_that_is_served_already_is_not_pushed():
     artifact = FakeArtifact(pushed=0, not_pushed_because="/serving/pets/17 is this model already")
     found = facts("Pusher", "pushed_model", artifact)
@@ -251,7 +265,7 @@ def test_the_driver_tells_the_beginning_of_the_datas_fingerprint():
 
 
 def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
-    assert facts("RunReport", "html_report", FakeArtifact()).summary == "html report"
+    assert facts("HtmlReport", "html_report", FakeArtifact()).summary == "html report"
     assert node_facts("Trainer", {}, {}).summary == ""
     assert "cannot be summarized: FileNotFoundError" in facts("Trainer", "model_run", FakeArtifact("/nowhere")).summary
 

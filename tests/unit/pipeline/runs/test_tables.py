@@ -7,7 +7,7 @@ import pytest
 from components.model_evaluator.gate import BoundResult
 from pipeline.config.loading import load_config
 from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord
-from pipeline.runs.tables import bound_line, gate_lines
+from pipeline.runs.tables import bound_line, gate_lines, verdict_line
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 
@@ -109,3 +109,32 @@ def test_every_reason_of_the_probe_is_a_line(record):
     ]
     record.probe = ProbeRecord(measurements={"load_seconds": 1.0})
     assert gate_lines(record) == ["blessed"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "nothing was evaluated"),
+        ({"metrics": {"accuracy": 0.9}}, "no gate"),
+        ({"blessed": True}, "blessed"),
+        ({"blessed": True, "probe": ProbeRecord()}, "blessed"),
+        ({"blessed": False}, "not blessed: accuracy 0.7100 < 0.8, loss 0.6000 > 0.5, mean IoU change is undefined"),
+        ({"blessed": False, "force_blessed": "the old one is worse"}, "pushed by force: the old one is worse"),
+        (
+            {"blessed": False, "force_blessed": "x", "probe": ProbeRecord(refusals=["it is slow", "it is large"])},
+            "refused by the probe: it is slow; it is large",
+        ),
+    ],
+)
+def test_the_verdict_is_a_line(record, fields, line):
+    bounds = [
+        {"metric": "accuracy", "kind": "min", "bound": 0.8, "value": 0.71, "passed": False},
+        {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.71, "passed": False, "gated": False},
+        {"metric": "loss", "kind": "max", "bound": 0.5, "value": 0.6, "passed": False},
+        {"metric": "ece", "kind": "max", "bound": 0.5, "value": 0.1, "passed": True},
+        CHANGE | {"passed": False, "change": None},
+    ]
+    record.thresholds = [BoundResult(**bound) for bound in bounds]
+    for name, value in fields.items():
+        setattr(record, name, value)
+    assert verdict_line(record) == line

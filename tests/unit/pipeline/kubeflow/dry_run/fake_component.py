@@ -57,6 +57,9 @@ def main(declared: list[str], task: str, argument: str) -> int:
         if name != asked.get("no_output"):
             (local(uri) / "empty").mkdir(parents=True)
             (local(uri) / "data").write_text(f"{name} of {task}")
+        if name == asked.get("one_file"):
+            (local(uri) / "beside").touch()
+            uri += "/data"
         metadata = {"splits": ["train", "eval"], "counts": {"train": 2}, "size": 3, "is_new": True}
         artifacts[name] = {"artifacts": [{"name": name, "uri": uri, "metadata": metadata | asked.get("metadata", {})}]}
     parameters = {name: behaviour.get("fingerprint", "f1") for name in outputs.get("parameters", {})}

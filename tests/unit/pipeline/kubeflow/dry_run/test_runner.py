@@ -132,6 +132,22 @@ def test_only_files_are_uploaded_and_a_download_takes_what_begins_alike(make_pac
     assert pods()[-1]["beside_inputs"] == {"model": ["model", "model_run"]}
 
 
+def test_an_artifact_may_be_one_file_of_a_directory_and_of_the_servers_own_type(make_package, behave, root):
+    """As a page is; what lies beside it in the pod stays there."""
+
+    def show(spec, _platform):
+        outputs = spec["components"]["Trainer"]["outputDefinitions"]["artifacts"]
+        outputs["model_run"]["artifactType"] = {"schemaTitle": "system.HTML", "schemaVersion": "0.0.1"}
+
+    behave(Trainer={"one_file": "model_run"})
+    record = run(make_package(show), root)
+    assert record.state is RunState.COMPLETE, record.error
+    [artifact] = [one for execution in executions(root) for one in execution.outputs if one.name == "model_run"]
+    assert (artifact.type, artifact.uri.rpartition("/")[2]) == ("system.HTML", "data")
+    assert [key for key in objects(root) if "model_run" in key] == ["Trainer/model_run", "Trainer/model_run/data"]
+    assert Path(record.node("Trainer").outputs["model_run"]).read_text() == "model_run of Trainer"
+
+
 def test_volumes_and_scratch_lead_to_directories_of_this_machine(make_package, pods, root):
     def use_scratch(spec, _platform):
         spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]["env"].append(
