@@ -5,8 +5,8 @@
         --json_serialized_invocation_args EXECUTOR_INPUT --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
 KEYS are the artifacts that the component declares; what the server lists beside them, as the log that it publishes, is
-left alone. With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies
-the data.
+left alone. With `--driver` instead of a class it does the work of a component's driver (`pipeline.nodes.Driver`): it
+identifies the data, or the model that is served.
 
 A failure that may pass, as of the network, is tried again as often as `pipeline.kubeflow.attempts` says, each time in a
 fresh process in the place of this one: what the failed one held is given back, and the container goes on.
@@ -31,16 +31,17 @@ from pipeline.beam.notices import heard_by
 from pipeline.beam.preflight import check_services
 from pipeline.kubeflow import pod_output
 from pipeline.kubeflow.attempts import Attempt
-from pipeline.kubeflow.findings import Findings, StoredArtifact
+from pipeline.kubeflow.findings import Findings, StoredArtifact, with_verdict
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
+from pipeline.nodes import COMPONENTS, PUSHER
 from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
 UNUSABLE: Final = 2
-DRIVER_FLAG: Final = "--example_gen_driver"
+DRIVER_FLAG: Final = "--driver"
 COMPONENT_FLAG: Final = "--component"
 OUTPUTS_FLAG: Final = "--outputs"
 
@@ -78,7 +79,7 @@ def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) ->
     check_image(arguments.code_modules, arguments.code_digest)
     with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
-        return _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
+        return _run_driver(arguments) if arguments.driver else _run_executor(arguments, beam_args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,10 +103,11 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _run_driver(arguments: argparse.Namespace) -> dict[str, list[StoredArtifact]]:
-    from components.tfds_example_gen.component import fingerprint
-
+    driver = COMPONENTS[arguments.component].driver
+    if driver is None:
+        raise ConfigError(f"{arguments.component} is no driver, so the package was compiled by another petseg")
     message = pod_output.to_tfx(_executor_input(arguments), {})
-    found = fingerprint(message["inputs"]["parameterValues"])
+    found = driver.added_properties(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
     return {name: [StoredArtifact.of_parameter(value)] for name, value in found.items()}
 
@@ -133,21 +135,29 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> dict[s
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
     _write(output_file, pod_output.from_tfx(executor_output, executor_input))
+    return _stored(executor_output)
+
+
+def _stored(side: dict[str, Any]) -> dict[str, list[StoredArtifact]]:
+    """Returns the artifacts of a message that speaks of paths."""
     return {
         name: [StoredArtifact(artifact["uri"], artifact.get("metadata", {})) for artifact in channel["artifacts"]]
-        for name, channel in executor_output.get("artifacts", {}).items()
+        for name, channel in side.get("artifacts", {}).items()
     }
 
 
 def _found(arguments: argparse.Namespace, outputs: Outputs) -> str:
     """Returns what the component found, for whoever follows the run; where that cannot be read, why not."""
-    values = _executor_input(arguments).get("inputs", {}).get("parameterValues", {})
+    message = pod_output.to_tfx(_executor_input(arguments), json.loads(arguments.json_serialized_inputs_spec_args))
     try:
-        settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
+        settings = json.loads(message["inputs"].get("parameterValues", {}).get(_CUSTOM_CONFIG) or "{}")
     except ValueError:
         settings = {}
     try:
-        return Findings.of(node_facts(arguments.component, outputs, settings)).line()
+        facts = node_facts(arguments.component, outputs, settings)
+        if arguments.component == PUSHER:
+            facts = with_verdict(facts, _stored(message["inputs"]))
+        return Findings.of(facts).line()
     except PetsegError as error:
         return str(error)
 

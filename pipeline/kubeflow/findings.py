@@ -11,12 +11,19 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.runs.outputs import PARAMETER_VALUE, NodeFacts
+from pipeline.nodes import EVALUATOR, MODEL_PROBE
+from pipeline.runs.outputs import PARAMETER_VALUE, NodeFacts, Outputs, node_facts
 from pipeline.runs.record import NodeRecord, RunRecord
 
 _LINE: Final = re.compile(r"^petseg \d\d:\d\d:\d\d \S+: found (\{.*\})$", re.MULTILINE)
 _LEFT_OUT: Final = ("slices", "distributions")
 """Fields of the record that are too long for a line of a log."""
+
+_JUDGES: Final = {
+    EVALUATOR: {"evaluation": "evaluation", "blessing": "model_blessing"},
+    MODEL_PROBE: {"blessing": "infra_blessing"},
+}
+"""By component the inputs of the Pusher that are its outputs, by output."""
 
 
 class StoredArtifact:
@@ -62,6 +69,21 @@ class Findings(BaseModel):
         for name, value in self.fields.items():
             with suppress(ValidationError):
                 setattr(record, name, value)
+
+
+def with_verdict(pushed: NodeFacts, inputs: Outputs) -> NodeFacts:
+    """Returns what the Pusher found with what its inputs tell of the model.
+
+    An Evaluator or a probe whose result comes from the server's cache has no pod, and so no log that could tell.
+
+    Raises:
+      ModelError: They cannot be read.
+    """
+    fields: dict[str, Any] = {}
+    for judge, names in _JUDGES.items():
+        outputs = {output: inputs[name] for output, name in names.items()}
+        fields |= node_facts(judge, outputs, {}).fields
+    return NodeFacts(pushed.summary, fields | pushed.fields)
 
 
 def findings_in(log: str) -> Findings | None:
