@@ -17,9 +17,10 @@ from pipeline.config.schema import Config
 from pipeline.kubeflow.compiler import compile_package
 from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
+from pipeline.kubeflow.findings import findings_in
 from pipeline.kubeflow.package import Package
 from pipeline.local.runner import RunRequest, run_pipeline
-from pipeline.runs.record import RunRecord, RunState
+from pipeline.runs.record import NodeRecord, RunRecord, RunState
 from trainer_module import networks
 
 TASKS = {
@@ -151,6 +152,10 @@ def test_a_run_that_finds_nothing_changed_takes_the_evaluation_too_from_the_cach
     assert _states(third) == {task: "complete" if task in ALWAYS else "cached" for task in TASKS}
     told = {"baseline", "metrics", "slices", "thresholds", "blessed", "force_blessed", "probe", "pushed_model"}
     assert third.model_dump(include=told) == second.model_dump(include=told)
+    logs_alone = RunRecord(run_id="r", pipeline="p", preset=None, started=third.started, log="")
+    findings_in(Path(third.log).read_text()).put_into(logs_alone, NodeRecord(id="Pusher"))
+    told -= {"baseline", "slices"}
+    assert logs_alone.model_dump(include=told) == third.model_dump(include=told), "as the Pusher's log tells it"
 
 
 def test_a_firing_after_the_data_grew_reads_the_new_version_and_trains_again(first, second, grown):
