@@ -207,7 +207,8 @@ def test_what_systemd_refuses_leaves_the_former_schedule(machine, petseg):
 
 def test_a_configuration_file_is_named_by_its_absolute_path(machine, capsys, tmp_path):
     (tmp_path / "my.toml").write_text(
-        'preset = "demo"\n[schedule]\ncron = "0 3 * * *"\nparameters.dataset_version = "1.0.0"'
+        'preset = "demo"\n[schedule]\ncron = "0 3 * * *"\nparameters.dataset_version = "1.0.0"\n'
+        'parameters.force_bless = ""\nparameters.reset_baseline = false'
     )
     from pipeline.cli import exit_code
 
