@@ -17,6 +17,8 @@ def make_package(image: str = "petseg:1", name: str = PIPELINE, defaults: bool =
         "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
         "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
         "dataset_version": {"parameterType": "STRING", "defaultValue": ""},
+        "force_bless": {"parameterType": "STRING", "defaultValue": ""},
+        "reset_baseline": {"parameterType": "BOOLEAN", "defaultValue": False},
     }
     if not defaults:
         del parameters["epochs"]["defaultValue"]

@@ -3,6 +3,7 @@
 Puts the identity of what is served into the execution, so that TFX's cache notices a new version.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from tfx import types
@@ -31,8 +32,16 @@ class ServedModelDriver(PropertyDriver):
     """Adds the path of the newest complete version and what identifies its model."""
 
     def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
-        properties = execution_info.exec_properties
-        return {SERVED_MODEL_KEY: "" if properties[RESET_KEY] else served_identity(push_directory(properties))}
+        return {**served_model(execution_info.exec_properties)}
+
+
+def served_model(exec_properties: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the execution property that identifies the model to be resolved; it is empty for none, and for a reset.
+
+    Runners that know no drivers call it in a step of its own.
+    """
+    is_reset = bool(int(exec_properties[RESET_KEY]))
+    return {SERVED_MODEL_KEY: "" if is_reset else served_identity(push_directory(exec_properties))}
 
 
 def served_identity(push_destination: str) -> str:

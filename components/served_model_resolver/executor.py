@@ -29,6 +29,8 @@ REASON_PROPERTY: Final = "reason"
 
 _CARD: Final = f"{features.ASSETS_DIRECTORY}/{features.MODEL_CARD_ASSET}"
 _RESET: Final = "the baseline was reset for this run"
+_OUT_OF_REACH: Final = (tf.errors.AbortedError, tf.errors.DeadlineExceededError, tf.errors.UnavailableError)
+"""What reading from an object store may fail with that says nothing of the model."""
 
 
 class ModelContract(BaseModel):
@@ -96,6 +98,10 @@ def find_baseline(push_destination: str, contract: ModelContract, *, reset: bool
       push_destination: The directory.
       contract: What the version must have.
       reset: Whether to find nothing, whatever there is.
+
+    Raises:
+      OSError: The directory cannot be read; that is no reason to have no baseline, which caches would keep.
+      tf.errors.OpError: The same, of an object store.
     """
     path = newest_version(push_destination)
     if path is None:
@@ -109,9 +115,9 @@ def _obstacle_in_card(path: str, contract: ModelContract) -> str:
     try:
         with opened(f"{path}/{_CARD}") as file:
             card = ModelCard.parse(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return f"it has no {_CARD}: petseg did not export it"
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         return f"its {_CARD} cannot be read: {_first_line(error)}"
     for name in ("class_names", "mask_values", "ignore_values"):
         found, wanted = getattr(card, name), getattr(contract, name)
@@ -129,6 +135,8 @@ def _obstacle_in_model(path: str) -> str:
     """Loads the model: a missing or truncated file of weights shows only then."""
     try:
         signatures = tf.saved_model.load(path).signatures
+    except _OUT_OF_REACH:
+        raise
     except Exception as error:  # noqa: BLE001 (whatever TensorFlow raises over broken files)
         logging.exception("The served model in %s cannot be loaded.", path)
         return f"it cannot be loaded: {_first_line(error)}"

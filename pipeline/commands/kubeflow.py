@@ -19,6 +19,7 @@ from pipeline.commands.options import (
     SuggestingGroup,
     config_options,
     end_with,
+    gate_options,
     json_option,
     pipeline_root_option,
     resolve_config,
@@ -97,6 +98,7 @@ def compile_pipeline(
     multiple=True,
     help="Value of a runtime parameter, as in --parameter epochs=1; may be repeated.",
 )
+@gate_options
 @pipeline_root_option(f"Directory for everything that dry-runs leave; {DEFAULT_ROOT} when not given.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
 @click.option("--keep-pods", is_flag=True, help="Keep the files that each component saw and wrote.")
@@ -114,6 +116,8 @@ def dry_run(
     ctx: click.Context,
     package: Path,
     assignments: tuple[str, ...],
+    reset_baseline: bool,
+    force_bless: str | None,
     pipeline_root: str | None,
     no_cache: bool,
     keep_pods: bool,
@@ -128,9 +132,10 @@ def dry_run(
     DIR lists the dry-runs.
 
     Exit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 done but the model was not blessed, or cannot be
-    served, so nothing was pushed, 130 interrupted.
+    served, so nothing was pushed, 130 interrupted. With --force-bless a model that did not pass the gate is pushed and
+    the exit code is 0.
     """
-    from pipeline.kubeflow.arguments import parse_arguments
+    from pipeline.kubeflow.arguments import gate_assignments, parse_arguments
     from pipeline.kubeflow.dry_run.specification import DryRunRequest
     from pipeline.kubeflow.package import Package
 
@@ -139,7 +144,7 @@ def dry_run(
     compiled = Package.load(package)
     request = DryRunRequest(
         root=pipeline_root or DEFAULT_ROOT,
-        parameters=parse_arguments(compiled, assignments),
+        parameters=parse_arguments(compiled, (*assignments, *gate_assignments(reset_baseline, force_bless))),
         use_cache=not no_cache,
         keep_pods=keep_pods,
         keep_runs=keep_runs,
@@ -157,6 +162,7 @@ def dry_run(
 @click.option(
     "--parameter", "assignments", metavar="NAME=VALUE", multiple=True, help="Set a runtime parameter; may be repeated."
 )
+@gate_options
 @config_options
 @click.option("--run-name", metavar="NAME", help="Name of the run; the package's name and the time when not given.")
 @click.option("--no-wait", is_flag=True, help="Do not follow the run.")
@@ -167,6 +173,8 @@ def submit(
     ctx: click.Context,
     package_file: Path,
     assignments: tuple[str, ...],
+    reset_baseline: bool,
+    force_bless: str | None,
     preset: str | None,
     config_file: Path | None,
     overrides: tuple[str, ...],
@@ -180,18 +188,21 @@ def submit(
     A package that the server has already is not uploaded again. Ctrl-C stops following; the run goes on.
 
     Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 3 it succeeded but the model was not
-    blessed, or cannot be served, so nothing was pushed, 130 interrupted. What became of the model is read from ML
-    Metadata (kubeflow.metadata_host), else from the logs of the pods; where neither can be read that is said, and the
-    code is 0.
+    blessed, or cannot be served, so nothing was pushed, 130 interrupted. With --force-bless a model that did not pass
+    the gate is pushed and the code is 0. What became of the model is read from ML Metadata (kubeflow.metadata_host),
+    else from the logs of the pods; where neither can be read that is said, and the code is 0.
     """
-    if upload_only and (assignments or run_name is not None or no_wait):
-        raise click.UsageError("--upload-only runs nothing; it goes with no --parameter, --run-name or --no-wait")
-    from pipeline.kubeflow.arguments import parse_arguments
+    if upload_only and (assignments or reset_baseline or force_bless or run_name is not None or no_wait):
+        raise click.UsageError(
+            "--upload-only runs nothing; it goes with no --parameter, --reset-baseline, --force-bless, --run-name or "
+            "--no-wait"
+        )
+    from pipeline.kubeflow.arguments import gate_assignments, parse_arguments
     from pipeline.kubeflow.package import Package, check_compiled_by_this_code
     from pipeline.kubeflow.runs import RemoteRun
 
     package = Package.load(package_file)
-    parameters = parse_arguments(package, assignments)
+    parameters = parse_arguments(package, (*assignments, *gate_assignments(reset_baseline, force_bless)))
     check_compiled_by_this_code(package.pipeline_spec)
     client = _client(preset, config_file, overrides)
     version = client.upload(package)

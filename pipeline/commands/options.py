@@ -101,6 +101,24 @@ def pipeline_root_option(help_text: str) -> Callable[[_Command], _Command]:
     return click.option("--pipeline-root", metavar="DIR", help=help_text)
 
 
+def gate_options(command: _Command) -> _Command:
+    """Adds `--force-bless` and `--reset-baseline`; an empty reason is refused."""
+    force = click.option(
+        "--force-bless",
+        metavar="REASON",
+        callback=_reason,
+        help="Push the model even if it does not pass the gate; the reason is recorded with the model and the run.",
+    )
+    reset = click.option("--reset-baseline", is_flag=True, help="Judge the model as if none were served.")
+    return reset(force(command))
+
+
+def _reason(_ctx: click.Context, _parameter: click.Parameter, reason: str | None) -> str | None:
+    if reason is not None and not reason.strip():
+        raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")
+    return reason and reason.strip()
+
+
 def json_option(help_text: str) -> Callable[[_Command], _Command]:
     """Adds `--json`."""
     return click.option("--json", "as_json", is_flag=True, help=help_text)

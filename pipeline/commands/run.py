@@ -5,10 +5,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_options, end_with, json_option, pipeline_root_option, resolve_config
+from pipeline.commands.options import (
+    config_options,
+    end_with,
+    gate_options,
+    json_option,
+    pipeline_root_option,
+    resolve_config,
+)
 from pipeline.config.loading import config_toml
 from pipeline.terminal.streams import json_text
-from trainer_module.errors import ConfigError
 
 
 @click.command("run")
@@ -19,12 +25,7 @@ from trainer_module.errors import ConfigError
 )
 @click.option("--to", "to_node", metavar="NODE", help="Stop after this component.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
-@click.option("--reset-baseline", is_flag=True, help="Judge the model as if none were served.")
-@click.option(
-    "--force-bless",
-    metavar="REASON",
-    help="Push the model even if it does not pass the gate; the reason is recorded with the model and with the run.",
-)
+@gate_options
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
 def run(
@@ -49,8 +50,6 @@ def run(
     served, so nothing was pushed, 130 interrupted. With --force-bless a model that did not pass the gate is pushed and
     the exit code is 0.
     """
-    if force_bless is not None and not force_bless.strip():
-        raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")
     config = resolve_config(preset, config_file, overrides, pipeline_root)
     from pipeline.local.runner import RunRequest, run_pipeline
 
@@ -59,7 +58,7 @@ def run(
         to_node,
         not no_cache,
         reset_baseline=reset_baseline,
-        force_bless=(force_bless or "").strip(),
+        force_bless=force_bless or "",
         show_on_stderr=as_json,
     )
     end_with(ctx, run_pipeline(config, request), as_json=as_json)

@@ -42,6 +42,17 @@ def parse_arguments(package: Package, assignments: Sequence[str]) -> dict[str, A
     return values
 
 
+def gate_assignments(reset_baseline: bool, force_bless: str | None) -> list[str]:
+    """Returns the assignments that options of the gate are short for.
+
+    Args:
+      reset_baseline: Whether to judge the model as if none were served.
+      force_bless: Why to push it whatever the gate says; None to obey it.
+    """
+    assignments = ["reset_baseline=true"] if reset_baseline else []
+    return assignments + ([] if force_bless is None else [f"force_bless={force_bless}"])
+
+
 def runtime_values(package: Package, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the value of every runtime parameter of a run.
 

@@ -4,15 +4,12 @@ TFX compiles for Vertex AI. The open-source server ignores driver hooks, drops n
 and knows neither the defaults of runtime parameters nor retries unless they are written down; so they are added here.
 """
 
-import json
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
-from google.protobuf import json_format
-from tfx.components.example_gen import utils as example_gen_utils
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
-from tfx.types import standard_component_specs
 
 from components.kubernetes_api import IN_CLUSTER
 from petseg.processes import OPTIONS
@@ -25,18 +22,16 @@ from pipeline.kubeflow.attempts import retry_environment
 from pipeline.kubeflow.entrypoint import COMPONENT_FLAG, DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
-from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, check_push_destination
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, Setting, check_push_destination
 from pipeline.kubeflow.pod_output import SYSTEM_TYPES
 from pipeline.kubeflow.pods import kubernetes_config, resource_spec
-from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, RUN_REPORT, TRAINER
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN_DRIVER, RUN_REPORT, TRAINER, Driver, component_of
 from trainer_module.errors import ConfigError
 
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
 
 
 _COMMAND: Final = ("python", *OPTIONS, "pipeline.kubeflow.entrypoint")
-_DRIVER_INPUTS: Final = (standard_component_specs.INPUT_CONFIG_KEY, standard_component_specs.CUSTOM_CONFIG_KEY)
-_FINGERPRINT: Final = example_gen_utils.FINGERPRINT_PROPERTY_NAME
 _SYSTEM_SCHEMA_VERSION: Final = "0.0.1"
 _STRING: Final = {"parameterType": "STRING"}
 
@@ -146,7 +141,9 @@ def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
 
 def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     """Adds to TFX's specification what it leaves out."""
-    _add_driver_task(pipeline_spec, config)
+    for task_id, node in COMPONENTS.items():
+        if node.driver and node.driver.component in _tasks(pipeline_spec):
+            _add_driver_task(pipeline_spec, task_id, node.driver)
     _name_system_types(pipeline_spec)
     for parameter in RUNTIME_PARAMETERS:
         _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
@@ -169,39 +166,37 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_environment(pipeline_spec, TRAINER, {CHECKPOINT_DIR_VARIABLE: directory})
 
 
-def _add_driver_task(pipeline_spec: dict[str, Any], config: Config) -> None:
-    """Makes TfdsExampleGen's driver a task of its own, whose result is an input of TfdsExampleGen.
+def _add_driver_task(pipeline_spec: dict[str, Any], task_id: str, driver: Driver) -> None:
+    """Makes a component's driver a task of its own, whose result is an input of the component.
 
-    The server looks up its cache before anything of ours runs. The driver, never cached, identifies the data; the same
-    data is the same input to TfdsExampleGen, which then comes from the cache with all that follows.
+    The server looks up its cache before anything of ours runs. The driver, never cached, looks at the world; where it
+    finds the same, the component has the same inputs, and comes from the cache with all that follows.
     """
-    example_gen = _tasks(pipeline_spec)[EXAMPLE_GEN]
-    definitions = pipeline_spec["components"][EXAMPLE_GEN]["inputDefinitions"]["parameters"]
-    pipeline_spec["components"][EXAMPLE_GEN_DRIVER] = {
-        "executorLabel": _executor_label(EXAMPLE_GEN_DRIVER),
-        "inputDefinitions": {"parameters": {name: dict(definitions[name]) for name in _DRIVER_INPUTS}},
-        "outputDefinitions": {"parameters": {_FINGERPRINT: _STRING}},
+    component = _tasks(pipeline_spec)[driver.component]
+    definitions = pipeline_spec["components"][driver.component]["inputDefinitions"]["parameters"]
+    parameters = component["inputs"]["parameters"]
+    container = _container(pipeline_spec, driver.component)
+    after = component.get("dependentTasks", [])
+    pipeline_spec["components"][task_id] = {
+        "executorLabel": _executor_label(task_id),
+        "inputDefinitions": {"parameters": copy.deepcopy(definitions)},
+        "outputDefinitions": {"parameters": {driver.adds: dict(_STRING)}},
     }
-    parameters = example_gen["inputs"]["parameters"]
-    _tasks(pipeline_spec)[EXAMPLE_GEN_DRIVER] = {
-        "componentRef": {"name": EXAMPLE_GEN_DRIVER},
-        "inputs": {"parameters": {name: json.loads(json.dumps(parameters[name])) for name in _DRIVER_INPUTS}},
-        "taskInfo": {"name": EXAMPLE_GEN_DRIVER},
+    _tasks(pipeline_spec)[task_id] = {
+        "componentRef": {"name": task_id},
+        "inputs": {"parameters": copy.deepcopy(parameters)},
+        "taskInfo": {"name": task_id},
+        **({"dependentTasks": list(after)} if after else {}),
     }
-    container = _container(pipeline_spec, EXAMPLE_GEN)
-    pipeline_spec["deploymentSpec"]["executors"][_executor_label(EXAMPLE_GEN_DRIVER)] = {
+    pipeline_spec["deploymentSpec"]["executors"][_executor_label(task_id)] = {
         "container": {
-            "image": container["image"],
-            "command": list(container["command"]),
+            **copy.deepcopy({key: container[key] for key in ("image", "command", "resources")}),
             "args": [DRIVER_FLAG, "--json_serialized_invocation_args", "{{$}}"],
-            "resources": json_format.MessageToDict(resource_spec(config.kubeflow, EXAMPLE_GEN_DRIVER)),
         }
     }
-    definitions[_FINGERPRINT] = dict(_STRING)
-    parameters[_FINGERPRINT] = {
-        "taskOutputParameter": {"producerTask": EXAMPLE_GEN_DRIVER, "outputParameterKey": _FINGERPRINT}
-    }
-    example_gen["dependentTasks"] = [EXAMPLE_GEN_DRIVER]
+    definitions[driver.adds] = dict(_STRING)
+    parameters[driver.adds] = {"taskOutputParameter": {"producerTask": task_id, "outputParameterKey": driver.adds}}
+    component["dependentTasks"] = sorted([*after, task_id])
 
 
 def _name_system_types(pipeline_spec: dict[str, Any]) -> None:
@@ -216,19 +211,20 @@ def _name_system_types(pipeline_spec: dict[str, Any]) -> None:
 def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
     """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns.
 
-    TfdsExampleGenDriver runs before all that takes long, so it checks what does not concern it, too. RunReport tells
-    every setting.
+    The driver of a component gets it, too. TfdsExampleGenDriver runs before all that takes long, so it checks what does
+    not concern it. RunReport tells every setting.
     """
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
-    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input, RUN_REPORT: parameter.reported_input}
-    inputs_by_task |= dict.fromkeys(parameter.tasks, parameter.component_input)
+    concerned = [task_id for task_id in pipeline_spec["components"] if component_of(task_id) in parameter.components]
+    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input} | dict.fromkeys(concerned, parameter.component_input)
+    if isinstance(parameter.stands_for, Setting):
+        inputs_by_task[RUN_REPORT] = parameter.reported_input
     for task_id, name in inputs_by_task.items():
-        if task_id in pipeline_spec["components"]:
-            pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)
-            inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
-            inputs[name] = {"componentInputParameter": parameter.name}
+        pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)
+        inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
+        inputs[name] = {"componentInputParameter": parameter.name}
 
 
 def _check_component_names(configured: Mapping[str, Any], component_ids: list[str]) -> None:

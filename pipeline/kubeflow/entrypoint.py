@@ -5,8 +5,8 @@
         --json_serialized_invocation_args EXECUTOR_INPUT --json_serialized_inputs_spec_args INPUTS_SPEC BEAM_ARGS…
 
 KEYS are the artifacts that the component declares; what the server lists beside them, as the log that it publishes, is
-left alone. With `--example_gen_driver` instead of a class it does the work of TfdsExampleGen's driver: it identifies
-the data.
+left alone. With `--driver` instead of a class it does the work of a component's driver (`pipeline.nodes.Driver`): it
+identifies the data, or the model that is served.
 
 A failure that may pass, as of the network, is tried again as often as `pipeline.kubeflow.attempts` says, each time in a
 fresh process in the place of this one: what the failed one held is given back, and the container goes on.
@@ -35,14 +35,14 @@ from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.findings import Findings
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
-from pipeline.nodes import RUN_REPORT
+from pipeline.nodes import COMPONENTS, RUN_REPORT
 from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
 UNUSABLE: Final = 2
-DRIVER_FLAG: Final = "--example_gen_driver"
+DRIVER_FLAG: Final = "--driver"
 COMPONENT_FLAG: Final = "--component"
 OUTPUTS_FLAG: Final = "--outputs"
 
@@ -81,7 +81,7 @@ def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) ->
     check_image(arguments.code_modules, arguments.code_digest)
     with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
-        return _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
+        return _run_driver(arguments) if arguments.driver else _run_executor(arguments, beam_args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,10 +105,11 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _run_driver(arguments: argparse.Namespace) -> str:
-    from components.tfds_example_gen.component import fingerprint
-
+    driver = COMPONENTS[arguments.component].driver
+    if driver is None:
+        raise ConfigError(f"{arguments.component} is no driver, so the package was compiled by another petseg")
     message = pod_output.to_tfx(_executor_input(arguments), {})
-    found = fingerprint(message["inputs"]["parameterValues"])
+    found = driver.added_properties(message["inputs"]["parameterValues"])
     _write(message["outputs"]["outputFile"], {"parameterValues": found})
     return _findings(arguments, {name: [StoredArtifact.of_parameter(value)] for name, value in found.items()}).line()
 
@@ -167,12 +168,15 @@ def _findings(arguments: argparse.Namespace, outputs: Outputs) -> Findings:
     Raises:
       ModelError: It cannot be read.
     """
-    values = _executor_input(arguments).get("inputs", {}).get("parameterValues", {})
+    message = pod_output.to_tfx(_executor_input(arguments), json.loads(arguments.json_serialized_inputs_spec_args))
     try:
-        settings = json.loads(values.get(_CUSTOM_CONFIG) or "{}")
+        settings = json.loads(message["inputs"].get("parameterValues", {}).get(_CUSTOM_CONFIG) or "{}")
     except ValueError:
         settings = {}
-    return Findings.of(node_facts(arguments.component, outputs, settings))
+    facts = node_facts(arguments.component, outputs, settings)
+    if arguments.component == RUN_REPORT:
+        return Findings.of_report(facts.summary, Path(outputs["metrics"][0].uri))
+    return Findings.of(facts)
 
 
 def _make_place(executor_input: dict[str, Any], output_file: str, path: Callable[[str], str]) -> None:

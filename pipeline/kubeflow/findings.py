@@ -7,11 +7,13 @@ of an output artifact, which ML Metadata keeps, and as one line of the pod's log
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from components.artifact_properties import FINDINGS
+from components.run_report.report import RECORD_FILE
 from pipeline.kubeflow.artifacts import StoredOutputs
 from pipeline.kubeflow.remote_outputs import remote_facts
 from pipeline.nodes import RUN_REPORT
@@ -21,6 +23,12 @@ from pipeline.runs.record import NodeRecord, RunRecord
 _LINE: Final = re.compile(r"^petseg \d\d:\d\d:\d\d \S+: found (\{.*\})$", re.MULTILINE)
 _LEFT_OUT: Final = ("slices", "distributions")
 """Fields of the record that are too long for a line of a log."""
+
+_REPEATED: Final = (
+    "dataset", "parameters", "metrics", "thresholds", "blessed", "force_blessed", "baseline", "drift", "probe",
+    "pushed_model", "deployed_model",
+)  # fmt: skip
+"""Fields of the record that RunReport's log repeats: a component from the server's cache has no pod that could tell."""
 
 _LONGEST_PROPERTY: Final = 8192
 """Characters that a property may have: components that take the artifact get it as part of one argument of 128 KiB."""
@@ -39,6 +47,20 @@ class Findings(BaseModel):
         names = set(facts.fields) - set(_LEFT_OUT)
         fields = RunRecord.model_construct(**facts.fields).model_dump(mode="json", include=names)
         return cls(summary=facts.summary, fields=fields)
+
+    @classmethod
+    def of_report(cls, summary: str, directory: Path) -> "Findings":
+        """Returns what RunReport says of all components.
+
+        Args:
+          summary: Of its own outputs.
+          directory: Of its artifact `metrics`.
+
+        Raises:
+          PetsegError: There is no record of the run in it.
+        """
+        record = RunRecord.load(directory / RECORD_FILE)
+        return cls.of(NodeFacts(summary, {name: getattr(record, name) for name in _REPEATED}))
 
     def line(self) -> str:
         """Returns what the pod's log says."""
@@ -63,7 +85,7 @@ class Findings(BaseModel):
         """
         node.summary = ", ".join(filter(None, [node.summary, self.summary]))
         for name, value in self.fields.items():
-            if node.id == RUN_REPORT and getattr(record, name, None) not in (None, {}):
+            if node.id == RUN_REPORT and getattr(record, name, None) not in (None, {}, []):
                 continue
             with suppress(ValidationError):
                 setattr(record, name, value)

@@ -3,9 +3,9 @@
 TFX packs the settings of a component into one JSON text, which the server cannot look into. So a component that a
 parameter concerns gets it as one more input, and the entrypoint in the pod puts the value where it belongs.
 
-A parameter stands for a setting, and takes what that setting takes. petseg's commands check a value at once. The
-server's own pages check nothing but a part of the types, so the first component to run checks all of them again, and
-no training is in vain.
+A parameter stands for a setting, or for an option of `petseg run`, and takes what that takes. petseg's commands check a
+value at once. The server's own pages check nothing but a part of the types, so the first component to run checks all of
+them again, and no training is in vain.
 """
 
 import json
@@ -21,7 +21,7 @@ from pipeline.nodes import (
     DRIFT_DETECTOR,
     EVALUATOR,
     EXAMPLE_GEN,
-    EXAMPLE_GEN_DRIVER,
+    EXAMPLE_VALIDATOR,
     KSERVE_DEPLOYER,
     PUSHER,
     SERVED_MODEL_RESOLVER,
@@ -35,6 +35,58 @@ _SETTINGS: Final = "settings"
 """RunReport's execution property with all settings."""
 
 _NUMBERS: Final = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number"}
+_WORDS: Final = {**_NUMBERS, "BOOLEAN": "true or false"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that a parameter stands for, as `trainer.epochs`: it lends it its bounds."""
+
+    name: str
+    of_value: Callable[[Any, Any], Any] = lambda value, _: value
+    """Returns the setting's value, of the parameter's and that of the setting before; raises ConfigError where no pod
+    could use it."""
+
+    def __str__(self) -> str:
+        return f"setting {self.name}"
+
+    def takes(self, value: Any) -> bool:
+        """Returns whether a configuration takes the value; 2.0 is as good as 2: numbers of JSON have one type."""
+        section, key = self.name.split(".")
+        try:
+            Config.model_validate({section: {key: self.of_value(value, getattr(getattr(Config(), section), key))}})
+        except ValidationError:
+            return False
+        return True
+
+    @property
+    def bounds(self) -> str:
+        """The least and the greatest number that it takes, in words."""
+        section, key = self.name.split(".")
+        rules = type(getattr(Config(), section)).model_fields[key].metadata
+        bounds = {kind: getattr(rule, kind) for rule in rules for kind in ("ge", "le") if hasattr(rule, kind)}
+        return f"from {bounds['ge']} " + (f"to {bounds['le']}" if "le" in bounds else "on")
+
+    def put_into(self, settings: str, value: Any) -> str:
+        """Returns settings, a JSON object, with the parameter's value in its place."""
+        told = json.loads(settings)
+        section, key = self.name.split(".")
+        told[section][key] = self.of_value(value, told[section][key])
+        return json.dumps(told)
+
+
+@dataclass(frozen=True)
+class RunOption:
+    """An option of `petseg run` that a parameter stands for: of one run, so that no setting and no schedule has it."""
+
+    name: str
+    absent: Any
+    """The value that stands for the option not being given."""
+
+    takes: Callable[[Any], bool]
+
+    def __str__(self) -> str:
+        return f"petseg run {self.name}"
 
 
 @dataclass(frozen=True)
@@ -43,53 +95,38 @@ class RuntimeParameter:
 
     name: str
     type: str
-    """`STRING`, `NUMBER_INTEGER` or `NUMBER_DOUBLE`."""
+    """`STRING`, `NUMBER_INTEGER`, `NUMBER_DOUBLE` or `BOOLEAN`."""
 
     description: str
-    tasks: tuple[str, ...]
-    """The components that take it, where the pipeline has them."""
-
-    exec_property: str
-    """Which of their execution properties it changes."""
+    components: tuple[str, ...]
+    """Those that take it, where the pipeline has them; their drivers take it as well."""
 
     default: Callable[[Config], Any]
-    put: Callable[[str, Any], str]
-    """Returns the execution property with the value in its place."""
+    puts: Mapping[str, Callable[[Any, Any], Any]]
+    """By execution property that it changes, whichever of them a component has: what returns the property with the
+    value in its place."""
 
-    setting: str
-    """The setting that it stands for, as `trainer.epochs`, whose bounds are its own."""
-
-    as_setting: Callable[[Any, Any], Any] = lambda value, _: value
-    """Returns the setting's value, of the parameter's and that of the setting before; raises ConfigError where no pod
-    could use it."""
+    stands_for: Setting | RunOption
 
     @property
     def expected(self) -> str:
         """What it takes, with the range of its setting."""
-        if self.type not in _NUMBERS:
-            return self.description.rstrip(".")
-        section, key = self.setting.split(".")
-        rules = type(getattr(Config(), section)).model_fields[key].metadata
-        bounds = {kind: getattr(rule, kind) for rule in rules for kind in ("ge", "le") if hasattr(rule, kind)}
-        return f"{_NUMBERS[self.type]} from {bounds['ge']} " + (f"to {bounds['le']}" if "le" in bounds else "on")
+        if self.type in _NUMBERS and isinstance(self.stands_for, Setting):
+            return f"{_NUMBERS[self.type]} {self.stands_for.bounds}"
+        return _WORDS.get(self.type) or self.description.rstrip(".")
 
     def check(self, value: Any) -> None:
-        """Checks a value by putting it into a configuration; 2.0 is as good as 2, for numbers of JSON have one type.
+        """Checks a value.
 
         Raises:
-          ConfigError: The configuration does not take it.
+          ConfigError: What it stands for does not take it.
         """
-        section, key = self.setting.split(".")
-        try:
-            Config.model_validate({section: {key: self.as_setting(value, getattr(getattr(Config(), section), key))}})
-        except ValidationError:
-            raise self.refused(value) from None
+        if not self.stands_for.takes(value):
+            raise self.refused(value)
 
     def refused(self, value: Any) -> ConfigError:
         """Returns the error that says that a value is not taken."""
-        return ConfigError(
-            f"the parameter {self.name} is {value!r}; expected: {self.expected} (setting {self.setting})"
-        )
+        return ConfigError(f"the parameter {self.name} is {value!r}; expected: {self.expected} ({self.stands_for})")
 
     @property
     def component_input(self) -> str:
@@ -105,14 +142,6 @@ class RuntimeParameter:
     def reported_input(self) -> str:
         """The input of RunReport, which tells the settings."""
         return f"reported_{self.name}"
-
-    def put_into_settings(self, settings: str, value: Any) -> str:
-        """Returns the settings, a JSON object, with the value in its place."""
-        told = json.loads(settings)
-        section, key = self.setting.split(".")
-        value = int(value) if self.type == "NUMBER_INTEGER" else value
-        told[section][key] = self.as_setting(value, told[section][key])
-        return json.dumps(told)
 
 
 def check_value(name: str, value: Any) -> None:
@@ -133,7 +162,26 @@ def check_value(name: str, value: Any) -> None:
 def expected_value(name: str, value_type: str) -> str:
     """Returns what a parameter takes, in words, by its type where petseg does not know it."""
     known = {parameter.name: parameter.expected for parameter in RUNTIME_PARAMETERS}
-    return known.get(name) or _NUMBERS.get(value_type) or {"BOOLEAN": "true or false"}.get(value_type, "a text")
+    return known.get(name) or _WORDS.get(value_type, "a text")
+
+
+def check_no_run_option(parameters: Mapping[str, Any], what: str) -> None:
+    """Checks that values that are to hold for run after run stand for no option of a single one.
+
+    Args:
+      parameters: Values by parameter.
+      what: Names them for the error.
+
+    Raises:
+      ConfigError: One does.
+    """
+    for parameter in RUNTIME_PARAMETERS:
+        option = parameter.stands_for
+        if isinstance(option, RunOption) and parameters.get(parameter.name, option.absent) != option.absent:
+            raise ConfigError(
+                f"{what}.{parameter.name} would overrule the gate in every run, with nobody there to look; it is for "
+                f"a single one: petseg kubeflow submit {option.name}, or on this machine {option}"
+            )
 
 
 def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,9 +197,11 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
         if parameter.component_input in changed:
             value = changed.pop(parameter.component_input)
             parameter.check(value)
-            changed[parameter.exec_property] = parameter.put(changed[parameter.exec_property], value)
-        if parameter.reported_input in changed:
-            changed[_SETTINGS] = parameter.put_into_settings(changed[_SETTINGS], changed.pop(parameter.reported_input))
+            changed |= {name: put(changed[name], value) for name, put in parameter.puts.items() if name in changed}
+        if parameter.reported_input in changed and isinstance(parameter.stands_for, Setting):
+            value = changed.pop(parameter.reported_input)
+            value = int(value) if parameter.type == "NUMBER_INTEGER" else value
+            changed[_SETTINGS] = parameter.stands_for.put_into(changed[_SETTINGS], value)
     return changed
 
 
@@ -200,6 +250,15 @@ def _put_push_destination(push_destination: str, directory: str) -> str:
     return str(proto_utils.proto_to_json(destination))
 
 
+def _put_no_bounds(class_bounds: str, reason: str) -> str:
+    """Lifts the bounds on classes that the data may lack: what the gate says of them does not count."""
+    return json.dumps(json.loads(class_bounds) | ({"bounds": {}} if reason else {}))
+
+
+def _is_reason(value: Any) -> bool:
+    return isinstance(value, str) and (not value or bool(value.strip()))
+
+
 def _destination_of_pods(directory: Any, _: Any) -> str:
     check_push_destination(str(directory))
     return str(directory)
@@ -223,43 +282,54 @@ RUNTIME_PARAMETERS: Final = (
         name="dataset_version",
         type="STRING",
         description="TFDS version of the data set, such as 4.*.*; empty for any.",
-        tasks=(EXAMPLE_GEN_DRIVER, EXAMPLE_GEN),
-        exec_property="custom_config",
+        components=(EXAMPLE_GEN,),
         default=_default_version,
-        put=_put_version,
-        setting="data.dataset",
-        as_setting=lambda version, dataset: _with_version(dataset, version),
+        puts={"custom_config": _put_version},
+        stands_for=Setting("data.dataset", lambda version, dataset: _with_version(dataset, version)),
     ),
     RuntimeParameter(
         name="epochs",
         type="NUMBER_INTEGER",
         description="Passes over the training split.",
-        tasks=(TRAINER,),
-        exec_property="custom_config",
+        components=(TRAINER,),
         default=lambda config: config.trainer.epochs,
-        put=_put_epochs,
-        setting="trainer.epochs",
+        puts={"custom_config": _put_epochs},
+        stands_for=Setting("trainer.epochs"),
     ),
     RuntimeParameter(
         name="min_accuracy",
         type="NUMBER_DOUBLE",
         description="Least pixel accuracy of a model that is pushed; 0 for no such bound.",
-        tasks=(EVALUATOR,),
-        exec_property="gate",
+        components=(EVALUATOR,),
         default=_default_min_accuracy,
-        put=_put_min_accuracy,
-        setting="evaluation.min_accuracy",
-        as_setting=lambda least, _: least or None,
+        puts={"gate": _put_min_accuracy},
+        stands_for=Setting("evaluation.min_accuracy", lambda least, _: least or None),
     ),
     RuntimeParameter(
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        tasks=(DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
-        exec_property="push_destination",
+        components=(DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
         default=lambda config: config.serving_model_dir,
-        put=_put_push_destination,
-        setting="push.destination",
-        as_setting=_destination_of_pods,
+        puts={"push_destination": _put_push_destination},
+        stands_for=Setting("push.destination", _destination_of_pods),
+    ),
+    RuntimeParameter(
+        name="force_bless",
+        type="STRING",
+        description="Reason to push the model of this run whatever the gate says; empty to obey the gate.",
+        components=(EXAMPLE_VALIDATOR, EVALUATOR),
+        default=lambda _: "",
+        puts={"class_bounds": _put_no_bounds, "force_bless": lambda _, reason: reason.strip()},
+        stands_for=RunOption("--force-bless REASON", absent="", takes=_is_reason),
+    ),
+    RuntimeParameter(
+        name="reset_baseline",
+        type="BOOLEAN",
+        description="Whether the model of this run is judged as if none were served.",
+        components=(DRIFT_DETECTOR, SERVED_MODEL_RESOLVER),
+        default=lambda _: False,
+        puts={"reset": lambda _, is_reset: int(is_reset)},
+        stands_for=RunOption("--reset-baseline", absent=False, takes=lambda value: isinstance(value, bool)),
     ),
 )

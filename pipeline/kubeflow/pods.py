@@ -7,16 +7,16 @@ from kfp import kubernetes
 from kfp.pipeline_spec import pipeline_spec_pb2
 from kubernetes.utils import parse_quantity
 
-from pipeline.config.kubeflow import KubeflowConfig, Resources, TrainerPod, Volume
+from pipeline.config.kubeflow import KubeflowConfig, TrainerPod, Volume
 from pipeline.nodes import (
     DRIFT_DETECTOR,
     EXAMPLE_GEN,
-    EXAMPLE_GEN_DRIVER,
     KSERVE_DEPLOYER,
     PUSHER,
     SERVED_MODEL_RESOLVER,
     TRAINER,
     WARM_START_RESOLVER,
+    component_of,
 )
 from trainer_module.errors import ConfigError
 
@@ -24,8 +24,14 @@ GKE_ACCELERATOR_LABEL: Final = "cloud.google.com/gke-accelerator"
 
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 _SHARED_MEMORY_PATH: Final = "/dev/shm"
-_DATA_CACHE_TASKS: Final = (EXAMPLE_GEN_DRIVER, EXAMPLE_GEN, TRAINER)
-_SERVING_VOLUME_TASKS: Final = (DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER)
+_DATA_CACHE_COMPONENTS: Final = (EXAMPLE_GEN, TRAINER)
+_SERVING_VOLUME_COMPONENTS: Final = (
+    DRIFT_DETECTOR,
+    SERVED_MODEL_RESOLVER,
+    WARM_START_RESOLVER,
+    PUSHER,
+    KSERVE_DEPLOYER,
+)
 _BYTES_PER_GB: Final = 10**9
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
@@ -47,7 +53,7 @@ def resource_spec(config: KubeflowConfig, task_id: str, *, vertex: bool = False)
       vertex: Whether it is for Vertex AI, which names GPUs in its own way, and picks the machine by the limits.
     """
     trainer = config.trainer
-    resources = trainer.resources if task_id == TRAINER else _resources(config, task_id)
+    resources = trainer.resources if task_id == TRAINER else config.component_resources.get(task_id, config.resources)
     cpu, gigabytes = resources.cpu, float(parse_quantity(resources.memory)) / _BYTES_PER_GB
     cpu_limit = resources.cpu_limit or (cpu if vertex else None)
     spec = _ResourceSpec(
@@ -68,23 +74,18 @@ def resource_spec(config: KubeflowConfig, task_id: str, *, vertex: bool = False)
 
 
 def kubernetes_config(config: KubeflowConfig, task_id: str) -> dict[str, Any]:
-    """Returns the `KubernetesExecutorConfig` of a component, as JSON."""
+    """Returns the `KubernetesExecutorConfig` of a component, or of its driver, as JSON."""
     task = _Task()
     kubernetes.set_image_pull_policy(task, config.image_pull_policy)
     for secret in config.secrets:
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
-    if task_id in _DATA_CACHE_TASKS:
+    if component_of(task_id) in _DATA_CACHE_COMPONENTS:
         _mount(task, config.data_cache)
-    if task_id in _SERVING_VOLUME_TASKS:
+    if component_of(task_id) in _SERVING_VOLUME_COMPONENTS:
         _mount(task, config.serving_volume)
     if task_id == TRAINER:
         _configure_trainer(task, config.trainer)
     return dict(task.platform_config["kubernetes"])
-
-
-def _resources(config: KubeflowConfig, task_id: str) -> Resources:
-    task_id = EXAMPLE_GEN if task_id == EXAMPLE_GEN_DRIVER else task_id
-    return config.component_resources.get(task_id, config.resources)
 
 
 def _configure_trainer(task: _Task, trainer: TrainerPod) -> None:

@@ -25,10 +25,12 @@ from pipeline.nodes import (
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
+    SERVED_MODEL_RESOLVER_DRIVER,
     SUSPECT_FINDER,
     TRAINER,
     TRANSFORM,
     WARM_START_RESOLVER,
+    WARM_START_RESOLVER_DRIVER,
 )
 from pipeline.runs.record import BaselineRecord, DatasetRecord, DriftRecord, ProbeRecord
 from pipeline.runs.tables import probe_line
@@ -104,6 +106,11 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
 def _identified(produced: _Produced) -> NodeFacts:
     fingerprint = produced.artifact("input_fingerprint").get_string_custom_property(PARAMETER_VALUE)
     return NodeFacts(f"data {fingerprint[:_SHOWN_DIGITS]}")
+
+
+def _served(produced: _Produced) -> NodeFacts:
+    path = produced.artifact("served_model").get_string_custom_property(PARAMETER_VALUE).rpartition(" ")[0]
+    return NodeFacts(path or "no model")
 
 
 def _examples(produced: _Produced) -> NodeFacts:
@@ -286,8 +293,10 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     EXAMPLE_VALIDATOR: _anomalies,
     DRIFT_DETECTOR: _compared,
     TRANSFORM: _transformed,
+    WARM_START_RESOLVER_DRIVER: _served,
     WARM_START_RESOLVER: _found_warm_start,
     TRAINER: _trained,
+    SERVED_MODEL_RESOLVER_DRIVER: _served,
     SERVED_MODEL_RESOLVER: _found_baseline,
     EVALUATOR: _evaluated,
     MODEL_PROBE: _probed,

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.config.loading import load_config
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
-from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RunOption, Setting, check_no_run_option
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
 from pipeline.schedules.environment import carried_variables, try_firing
@@ -209,9 +209,13 @@ def _parameter_overrides(parameters: Mapping[str, Any], dataset: str) -> list[st
     Raises:
       ConfigError: A parameter stands for no setting.
     """
-    settings = {parameter.name: parameter.setting for parameter in RUNTIME_PARAMETERS}
+    check_no_run_option(parameters, "schedule.parameters")
+    stand_for = {parameter.name: parameter.stands_for for parameter in RUNTIME_PARAMETERS}
+    settings = {name: of.name for name, of in stand_for.items() if isinstance(of, Setting)}
     overrides = []
     for name, value in sorted(parameters.items()):
+        if isinstance(stand_for.get(name), RunOption):
+            continue
         if name not in settings:
             raise ConfigError(
                 f"schedule.parameters.{name}: a local run has no such parameter; did you mean "

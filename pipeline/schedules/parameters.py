@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.parameters import check_value
+from pipeline.kubeflow.parameters import check_no_run_option, check_value
 from pipeline.suggestions import nearest
 from trainer_module.errors import ConfigError
 
@@ -37,8 +37,9 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     """Checks the parameters that petseg knows, whatever the package.
 
     Raises:
-      ConfigError: No component could use a value.
+      ConfigError: No component could use a value, or it is for a single run.
     """
+    check_no_run_option(parameters, "schedule.parameters")
     for name, value in parameters.items():
         try:
             check_value(name, value)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from real_cluster import ACCOUNT, EPOCHS, METADATA, NAMESPACE, states
 
-ALWAYS = {"TfdsExampleGenDriver", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
-"""Components that look for themselves, or depend on one that does."""
+ALWAYS = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolverDriver", "Pusher", "RunReport"}
+"""What looks for itself, and the report of each run."""
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,25 @@ def test_the_pods_have_the_account_with_the_least_rights(cluster, first_run):
 def test_a_second_run_takes_what_it_can_from_the_cache_and_pushes_nothing(cluster, package, first_run, second_run):
     record = second_run
     cached = {component for component, state in states(record).items() if state == "cached"}
-    assert cached == set(states(first_run)) - ALWAYS
+    assert cached == set(states(first_run)) - ALWAYS - {"ServedModelResolver", "Evaluator"}, "another model is served"
     assert record["state"] == "complete"
     assert record["pushed_model"] is None
     assert cluster.petseg("kubeflow", "logs", record["run_id"], "Trainer", config=package[1], code=1).err.count("cache")
+
+
+def test_a_run_that_finds_nothing_changed_still_tells_the_verdict(cluster, package, first_run):
+    cluster.submit(*package)
+    record = cluster.submit(*package).record
+    assert {component for component, state in states(record).items() if state == "complete"} == ALWAYS
+    assert (record["blessed"], record["metrics"]["accuracy"]) == (True, first_run["metrics"]["accuracy"])
+
+
+def test_a_run_can_be_told_to_overrule_the_gate(cluster, package, first_run):
+    overruled = {"min_accuracy": 0.999, "force_bless": "only a test", "reset_baseline": "true"}
+    record = cluster.submit(*package, **overruled).record
+    assert (record["blessed"], record["force_blessed"]) == (False, "only a test")
+    assert record["baseline"]["reason"] == "the baseline was reset for this run"
+    assert states(record)["Trainer"] == "cached"
 
 
 def test_a_model_that_is_not_blessed_is_not_pushed(cluster, package, first_run):

@@ -1,5 +1,6 @@
 """The compiled package, executed as a cluster would: the numbers of a local run, and a cache that sees other data."""
 
+import json
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,16 +18,19 @@ from pipeline.kubeflow.compiler import compile_package
 from pipeline.kubeflow.dry_run.metadata import Execution
 from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
+from pipeline.kubeflow.findings import findings_in
 from pipeline.kubeflow.package import Package
 from pipeline.local.runner import RunRequest, run_pipeline
-from pipeline.runs.record import RunRecord, RunState
+from pipeline.runs.record import NodeRecord, RunRecord, RunState
 from trainer_module import networks
 
 TASKS = {
     "TfdsExampleGenDriver", "TfdsExampleGen", "SegmentationValidator", "ImportSchema", "StatisticsGen",
-    "ExampleValidator", "DriftDetector", "Transform", "Trainer", "ServedModelResolver", "Evaluator", "ModelProbe",
-    "Pusher", "RunReport",
+    "ExampleValidator", "DriftDetector", "Transform", "Trainer", "ServedModelResolverDriver", "ServedModelResolver",
+    "Evaluator", "ModelProbe", "Pusher", "RunReport",
 }  # fmt: skip
+ALWAYS = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolverDriver", "Pusher", "RunReport"}
+REASON = "the old one leaks"
 SETTINGS = (
     "data.dataset=growing_pets/tiny:1.*.*", "evaluation.min_accuracy=0.01",
     "evaluation.change_thresholds.accuracy.min=-1",
@@ -37,10 +41,12 @@ def _config(root: Path, *overrides: str) -> Config:
     return load_config(preset="demo", overrides=(*SMALL, *SETTINGS, f"pipeline.root={root}", *overrides))
 
 
-def _run(package: Package, root: Path, started_anew: str | None = None, *, report: bool = True) -> RunRecord:
+def _run(
+    package: Package, root: Path, started_anew: str | None = None, *, report: bool = True, **parameters: object
+) -> RunRecord:
     """Runs a package whose pods are forked, but for one kind, and train two layers."""
     with forked_processes(but=started_anew, prepare=replace_unet if report else replace_unet_and_report):
-        record = dry_run(package, DryRunRequest(root=str(root)))
+        record = dry_run(package, DryRunRequest(root=str(root), parameters=parameters))
     assert record.state is RunState.COMPLETE, f"{record.error}\n{Path(record.log).read_text()[-5000:]}"
     return record
 
@@ -89,6 +95,13 @@ def first(package, root):
 @pytest.fixture(scope="module")
 def second(first, package, root):
     return _run(package, root)
+
+
+@pytest.fixture(scope="module")
+def grown(second, package, root):
+    """A run after the data grew, whose model keeps no bound and is pushed by force, with nothing to compare it with."""
+    _prepare(root, "1.1.0")
+    return _run(package, root, report=False, min_accuracy=1.0, force_bless=f" {REASON} ", reset_baseline=True)
 
 
 def test_every_component_runs_and_the_model_is_pushed_to_the_volume(first, root):
@@ -152,8 +165,9 @@ def test_the_numbers_are_those_of_a_local_run(first, root, tmp_path, monkeypatch
 
 
 def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(first, second):
-    ran = {"TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Evaluator", "Pusher", "RunReport"}
+    ran = {*ALWAYS, "ServedModelResolver", "Evaluator"}
     assert _states(second) == {task: "complete" if task in ran else "cached" for task in TASKS}
+    assert second.node("ServedModelResolverDriver").summary == first.pushed_model
     assert (second.baseline.found, second.baseline.version) == (True, Path(first.pushed_model).name)
     [change] = [row for row in second.thresholds if row.kind == "min_change"]
     assert (change.change, change.baseline, change.within_noise) == (0.0, first.metrics["accuracy"], True)
@@ -163,11 +177,29 @@ def test_a_second_run_compares_with_the_model_of_the_first_and_pushes_nothing(fi
     assert complete_versions(str(Path(first.pushed_model).parent)) == [int(Path(first.pushed_model).name)]
 
 
-def test_a_firing_after_the_data_grew_reads_the_new_version_and_trains_again(first, second, package, root):
-    _prepare(root, "1.1.0")
+def test_a_run_that_finds_nothing_changed_takes_the_evaluation_too_from_the_cache(second, package, root):
     third = _run(package, root, report=False)
-    assert _states(third) == dict.fromkeys(TASKS, "complete")
-    assert (second.dataset.version, third.dataset.version) == ("1.0.0", "1.1.0")
-    assert third.dataset.splits["train"] > second.dataset.splits["train"]
-    assert third.metrics != first.metrics
-    assert Path(third.pushed_model).name > Path(first.pushed_model).name
+    assert _states(third) == {task: "complete" if task in ALWAYS else "cached" for task in TASKS}
+    told = {"baseline", "metrics", "slices", "thresholds", "blessed", "force_blessed", "probe", "pushed_model"}
+    assert third.model_dump(include=told) == second.model_dump(include=told)
+    logs_alone = RunRecord(run_id="r", pipeline="p", preset=None, started=third.started, log="")
+    findings_in(Path(third.log).read_text()).put_into(logs_alone, NodeRecord(id="RunReport"))
+    told -= {"slices"}
+    assert logs_alone.model_dump(include=told) == third.model_dump(include=told), "as RunReport's log tells it"
+
+
+def test_a_firing_after_the_data_grew_reads_the_new_version_and_trains_again(first, second, grown):
+    assert _states(grown) == dict.fromkeys(TASKS, "complete")
+    assert (second.dataset.version, grown.dataset.version) == ("1.0.0", "1.1.0")
+    assert grown.dataset.splits["train"] > second.dataset.splits["train"]
+    assert grown.metrics != first.metrics
+    assert Path(grown.pushed_model).name > Path(first.pushed_model).name
+
+
+def test_a_run_can_be_told_to_push_by_force_and_to_ignore_what_is_served(first, grown):
+    assert (grown.blessed, grown.force_blessed, grown.refused) == (False, REASON, False)
+    record = json.loads(Path(grown.pushed_model, "assets.extra", "petseg_push.json").read_text())
+    assert record["forced_because"] == REASON
+    assert (grown.baseline.found, grown.baseline.path) == (False, first.pushed_model)
+    assert grown.baseline.reason == grown.drift.reason == "the baseline was reset for this run"
+    assert grown.node("ServedModelResolverDriver").summary == "no model"

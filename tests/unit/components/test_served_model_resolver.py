@@ -117,6 +117,22 @@ def test_a_card_that_is_no_json(serving):
     assert find(serving).reason.startswith("its assets.extra/petseg_model.json cannot be read: ")
 
 
+def test_a_model_that_is_out_of_reach_ends_the_run(serving, monkeypatch):
+    """No baseline would do away with bounds, and caches would keep it."""
+
+    def unavailable(path):
+        raise tf.errors.UnavailableError(None, None, "the bucket does not answer")
+
+    monkeypatch.setattr(tf.saved_model, "load", unavailable)
+    with pytest.raises(tf.errors.UnavailableError):
+        find(serving)
+    card = serving / "17" / "assets.extra" / "petseg_model.json"
+    card.unlink()
+    card.mkdir()
+    with pytest.raises(IsADirectoryError):
+        find(serving)
+
+
 @pytest.mark.parametrize(
     ("signature", "reason"),
     [

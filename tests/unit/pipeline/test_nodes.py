@@ -5,7 +5,7 @@ import pytest
 from pipeline import nodes
 from pipeline.config.loading import load_config
 from pipeline.graph import create_pipeline
-from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, EXAMPLE_GEN_DRIVER, code_modules
+from pipeline.nodes import COMPONENTS, code_modules
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +15,11 @@ def components():
     return create_pipeline(load_config(preset="demo", overrides=overrides), pipeline_root="root").components
 
 
+DRIVERS = {node_id: node.driver for node_id, node in COMPONENTS.items() if node.driver}
+
+
 def test_the_table_and_the_graph_have_the_same_nodes(components):
-    assert set(COMPONENTS) == {component.id for component in components} | {EXAMPLE_GEN_DRIVER}
+    assert set(COMPONENTS) == {component.id for component in components} | set(DRIVERS)
     ids = {value for name, value in vars(nodes).items() if name.isupper() and isinstance(value, str)}
     modules = {nodes.PREPROCESSING_MODULE, nodes.TRAINER_MODULE, nodes.REPORT_MODULE}
     assert ids - modules == set(COMPONENTS)
@@ -29,10 +32,22 @@ def test_a_component_of_ours_runs_its_executor_and_what_else_the_table_names(com
             assert executor in COMPONENTS[component.id].code
 
 
-def test_what_looks_at_the_world_has_a_driver_here_and_no_cache_there(components):
+def test_what_looks_at_the_world_has_a_driver_here_and_a_task_that_looks_or_no_cache_there(components):
+    driven = {driver.component for driver in DRIVERS.values()}
     for component in components:
-        looks = component.id == EXAMPLE_GEN or not COMPONENTS[component.id].is_cacheable
+        looks = component.id in driven or not COMPONENTS[component.id].is_cacheable
         assert component.driver_class.__module__.startswith("components.") == looks, component.id
+
+
+def test_a_driver_that_is_a_task_finds_what_the_driver_here_adds(components, monkeypatch):
+    for node_id, driver in DRIVERS.items():
+        monkeypatch.setattr(driver.function, lambda properties: properties)
+        assert driver.added_properties({"as": "given"}) == {"as": "given"}
+        [component] = [component for component in components if component.id == driver.component]
+        assert node_id == f"{component.id}Driver"
+        assert component.driver_class.__module__ == driver.function.rpartition(".")[0]
+        assert COMPONENTS[node_id].code == (component.driver_class.__module__,)
+        assert not COMPONENTS[node_id].is_cacheable
 
 
 def test_suspects_are_looked_for_last_and_only_the_report_waits_for_that(components):

@@ -30,6 +30,8 @@ def make_package(name: str = "petseg-pets", image: str = "petseg:latest") -> Pac
         "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
         "push_destination": {"parameterType": "STRING", "defaultValue": "/serving/pets"},
         "dataset_version": {"parameterType": "STRING", "defaultValue": ""},
+        "force_bless": {"parameterType": "STRING", "defaultValue": ""},
+        "reset_baseline": {"parameterType": "BOOLEAN", "defaultValue": False},
     }
     return Package(
         {

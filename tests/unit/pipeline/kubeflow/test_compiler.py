@@ -18,7 +18,7 @@ from pipeline.config.loading import load_config
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.parameters import apply_runtime_parameters
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
 from pipeline.kubeflow.pods import resource_spec
 from trainer_module.errors import ConfigError
 
@@ -111,7 +111,8 @@ def test_volumes_are_mounted_where_they_are_needed(package):
     mounted = {task: found for task, found in claims.items() if found}
     assert mounted == {
         "TfdsExampleGenDriver": ["petseg-data"], "TfdsExampleGen": ["petseg-data"], "Trainer": ["petseg-data"],
-        "DriftDetector": ["petseg-serving"], "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
+        "DriftDetector": ["petseg-serving"], "ServedModelResolverDriver": ["petseg-serving"],
+        "ServedModelResolver": ["petseg-serving"], "Pusher": ["petseg-serving"],
     }  # fmt: skip
     assert environment(package, "Trainer")["PETSEG_CHECKPOINT_DIR"] == "/cache/checkpoints/petseg-demo"
     assert [task for task in package.task_ids if "PETSEG_CHECKPOINT_DIR" in environment(package, task)] == ["Trainer"]
@@ -121,7 +122,7 @@ def test_what_the_server_cannot_know_is_never_cached(package):
     tasks = package.pipeline_spec["root"]["dag"]["tasks"]
     cached = {task for task in tasks if tasks[task]["cachingOptions"].get("enableCache")}
     assert set(tasks) - cached == {
-        "TfdsExampleGenDriver", "DriftDetector", "ServedModelResolver", "Pusher", "RunReport",
+        "TfdsExampleGenDriver", "DriftDetector", "ServedModelResolverDriver", "Pusher", "RunReport",
     }  # fmt: skip
 
 
@@ -152,12 +153,15 @@ def test_a_warm_start_brings_the_served_model_to_the_trainer(package):
     assert tasks["Trainer"]["inputs"]["artifacts"]["base_model"]["taskOutputArtifact"] == {
         "producerTask": "WarmStartResolver", "outputArtifactKey": "model",
     }  # fmt: skip
-    resolver = tasks["WarmStartResolver"]
-    assert not resolver["cachingOptions"].get("enableCache")
     parameter = {"componentInputParameter": "push_destination"}
-    assert resolver["inputs"]["parameters"]["runtime_push_destination"] == parameter
-    assert [mount["constant"] for mount in platform(warm, "WarmStartResolver")["pvcMount"]] == ["petseg-serving"]
-    assert "components.served_model_resolver.executor" in container(warm, "WarmStartResolver")["command"]
+    for task, module in (("WarmStartResolver", "executor"), ("WarmStartResolverDriver", "component")):
+        parameters = tasks[task]["inputs"]["parameters"]
+        assert parameters["runtime_push_destination"] == parameter
+        assert "runtime_reset_baseline" not in parameters, "a baseline is no model to start from"
+        assert [mount["constant"] for mount in platform(warm, task)["pvcMount"]] == ["petseg-serving"]
+        assert f"components.served_model_resolver.{module}" in container(warm, task)["command"]
+    assert "dependentTasks" not in tasks["WarmStartResolverDriver"]
+    assert not tasks["WarmStartResolverDriver"]["cachingOptions"].get("enableCache")
     assert compiled("trainer.warm_start=gs://b/models/7").task_ids == package.task_ids
 
 
@@ -179,12 +183,30 @@ def test_kserve_comes_after_the_pusher_and_reads_its_volume(package):
     assert "components.kserve_deployer.executor" in container(deploying, "KServeDeployer")["command"]
 
 
-def test_the_driver_feeds_the_fingerprint_of_the_data(package):
-    task = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGen"]
-    assert task["inputs"]["parameters"]["input_fingerprint"] == {
-        "taskOutputParameter": {"producerTask": "TfdsExampleGenDriver", "outputParameterKey": "input_fingerprint"}
+@pytest.mark.parametrize(
+    ("component", "found", "before"),
+    [("TfdsExampleGen", "input_fingerprint", []), ("ServedModelResolver", "served_model", ["Trainer"])],
+)
+def test_a_driver_feeds_what_it_finds_and_runs_as_late_as_its_component(package, component, found, before):
+    tasks = package.pipeline_spec["root"]["dag"]["tasks"]
+    driver = f"{component}Driver"
+    assert tasks[component]["inputs"]["parameters"][found] == {
+        "taskOutputParameter": {"producerTask": driver, "outputParameterKey": found}
     }
-    assert task["dependentTasks"] == ["TfdsExampleGenDriver"]
+    assert tasks[component]["dependentTasks"] == [driver, *before]
+    assert tasks[driver].get("dependentTasks", []) == before
+    assert container(package, driver)["args"][0] == "--driver"
+    assert container(package, driver)["resources"] == container(package, component)["resources"]
+
+
+@pytest.mark.parametrize("parameter", RUNTIME_PARAMETERS, ids=lambda parameter: parameter.name)
+def test_what_a_parameter_concerns_has_a_property_that_it_changes(parameter):
+    every = compiled("trainer.warm_start=served", "push.kserve.enabled=true")
+    tasks = every.pipeline_spec["root"]["dag"]["tasks"]
+    concerned = {task for task in tasks if parameter.component_input in tasks[task]["inputs"]["parameters"]}
+    assert concerned >= set(parameter.components)
+    for task in concerned:
+        assert len(parameter.puts.keys() & tasks[task]["inputs"]["parameters"]) == 1, task
 
 
 def test_runtime_parameters_have_types_and_defaults(package):
@@ -194,6 +216,8 @@ def test_runtime_parameters_have_types_and_defaults(package):
         "epochs": ("NUMBER_INTEGER", 8),
         "min_accuracy": ("NUMBER_DOUBLE", 0.85),
         "push_destination": ("STRING", "/serving/petseg-demo"),
+        "force_bless": ("STRING", ""),
+        "reset_baseline": ("BOOLEAN", False),
     }
     driver = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGenDriver"]["inputs"]["parameters"]
     of_runtime = {
@@ -283,7 +307,8 @@ def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
     trainer = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
     assert trainer["resources"]["accelerator"]["type"] == "NVIDIA_TESLA_T4"
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs"
-    assert job["runtimeConfig"]["parameterValues"]["epochs"] == 8
+    values = job["runtimeConfig"]["parameterValues"]
+    assert (values["epochs"], values["force_bless"], values["reset_baseline"]) == (8, "", False)
     assert "/cache" not in json.dumps(job)
     assert "PETSEG_RETRY" not in json.dumps(job)  # Vertex AI itself starts what failed again
 

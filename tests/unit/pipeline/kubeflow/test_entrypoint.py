@@ -174,24 +174,47 @@ def test_an_unforeseen_failure_shows_its_traceback_and_a_last_line(launcher_root
     assert not (launcher_root / "kfp_outputs" / "out.json").exists()
 
 
+def driver_arguments(task: str, message: dict) -> list[str]:
+    return [
+        "--component", task, *code_arguments(task), "--outputs", "", "--driver",
+        "--json_serialized_invocation_args", json.dumps(message),
+    ]  # fmt: skip
+
+
 def test_the_driver_answers_with_the_fingerprint(launcher_root, monkeypatch, capfd):
     from components.tfds_example_gen import component as driver
 
     monkeypatch.setattr(driver, "fingerprint", lambda properties: {"input_fingerprint": properties["custom_config"]})
     message, log = from_launcher("TfdsExampleGenDriver", launcher_root)
     message["inputs"]["parameterValues"] = {"custom_config": "abc"}
-    argv = [
-        "--component", "TfdsExampleGenDriver", *code_arguments("TfdsExampleGenDriver"), "--outputs", "",
-        "--example_gen_driver",
-        "--json_serialized_invocation_args", json.dumps(message),
-    ]  # fmt: skip
-    assert entrypoint.main(argv) == 0
+    assert entrypoint.main(driver_arguments("TfdsExampleGenDriver", message)) == 0
     output = json.loads(Path(message["outputs"]["outputFile"]).read_text())
     assert output == {"parameterValues": {"input_fingerprint": "abc"}}
     assert log.read_text() == "so far"
 
 
-@pytest.mark.parametrize("name", ["epochs", "min_accuracy", "push_destination"])
+@pytest.mark.parametrize(("reset", "path"), [(False, "{root}/serving/17"), (True, "no model")])
+def test_another_driver_answers_with_the_model_that_is_served(reset, path, launcher_root, capfd):
+    version = launcher_root / "serving" / "17"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(b"model")
+    message = executor_input(launcher_root)
+    message["inputs"]["parameterValues"] = {
+        "push_destination": json.dumps({"filesystem": {"base_directory": "/elsewhere"}}), "reset": 0.0,
+        "runtime_push_destination": str(version.parent), "runtime_reset_baseline": reset,
+    }  # fmt: skip
+    assert entrypoint.main(driver_arguments("ServedModelResolverDriver", message)) == 0
+    output = json.loads(Path(message["outputs"]["outputFile"]).read_text())
+    found = output["parameterValues"]["served_model"]
+    assert bool(found) is not reset
+    assert f'"summary":"{path.format(root=launcher_root)}"' in capfd.readouterr().out
+    (version / "saved_model.pb").write_bytes(b"another")
+    assert entrypoint.main(driver_arguments("ServedModelResolverDriver", message)) == 0
+    again = json.loads(Path(message["outputs"]["outputFile"]).read_text())["parameterValues"]["served_model"]
+    assert (again != found) is not reset
+
+
+@pytest.mark.parametrize("name", ["epochs", "min_accuracy", "push_destination", "force_bless", "reset_baseline"])
 def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_root, monkeypatch, capfd):
     monkeypatch.setattr("components.tfds_example_gen.component.fingerprint", lambda properties: pytest.fail("went on"))
     message, _ = from_launcher("TfdsExampleGenDriver", launcher_root)
@@ -199,12 +222,7 @@ def test_the_driver_refuses_what_a_later_component_could_not_use(name, launcher_
         "custom_config": "abc",
         f"checked_{name}": 0.5 if name == "epochs" else 50.0,
     }
-    argv = [
-        "--component", "TfdsExampleGenDriver", *code_arguments("TfdsExampleGenDriver"), "--outputs", "",
-        "--example_gen_driver",
-        "--json_serialized_invocation_args", json.dumps(message),
-    ]  # fmt: skip
-    assert entrypoint.main(argv) == 2
+    assert entrypoint.main(driver_arguments("TfdsExampleGenDriver", message)) == 2
     captured = capfd.readouterr()
     assert f"{name.replace('_', ' ')} is" in captured.out.replace("_", " ")
     assert "Traceback" not in captured.err

@@ -9,8 +9,9 @@ from tfx.utils import proto_utils
 from components.model_evaluator.gate import Bound, Gate
 from components.tfds_example_gen.executor import source_from_message, source_message
 from components.tfds_example_gen.source import TfdsSource
+from pipeline.commands.run import run
 from pipeline.config.loading import load_config, setting_keys
-from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
+from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RunOption, Setting, apply_runtime_parameters
 from trainer_module.errors import ConfigError
 
 SOURCE = TfdsSource(
@@ -61,6 +62,21 @@ def test_the_push_destination_is_replaced():
     assert destination.filesystem.base_directory == "gs://b/pets"
 
 
+@pytest.mark.parametrize(("reason", "forced"), [("", ""), (" the old one leaks ", "the old one leaks")])
+def test_a_reason_goes_to_the_gate_and_lifts_the_bounds_on_the_data(reason, forced):
+    changed = apply_runtime_parameters({"force_bless": "", "gate": "{}", "runtime_force_bless": reason})
+    assert changed == {"force_bless": forced, "gate": "{}"}
+    bounds = {"split": "test", "class_names": ["pet"], "bounds": {"pet": ["thresholds.iou_pet"]}}
+    changed = apply_runtime_parameters({"class_bounds": json.dumps(bounds), "runtime_force_bless": reason})
+    assert json.loads(changed["class_bounds"]) == bounds | ({"bounds": {}} if reason else {})
+
+
+@pytest.mark.parametrize("is_reset", [True, False])
+def test_a_reset_goes_where_integers_stand_for_truth(is_reset):
+    changed = apply_runtime_parameters({"reset": 0.0, "runtime_reset_baseline": is_reset})
+    assert json.dumps(changed) == json.dumps({"reset": int(is_reset)})
+
+
 @pytest.mark.parametrize(
     ("name", "exec_property", "value", "message"),
     [
@@ -75,6 +91,10 @@ def test_the_push_destination_is_replaced():
         ("push_destination", "push_destination", 1.0, "which no pod can write to"),
         ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
         ("push_destination", "push_destination", "serving", "which no pod can write to"),
+        ("force_bless", "force_bless", " \n", "is ' .n'; expected: Reason to push.*petseg run --force-bless REASON"),
+        ("force_bless", "force_bless", True, "is True; expected: Reason to push"),
+        ("reset_baseline", "reset", "true", "is 'true'; expected: true or false .petseg run --reset-baseline"),
+        ("reset_baseline", "reset", 1.0, "true or false"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused(name, exec_property, value, message):
@@ -83,11 +103,17 @@ def test_a_value_that_cannot_be_used_is_refused(name, exec_property, value, mess
 
 
 @pytest.mark.parametrize("parameter", RUNTIME_PARAMETERS, ids=lambda parameter: parameter.name)
-def test_a_parameter_takes_what_its_setting_takes(parameter):
+def test_a_parameter_takes_what_it_stands_for_takes(parameter):
     config = load_config(preset="blog", overrides=["push.destination=/serving/x", "evaluation.min_accuracy=0.7"])
     parameter.check(parameter.default(config))
-    assert parameter.setting in setting_keys()
     assert parameter.expected
+    if isinstance(parameter.stands_for, Setting):
+        assert parameter.stands_for.name in setting_keys()
+    else:
+        option = parameter.stands_for.name.split()[0]
+        assert isinstance(parameter.stands_for, RunOption)
+        assert option in {name for given in run.params for name in given.opts}
+        assert parameter.default(config) == parameter.stands_for.absent
 
 
 @pytest.mark.parametrize("bound", [None, 0.7])
@@ -96,5 +122,6 @@ def test_defaults_are_the_configurations(bound):
     config = load_config(preset="blog", overrides=overrides)
     defaults = {parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS}
     assert defaults == {
-        "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x"
+        "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x",
+        "force_bless": "", "reset_baseline": False,
     }  # fmt: skip

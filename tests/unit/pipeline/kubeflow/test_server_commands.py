@@ -136,7 +136,15 @@ class TestSubmit:
         }
         assert not api.store.runs
         assert api.count(f"POST {V2}/experiments") == 0
-        assert petseg("submit", package_file, "--upload-only", "--no-wait")[0] == 2
+        for option in (["--no-wait"], ["--reset-baseline"], ["--force-bless", "it leaks"]):
+            assert petseg("submit", package_file, "--upload-only", *option)[0] == 2
+        assert not api.store.runs
+
+    def test_the_gate_is_overruled_by_parameters_of_the_run(self, api, petseg, package_file):
+        options = ["--reset-baseline", "--force-bless", " it leaks = badly ", "--parameter", "epochs=2"]
+        assert petseg("submit", package_file, "--no-wait", *options)[0] == 0
+        parameters = {"reset_baseline": True, "force_bless": "it leaks = badly", "epochs": 2}
+        assert only_run(api).runtime_config.parameters == parameters
 
     def test_settings_reach_the_run(self, api, petseg, package_file, tmp_path):
         file = tmp_path / "config.toml"
@@ -164,6 +172,10 @@ class TestSubmit:
             (["--parameter", "min_accuracy=nan"], "min_accuracy is 'nan'; expected: a number from 0 to 1"),
             (["--parameter", "dataset_version=latest"], "dataset_version is 'latest'; expected: TFDS version"),
             (["--parameter", "epochs=1", "--parameter", "epochs=2"], "--parameter sets epochs more than once"),
+            (["--force-bless", " "], "--force-bless needs a reason, which is recorded; got an empty one"),
+            (["--parameter", "force_bless= "], "the parameter force_bless is ' '; expected: Reason to push the model"),
+            (["--parameter", "reset_baseline=1"], "reset_baseline is '1'; expected: true or false (BOOLEAN)"),
+            (["--parameter", "force_bless=a", "--force-bless", "b"], "--parameter sets force_bless more than once"),
             (["--parameter", "push_destination=models"], "the push destination is 'models', which no pod can write to"),
             (["--set", "kubeflow.pipeline_root=/tmp"], "kubeflow.pipeline_root"),
         ],

@@ -264,6 +264,12 @@ def test_the_driver_tells_the_beginning_of_the_datas_fingerprint():
     assert facts("TfdsExampleGenDriver", "input_fingerprint", artifact).summary == "data 0123456789ab"
 
 
+@pytest.mark.parametrize(("value", "summary"), [("/a b/17 0123abcd", "/a b/17"), ("", "no model")])
+def test_the_driver_tells_which_model_is_served(value, summary):
+    for task in ("ServedModelResolverDriver", "WarmStartResolverDriver"):
+        assert facts(task, "served_model", FakeArtifact(value=value)).summary == summary
+
+
 def test_outputs_that_are_not_known_or_not_readable_do_not_end_a_run():
     assert facts("HtmlReport", "html_report", FakeArtifact()).summary == "html report"
     assert node_facts("Trainer", {}, {}).summary == ""

@@ -205,6 +205,14 @@ def test_a_pinned_version_is_kept_and_an_unknown_one_is_refused_with_the_nearest
             {"schedule__parameters__epochs": 0},
             "schedule.parameters: the parameter epochs is 0; expected: a whole number",
         ),
+        (
+            {"schedule__parameters__force_bless": "it leaks"},
+            "schedule.parameters.force_bless would overrule the gate in every run",
+        ),
+        (
+            {"schedule__parameters__reset_baseline": "true"},
+            "it is for a single one: petseg kubeflow submit --reset-baseline, or on this machine petseg run --reset-ba",
+        ),
     ],
 )
 def test_parameters_are_checked_against_the_newest_version(api, uploaded, petseg, settings, message):

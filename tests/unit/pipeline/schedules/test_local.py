@@ -207,7 +207,8 @@ def test_what_systemd_refuses_leaves_the_former_schedule(machine, petseg):
 
 def test_a_configuration_file_is_named_by_its_absolute_path(machine, capsys, tmp_path):
     (tmp_path / "my.toml").write_text(
-        'preset = "demo"\n[schedule]\ncron = "0 3 * * *"\nparameters.dataset_version = "1.0.0"'
+        'preset = "demo"\n[schedule]\ncron = "0 3 * * *"\nparameters.dataset_version = "1.0.0"\n'
+        'parameters.force_bless = ""\nparameters.reset_baseline = false'
     )
     from pipeline.cli import exit_code
 
@@ -227,6 +228,8 @@ def test_a_configuration_file_is_named_by_its_absolute_path(machine, capsys, tmp
         ({"schedule__catch_up": "true"}, "cron does not make up for firings"),
         ({"schedule__parameters__epoch": 3}, "did you mean 'epochs'?"),
         ({"schedule__parameters__epochs": 0}, "trainer.epochs = 0"),
+        ({"schedule__parameters__force_bless": "it leaks"}, "force_bless would overrule the gate in every run"),
+        ({"schedule__parameters__reset_baseline": "true"}, "reset_baseline would overrule the gate in every run"),
         ({"data__data_dir": "a\x01b"}, "control characters"),
         ({"data__data_dir": "a" * 1000}, "cron cuts commands after 998"),
     ],
