@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,8 +17,10 @@ from recordings import recorded
 from components.run_report.report import ConfusionMatrix, Reported
 from petseg.processes import command as petseg_process
 from pipeline.kubeflow import entrypoint
+from pipeline.kubeflow.findings import findings_in
 from pipeline.kubeflow.package import check_compiled_by_this_code, code_arguments
 from pipeline.kubeflow.pod_output import local_path
+from pipeline.runs.record import NodeRecord, RunRecord
 from trainer_module.errors import ConfigError, DataError
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
@@ -70,13 +73,6 @@ def test_a_component_writes_where_the_launcher_looks(launcher_root, capfd):
     assert out.rstrip().endswith("done")
 
 
-def test_nothing_is_written_on_what_the_pages_draw(launcher_root):
-    argv = ["RunReport" if word == "ImportSchema" else word for word in arguments(executor_input(launcher_root))]
-    assert entrypoint.main(argv) == 0
-    output = json.loads((launcher_root / "kfp_outputs" / "out.json").read_text())
-    assert "findings" not in output["artifacts"]["schema"]["artifacts"][0]["metadata"]
-
-
 def from_launcher(task: str, root: Path) -> tuple[dict, Path]:
     """Returns what a real launcher gives a component, and the log that it has made before."""
     message = copy.deepcopy(RECORDED[task]["executor_input"])
@@ -99,7 +95,9 @@ def test_the_log_of_a_real_server_is_none_of_the_components_outputs(launcher_roo
 
 def test_a_report_is_handed_back_as_what_the_pages_read(launcher_root, monkeypatch, capfd):
     def report_fn(arguments):
-        (arguments.directory / "run.json").write_text(arguments.run_id)
+        record = RunRecord(run_id=arguments.run_id, pipeline="pets", preset=None, started=datetime.now(UTC), log="")
+        record.blessed, record.metrics = False, {"accuracy": 0.5}
+        record.save(arguments.directory / "run.json")
         arguments.report.write_text("the page")
         matrix = ConfusionMatrix(["pet"], [[7]])
         return Reported({"accuracy": 0.5, "blessed": 1, "verdict": "blessed", "pushed_model": "/serving/1"}, matrix)
@@ -134,16 +132,18 @@ def test_a_report_is_handed_back_as_what_the_pages_read(launcher_root, monkeypat
         "metrics": "/metrics", "confusion_matrix": "/confusion_matrix", "report": "/report/report.html",
         "model_card": "/model_card/model_card.md",
     }  # fmt: skip
-    for name, file in (("report", "report/report.html"), ("metrics", "metrics/run.json")):
-        text = (launcher_root / place.replace("://", "/") / file).read_text()
-        assert text == {"report": "the page", "metrics": "run-7"}[name]
+    left = launcher_root / place.replace("://", "/")
+    assert (left / "report" / "report.html").read_text() == "the page"
+    assert RunRecord.load(left / "metrics" / "run.json").run_id == "run-7"
     assert found["metrics"]["metadata"] == {
         "accuracy": 0.5, "blessed": 1.0, "verdict": "blessed", "pushed_model": "/serving/1",
     }  # fmt: skip
     assert found["confusion_matrix"]["metadata"] == {
         "confusionMatrix": {"annotationSpecs": [{"displayName": "pet"}], "rows": [{"row": [7.0]}]}
     }
-    assert 'RunReport: found {"summary":"report.html, 0.0 MB","fields":{}}' in capfd.readouterr().out
+    told = RunRecord(run_id="run-7", pipeline="pets", preset=None, started=datetime.now(UTC), log="")
+    findings_in(capfd.readouterr().out).put_into(told, NodeRecord(id="RunReport"))
+    assert (told.blessed, told.metrics) == (False, {"accuracy": 0.5}), "what cached components have no pod to tell"
 
 
 def test_an_output_that_nobody_declares_is_left_alone_whatever_its_name(launcher_root):
