@@ -1,6 +1,6 @@
 """The artifact types of RunReport: those that the pages of Kubeflow Pipelines show, by the names that they know.
 
-They are the types of the SDK (https://kubeflow-pipelines.readthedocs.io/en/latest/source/dsl.html), as TFX's.
+The server's SDK has them as classes of its own (https://kubeflow-pipelines.readthedocs.io/en/latest/source/dsl.html).
 """
 
 from tfx.types import artifact

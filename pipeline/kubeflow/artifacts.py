@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.runs.outputs import PARAMETER_VALUE
+
+EXECUTOR_LOGS: Final = "executor-logs"
+"""Begins the name of the output that the server adds to every task: what the component has written."""
 
 
 class StoredArtifact:

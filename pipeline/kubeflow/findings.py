@@ -74,9 +74,9 @@ class Findings(BaseModel):
         """
         text = self.model_dump_json()
         channels = executor_output.get("artifacts", {})
-        artifacts = [channels[name]["artifacts"] for name in sorted(channels)]
+        artifacts = [artifact for name in sorted(channels) for artifact in channels[name].get("artifacts", ())]
         if len(text) <= _LONGEST_PROPERTY and artifacts:
-            artifacts[0][0].setdefault("metadata", {})[FINDINGS] = text
+            artifacts[0].setdefault("metadata", {})[FINDINGS] = text
 
     def put_into(self, record: RunRecord, node: NodeRecord) -> None:
         """Brings the findings into the record of a run; what this version of petseg has no field for is left out.

@@ -173,8 +173,8 @@ class _PagesServer(ApiServer):
         told = f": {said}" if said else ""
         if error.status in (404, 405, 501):
             return (
-                f"{self.host} has no way to it{told}; it is the bare API server? Let kubeflow.host be that of the "
-                f"pages ({_PAGES_FORWARD}), or set kubeflow.metadata_host ({PORT_FORWARD})"
+                f"{self.host} has no way to it{told}; is it the API server by itself? Set kubeflow.metadata_host "
+                f"({PORT_FORWARD}), or let kubeflow.host be that of the pages ({_PAGES_FORWARD})"
             )
         if error.status in (401, 403):
             return f"{self.host} answered {error.status}, not allowed{told}; see kubeflow.token_variable"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT, KubeflowConfig
+from pipeline.kubeflow.artifacts import EXECUTOR_LOGS
 from pipeline.kubeflow.client import KubeflowClient
 from pipeline.kubeflow.cluster import RunPods
 from trainer_module.errors import ConfigError, PetsegError
 
-_STORED_LOG: Final = "executor-logs"
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 30
@@ -109,7 +109,7 @@ class PodLogs:
     def _stored(self, attempt: ComponentPod) -> PodLog:
         directory = f"{self._directory}/{attempt.component}"
         text = _stored_text(self._client.config, directory, attempt.number)
-        return PodLog(text, f"{_STORED_LOG} below {directory}")
+        return PodLog(text, f"{EXECUTOR_LOGS} below {directory}")
 
 
 def _stored_text(config: KubeflowConfig, directory: str, number: int) -> str:
@@ -130,10 +130,12 @@ def _stored_text(config: KubeflowConfig, directory: str, number: int) -> str:
     try:
         executions = [entry.path for entry in store.get_file_info(fs.FileSelector(path))]
         # Releases before 2.16.1 have one log a component, of the latest attempt.
-        files = [f"{execution}/{name}" for execution in executions for name in (f"{_STORED_LOG}-{number}", _STORED_LOG)]
+        files = [
+            f"{execution}/{name}" for execution in executions for name in (f"{EXECUTOR_LOGS}-{number}", EXECUTOR_LOGS)
+        ]
         found = [entry for entry in store.get_file_info(files) if entry.type == fs.FileType.File]
         if not found:
-            raise NoLogError(f"no {_STORED_LOG} below {directory}")
+            raise NoLogError(f"no {EXECUTOR_LOGS} below {directory}")
         with store.open_input_stream(found[0].path) as stream:
             return str(stream.read().decode("utf-8", errors="replace"))
     except OSError as error:

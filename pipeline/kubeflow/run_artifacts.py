@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from pipeline.kubeflow.artifacts import StoredArtifact, StoredOutputs
+from pipeline.kubeflow.artifacts import EXECUTOR_LOGS, StoredArtifact, StoredOutputs
 from pipeline.kubeflow.metadata_service import MetadataService
 
 _RUN_TYPE: Final = "system.PipelineRun"
@@ -92,7 +92,7 @@ class RunArtifacts:
         return [(parent, task, _parameters(one) | artifacts[one.id]) for (parent, task), one in latest.items()]
 
     def _artifacts(self, execution_ids: Collection[int]) -> dict[int, dict[str, list[StoredArtifact]]]:
-        """Returns the output artifacts of executions, by execution and name."""
+        """Returns the output artifacts of executions, by execution and name, without the logs that the server adds."""
         from ml_metadata.proto import metadata_store_pb2
         from ml_metadata.proto import metadata_store_service_pb2 as messages
 
@@ -109,9 +109,9 @@ class RunArtifacts:
         request = messages.GetArtifactsByIDRequest(artifact_ids=ids)
         artifacts = {one.id: _stored(one) for one in self._service.call("GetArtifactsByID", request).artifacts}
         for event in events:
-            if event.artifact_id in artifacts:
-                of_output = found[event.execution_id].setdefault(event.path.steps[0].key, [])
-                of_output.append(artifacts[event.artifact_id])
+            name = event.path.steps[0].key
+            if event.artifact_id in artifacts and not name.startswith(EXECUTOR_LOGS):
+                found[event.execution_id].setdefault(name, []).append(artifacts[event.artifact_id])
         return found
 
 

@@ -22,14 +22,13 @@ from typing import Any, Final
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.artifacts import EXECUTOR_LOGS
 from pipeline.kubeflow.dry_run.metadata import Execution
 from pipeline.kubeflow.dry_run.specification import Task
 from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import ConfigError, PetsegError
 
 OUTPUT_FILE: Final = "output_metadata.json"
-EXECUTOR_LOGS: Final = "executor-logs"
-"""The output that every task has, whatever its component declares."""
 
 _LOGS_TYPE: Final = pipeline_spec_pb2.ArtifactTypeSchema(schema_title="system.Artifact")
 _OUTPUT_PARAMETERS: Final = "/tmp/kfp/outputs"

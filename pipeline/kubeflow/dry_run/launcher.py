@@ -18,8 +18,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config.kubeflow import POD_SCRATCH
+from pipeline.kubeflow.artifacts import EXECUTOR_LOGS
 from pipeline.kubeflow.dry_run.artifacts import Mounts, ObjectStore
-from pipeline.kubeflow.dry_run.driver import EXECUTOR_LOGS
 from pipeline.kubeflow.dry_run.metadata import Artifact, Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import (
     DeadlineExceededError,

@@ -27,7 +27,8 @@ def store():
     runs.add_task("run-1", "TfdsExampleGenDriver", parameters={"input_fingerprint": "0123abcd"})
     [model] = runs.add_task("run-1", "Trainer", {"model": ("minio://b/run-1/model", {})})
     runs.add_task("run-1", "Evaluator", {}, state=runs.FAILED)
-    runs.add_task("run-1", "Evaluator", BLESSING)
+    logs = {"executor-logs": ("minio://b/executor-logs-0", {}), "executor-logs-1": ("minio://b/executor-logs-1", {})}
+    runs.add_task("run-1", "Evaluator", BLESSING | logs)
     runs.add_task("run-1", "Pusher", {"pushed_model": ("minio://b/pushed", {"pushed": 0.0})}, state=runs.RUNNING)
     runs.add_cached("run-2", "Trainer", {"model": model})
     return store
@@ -48,6 +49,7 @@ class TestArtifacts:
     def test_of_a_run(self, pages):
         found = artifacts_of(KubeflowConfig(host=pages.host)).of_run("run-1")
         assert set(found) == {"TfdsExampleGenDriver", "Trainer", "Evaluator"}
+        assert set(found["Evaluator"]) == {"blessing"}
         [blessing] = found["Evaluator"]["blessing"]
         assert blessing.uri == "minio://b/blessing"
         assert blessing.get_int_custom_property("blessed") == 1
