@@ -210,7 +210,7 @@ class KubernetesApi:
         query: Mapping[str, str] | None,
         body: Object | None,
         path_params: dict[str, str],
-        read_seconds: float = READ_SECONDS,
+        read_seconds: float | None = None,
         **how: Any,
     ) -> Any:
         return self._client.call_api(
@@ -222,7 +222,7 @@ class KubernetesApi:
             body=body,
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
-            _request_timeout=(CONNECT_SECONDS, read_seconds),
+            _request_timeout=(CONNECT_SECONDS, read_seconds or READ_SECONDS),
             **how,
         )
 

@@ -171,7 +171,7 @@ def _end_watch(ctx: click.Context, report: "WatchReport", *, as_json: bool) -> N
     if not as_json:
         for check in report.verdict.checks:
             say(f"{check.state:<6}  {check.text}")
-        say(report.summary)
+        say(report.headline if report.verdict.checks else report.summary)
     if report.outcome is not None:
         _moved(report.outcome, as_json=as_json, report=report.as_json())
     elif as_json:

@@ -102,8 +102,8 @@ class WatchReport:
     """Of the promotion or the rollback; None where nothing was changed."""
 
     @property
-    def summary(self) -> str:
-        """What was decided and why, in one line."""
+    def headline(self) -> str:
+        """What was decided."""
         done = {
             Ending.PROMOTED: "would be promoted" if self.task.is_dry_run else "was promoted",
             Ending.ROLLED_BACK: "would be rolled back" if self.task.is_dry_run else "was rolled back",
@@ -111,7 +111,12 @@ class WatchReport:
         }
         if self.ending is Ending.GONE:
             return self.verdict.reason
-        return f"version {self.canary} {done[self.ending]}: {self.verdict.reason}"
+        return f"version {self.canary} {done[self.ending]}"
+
+    @property
+    def summary(self) -> str:
+        """What was decided and why, in one line."""
+        return self.headline if self.ending is Ending.GONE else f"{self.headline}: {self.verdict.reason}"
 
     def as_json(self) -> dict[str, Any]:
         """Returns the report as JSON knows it."""

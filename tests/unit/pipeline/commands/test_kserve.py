@@ -177,7 +177,7 @@ def test_watch_promotes_and_says_why(watch):
     lines = out.splitlines()
     assert lines[0] == "passed  0 of 20 requests to the canary failed, 0 of 20 to the stable version"
     assert lines[2].startswith("passed  0.0% of the pixels have another class, up to 10.0% are expected; 0 of 9 images")
-    assert lines[-2].startswith("version 2 was promoted: 0 of 20 requests")
+    assert lines[-2] == "version 2 was promoted"
     assert lines[-1] == f"version 2 has all traffic at {URL}"
 
 
@@ -196,8 +196,7 @@ def test_watch_that_rolls_back_ends_with_3(watch, petseg):
 def test_watch_that_decides_nothing_ends_with_4(watch, petseg):
     code, out, _ = watch(ServingPod(), "--minutes", "0.00001")
     assert code == 4
-    assert "version 2 is left as it is: " in out
-    assert "too few to decide on" in out
+    assert out.startswith("version 2 is left as it is: 0 requests to each version, and 20 are needed")
     assert watch(ServingPod(), "--requests", "20", "--dry-run")[:1] == (0,)
     assert petseg("status")[1].splitlines()[1] == "version 2 has 10 % of the traffic, version 1 90 %"
 
