@@ -75,6 +75,8 @@ DEPLOYMENT_SUMMARY = "summary"
 DEPLOYED_VERSION = "version"
 DEPLOYED_STORAGE_URI = "storage_uri"
 DEPLOYED_URL = "url"
+CANARY_ENDING = "canary"
+"""What became of a canary that was watched: `promoted`, `rolled back`, `undecided` or `gone`; absent where none was."""
 
 # Of RunReport's `system.Metrics`, beside the names of metrics, and `DATASET_NAME`, `DATASET_VERSION`, `BLESSED`.
 VERDICT = "verdict"

@@ -9,9 +9,12 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
+
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from components.http_requests import (
+    BUSY,
     CONNECT_SECONDS,
     READ_SECONDS,
     ApiError,
@@ -28,6 +31,7 @@ IN_CLUSTER: Final = "in-cluster"
 
 PODS: Final = "/api/v1/namespaces/{namespace}/pods"
 EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
+_POD_PROXY: Final = f"{PODS}/{{pod}}:{{port}}/proxy"
 
 BACKOFF_SECONDS: Final = 1.0
 
@@ -40,6 +44,15 @@ _IN_POD_VARIABLE: Final = "KUBERNETES_SERVICE_HOST"
 
 Object = dict[str, Any]
 """An object of Kubernetes, as the API sends it."""
+
+
+class Answer(NamedTuple):
+    """What a pod answers by way of the API server."""
+
+    status: int
+    """Of HTTP."""
+
+    text: str
 
 
 class KubernetesError(ApiError):
@@ -157,7 +170,38 @@ class KubernetesApi:
     def text(self, path: str, query: Mapping[str, str] | None = None, **path_params: str) -> str:
         """Returns an answer that is plain text, as a log; call it inside of `translated_errors`."""
         answer = self._request("GET", path, query, None, path_params, _preload_content=False)
-        return str(answer.data.decode("utf-8", errors="replace"))
+        return _text(answer.data)
+
+    def forward(self, pod: str, port: int, path: str, body: Object | None, read_seconds: float) -> "Answer":
+        """Has the API server ask a pod, and returns the answer whatever its status; inside of `translated_errors`.
+
+        That a pod cannot be reached is an answer, too: the API server speaks for it with 503. So is none in time, and
+        one that breaks off. What the API server says of the caller (401, 429, and 403 with its own `Status`) is none.
+
+        Args:
+          pod: Name of the pod.
+          port: Where it listens to HTTP.
+          path: Begins with a slash.
+          body: JSON to POST. None: GET.
+          read_seconds: Longest pause of the answer.
+        """
+        from kubernetes.client import ApiException
+
+        method, named = "GET" if body is None else "POST", {"pod": pod, "port": str(port)}
+        try:
+            answer = self._request(
+                method, f"{_POD_PROXY}{path}", None, body, named, read_seconds, _preload_content=False
+            )
+            return Answer(answer.status, _text(answer.data))
+        except ReadTimeoutError:
+            return Answer(504, f"no answer within {read_seconds:g} s")
+        except ProtocolError as error:
+            return Answer(502, f"the connection broke off ({error.args[-1]})")
+        except ApiException as error:
+            is_forbidden = error.status == 403 and details(error).get("kind") == "pods"
+            if is_forbidden or error.status in (401, BUSY):
+                raise
+            return Answer(error.status, _text(error.body))
 
     def _request(
         self,
@@ -166,6 +210,7 @@ class KubernetesApi:
         query: Mapping[str, str] | None,
         body: Object | None,
         path_params: dict[str, str],
+        read_seconds: float | None = None,
         **how: Any,
     ) -> Any:
         return self._client.call_api(
@@ -173,11 +218,11 @@ class KubernetesApi:
             method,
             path_params={"namespace": self._server.namespace, **path_params},
             query_params=list((query or {}).items()),
-            header_params={"Accept": _JSON, "Content-Type": _APPLY if body else _JSON},
+            header_params={"Accept": _JSON, "Content-Type": _APPLY if method == "PATCH" else _JSON},
             body=body,
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
-            _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            _request_timeout=(CONNECT_SECONDS, read_seconds or READ_SECONDS),
             **how,
         )
 
@@ -194,6 +239,10 @@ def details(error: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return dict(status.get("details") or {}) if isinstance(status, dict) else {}
+
+
+def _text(content: bytes | str | None) -> str:
+    return content.decode("utf-8", errors="replace") if isinstance(content, bytes) else content or ""
 
 
 def _configuration(kubeconfig: str | None, context: str | None, settings: str) -> Any:

@@ -26,7 +26,7 @@ _COMMANDS: Final = {
     "export": ("pipeline.commands.export:export", "Make a model smaller or quicker, and measure the cost."),
     "models": ("pipeline.commands.models:models", "Look after the versions that were pushed."),
     "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
-    "kserve": ("pipeline.commands.kserve:kserve", "See, promote and roll back what KServe serves."),
+    "kserve": ("pipeline.commands.kserve:kserve", "See, watch, promote and roll back what KServe serves."),
     "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
     "show-config": ("pipeline.commands.run:show_config", "Print the resolved configuration."),
 }

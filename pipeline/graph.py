@@ -41,7 +41,7 @@ from components.transform import Transform
 from pipeline.beam.arguments import arguments_for_tfx
 from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
-from pipeline.kserve.service import deploy_request
+from pipeline.kserve.service import deploy_request, watch_settings
 from pipeline.nodes import (
     DRIFT_DETECTOR,
     EVALUATOR,
@@ -205,9 +205,15 @@ def create_pipeline(
         settings=_push_settings(config),
     ).with_id(PUSHER)
 
-    # Has KServe serve the newest pushed model, and waits until it does.
+    # Has KServe serve the newest pushed model, and waits until it does; decides on a canary, if it is to.
     deployer = (
-        KServeDeployer(pusher.outputs["pushed_model"], push_destination, deploy_request(config))
+        KServeDeployer(
+            pusher.outputs["pushed_model"],
+            push_destination,
+            deploy_request(config),
+            examples=examples if config.push.kserve.promote == "auto" else None,
+            watch=watch_settings(config) if config.push.kserve.promote == "auto" else None,
+        )
         if config.push.kserve.enabled
         else None
     )

@@ -1,6 +1,6 @@
 """A Kubernetes API server with KServe for contract tests.
 
-InferenceServices and ConfigMaps by server-side apply, routes, pods, logs, events.
+InferenceServices and ConfigMaps by server-side apply, routes, pods, the way to what they serve, logs, events.
 
 with FakeKubernetesApi() as api:
     api.on_service_read = FakeController(api, reads=2)
@@ -11,6 +11,7 @@ statuses of KServe 0.20.0 on Kubernetes 1.36 (`recorded_kserve`).
 """
 
 import copy
+import http.client
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ _SERVICE = rf"/apis/{GROUP}/v1beta1/namespaces/([^/]+)/inferenceservices/([^/]+)
 _CONFIG_MAP = r"/api/v1/namespaces/([^/]+)/(configmaps)/([^/]+)"
 _ROUTE = r"/apis/gateway.networking.k8s.io/v1/namespaces/([^/]+)/(httproutes)/([^/]+)"
 _LIST = r"/api/v1/namespaces/([^/]+)/(pods|events)"
+_PROXY = r"/api/v1/namespaces/([^/]+)/pods/([^/:]+):\d+/proxy(/.*)"
 _LOG = r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _MODE = "serving.kserve.io/deploymentMode"
@@ -43,6 +45,7 @@ _REASONS = {
     409: "Conflict",
     422: "Invalid",
     500: "InternalError",
+    503: "ServiceUnavailable",
 }
 
 Object = dict[str, Any]
@@ -73,6 +76,9 @@ class FakeKubernetesApi(FakeApi):
         self.routes: dict[str, Object] = {}
         self.pods: list[Object] = []
         self.events: list[Object] = []
+        self.ports: dict[str, int] = {}
+        """By pod: where on this machine its program listens; nobody listens for one that is listed and has none."""
+
         self.logs: dict[str, str] = {}
         """By pod; one that is listed but has none has not started."""
 
@@ -115,6 +121,8 @@ class FakeKubernetesApi(FakeApi):
 
     def answer(self, request: Request) -> Answer:
         try:
+            if found := re.fullmatch(_PROXY, request.path):
+                return self._forward(found[1], found[2], found[3], request)
             with self._lock:
                 return self._answer(request)
         except RefusalError as refusal:
@@ -147,7 +155,10 @@ class FakeKubernetesApi(FakeApi):
             self._check_right("get", "inferenceservices", namespace)
             if name not in self.services or namespace != self.namespace:
                 raise _missing("inferenceservices", name)
+            before = copy.deepcopy(self.services[name])
             self.on_service_read(self.services[name])
+            if self.services[name] != before:
+                self._count_version(name)
             return Answer(json.dumps(self.services[name]))
         self._check_right(request.method.lower(), "inferenceservices", namespace)
         return self._apply(namespace, name, request)
@@ -179,6 +190,25 @@ class FakeKubernetesApi(FakeApi):
             items = [item for item in items if _get(item, tuple(path.split("."))) == value]
         return Answer(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
 
+    def _forward(self, namespace: str, name: str, path: str, request: Request) -> Answer:
+        """Passes a request on to the program of a pod, and refuses in the words of Kubernetes 1.36.3."""
+        verb = {"GET": "get", "POST": "create"}[request.method]
+        if f"{verb} pods/proxy" in self.forbidden:
+            who = f'pods "{name}:8080" is forbidden: User "me" cannot {verb} resource "pods/proxy"'
+            why = f'{who} in API group "" in the namespace "{namespace}"'
+            raise RefusalError(403, why, name=f"{name}:8080", kind="pods")
+        if name not in {pod["metadata"]["name"] for pod in self.pods}:
+            raise RefusalError(404, f'pods "{name}" not found', name=name, kind="pods")
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.get(name, 1), timeout=60)
+        try:
+            connection.request(request.method, path, request.body, {"Content-Type": request.headers["content-type"]})
+            answer = connection.getresponse()
+            return Answer(answer.read().decode(), answer.status, answer.headers["Content-Type"])
+        except OSError as error:
+            raise RefusalError(503, f"error trying to reach service: {error}") from None
+        finally:
+            connection.close()
+
     def _log(self, namespace: str, name: str, query: dict[str, str]) -> Answer:
         self._check_right("get", "pods/log", namespace)
         if query.get("container") != "main":
@@ -205,6 +235,13 @@ class FakeKubernetesApi(FakeApi):
             "metadata": {"uid": f"u{self._made}", "generation": 0, "resourceVersion": "0"},
             "spec": {},
         }
+        known = manifest["metadata"].pop("resourceVersion", None)
+        if known is not None and not is_new and known != live["metadata"]["resourceVersion"]:
+            what = (
+                f'Operation cannot be fulfilled on inferenceservices.{GROUP} "{name}": the object has been modified; '
+            )
+            again = "please apply your changes to the latest version and try again"
+            raise RefusalError(409, what + again, name=name, group=GROUP, kind="inferenceservices")
         merged, owners = copy.deepcopy(live), copy.deepcopy(self._owners.get(name, {}))
         _merge(merged, manifest, owners, manager, is_forced=request.query.get("force") == "true")
         _check_webhook(merged, None if is_new else live)
@@ -213,12 +250,16 @@ class FakeKubernetesApi(FakeApi):
         self._touch(name, before)
         return Answer(json.dumps(merged), 201 if is_new else 200)
 
+    def _count_version(self, name: str) -> None:
+        metadata = self.services[name]["metadata"]
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+
     def _touch(self, name: str, spec_before: Object) -> None:
         """Counts versions as the server does, and writes down who owns what."""
         service = self.services[name]
         metadata = service["metadata"]
         metadata["generation"] += service["spec"] != spec_before
-        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+        self._count_version(name)
         metadata["managedFields"] = [
             {
                 "manager": manager,

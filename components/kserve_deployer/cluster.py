@@ -16,6 +16,7 @@ from components.kubernetes_api import (
     BACKOFF_SECONDS,
     EVENTS,
     PODS,
+    Answer,
     KubernetesApi,
     KubernetesError,
     KubernetesServer,
@@ -33,6 +34,8 @@ _CONFIG_MAPS: Final = "/api/v1/namespaces/{namespace}/configmaps/{name}"
 _HISTORY_KEY: Final = "model-before.json"
 _SETTINGS: Final = "push.kserve"
 _UNKNOWN_FIELD: Final = "field not declared in schema"
+_MODIFIED: Final = "the object has been modified"
+_POD_PROXY: Final = "pods/proxy"
 _CONFLICT: Final = re.compile(r'conflicts? with "?([^":]+)"?')
 
 
@@ -86,6 +89,10 @@ class ClusterError(KubernetesError):
     """A request to the cluster failed."""
 
 
+class ChangedMeanwhileError(ClusterError):
+    """The InferenceService is another than the one that a change was made for; nothing was changed."""
+
+
 class Cluster:
     """Reads and applies the InferenceService that an access names; every request has a timeout and bounded retries."""
 
@@ -116,16 +123,23 @@ class Cluster:
         """Makes the InferenceService what the manifest says (server-side apply) and returns it.
 
         Fields that petseg applied before and that the manifest does not name any more are removed; fields of others
-        stay. Fields that KServe does not know are an error, not ignored.
+        stay. Fields that KServe does not know are an error, not ignored. Where the manifest has a `resourceVersion`,
+        nothing is applied to a later one.
 
         Raises:
+          ChangedMeanwhileError: There is a later one.
           ClusterError: The cluster refuses it, or somebody else has set a field to another value.
         """
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         if self.access.force_conflicts:
             query["force"] = "true"
-        with self._translated_errors("apply the InferenceService {}"):
-            return self._api.call("PATCH", _SERVICES, query, manifest, name=self.access.name)
+        try:
+            with self._translated_errors("apply the InferenceService {}"):
+                return self._api.call("PATCH", _SERVICES, query, manifest, name=self.access.name)
+        except ClusterError as error:
+            if error.status == 409 and _MODIFIED in str(error):
+                raise ChangedMeanwhileError(str(error), error.status) from None
+            raise
 
     def route(self) -> Object | None:
         """Returns the HTTPRoute that KServe made for the InferenceService; None when there is none.
@@ -185,6 +199,22 @@ class Cluster:
         with self._translated_errors("read the pods of {}"):
             return list(self._api.call("GET", PODS, {"labelSelector": f"{SERVICE_LABEL}={self.access.name}"})["items"])
 
+    def ask_pod(self, pod: str, port: int, path: str, body: Object | None, timeout_seconds: float) -> Answer:
+        """Returns what a pod answers to an HTTP request that the API server passes on, whatever its status.
+
+        Args:
+          pod: Its name.
+          port: Where it listens.
+          path: Begins with a slash.
+          body: JSON to POST. None: GET.
+          timeout_seconds: Longest wait for it, after which the answer is 504.
+
+        Raises:
+          ClusterError: The cluster cannot be asked, or the account may not ask its pods.
+        """
+        with self._translated_errors("ask the pods of {}"):
+            return self._api.forward(pod, port, path, body, timeout_seconds)
+
     def warnings(self, objects: set[str], *, since: str) -> list[Object]:
         """Returns the warning events of the objects with these names, the oldest first; none where they are forbidden.
 
@@ -232,17 +262,24 @@ class _Server(KubernetesServer):
     def own_reason(self, error: Any, said: str) -> str | None:
         if _UNKNOWN_FIELD in said:
             return f"{said}; this KServe does not know what petseg sets: canaries in the mode Standard need KServe 0.20"
+        if _MODIFIED in said:
+            return f"somebody else has changed it at the same moment: {said}"
         told = f": {said}" if said else ""
         others = ", ".join(dict.fromkeys(_CONFLICT.findall(said)))
         own = {
             403: f"{self.host} answered 403, not allowed{told}; the account needs the rights of "
-            f"kubeflow/manifests/kserve/deployer.yaml in the namespace {self.namespace!r}",
+            f"kubeflow/manifests/{_manifest(said)} in the namespace {self.namespace!r}",
             404: "the cluster knows no InferenceServices (serving.kserve.io/v1beta1): is KServe installed? "
             "`kubectl get crd inferenceservices.serving.kserve.io` tells",
             409: f"{others or 'somebody else'} has set fields that petseg sets, to other values: {said}; undo that "
             "change, or take the fields over with --set push.kserve.force_conflicts=true",
         }
         return own.get(error.status) if details(error).get("kind") != "namespaces" else None
+
+
+def _manifest(said: str) -> str:
+    """Returns where the Role is that has the right which an answer says is missing."""
+    return "kserve_watch/watcher.yaml" if _POD_PROXY in said else "kserve/deployer.yaml"
 
 
 def _time(event: Object) -> str:

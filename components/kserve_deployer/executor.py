@@ -10,6 +10,7 @@ take no space; in a bucket copies.
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +18,11 @@ from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils
+from tfx.types import artifact_utils, standard_component_specs
 
 from components.artifact_properties import (
     ALREADY_SERVED,
+    CANARY_ENDING,
     DEPLOYED,
     DEPLOYED_STORAGE_URI,
     DEPLOYED_URL,
@@ -28,8 +30,12 @@ from components.artifact_properties import (
     DEPLOYMENT_SUMMARY,
     PUSHED_DESTINATION,
 )
+from components.kserve_deployer.canary.example_images import example_images
+from components.kserve_deployer.canary.expected import expected_difference
+from components.kserve_deployer.canary.settings import WatchSettings
+from components.kserve_deployer.canary.watch import Ending, Progress, WatchReport, WatchTask, watch
 from components.kserve_deployer.cluster import Cluster, DeployRequest
-from components.kserve_deployer.rollout import deploy
+from components.kserve_deployer.rollout import Outcome, deploy
 from components.kserve_deployer.service import version_of
 from components.kubernetes_api import IN_CLUSTER, is_in_cluster
 from components.model_pusher.push import push_directory
@@ -38,8 +44,11 @@ from trainer_module.errors import ConfigError, ModelError
 
 PUSHED_MODEL_KEY: Final = "pushed_model"
 DEPLOYED_MODEL_KEY: Final = "deployed_model"
+EXAMPLES_KEY: Final = standard_component_specs.EXAMPLES_KEY
 REQUEST_KEY: Final = "deploy_request"
+WATCH_KEY: Final = "watch"
 DEPLOYMENT_FILE: Final = "deployment.json"
+CANARY_FILE: Final = "canary.json"
 
 _CLUSTER_SEES: Final = "gs://"
 _FOLDERS: Final = ".kserve"
@@ -57,6 +66,8 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Deploys the version that was pushed, or that made a push needless; nothing when there is neither.
+
+        A canary is watched, promoted or rolled back, if that is wanted; why is written beside what was deployed.
 
         Raises:
           ConfigError: The cluster cannot see the push destination.
@@ -78,14 +89,55 @@ class Executor(base_executor.BaseExecutor):
         storage_uri = f"{seen_at}/{provide_version_folder(destination, version)}"
         outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
         logging.info("%s: %s", request.access.name, outcome.summary)
-        properties = {
-            DEPLOYED: int(storage_uri == outcome.state.newest),
-            DEPLOYMENT_SUMMARY: f"{request.access.namespace}/{request.access.name}: {outcome.summary}",
-            DEPLOYED_VERSION: version_of(storage_uri),
-            DEPLOYED_STORAGE_URI: storage_uri,
-            DEPLOYED_URL: outcome.url,
-        }
-        _leave(deployed, properties)
+        report = None
+        if exec_properties.get(WATCH_KEY) and outcome.state.canary == storage_uri and outcome.state.percent:
+            settings = WatchSettings.from_json(exec_properties[WATCH_KEY])
+            report = _watch(cluster, settings, destination, outcome, input_dict)
+            fileio.makedirs(deployed.uri)
+            _write_json(f"{deployed.uri}/{CANARY_FILE}", report.as_json())
+        _leave(deployed, _properties(request, storage_uri, outcome, report))
+
+
+def _watch(
+    cluster: Cluster,
+    settings: WatchSettings,
+    destination: str,
+    outcome: Outcome,
+    input_dict: dict[str, list[types.Artifact]],
+) -> WatchReport:
+    """Watches the canary that was deployed, on images of the evaluated split."""
+    stable, canary = version_of(outcome.state.stable), version_of(outcome.state.newest)
+    expected = expected_difference(destination, stable, canary, settings.max_difference)
+    images = example_images(artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], settings.split), settings.images)
+
+    def log(progress: Progress) -> None:
+        if progress.said:
+            logging.info("Version %s, %d requests: %s.", progress.canary, progress.pairs, progress.said)
+
+    report = watch(cluster, WatchTask(settings, images, expected), log)
+    logging.info("%s", report.summary)
+    return report
+
+
+def _properties(
+    request: DeployRequest, storage_uri: str, outcome: Outcome, report: WatchReport | None
+) -> dict[str, Any]:
+    """Returns what is left of a deployment: the traffic after it, and what became of a canary that was watched."""
+    is_served = storage_uri == outcome.state.newest
+    summary, url, ending = outcome.summary, outcome.url, {}
+    if report is not None:
+        after = report.outcome or outcome
+        changed = f"; {after.summary}" if report.ending is not Ending.GONE else ""
+        summary, url, ending = f"{report.summary}{changed}", after.url, {CANARY_ENDING: report.ending.value}
+        is_served = report.ending in (Ending.PROMOTED, Ending.UNDECIDED)
+    return {
+        DEPLOYED: int(is_served),
+        DEPLOYMENT_SUMMARY: f"{request.access.namespace}/{request.access.name}: {summary}",
+        DEPLOYED_VERSION: version_of(storage_uri),
+        DEPLOYED_STORAGE_URI: storage_uri,
+        DEPLOYED_URL: url,
+        **ending,
+    }
 
 
 def provide_version_folder(destination: str, version: str) -> str:
@@ -148,8 +200,12 @@ def _leave(deployed: types.Artifact, properties: dict[str, Any]) -> None:
         put = deployed.set_int_custom_property if isinstance(value, int) else deployed.set_string_custom_property
         put(name, value)
     fileio.makedirs(deployed.uri)
-    with fileio.open(f"{deployed.uri}/{DEPLOYMENT_FILE}", "w") as file:
-        file.write(json.dumps(properties, indent=2) + "\n")
+    _write_json(f"{deployed.uri}/{DEPLOYMENT_FILE}", properties)
+
+
+def _write_json(file: str, value: Mapping[str, Any]) -> None:
+    with fileio.open(file, "w") as stream:
+        stream.write(json.dumps(value, indent=2) + "\n")
 
 
 def _link_files(source: Path, folder: Path, version: str) -> None:

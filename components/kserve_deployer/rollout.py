@@ -3,10 +3,12 @@
 What does not come to be served is taken back: the InferenceService is then what it was before.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
-from components.kserve_deployer.cluster import Cluster, ClusterError
+from components.kserve_deployer.cluster import ChangedMeanwhileError, Cluster, ClusterError
 from components.kserve_deployer.readiness import Expectation, NotServedError, wait_until_served
 from components.kserve_deployer.service import (
     FIELD_MANAGER,
@@ -26,6 +28,14 @@ from components.kserve_deployer.traffic import Share, asked, describe, percentag
 from components.kubernetes_api import Object
 from trainer_module.errors import PetsegError
 
+_ATTEMPTS: Final = 5
+_PAUSE_SECONDS: Final = 0.2
+"""Before a change is made again, for what is there meanwhile; each further pause is longer by as much."""
+
+
+class CanaryGoneError(PetsegError):
+    """The canary that was to be promoted or rolled back is none any more; nothing was changed."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -40,6 +50,10 @@ class Deployment:
     def described(self) -> str:
         """Which version has what traffic, for people."""
         return describe(percentages(self.traffic))
+
+    def has_canary(self, storage_uri: str) -> bool:
+        """Returns whether a model is the canary, and has not been rolled back."""
+        return self.state.canary == storage_uri and self.state.percent > 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,10 @@ def deploy(cluster: Cluster, template: Object, storage_uri: str, canary_percent:
     Raises:
       PetsegError: The cluster refuses it, does not split its traffic, or does not serve the model in time.
     """
+    return _unless_changed(lambda: _deploy(cluster, template, storage_uri, canary_percent))
+
+
+def _deploy(cluster: Cluster, template: Object, storage_uri: str, canary_percent: int | None) -> Outcome:
     before = _find(cluster)
     cluster.pods()  # a right that is missing is noticed before anything is changed
     if before is None:
@@ -90,13 +108,21 @@ def deploy(cluster: Cluster, template: Object, storage_uri: str, canary_percent:
     return _apply(cluster, before, template, Expectation(state, needs_model=is_out))
 
 
-def promote(cluster: Cluster) -> Outcome:
+def promote(cluster: Cluster, *, canary: str | None = None) -> Outcome:
     """Gives all traffic to the canary, or to the version that was rolled back; without either nothing changes.
 
+    Args:
+      cluster: Where.
+      canary: Storage URI of the canary that is meant, and no other. None: whatever there is.
+
     Raises:
+      CanaryGoneError: That is no canary any more.
       PetsegError: There is no InferenceService of petseg's, or the cluster refuses.
     """
-    before = deployed(cluster)
+    return _unless_changed(lambda: _promote(cluster, _meant(cluster, canary)))
+
+
+def _promote(cluster: Cluster, before: Deployment) -> Outcome:
     state = before.state
     promoted = state.canary or state.rolled_back
     if promoted is None:
@@ -106,13 +132,21 @@ def promote(cluster: Cluster) -> Outcome:
     return _apply(cluster, before, template_of(before.service), Expectation(new))
 
 
-def rollback(cluster: Cluster) -> Outcome:
+def rollback(cluster: Cluster, *, canary: str | None = None) -> Outcome:
     """Takes all traffic from the canary; without one, serves the model again that was served before.
 
+    Args:
+      cluster: Where.
+      canary: Storage URI of the canary that is meant, and no other. None: whatever there is.
+
     Raises:
+      CanaryGoneError: That is no canary any more.
       PetsegError: There is nothing to go back to, or the cluster refuses.
     """
-    before = deployed(cluster)
+    return _unless_changed(lambda: _rollback(cluster, _meant(cluster, canary)))
+
+
+def _rollback(cluster: Cluster, before: Deployment) -> Outcome:
     state, template = before.state, template_of(before.service)
     if state.canary is None:
         if state.rolled_back is not None:
@@ -141,6 +175,24 @@ def deployed(cluster: Cluster) -> Deployment:
             "run with push.kserve.enabled = true deploys one"
         )
     return found
+
+
+def _meant(cluster: Cluster, canary: str | None) -> Deployment:
+    """Returns what is deployed, with the canary that is meant."""
+    found = deployed(cluster)
+    if canary is not None and not found.has_canary(canary):
+        raise CanaryGoneError(f"version {version_of(canary)} is no canary any more; {found.described}")
+    return found
+
+
+def _unless_changed(change: Callable[[], Outcome]) -> Outcome:
+    """Makes a change that begins with a look; again, with another look, where something else came between the two."""
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return change()
+        except ChangedMeanwhileError:
+            time.sleep(attempt * _PAUSE_SECONDS)
+    return change()
 
 
 def _find(cluster: Cluster) -> Deployment | None:
@@ -177,7 +229,10 @@ def _apply(cluster: Cluster, before: Deployment | None, template: Object, expect
         if before.state.newest != state.newest:
             expected = replace(expected, old_revision=newest_revision(before.service))
         history = _remember(cluster, before, state)
-    applied = cluster.apply(render(template, state))
+    manifest = render(template, state)
+    if before is not None:
+        manifest["metadata"]["resourceVersion"] = before.service["metadata"]["resourceVersion"]
+    applied = cluster.apply(manifest)
     _check_applied(applied, state, history)
     changed = before is None or before.service["metadata"]["generation"] != applied["metadata"]["generation"]
     try:

@@ -24,6 +24,48 @@ ServiceName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 """Of an InferenceService; `KServeConfig.check_names` says how long."""
 
 
+class KServeWatchConfig(Section):
+    """How a canary is watched, by a run or by `petseg kserve watch`, and what it has to keep to be promoted."""
+
+    requests: int = Field(200, ge=20, le=10_000)
+    """How many requests are sent to each version; then it is decided."""
+
+    minutes: float = Field(30, gt=0, le=1440)
+    """After which it is decided on as many as were sent by then."""
+
+    min_requests: int = Field(50, ge=20)
+    """With fewer nothing is decided, and the canary stays as it is."""
+
+    pause_seconds: float = Field(1.0, ge=0, le=60)
+    """Between two images, each of which is sent to both versions."""
+
+    timeout_seconds: float = Field(10.0, gt=0, le=300)
+    """A request that is not answered by then has failed."""
+
+    images: int = Field(64, ge=8, le=1000)
+    """How many different images are sent, in turns."""
+
+    max_error_share: float = Field(0.01, ge=0, lt=1)
+    """Greatest share of requests to the canary that may fail; in any case no more than of those to the stable version,
+    but for chance."""
+
+    max_latency_ratio: float = Field(1.5, gt=0, le=100)
+    """How many times as long as the stable version's the canary's answers may take."""
+
+    max_difference: float | None = Field(None, gt=0, le=1)
+    """Greatest share of pixels to which both versions may give another class, as a mean over the images. None: as many
+    as two models with the accuracies of their evaluations can differ in."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.min_requests > self.requests:
+            raise ValueError(
+                f"push.kserve.watch.min_requests is {self.min_requests}, more than push.kserve.watch.requests, "
+                f"{self.requests}: nothing could be decided"
+            )
+        return self
+
+
 class KServeConfig(Section):
     """The InferenceService of a pushed model."""
 
@@ -67,6 +109,13 @@ class KServeConfig(Section):
 
     canary_percent: int | None = Field(None, ge=1, le=99)
     """Share of the traffic that a new model gets until `petseg kserve promote`. None: all of it at once."""
+
+    promote: Literal["manual", "auto"] = "manual"
+    """Who decides on a canary: people, by `petseg kserve promote`, `rollback` or `watch`, or the run that deployed it,
+    which watches it."""
+
+    watch: KServeWatchConfig = KServeWatchConfig()
+    """How a canary is watched."""
 
     timeout_seconds: int = Field(600, ge=1, le=86400)
     """Longest wait until the model is served."""
@@ -146,4 +195,19 @@ class KServeConfig(Section):
                 f"{self.deployment_mode!r}: a canary has one form on Knative, another in the mode Standard from KServe "
                 "0.20 on, and none elsewhere; set it to 'Knative' or 'Standard'"
             )
+        self._check_promote()
         return self
+
+    def _check_promote(self) -> None:
+        if self.promote != "auto":
+            return
+        if self.canary_percent is None:
+            raise ValueError(
+                "push.kserve.promote is 'auto', but push.kserve.canary_percent is not set, so that a new model has all "
+                "traffic at once and there is no canary to decide on; set it, such as to 10"
+            )
+        if not self.min_replicas:
+            raise ValueError(
+                "push.kserve.promote is 'auto', but push.kserve.min_replicas is 0, so that there may be no pod to ask; "
+                "set it to 1 at least"
+            )

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from components.kserve_deployer.canary.settings import WatchSettings
 from components.kserve_deployer.cluster import ClusterAccess, DeployRequest
 from components.kserve_deployer.pods import Pod, pod
 from components.kserve_deployer.rollout import Deployment
@@ -68,6 +69,11 @@ def deploy_request(config: Config) -> DeployRequest:
         canary_percent=kserve.canary_percent,
         code_digest=node_digest(KSERVE_DEPLOYER),
     )
+
+
+def watch_settings(config: Config) -> WatchSettings:
+    """Returns how a canary is watched."""
+    return WatchSettings(**config.push.kserve.watch.model_dump(), split=config.evaluation.split)
 
 
 def _template(kserve: KServeConfig, access: ClusterAccess) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def namespace(cluster):
     cluster.kubectl("delete", "namespace", cluster.pipeline, "--wait=false")
 
 
-@pytest.mark.parametrize("folder", ["base", "shared_storage", "object_store", "serving", "kserve"])
+@pytest.mark.parametrize("folder", ["base", "shared_storage", "object_store", "serving", "kserve", "kserve_watch"])
 def test_the_api_server_takes_the_manifests(folder, cluster, namespace, tmp_path):
     directory = ROOT / "kubeflow/manifests" / folder
     if (directory / "kustomization.yaml").exists():

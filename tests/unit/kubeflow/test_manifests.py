@@ -208,6 +208,7 @@ def test_the_deployer_may_do_what_its_requests_need():
         ("", "pods"): {"get", "list"},
         ("", "events"): {"get", "list"},
     }
+    assert rights(role("petseg-kserve-watcher")) == {("", "pods/proxy"): {"get", "create"}}
     (named,) = [rule for rule in role("petseg-kserve-deployer")["rules"] if "configmaps" in rule["resources"]]
     assert named["resourceNames"] == [history_name("petseg-demo")]
 

@@ -14,7 +14,7 @@ from kserve_deployments import template_for, uri
 from kserve_rollouts import replay
 
 from components.kserve_deployer import readiness
-from components.kserve_deployer.rollout import deploy, deployed, promote, rollback
+from components.kserve_deployer.rollout import CanaryGoneError, deploy, deployed, promote, rollback
 from components.kserve_deployer.service import RolloutState, read_state, render, version_of
 from components.kserve_deployer.traffic import asked
 from trainer_module.errors import PetsegError
@@ -59,6 +59,49 @@ def test_a_rerun_applies_nothing_new(api, controller, cluster, template):
     assert not outcome.changed
     assert outcome.summary == f"version 1 has all traffic at {URL}, as before"
     assert (api.services["pets"]["spec"], generation(api)) == (before, 1)
+
+
+def test_what_came_between_look_and_change_is_looked_at_again(api, controller, cluster, template, monkeypatch):
+    """Two promote at the same moment: the second one sees what the first has done, and undoes nothing."""
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    apply = cluster.apply
+
+    def too_late(manifest):
+        monkeypatch.setattr(cluster, "apply", apply)
+        promote(cluster)
+        return apply(manifest)
+
+    monkeypatch.setattr(cluster, "apply", too_late)
+    with pytest.raises(CanaryGoneError, match="version 2 is no canary any more; version 2 has all traffic"):
+        rollback(cluster, canary=uri(2))
+    assert served(api).stable == uri(2)
+
+
+def test_a_change_of_the_status_alone_is_no_obstacle(api, controller, cluster, template, monkeypatch):
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    apply = cluster.apply
+
+    def after_the_controller(manifest):
+        monkeypatch.setattr(cluster, "apply", apply)
+        api.services["pets"]["metadata"]["resourceVersion"] += "0"
+        return apply(manifest)
+
+    monkeypatch.setattr(cluster, "apply", after_the_controller)
+    promote(cluster, canary=uri(2))
+    assert served(api).stable == uri(2)
+
+
+def test_another_canary_than_the_one_that_is_meant_is_left_alone(api, controller, cluster, template):
+    deploy(cluster, template, uri(1), 10)
+    deploy(cluster, template, uri(2), 10)
+    for change in (promote, rollback):
+        with pytest.raises(CanaryGoneError, match="version 3 is no canary any more; version 2 has 10 %"):
+            change(cluster, canary=uri(3))
+    assert rollback(cluster, canary=uri(2)).traffic == {"1": 100}
+    with pytest.raises(CanaryGoneError, match="version 2 is no canary any more; version 1 has all traffic"):
+        promote(cluster, canary=uri(2))
 
 
 def test_other_settings_of_the_same_model_are_applied(api, controller, cluster, template, mode):

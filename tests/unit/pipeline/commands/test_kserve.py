@@ -8,8 +8,10 @@ import pytest
 from fake_kserve_controller import URL, FakeController, make_pod
 from fake_kubernetes_api import FakeKubernetesApi
 from kserve_deployments import template_for, uri
+from serving_pods import ServingPod, drawn_images, place
 
 from components.kserve_deployer import readiness
+from components.kserve_deployer.canary import watch as watching
 from components.kserve_deployer.cluster import Cluster, ClusterAccess
 from components.kserve_deployer.rollout import deploy
 from pipeline import cli
@@ -50,7 +52,7 @@ def canary(api, petseg, tmp_path):
 def test_help_loads_no_client_and_status_nothing_that_computes(api, petseg, canary, tmp_path):
     code = (
         "import sys\nfrom pipeline.cli import exit_code\n"
-        "for words in ('--help', 'status --help', 'promote --help', 'rollback --help'):\n"
+        "for words in ('--help', 'status --help', 'promote --help', 'rollback --help', 'watch --help'):\n"
         "    assert exit_code(['kserve', *words.split()]) == 0\n"
         "heavy = {'tensorflow', 'tfx', 'kfp', 'fastapi', 'apache_beam', 'ml_metadata', 'matplotlib', 'pandas'}\n"
         "assert not heavy & sys.modules.keys() and 'kubernetes' not in sys.modules, heavy & sys.modules.keys()\n"
@@ -148,3 +150,63 @@ def test_a_misspelt_command_is_told(petseg):
     code, _, err = petseg("promot")
     assert code == 2
     assert "did you mean 'promote'?" in err
+
+
+@pytest.fixture
+def watch(api, petseg, canary, tmp_path, monkeypatch):
+    """Runs `petseg kserve watch` on a folder of images, beside a good stable version."""
+    monkeypatch.setattr(watching, "REFRESH_SECONDS", 0.02)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(drawn_images(9)):
+        (folder / f"{number}.PNG").write_bytes(image)
+
+    def run(server, *arguments):
+        with ServingPod() as stable, server:
+            place(api, {"1": stable, "2": server})
+            settings = ("watch.max_latency_ratio=100", "watch.min_requests=20", "watch.max_difference=0.1")
+            overrides = [word for setting in settings for word in ("--set", f"push.kserve.{setting}")]
+            return petseg("watch", "--images", str(folder), "--once", *overrides, *arguments)
+
+    return run
+
+
+def test_watch_promotes_and_says_why(watch):
+    code, out, err = watch(ServingPod(), "--requests", "20")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "passed  0 of 20 requests to the canary failed, 0 of 20 to the stable version"
+    assert lines[2].startswith("passed  0.0% of the pixels have another class, up to 10.0% are expected; 0 of 9 images")
+    assert lines[-2] == "version 2 was promoted"
+    assert lines[-1] == f"version 2 has all traffic at {URL}"
+
+
+def test_watch_that_rolls_back_ends_with_3(watch, petseg):
+    code, out, _ = watch(ServingPod(differs=True), "--requests", "20", "--json")
+    report = json.loads(out)
+    assert (code, report["ending"], report["outcome"]["traffic"]) == (3, "rolled back", {"1": 100})
+    assert {check["name"]: check["state"] for check in report["checks"]} == {
+        "errors": "passed", "latency": "passed", "differences": "failed"
+    }  # fmt: skip
+    code, _, err = petseg("watch")
+    assert code == 1
+    assert "there is no canary to watch: version 1 has all traffic" in err
+
+
+def test_watch_that_decides_nothing_ends_with_4(watch, petseg):
+    code, out, _ = watch(ServingPod(), "--minutes", "0.00001")
+    assert code == 4
+    assert out.startswith("version 2 is left as it is: 0 requests to each version, and 20 are needed")
+    assert watch(ServingPod(), "--requests", "20", "--dry-run")[:1] == (0,)
+    assert petseg("status")[1].splitlines()[1] == "version 2 has 10 % of the traffic, version 1 90 %"
+
+
+def test_watch_says_at_once_what_it_cannot_do(watch, petseg, tmp_path):
+    code, _, err = watch(ServingPod(), "--requests", "10")
+    assert code == 2
+    assert "push.kserve.watch.min_requests is 20, more than" in err or "greater than or equal to 20" in err
+    (tmp_path / "few").mkdir()
+    code, _, err = petseg("watch", "--images", str(tmp_path / "few"))
+    assert code == 2
+    assert "has 0 JPEG or PNG files, and a canary is compared on 8 at least" in err
+    assert "notice: the canary cannot be promoted: how much they may differ is not known" in err

@@ -37,6 +37,17 @@ from trainer_module.errors import ConfigError
         (["canary_percent=10", "deployment_mode=RawDeployment"], "set it to 'Knative' or 'Standard'"),
         (["kubeconfig=in-cluster", "context=mine"], "push.kserve.context is 'mine', but push.kserve.kubeconfig is"),
         (["timeout_seconds=0"], "greater than or equal to 1"),
+        (["promote=auto"], "push.kserve.canary_percent is not set, .* there is no canary to decide on"),
+        (
+            ["promote=auto", "canary_percent=10", "deployment_mode=Knative", "min_replicas=0"],
+            "push.kserve.min_replicas is 0, so that there may be no pod to ask",
+        ),
+        (["promote=yes"], "did you mean"),
+        (["watch.requests=30"], "watch.min_requests is 50, more than push.kserve.watch.requests, 30: nothing could"),
+        (["watch.min_requests=19"], "greater than or equal to 20"),
+        (["watch.minutes=0"], "greater than 0"),
+        (["watch.max_difference=1.1"], "less than or equal to 1"),
+        (["watch.max_latency=2"], "did you mean 'push.kserve.watch.max_latency_ratio'?"),
         (["storage=pvc://claim/pets"], "did you mean 'push.kserve.storage_uri'?"),
     ],
 )

@@ -165,6 +165,15 @@ def test_a_warm_start_brings_the_served_model_to_the_trainer(package):
     assert compiled("trainer.warm_start=gs://b/models/7").task_ids == package.task_ids
 
 
+def test_a_canary_that_is_watched_is_asked_about_the_evaluated_examples():
+    settings = ("enabled=true", "deployment_mode=Knative", "canary_percent=10", "promote=auto")
+    deploying = compiled(*(f"push.kserve.{setting}" for setting in settings))
+    inputs = deploying.pipeline_spec["root"]["dag"]["tasks"]["KServeDeployer"]["inputs"]
+    assert inputs["artifacts"]["examples"]["taskOutputArtifact"]["producerTask"] == "SegmentationValidator"
+    watch = json.loads(inputs["parameters"]["watch"]["runtimeValue"]["constant"])
+    assert (watch["requests"], watch["split"]) == (200, "test")
+
+
 def test_kserve_comes_after_the_pusher_and_reads_its_volume(package):
     assert "KServeDeployer" not in package.task_ids
     overrides = ["enabled=true", "kubeconfig=/home/me/config", "context=mine"]
