@@ -5,7 +5,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_options, end_with, json_option, pipeline_root_option, resolve_config
+from pipeline.commands.notification import check_channels, tell_and_say
+from pipeline.commands.options import (
+    FiredRun,
+    config_options,
+    end_with,
+    json_option,
+    pipeline_root_option,
+    resolve_config,
+)
 from pipeline.config.loading import config_toml
 from pipeline.terminal.streams import json_text
 from trainer_module.errors import ConfigError
@@ -25,6 +33,7 @@ from trainer_module.errors import ConfigError
     metavar="REASON",
     help="Push the model even if it does not pass the gate; the reason is recorded with the model and with the run.",
 )
+@click.option("--notify", "is_told", is_flag=True, help="Tell people of the run's end by [notification].")
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
 def run(
@@ -38,6 +47,7 @@ def run(
     no_cache: bool,
     reset_baseline: bool,
     force_bless: str | None,
+    is_told: bool,
     as_json: bool,
 ) -> None:
     """Run the pipeline on this machine, from data to pushed model.
@@ -52,6 +62,11 @@ def run(
     if force_bless is not None and not force_bless.strip():
         raise ConfigError("--force-bless needs a reason, which is recorded; got an empty one")
     config = resolve_config(preset, config_file, overrides, pipeline_root)
+    fired = ctx.find_object(FiredRun)
+    if fired is not None:
+        fired.config = config
+    else:
+        check_channels(config.notification, is_asked_for=is_told)
     from pipeline.local.runner import RunRequest, run_pipeline
 
     request = RunRequest(
@@ -62,7 +77,12 @@ def run(
         force_bless=(force_bless or "").strip(),
         show_on_stderr=as_json,
     )
-    end_with(ctx, run_pipeline(config, request), as_json=as_json)
+    record = run_pipeline(config, request)
+    if fired is not None:
+        fired.record = record
+    else:
+        tell_and_say(config.notification, record, is_asked_for=is_told)
+    end_with(ctx, record, as_json=as_json)
 
 
 @click.command("show-config")

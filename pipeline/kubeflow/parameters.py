@@ -31,6 +31,9 @@ from pipeline.nodes import (
 from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
+NOTIFY: Final = "notify"
+"""The parameter by which the runs of a schedule tell people, where that is wanted of scheduled ones."""
+
 _NUMBERS: Final = {"NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number"}
 
 
@@ -181,6 +184,12 @@ def _put_push_destination(push_destination: str, directory: str) -> str:
     return str(proto_utils.proto_to_json(destination))
 
 
+def _put_notify(settings: str, when: str) -> str:
+    values = json.loads(settings)
+    values["notification"]["when"] = when
+    return json.dumps(values, sort_keys=True)
+
+
 def _destination_of_pods(directory: Any) -> str:
     check_push_destination(str(directory))
     return str(directory)
@@ -241,5 +250,15 @@ RUNTIME_PARAMETERS: Final = (
         put=_put_push_destination,
         setting="push.destination",
         as_setting=_destination_of_pods,
+    ),
+    RuntimeParameter(
+        name=NOTIFY,
+        type="STRING",
+        description="Whether people are told how the run ended: always or never; scheduled: by its schedule.",
+        tasks=("RunReport",),
+        exec_property="settings",
+        default=lambda config: config.notification.when,
+        put=_put_notify,
+        setting="notification.when",
     ),
 )
