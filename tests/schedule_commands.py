@@ -11,13 +11,17 @@ from pipeline.kubeflow.package import Package
 PIPELINE = "petseg-demo"
 
 
-def make_package(image: str = "petseg:1", name: str = PIPELINE, defaults: bool = True) -> Package:
+def make_package(
+    image: str = "petseg:1", name: str = PIPELINE, defaults: bool = True, notifies: bool = False
+) -> Package:
     """Returns a package of one component."""
     parameters: dict[str, dict[str, Any]] = {
         "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
         "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
         "dataset_version": {"parameterType": "STRING", "defaultValue": ""},
     }
+    if notifies:
+        parameters["notify"] = {"parameterType": "STRING", "defaultValue": "scheduled"}
     if not defaults:
         del parameters["epochs"]["defaultValue"]
     tasks = {"Trainer": {"taskInfo": {"name": "Trainer"}, "componentRef": {"name": "comp-Trainer"}}}

@@ -1,6 +1,6 @@
 """A real HTTP server that takes what an incoming webhook of Slack takes, and says what Slack would not take.
 
-The limits and the answers are those of Slack's documentation (docs.slack.dev: Block Kit, incoming webhooks); Slack itself
+Limits and answers are those of Slack's documentation (docs.slack.dev: Block Kit, incoming webhooks), for Slack itself
 cannot be asked here.
 """
 

@@ -6,7 +6,7 @@ which only the names are here. A secret that was written here by mistake is refu
 
 import re
 from email.headerregistry import Address
-from email.policy import SMTP
+from email.utils import getaddresses
 from string import Formatter
 from typing import Annotated, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ SMTP_PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+")
 _URL: Final = re.compile(r"https?://[^\s<>|\"\\]+")
+_ADDRESS: Final = re.compile(r"(?P<user>[^\s@<>()\[\],;:\\\"]+)@(?P<domain>\w[\w.-]*\w)")
 _FIELDS: Final = ("run_id", "pipeline")
 
 
@@ -87,12 +88,12 @@ def mail_address(text: str) -> Address:
       >>> mail_address("Ada Lovelace <ada@example.com>").addr_spec
       'ada@example.com'
     """
-    if text.isprintable():
-        header = SMTP.header_factory("to", text)
-        [address, *more] = header.addresses or (None,)
-        if address and not more and not header.defects and address.username and address.domain:
-            return Address(address.display_name, address.username, _ascii_domain(address.domain))
-    raise ValueError(f"{text!r} is no address of mail, such as ada@example.com or Ada <ada@example.com>")
+    pairs = getaddresses([text]) if text.isprintable() else []
+    name, address = pairs[0] if len(pairs) == 1 else ("", "")
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None or (name and not text.rstrip().endswith(">")):
+        raise ValueError(f"{text!r} is no address of mail, such as ada@example.com or Ada <ada@example.com>")
+    return Address(name, parts["user"], _ascii_domain(parts["domain"]))
 
 
 def _ascii_domain(domain: str) -> str:

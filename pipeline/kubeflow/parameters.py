@@ -254,7 +254,7 @@ RUNTIME_PARAMETERS: Final = (
     RuntimeParameter(
         name=NOTIFY,
         type="STRING",
-        description="Whether people are told how the run ended: always or never; scheduled: by its schedule.",
+        description="When people are told how the run ended: always, never or scheduled.",
         tasks=("RunReport",),
         exec_property="settings",
         default=lambda config: config.notification.when,

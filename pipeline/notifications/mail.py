@@ -96,7 +96,8 @@ def _deliver(settings: NotificationConfig, password: str | None, mail: EmailMess
                 server.login(settings.smtp_user, password)
             refused = server.send_message(mail)
     except smtplib.SMTPNotSupportedError as error:
-        raise MailError(f"{where} does not offer what is needed: {error}; {_advice(settings)}") from None
+        advice = f"; {_advice(settings)}" if "STARTTLS" in str(error) else ""
+        raise MailError(f"{where} does not offer what is needed: {error}{advice}") from None
     except smtplib.SMTPAuthenticationError as error:
         raise MailError(
             f"{where} refused the login of {settings.smtp_user!r} ({_said(error.smtp_code, error.smtp_error)}); is the "

@@ -191,6 +191,7 @@ def test_runtime_parameters_have_types_and_defaults(package):
         "epochs": ("NUMBER_INTEGER", 8),
         "min_accuracy": ("NUMBER_DOUBLE", 0.85),
         "push_destination": ("STRING", "/serving/petseg-demo"),
+        "notify": ("STRING", "scheduled"),
     }
     driver = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGenDriver"]["inputs"]["parameters"]
     of_runtime = {

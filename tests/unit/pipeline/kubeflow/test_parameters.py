@@ -61,6 +61,15 @@ def test_the_push_destination_is_replaced():
     assert destination.filesystem.base_directory == "gs://b/pets"
 
 
+def test_who_is_told_goes_into_the_settings_of_the_report():
+    given = {
+        "settings": json.dumps({"notification": {"when": "scheduled", "webhook": True}}),
+        "runtime_notify": "always",
+    }
+    changed = json.loads(apply_runtime_parameters(given)["settings"])
+    assert changed == {"notification": {"when": "always", "webhook": True}}
+
+
 @pytest.mark.parametrize(
     ("name", "exec_property", "value", "message"),
     [
@@ -72,6 +81,7 @@ def test_the_push_destination_is_replaced():
         ("epochs", "custom_config", "many", "a whole number from 1 on"),
         ("min_accuracy", "gate", 85, "is 85; expected: a number from 0 to 1 .setting evaluation.min_accuracy"),
         ("min_accuracy", "gate", float("nan"), "a number from 0 to 1"),
+        ("notify", "settings", "yes", "is 'yes'; expected: When people are told .*: always, never or scheduled"),
         ("push_destination", "push_destination", 1.0, "which no pod can write to"),
         ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
         ("push_destination", "push_destination", "serving", "which no pod can write to"),
@@ -96,5 +106,6 @@ def test_defaults_are_the_configurations(bound):
     config = load_config(preset="blog", overrides=overrides)
     defaults = {parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS}
     assert defaults == {
-        "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x"
+        "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x",
+        "notify": "scheduled",
     }  # fmt: skip
