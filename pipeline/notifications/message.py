@@ -16,7 +16,10 @@ from pipeline.terminal.tables import metric_interval, metric_value, readable_met
 
 _METRICS: Final = ("accuracy", "mean_iou")
 _SHOWN_DRIFTS: Final = 5
-_TONES: Final[dict[Outcome, Tone]] = {"pushed": "good", "done": "good", "skipped": "neutral"}
+_FIRINGS: Final[dict[Outcome, tuple[Tone, str]]] = {
+    "skipped": ("neutral", "Skipped"),
+    "interrupted": ("bad", "Interrupted before the run began"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Message:
     about: str
     """The pipeline; the schedule where there is no run."""
 
-    outcome: Outcome
+    tone: Tone
     headline: str
     """The verdict, in a few words."""
 
@@ -53,10 +56,6 @@ class Message:
     def subject(self) -> str:
         """What it is about and the verdict, in one line."""
         return f"{self.about}: {self.headline}"
-
-    @property
-    def tone(self) -> Tone:
-        return _TONES.get(self.outcome, "bad")
 
     @property
     def places(self) -> list[Fact]:
@@ -95,7 +94,7 @@ def run_message(
         headline = "Blessed and pushed"
     return Message(
         about=record.pipeline,
-        outcome=outcome_of(record),
+        tone=verdict.tone,
         headline=headline,
         reason=verdict.reason,
         facts=[*_opening(record, schedule), *_measured(record), *_compared(record), *_left(record)],
@@ -106,15 +105,15 @@ def run_message(
 
 def firing_message(schedule: str, outcome: Outcome, reason: str, log: Path) -> Message:
     """Returns what is told of a firing that has no run: it could not start one, or was skipped."""
-    headline = "Skipped" if outcome == "skipped" else "The run could not start"
+    tone, headline = _FIRINGS.get(outcome, ("bad", "The run could not start"))
     facts = [Fact("schedule", f"{schedule} on {socket.gethostname()}")]
-    return Message(f"schedule {schedule}", outcome, headline, reason, facts, log=_place(str(log)))
+    return Message(f"schedule {schedule}", tone, headline, reason, facts, log=_place(str(log)))
 
 
 def trial_message(pipeline: str) -> Message:
     """Returns what is told to try the channels."""
     reason = "This is a test of the notifications of petseg: no run is told of. Who reads it will be told of the runs."
-    return Message(pipeline, "done", "Test", reason, [Fact("sent from", socket.gethostname())])
+    return Message(pipeline, "neutral", "Test", reason, [Fact("sent from", socket.gethostname())])
 
 
 def _opening(record: RunRecord, schedule: str | None) -> list[Fact]:

@@ -20,7 +20,7 @@ def facts(message) -> dict[str, str]:
 
 def test_all_that_is_known_of_a_pushed_model_is_told(record):
     message = run_message(record, "/runs/report.html", SETTINGS, schedule="nightly")
-    assert (message.outcome, message.tone) == ("pushed", "good")
+    assert (outcome_of(record), message.tone) == ("pushed", "good")
     assert message.subject == "petseg-demo: Blessed and pushed"
     assert message.reason == "The model keeps both bounds. It was pushed to /serving/18."
     found = facts(message)
@@ -45,7 +45,7 @@ def test_what_the_gate_missed_is_told(record):
     record.blessed, record.pushed_model = False, None
     record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.95, value=0.92654, passed=False)]
     message = run_message(record, None, SETTINGS)
-    assert (message.outcome, message.tone, message.subject) == ("refused", "bad", "petseg-demo: Not blessed")
+    assert (outcome_of(record), message.tone, message.subject) == ("refused", "bad", "petseg-demo: Not blessed")
     assert message.reason == "Accuracy is 0.9265, below the least allowed 0.95. Nothing was pushed."
     assert facts(message)["against the served model"] == "version 17: no bound asks for a change"
     assert [place.name for place in message.places] == ["log"]
@@ -55,7 +55,7 @@ def test_a_failure_is_told_with_its_component(record):
     record.nodes = [NodeRecord(id="Trainer", state=NodeState.FAILED)]
     record.state, record.error, record.metrics = RunState.FAILED, "the disk is full", {}
     message = run_message(record, None, SETTINGS)
-    assert (message.outcome, message.subject) == ("failed", "petseg-demo: Failed in Trainer")
+    assert (message.tone, message.subject) == ("bad", "petseg-demo: Failed in Trainer")
     assert message.reason == "the disk is full"
     assert "accuracy" not in facts(message)
 

@@ -47,7 +47,7 @@ def test_slack_takes_it(hook, message):
 def test_nothing_is_markup_that_was_not_meant(hook):
     evil = "<!channel> & <https://evil.test|click> " * 500
     facts = [Fact("<b>", evil), *(Fact(f"number {index}", evil, is_number=True) for index in range(12))]
-    message = Message("p", "failed", "Failed", evil, facts, report="https://r.test/1/report.html?a=1&b=2", log=evil)
+    message = Message("p", "bad", "Failed", evil, facts, report="https://r.test/1/report.html?a=1&b=2", log=evil)
     post(hook.url, VARIABLE, message)
     assert problems(hook.messages[0]) == []
     assert "<https://r.test/1/report.html?a=1&amp;b=2|report.html?a=1&amp;b=2>" in str(hook.messages[0])
