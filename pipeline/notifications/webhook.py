@@ -14,6 +14,9 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+import urllib3
+from urllib3.util import Retry, Timeout
+
 from components.http_requests import TEMPORARY, ApiError, ApiServer, NoAnswer, NotJsonError, use_proxy
 from pipeline.notifications.message import Fact, Message
 from pipeline.terminal.streams import printable
@@ -101,19 +104,27 @@ def post(url: str, variable: str, message: Message) -> None:
       WebhookError: The server did not take it, or could not be reached.
       ConfigError: The environment names a proxy that cannot be used.
     """
-    import urllib3
-    from urllib3.util import Retry, Timeout
-
     parts = urlsplit(url)
     host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    connection = SimpleNamespace(host=host, proxy=None, proxy_headers=None)
-    use_proxy(connection)
+    body = json.dumps(payload(message)).encode()
+    with _Receiver(host, variable).translated_errors("post to the webhook"), _unlogged(), _connections(host) as pool:
+        answer = pool.request("POST", url, body=body, headers=_HEADERS, redirect=False, preload_content=False)
+        said = answer.read(_MOST_ANSWER).decode("utf-8", errors="replace")
+        if not 200 <= answer.status < 300:
+            raise _RefusedError(answer.status, said)
+        if said.lstrip().startswith("<"):  # Slack calls its `ok` text/html, so the content type tells nothing
+            raise NotJsonError("a page")
+
+
+def _connections(host: str) -> urllib3.PoolManager:
+    """Returns what connects to a host, by the proxy that the environment names for it."""
+    environment = SimpleNamespace(host=host, proxy=None, proxy_headers=None)
+    use_proxy(environment)
     options: dict[str, Any] = {
         "timeout": Timeout(total=TIMEOUT_SECONDS),
         "retries": Retry(
             total=ATTEMPTS - 1,
             read=False,
-            redirect=False,
             other=0,
             status_forcelist=TEMPORARY,
             allowed_methods={"POST"},
@@ -122,19 +133,9 @@ def post(url: str, variable: str, message: Message) -> None:
             raise_on_status=False,
         ),
     }
-    body = json.dumps(payload(message)).encode()
-    pool: urllib3.PoolManager = (
-        urllib3.ProxyManager(connection.proxy, proxy_headers=connection.proxy_headers, **options)
-        if connection.proxy
-        else urllib3.PoolManager(**options)
-    )
-    with _Receiver(host, variable).translated_errors("post to the webhook"), pool, _unlogged():
-        answer = pool.request("POST", url, body=body, headers=_HEADERS, redirect=False, preload_content=False)
-        said = answer.read(_MOST_ANSWER).decode("utf-8", errors="replace")
-        if not 200 <= answer.status < 300:
-            raise _RefusedError(answer.status, said)
-        if said.lstrip().startswith("<"):  # Slack calls its `ok` text/html, so the content type tells nothing
-            raise NotJsonError("a page")
+    if environment.proxy is None:
+        return urllib3.PoolManager(**options)
+    return urllib3.ProxyManager(environment.proxy, proxy_headers=environment.proxy_headers, **options)
 
 
 @contextmanager
