@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve:kserve", "See, watch, promote and roll back what KServe serves."),
     "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
+    "notify": ("pipeline.commands.notification:notify_command", "Tell people of a run, by webhook or mail."),
     "show-config": ("pipeline.commands.run:show_config", "Print the resolved configuration."),
 }
 

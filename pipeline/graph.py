@@ -352,8 +352,8 @@ def _probe_settings(config: Config) -> ProbeSettings:
 
 
 def _reported_settings(config: Config) -> dict[str, Any]:
-    """Returns what decides on the result of a run; not when, where and by whom it is run."""
-    sections = dict.fromkeys(("preset", "data", "trainer", "evaluation", "probe", "push"), True)
+    """Returns what decides on the result of a run, and who is told; not when, where and by whom it is run."""
+    sections = dict.fromkeys(("preset", "data", "trainer", "evaluation", "probe", "push", "notification"), True)
     return config.model_dump(mode="json", include={**sections, "pipeline": {"name", "beam_args"}})
 
 

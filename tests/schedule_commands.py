@@ -11,7 +11,9 @@ from pipeline.kubeflow.package import Package
 PIPELINE = "petseg-demo"
 
 
-def make_package(image: str = "petseg:1", name: str = PIPELINE, defaults: bool = True) -> Package:
+def make_package(
+    image: str = "petseg:1", name: str = PIPELINE, defaults: bool = True, notifies: bool = False
+) -> Package:
     """Returns a package of one component."""
     parameters: dict[str, dict[str, Any]] = {
         "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
@@ -20,6 +22,8 @@ def make_package(image: str = "petseg:1", name: str = PIPELINE, defaults: bool =
         "force_bless": {"parameterType": "STRING", "defaultValue": ""},
         "reset_baseline": {"parameterType": "BOOLEAN", "defaultValue": False},
     }
+    if notifies:
+        parameters["notify"] = {"parameterType": "STRING", "defaultValue": "scheduled"}
     if not defaults:
         del parameters["epochs"]["defaultValue"]
     tasks = {"Trainer": {"taskInfo": {"name": "Trainer"}, "componentRef": {"name": "comp-Trainer"}}}

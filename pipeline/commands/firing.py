@@ -12,7 +12,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -22,10 +22,15 @@ import click
 
 import petseg
 from petseg.processes import can_be_made
-from pipeline.commands.options import FAILURE, exit_code, resolve_config
+from pipeline.commands.notification import note_in_log
+from pipeline.commands.options import FAILURE, FiredRun, exit_code, resolve_config
+from pipeline.config.notification import Outcome
+from pipeline.notifications.delivery import tell_of_run
 from pipeline.runs.store import RunStore
 from pipeline.schedules.environment import Verdict
-from pipeline.schedules.firings import Firing, FiringLog, FiringRecord
+from pipeline.schedules.firings import LOG_NAME, Firing, FiringLog, FiringRecord
+from pipeline.schedules.notification import tell_of_firing
+from pipeline.terminal.streams import INTERRUPTED
 from trainer_module.errors import ConfigError, PetsegError
 
 _NOT_THE_USERS: Final = (
@@ -56,8 +61,8 @@ def fire(
     0. What became of the firing is recorded for `petseg schedule list` and `show`.
     """
 
-    def petseg_run() -> int:
-        return exit_code(ctx.find_root().command, ["run", *run_arguments])
+    def petseg_run(fired: FiredRun) -> int:
+        return exit_code(ctx.find_root().command, ["run", *run_arguments], fired)
 
     if check is not None:
         check_firing(check, directory, root, run_arguments)
@@ -131,22 +136,23 @@ def _require_writable(setting: str, place: str) -> None:
         raise ConfigError(f"{setting}: cannot write to {place!r}")
 
 
-def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[], int]) -> int:
+def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[FiredRun], int]) -> int:
     """Runs the pipeline once, with its output in the log, and returns the exit code of `petseg run`."""
-    store = RunStore(root)
+    store, now = RunStore(root), datetime.now(UTC)
+    record = FiringRecord.load(store.root, name) or FiringRecord(since=now)
     try:
         store.prepare()
     except PetsegError as error:
         print(f"schedule {name}: {error}", file=sys.stderr)
+        for delivery in tell_of_firing(record.notification, name, "failed", str(error), store.root / LOG_NAME):
+            print(f"schedule {name}: {delivery.line}", file=sys.stderr)
         return FAILURE
-    log, now = FiringLog(store.root, name), datetime.now(UTC)
-    record = FiringRecord.load(store.root, name) or FiringRecord(since=now)
+    log = FiringLog(store.root, name)
     active = store.active_run()
     if active is not None:
-        log.write(f"skipped, since the run {active} goes on")
-        record.model_copy(update={"skipped": now}).save(store.root, name)
+        _skip(name, store, log, record, active)
         return 0
-    firing = Firing(started=now)
+    fired, firing = FiredRun(), Firing(started=now)
     record.model_copy(update={"last": firing}).save(store.root, name)
     try:
         log.write("started")
@@ -156,7 +162,7 @@ def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[], int]) 
             click.echo(f"error: cannot enter the working directory {str(directory)!r}: {error.strerror}")
             code = FAILURE
         else:
-            code = petseg_run()
+            code = petseg_run(fired)
         log.write(f"ended with exit code {code}")
     except BaseException as error:
         firing = firing.ending(None, f"{type(error).__name__}: {error}")
@@ -164,7 +170,44 @@ def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[], int]) 
     else:
         firing = firing.ending(code, log.last_error() if code else "")
     finally:
-        # Read anew: meanwhile firings may have been skipped.
-        record = FiringRecord.load(store.root, name) or record
-        record.model_copy(update={"last": firing}).save(store.root, name)
+        try:
+            record = _keep(name, store, firing, fired)
+        finally:
+            _tell(name, store, log, record, firing, fired)
     return code
+
+
+def _skip(name: str, store: RunStore, log: FiringLog, record: FiringRecord, active: str) -> None:
+    """Leaves a firing out since a run goes on, which is told once for that run."""
+    why = f"the run {active} goes on"
+    log.write(f"skipped, since {why}")
+    is_news = record.skipped_for != active
+    record.model_copy(update={"skipped": datetime.now(UTC), "skipped_for": active}).save(store.root, name)
+    if is_news:
+        for delivery in tell_of_firing(record.notification, name, "skipped", f"{why}.", store.root / LOG_NAME):
+            log.write(delivery.line)
+
+
+def _keep(name: str, store: RunStore, firing: Firing, fired: FiredRun) -> FiringRecord:
+    """Records a firing; the record is read anew, since meanwhile firings may have been skipped."""
+    record = FiringRecord.load(store.root, name) or FiringRecord(since=firing.started)
+    record = record.model_copy(update={"last": firing})
+    record.remember(fired.config.notification if fired.config else None)
+    record.save(store.root, name)
+    return record
+
+
+def _tell(name: str, store: RunStore, log: FiringLog, record: FiringRecord, firing: Firing, fired: FiredRun) -> None:
+    """Tells people of a firing that has ended; that nobody could be told is in the logs and in the firing's record."""
+    if fired.config is not None and fired.record is not None:
+        run = fired.record
+        deliveries = tell_of_run(fired.config.notification, run, run.report, schedule=name)
+        note_in_log(deliveries, Path(run.log))
+    else:
+        outcome: Outcome = "interrupted" if firing.exit_code == INTERRUPTED else "failed"
+        deliveries = tell_of_firing(record.notification, name, outcome, firing.reason, store.root / LOG_NAME)
+    with suppress(OSError):  # a full disk takes no more lines
+        for delivery in deliveries:
+            log.write(delivery.line)
+        if not_told := "; ".join(delivery.line for delivery in deliveries if delivery.error):
+            _keep(name, store, firing.model_copy(update={"not_told": not_told}), fired)

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -140,15 +141,27 @@ def resolve_config(
     return load_config(preset=preset, file=config_file, overrides=overrides, pipeline_root=pipeline_root)
 
 
-def exit_code(command: click.Command, args: Sequence[str] | None) -> int:
+@dataclass
+class FiredRun:
+    """What a firing that starts `petseg run` in its own process learns of it; the firing tells people of the run."""
+
+    config: Config | None = None
+    """None until it is resolved."""
+
+    record: RunRecord | None = None
+    """None until the run has ended, and where it could not start."""
+
+
+def exit_code(command: click.Command, args: Sequence[str] | None, fired: FiredRun | None = None) -> int:
     """Runs a command as `petseg`; errors that are the user's to mend become a message and an exit code.
 
     Args:
       command: Of the whole command line.
       args: What follows its name. None: what the process was started with.
+      fired: Learns of the run where a firing starts one.
     """
     try:
-        code = command.main(args=args, prog_name="petseg", standalone_mode=False)
+        code = command.main(args=args, prog_name="petseg", standalone_mode=False, obj=fired)
     except click.ClickException as error:
         with unread_is_no_failure(sys.stderr):
             error.show()

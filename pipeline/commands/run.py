@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands.notification import check_channels, tell_and_say
 from pipeline.commands.options import (
+    FiredRun,
     config_options,
     end_with,
     gate_options,
@@ -26,6 +28,7 @@ from pipeline.terminal.streams import json_text
 @click.option("--to", "to_node", metavar="NODE", help="Stop after this component.")
 @click.option("--no-cache", is_flag=True, help="Run every component, also those whose result is known.")
 @gate_options
+@click.option("--notify", "is_told", is_flag=True, help="Tell people of the run's end by [notification].")
 @json_option("Print the run's record as JSON on standard output, and all else on standard error.")
 @click.pass_context
 def run(
@@ -39,6 +42,7 @@ def run(
     no_cache: bool,
     reset_baseline: bool,
     force_bless: str | None,
+    is_told: bool,
     as_json: bool,
 ) -> None:
     """Run the pipeline on this machine, from data to pushed model.
@@ -51,6 +55,11 @@ def run(
     the exit code is 0.
     """
     config = resolve_config(preset, config_file, overrides, pipeline_root)
+    fired = ctx.find_object(FiredRun)
+    if fired is not None:
+        fired.config = config
+    else:
+        check_channels(config.notification, is_asked_for=is_told)
     from pipeline.local.runner import RunRequest, run_pipeline
 
     request = RunRequest(
@@ -61,7 +70,12 @@ def run(
         force_bless=force_bless or "",
         show_on_stderr=as_json,
     )
-    end_with(ctx, run_pipeline(config, request), as_json=as_json)
+    record = run_pipeline(config, request)
+    if fired is not None:
+        fired.record = record
+    else:
+        tell_and_say(config.notification, record, is_asked_for=is_told)
+    end_with(ctx, record, as_json=as_json)
 
 
 @click.command("show-config")

@@ -13,6 +13,7 @@ from components.tfds_example_gen.splits import separate_splits, surely_overlap
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.config.notification import NotificationConfig
 from pipeline.config.paths import check_name, check_no_pattern
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.suggestions import nearest
@@ -89,6 +90,7 @@ class Config(Section):
     push: PushConfig = PushConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    notification: NotificationConfig = NotificationConfig()
 
     @property
     def data_dir(self) -> str:

@@ -31,6 +31,9 @@ from pipeline.nodes import (
 from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
+NOTIFY: Final = "notify"
+"""The parameter by which the runs of a schedule tell people, where that is wanted of scheduled ones."""
+
 _SETTINGS: Final = "settings"
 """RunReport's execution property with all settings."""
 
@@ -331,5 +334,14 @@ RUNTIME_PARAMETERS: Final = (
         default=lambda _: False,
         puts={"reset": lambda _, is_reset: int(is_reset)},
         stands_for=RunOption("--reset-baseline", absent=False, takes=lambda value: isinstance(value, bool)),
+    ),
+    RuntimeParameter(
+        name=NOTIFY,
+        type="STRING",
+        description="When people are told how the run ended: always, never or scheduled.",
+        components=(),
+        default=lambda config: config.notification.when,
+        puts={},
+        stands_for=Setting("notification.when"),
     ),
 )

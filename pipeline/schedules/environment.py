@@ -47,17 +47,18 @@ class Verdict(BaseModel):
     """The environment variables that the user's own modules ask for, and that are not set where it runs."""
 
 
-def carried_variables(chosen: Sequence[str], here: Mapping[str, str]) -> dict[str, str]:
+def carried_variables(chosen: Sequence[str], here: Mapping[str, str], paths: Sequence[str] = ()) -> dict[str, str]:
     """Returns the variables that the runs of a schedule get, by name: those that petseg knows, and chosen ones.
 
     Args:
       chosen: Names of further variables.
       here: The environment that the schedule is applied in.
+      paths: Names of variables that name files, beside those that petseg knows.
 
     Raises:
       ConfigError: A chosen one is not set, or is a secret.
     """
-    known = {name: _absolute(here[name]) for name in PATHS if here.get(name)}
+    known = {name: _absolute(here[name]) for name in (*PATHS, *paths) if here.get(name)}
     known |= {name: here[name] for name in PROXIES if here.get(name) and not _has_password(here[name])}
     for name in chosen:
         if name not in here:

@@ -10,11 +10,12 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from pipeline.config.cron import Cron
+from pipeline.config.notification import NotificationConfig
 from pipeline.runs.store import RunStore
 from pipeline.schedules.local_entry import LocalEntry
 from pipeline.schedules.schedule import FiringOutcome, LastFiring
@@ -42,6 +43,9 @@ class Firing(BaseModel):
     reason: str = ""
     """What it said of a failure."""
 
+    not_told: str = ""
+    """Why people were not told of it, as they should have been."""
+
     def ending(self, exit_code: int | None, reason: str) -> Self:
         """Returns the firing as it ended just now."""
         return self.model_copy(update={"ended": datetime.now(UTC), "exit_code": exit_code, "reason": reason})
@@ -59,6 +63,12 @@ class FiringRecord(BaseModel):
     skipped: AwareDatetime | None = None
     """When a firing last found a run going on."""
 
+    skipped_for: str = ""
+    """Id of that run."""
+
+    notification: dict[str, Any] | None = None
+    """`[notification]` of the configuration when it was read last: who is told of a firing that cannot read it."""
+
     @classmethod
     def load(cls, root: Path, name: str) -> Self | None:
         """Returns the record; None when there is none that can be read."""
@@ -68,11 +78,17 @@ class FiringRecord(BaseModel):
             return None
 
     @classmethod
-    def begin(cls, root: Path, name: str) -> None:
-        """Notes that the schedule fires from now on."""
+    def begin(cls, root: Path, name: str, notification: NotificationConfig | None = None) -> None:
+        """Notes that the schedule fires from now on, and who is told of it. None: who was told before."""
         now = datetime.now(UTC)
-        record = cls.load(root, name)
-        (record.model_copy(update={"since": now}) if record else cls(since=now)).save(root, name)
+        record = (cls.load(root, name) or cls(since=now)).model_copy(update={"since": now})
+        record.remember(notification)
+        record.save(root, name)
+
+    def remember(self, notification: NotificationConfig | None) -> None:
+        """Keeps who is to be told. None: it is not known now."""
+        if notification is not None:
+            self.notification = notification.model_dump(mode="json")
 
     def save(self, root: Path, name: str) -> None:
         file = _file(root, name)
@@ -113,7 +129,7 @@ def last_firing(entry: LocalEntry, *, enabled: bool, now: datetime) -> LastFirin
     started, code = record.last.started, record.last.exit_code
     if record.last.ended is not None:
         outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
-        return LastFiring(time=started, outcome=outcome, reason=record.last.reason)
+        return LastFiring(time=started, outcome=outcome, reason=record.last.reason, not_told=record.last.not_told)
     if store.active_run() is not None or now - started < _STARTING:
         return LastFiring(time=started, outcome=FiringOutcome.RUNNING, reason="")
     died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"

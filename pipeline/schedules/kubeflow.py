@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pipeline.config.cron import Cron
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.parameters import NOTIFY
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
+from pipeline.schedules.notification import kubeflow_notes
 from pipeline.schedules.parameters import check_parameters, check_ranges, parameter_settings
 from pipeline.schedules.replacement import Existing, create, existing_run, finish_or_undo, replace, wait_for_quiet
 from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
@@ -51,6 +53,8 @@ class KubeflowSchedules:
         self._client, self._config, self._package, self._tell = client, config, package, tell
         self._api = RecurringRuns(client)
         self._server = ServerPipelines(client)
+        self._parameters: dict[str, Any] = dict(config.schedule.parameters)
+        """Of each run: those that are declared, and the one by which people are told of scheduled runs."""
 
     def plan(self) -> Plan:
         notes = self._check_what_runs()
@@ -154,6 +158,18 @@ class KubeflowSchedules:
             check_ranges(schedule.parameters)
         else:
             check_parameters(schedule.parameters, package)
+        return notes + self._have_people_told(package)
+
+    def _have_people_told(self, package: Package | None) -> list[str]:
+        """Has the runs tell people where that is wanted of scheduled ones, and returns what keeps them from it."""
+        settings = self._config.notification
+        notes = kubeflow_notes(settings, {secret.variable for secret in self._config.kubeflow.secrets})
+        if settings.when != "scheduled" or not settings.has_channel:
+            return notes
+        if package is None or NOTIFY not in package.parameters:
+            notes.append(f"nobody will be told: the package has no parameter {NOTIFY!r}; compile and upload it anew")
+        else:
+            self._parameters = {NOTIFY: "always", **self._config.schedule.parameters}
         return notes
 
     def _existing(self, name: str) -> Existing:
@@ -182,7 +198,7 @@ class KubeflowSchedules:
             "cron": self._server_cron().kubeflow,
             "pipeline": self._config.pipeline.name,
             "version": schedule.version,
-            **parameter_settings(schedule.parameters),
+            **parameter_settings(self._parameters),
             "max concurrency": str(schedule.max_concurrency),
             "catch up": _yes_or_no(schedule.catch_up),
             "experiment": kubeflow.experiment or self._config.pipeline.name,
@@ -219,7 +235,7 @@ class KubeflowSchedules:
             pipeline_id=pipeline_id,
             version_id=None if is_latest else self._server.version(pipeline_id, schedule.version).version_id,
             experiment_id=self._client.experiment_id(kubeflow.experiment or self._config.pipeline.name, create=True),
-            parameters=schedule.parameters,
+            parameters=self._parameters,
             pipeline_root=kubeflow.pipeline_root,
             service_account=kubeflow.service_account,
             max_concurrency=schedule.max_concurrency,

@@ -18,6 +18,7 @@ from pipeline.schedules.crontab import Crontab
 from pipeline.schedules.environment import carried_variables, try_firing
 from pipeline.schedules.firings import LOG_NAME, FiringRecord, last_firing
 from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, LocalScheduler
+from pipeline.schedules.notification import local_notes, secret_files
 from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.systemd import SystemdTimers
 from pipeline.suggestions import nearest
@@ -78,6 +79,8 @@ class LocalSchedules:
                 "that is installed"
             )
         notes += scheduler.notes()
+        there = scheduler.environment(entry.name) | entry.environment
+        notes += local_notes(self._config.notification, there, scheduler.title)
         wanted = entry.settings(scheduler.title)
         holders = self._holders(entry.name)
         present: dict[str, str] = {}
@@ -106,7 +109,7 @@ class LocalSchedules:
         for holder, installed in holders:
             if holder is not scheduler:
                 holder.remove(installed.entry)
-        FiringRecord.begin(Path(entry.root), entry.name)
+        FiringRecord.begin(Path(entry.root), entry.name, self._config.notification)
 
     def schedules(self) -> list[Schedule]:
         return [
@@ -180,7 +183,7 @@ class LocalSchedules:
             directory=str(Path.cwd()),
             root=str(root),
             python=sys.executable,
-            environment=carried_variables(schedule.environment, os.environ),
+            environment=carried_variables(schedule.environment, os.environ, secret_files(self._config.notification)),
         )
 
     def _holders(self, name: str) -> list[tuple[LocalScheduler, InstalledEntry]]:

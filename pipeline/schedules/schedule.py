@@ -51,6 +51,9 @@ class LastFiring(_Model):
     reason: str
     """Of a failure; empty when there is none to give."""
 
+    not_told: str = ""
+    """Why people were not told of it, as they should have been; empty when they were."""
+
 
 class Schedule(_Model):
     """A schedule as it is."""

@@ -82,7 +82,8 @@ def _firing(firing: LastFiring | None) -> Text:
     if firing is None:
         return Text("")
     reason = f": {' '.join(firing.reason.split())}" if firing.reason else ""
-    return Text(f"{firing.time:%a %Y-%m-%d %H:%M} {firing.outcome}{reason}", _FIRING_STYLES.get(firing.outcome, ""))
+    line = Text(f"{firing.time:%a %Y-%m-%d %H:%M} {firing.outcome}{reason}", _FIRING_STYLES.get(firing.outcome, ""))
+    return line.append(f"; {firing.not_told}", "yellow") if firing.not_told else line
 
 
 def _state(schedule: Schedule) -> Text:

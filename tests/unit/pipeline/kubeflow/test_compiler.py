@@ -227,6 +227,7 @@ def test_runtime_parameters_have_types_and_defaults(package):
         "push_destination": ("STRING", "/serving/petseg-demo"),
         "force_bless": ("STRING", ""),
         "reset_baseline": ("BOOLEAN", False),
+        "notify": ("STRING", "scheduled"),
     }
     driver = package.pipeline_spec["root"]["dag"]["tasks"]["TfdsExampleGenDriver"]["inputs"]["parameters"]
     of_runtime = {

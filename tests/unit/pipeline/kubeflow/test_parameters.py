@@ -77,6 +77,15 @@ def test_a_reset_goes_where_integers_stand_for_truth(is_reset):
     assert json.dumps(changed) == json.dumps({"reset": int(is_reset)})
 
 
+def test_who_is_told_goes_into_the_settings_of_the_report():
+    given = {
+        "settings": json.dumps({"notification": {"when": "scheduled", "webhook": True}}),
+        "reported_notify": "always",
+    }
+    changed = json.loads(apply_runtime_parameters(given)["settings"])
+    assert changed == {"notification": {"when": "always", "webhook": True}}
+
+
 @pytest.mark.parametrize(
     ("name", "exec_property", "value", "message"),
     [
@@ -88,6 +97,7 @@ def test_a_reset_goes_where_integers_stand_for_truth(is_reset):
         ("epochs", "custom_config", "many", "a whole number from 1 on"),
         ("min_accuracy", "gate", 85, "is 85; expected: a number from 0 to 1 .setting evaluation.min_accuracy"),
         ("min_accuracy", "gate", float("nan"), "a number from 0 to 1"),
+        ("notify", "settings", "yes", "is 'yes'; expected: When people are told .*: always, never or scheduled"),
         ("push_destination", "push_destination", 1.0, "which no pod can write to"),
         ("push_destination", "push_destination", "s3://b/pets", "which no pod can write to"),
         ("push_destination", "push_destination", "serving", "which no pod can write to"),
@@ -123,5 +133,5 @@ def test_defaults_are_the_configurations(bound):
     defaults = {parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS}
     assert defaults == {
         "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x",
-        "force_bless": "", "reset_baseline": False,
+        "force_bless": "", "reset_baseline": False, "notify": "scheduled",
     }  # fmt: skip

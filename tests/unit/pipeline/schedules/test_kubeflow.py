@@ -97,6 +97,37 @@ def test_a_changed_setting_is_shown_and_takes_the_place_of_the_old(api, uploaded
     assert petseg("apply", "--json", **settings).json["action"] == "none"
 
 
+SECRET = '[{variable="PETSEG_WEBHOOK_URL", secret="hooks", key="url"}]'
+
+
+def test_the_runs_of_a_schedule_tell_people(api, petseg, monkeypatch):
+    monkeypatch.setenv("PETSEG_WEBHOOK_URL", "https://hooks.test/of-this-machine")
+    connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(notifies=True))
+    assert petseg("apply", "--json").json["notes"] == []
+    assert the_one(api).runtime_config.parameters == {}
+    hook = {"notification__webhook": "true", "kubeflow__secrets": SECRET}
+    outcome = petseg("apply", "--json", **hook)
+    assert outcome.json["notes"] == []
+    assert outcome.json["differences"] == [{"setting": "parameters.notify", "old": None, "new": '"always"'}]
+    assert the_one(api).runtime_config.parameters == {"notify": "always"}
+    assert petseg("apply", "--json", **hook).json["action"] == "none"
+    petseg("apply", schedule__parameters__notify="never", **hook)
+    assert the_one(api).runtime_config.parameters == {"notify": "never"}
+
+
+@pytest.mark.parametrize(
+    ("notifies", "secrets", "said"),
+    [
+        (True, "[]", "kubeflow.secrets gives pods no PETSEG_WEBHOOK_URL"),
+        (False, SECRET, "the package has no parameter 'notify'; compile and upload it anew"),
+    ],
+)
+def test_what_keeps_people_from_being_told_is_said(api, petseg, notifies, secrets, said):
+    connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(notifies=notifies))
+    [note] = petseg("apply", "--json", notification__webhook="true", kubeflow__secrets=secrets).json["notes"]
+    assert said in note
+
+
 def test_an_account_that_is_declared_no_more_is_given_up(api, uploaded, petseg):
     petseg("apply", kubeflow__service_account="trainer")
     outcome = petseg("apply", "--json")

@@ -349,6 +349,23 @@ def test_variables_are_carried_along(either, petseg, monkeypatch, tmp_path):
     assert "not set here" in petseg("apply", schedule__environment='["FIELD_TILES"]').err
 
 
+def test_the_file_of_a_secret_is_carried_along_and_what_is_missing_is_said(either, petseg, monkeypatch, tmp_path):
+    hook = {"notification__webhook": "true"}
+    monkeypatch.setenv("PETSEG_WEBHOOK_URL", "https://hooks.test/hunter2")
+    outcome = petseg("apply", **hook)
+    assert "nobody will be told that way: notification.webhook is set, but the environment variable" in outcome.out
+    assert "hunter2" not in outcome.out + outcome.err + "".join(snapshot(either).values())
+    (tmp_path / "secret").write_text("https://hooks.test/hunter2\n")
+    monkeypatch.setenv("PETSEG_WEBHOOK_URL_FILE", "secret")
+    outcome = petseg("apply", **hook)
+    assert "nobody will be told" not in outcome.out
+    written = "".join(snapshot(either).values())
+    assert f"PETSEG_WEBHOOK_URL_FILE={tmp_path / 'secret'}" in written
+    assert "hunter2" not in written
+    assert FiringRecord.load(tmp_path / "root", "petseg-demo").notification["webhook"] is True
+    assert "nobody will be told" not in petseg("apply", notification__when="never", **hook).out
+
+
 def test_what_would_fail_is_refused_and_nothing_is_installed(either, petseg, monkeypatch):
     tried = []
 
@@ -422,6 +439,10 @@ def test_list_and_show_tell_of_the_last_firing(either, petseg, tmp_path):
         found = petseg(command, "--json").json
         last = (found[0] if command == "list" else found)["last_firing"]
         assert (last["outcome"], last["reason"]) == ("failed", "the disk is full")
+    untold = failed.model_copy(update={"not_told": "not told by webhook: why"})
+    record.model_copy(update={"last": untold}).save(root, "petseg-demo")
+    assert "failed: the disk is full; not told by webhook: why" in petseg("list").out
+    assert petseg("show", "--json").json["last_firing"]["not_told"] == "not told by webhook: why"
     petseg("delete", "--yes")
     assert not (root / "schedule-petseg-demo.json").exists()
 
