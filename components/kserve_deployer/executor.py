@@ -22,6 +22,7 @@ from tfx.types import artifact_utils
 from components.artifact_properties import (
     ALREADY_SERVED,
     DEPLOYED,
+    DEPLOYED_AS_CANARY,
     DEPLOYED_STORAGE_URI,
     DEPLOYED_URL,
     DEPLOYED_VERSION,
@@ -84,6 +85,7 @@ class Executor(base_executor.BaseExecutor):
             DEPLOYED_VERSION: version_of(storage_uri),
             DEPLOYED_STORAGE_URI: storage_uri,
             DEPLOYED_URL: outcome.url,
+            DEPLOYED_AS_CANARY: int(storage_uri == outcome.state.canary),
         }
         _leave(deployed, properties)
 

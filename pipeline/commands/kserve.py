@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from pipeline.commands.options import SuggestingGroup, config_options, json_option, resolve_config
-from pipeline.terminal.streams import json_text, say
+from pipeline.config.schema import Config
+from pipeline.terminal.streams import json_text, notify, say
 
 if TYPE_CHECKING:
     from components.kserve_deployer.cluster import Cluster
@@ -41,7 +42,7 @@ def status(
     from pipeline.kserve.service import ServiceRecord, service_tables
     from pipeline.terminal.tables import print_table
 
-    cluster = _cluster(preset, config_file, overrides)
+    cluster = _cluster_of(resolve_config(preset, config_file, overrides, announce_default=False))
     record = ServiceRecord.of(deployed(cluster), cluster.pods())
     if as_json:
         click.echo(json_text(record))
@@ -62,7 +63,8 @@ def promote(preset: str | None, config_file: Path | None, overrides: tuple[str, 
     """
     from components.kserve_deployer import rollout
 
-    _show(rollout.promote(_cluster(preset, config_file, overrides)), as_json=as_json)
+    config = resolve_config(preset, config_file, overrides, announce_default=False)
+    _show(rollout.promote(_cluster_of(config)), config, as_json=as_json)
 
 
 @kserve.command("rollback", short_help="Go back to the model before.")
@@ -77,19 +79,24 @@ def rollback(preset: str | None, config_file: Path | None, overrides: tuple[str,
     """
     from components.kserve_deployer import rollout
 
-    _show(rollout.rollback(_cluster(preset, config_file, overrides)), as_json=as_json)
+    config = resolve_config(preset, config_file, overrides, announce_default=False)
+    _show(rollout.rollback(_cluster_of(config)), config, as_json=as_json)
 
 
-def _cluster(preset: str | None, config_file: Path | None, overrides: tuple[str, ...]) -> "Cluster":
+def _cluster_of(config: Config) -> "Cluster":
     """Returns the cluster with the InferenceService that the configuration names; nothing is asked yet."""
     from components.kserve_deployer.cluster import Cluster
     from pipeline.kserve.service import cluster_access
 
-    return Cluster(cluster_access(resolve_config(preset, config_file, overrides, announce_default=False)))
+    return Cluster(cluster_access(config))
 
 
-def _show(outcome: "Outcome", *, as_json: bool) -> None:
-    """Prints what came of a change."""
+def _show(outcome: "Outcome", config: Config, *, as_json: bool) -> None:
+    """Prints what came of a change, of which MLflow hears too."""
+    from pipeline.tracking.rollouts import served_by_kserve
+
+    if untold := served_by_kserve(config, outcome.state):
+        notify(f"warning: {untold}", "yellow")
     if not as_json:
         say(outcome.summary)
         return

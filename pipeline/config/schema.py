@@ -15,6 +15,7 @@ from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.paths import check_name, check_no_pattern
 from pipeline.config.schedule import ScheduleConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.suggestions import nearest
 from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, TrainerConfig
 from trainer_module.encoder_catalogue import ENCODERS
@@ -89,6 +90,7 @@ class Config(Section):
     push: PushConfig = PushConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @property
     def data_dir(self) -> str:

@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -34,8 +35,12 @@ from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.findings import Findings, StoredArtifact
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
+from pipeline.nodes import TRAINER
 from pipeline.runs.outputs import Outputs, node_facts
+from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
+from pipeline.tracking.address import URI_VARIABLE
+from pipeline.tracking.pods import training_told
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -78,7 +83,22 @@ def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) ->
     check_image(arguments.code_modules, arguments.code_digest)
     with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
-        return _run_driver(arguments) if arguments.example_gen_driver else _run_executor(arguments, beam_args)
+        if arguments.example_gen_driver:
+            return _run_driver(arguments)
+        with _training_told(arguments):
+            return _run_executor(arguments, beam_args)
+
+
+def _training_told(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Has a tracker hear of the epochs of a training, where the pod's environment names one."""
+    if arguments.component != TRAINER or URI_VARIABLE not in os.environ:
+        return nullcontext()
+    try:
+        run_id = pod_output.run_id_of(_executor_input(arguments))
+    except PetsegError as error:
+        say(arguments.component, f"no tracker hears of the training: {error}")
+        return nullcontext()
+    return training_told(run_id, Path(os.environ[PROGRESS_FILE_VARIABLE]))
 
 
 def _parser() -> argparse.ArgumentParser:

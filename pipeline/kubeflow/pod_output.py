@@ -36,6 +36,7 @@ LAUNCHER_ROOT_VARIABLE: Final = "PETSEG_LAUNCHER_ROOT"
 
 _DIRECTORY_BY_SCHEME: Final = {"gs": "gcs", "s3": "s3", "minio": "minio"}
 _REMOTE: Final = re.compile(rf"^({'|'.join(_DIRECTORY_BY_SCHEME)})://")
+_EXECUTION: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WRAPPERS: Final = ("list", "struct")
 _PUSHED: Final = "pushed"
 """Property of the Pusher's model: whether it was pushed."""
@@ -120,6 +121,28 @@ def from_tfx(executor_output: Message, executor_input: Message) -> Message:
             )
         artifact["metadata"] = _mapped(_without_nulls(artifact.get("metadata", {})), remote_uri)
     return message
+
+
+def run_id_of(executor_input: Message) -> str:
+    """Returns the id of the run that a component belongs to, from where its outputs are to be.
+
+    Kubeflow Pipelines keeps them under `<root>/<pipeline>/<run id>/<task>/<execution>/<output>`, and where an execution
+    has no id, as on Vertex AI, without that part.
+
+    Raises:
+      PetsegError: The component has no outputs, or they are elsewhere.
+
+    Example:
+      >>> artifact = {"uri": "s3://b/pets/my-run/Trainer/00000000-0000-0000-0000-000000000001/model"}
+      >>> run_id_of({"outputs": {"artifacts": {"model": {"artifacts": [artifact]}}}})
+      'my-run'
+    """
+    uri = next(iter(output_uris(executor_input)), "")
+    parts = uri.split("/")[2:-1]
+    above = parts[:-1] if parts and _EXECUTION.fullmatch(parts[-1]) else parts
+    if len(above) < 2:
+        raise PetsegError(f"expected an output under <root>/<pipeline>/<run id>/<task>, found {uri!r}")
+    return above[-2]
 
 
 def output_uris(executor_input: Message) -> list[str]:

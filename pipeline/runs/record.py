@@ -225,11 +225,17 @@ class RunRecord(_Record):
     deployed_model: str | None = None
     """What KServe serves since, in words; None when nothing was deployed."""
 
+    is_canary: bool = False
+    """Whether it was deployed as a canary, beside the model that was served before."""
+
     environment: EnvironmentRecord | None = None
     """None for a run that ended before it was known, or that ran elsewhere."""
 
     report: str | None = None
     """The report's HTML file; None when none was written at the end of the run."""
+
+    tracking: str | None = None
+    """The run's page on the MLflow server; None where no server heard of it in time."""
 
     log: str
     error: str | None = None
