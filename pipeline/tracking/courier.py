@@ -1,5 +1,6 @@
 """Sends an outbox from a thread while a run goes on, and follows the training for it."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.server import TrackingServer
 from pipeline.tracking.story import curve_points
 
+_LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -85,8 +87,11 @@ class Courier:
                         break
                     self._wake.wait(_POLL_SECONDS)
                     self._wake.clear()
-        except (TrackerError, OSError) as error:  # another process sends it; the disk is full
+        except TrackerError as error:  # another process sends it
             self.outbox.state.problem = str(error)
+        except Exception as error:
+            _LOGGER.exception("what is to be told of the run is not sent any more")
+            self.outbox.state.problem = f"{type(error).__name__}: {error}"
         finally:
             self._is_over.set()
 

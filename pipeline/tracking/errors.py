@@ -8,6 +8,9 @@ from typing import Any, Final
 from trainer_module.errors import PetsegError
 
 _STATUS_IN_TEXT: Final = re.compile(r"failed with error code (\d{3})")
+_CAUSE: Final = re.compile(r"^.*\(Caused by ")
+"""What urllib3's errors say before what happened."""
+
 _NO_ANSWER: Final = "failed with exception"
 _LONGEST_REASON: Final = 300
 
@@ -46,9 +49,10 @@ def _status(error: Any) -> int | None:
 
 def _explained(uri: str, status: int | None, text: str) -> TrackerError:
     reason = " ".join(text.split())
-    reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} …"
+    if status is not None and len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]} …"
     if status is None:
-        return TrackerError(f"{uri} does not answer: {reason}")
+        return TrackerError(f"{uri} does not answer: {_CAUSE.sub('', reason).rstrip(')')}")
     if status == 401:
         return TrackerError(
             f"{uri} does not let petseg in (401): check MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "

@@ -36,6 +36,9 @@ _MOST_METRICS: Final = 1000
 _LONGEST_DIGEST: Final = 36
 _MOST_PARENTS: Final = 5
 _PARENT_TAG: Final = "mlflow.parentRunId"
+_OF_TRAININGS: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Has MLflow's pages show an experiment as one of trainings, and not of language models."""
+
 _DELETED: Final = "deleted"
 
 
@@ -173,7 +176,7 @@ class TrackingServer:
         name = self._address.experiment
         experiment: Experiment | None = self.client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self.client.create_experiment(name))
+            return str(self.client.create_experiment(name, tags=_OF_TRAININGS))
         if experiment.lifecycle_stage == _DELETED:
             raise TrackerError(
                 f"the experiment {name!r} was deleted on {self._address.uri}: restore it there (mlflow experiments "

@@ -1,5 +1,6 @@
 """What there is to tell of a run, by its record: the more of it is known, the more items there are."""
 
+import getpass
 import json
 import math
 import platform
@@ -37,6 +38,9 @@ _LONGEST_VALUE: Final = 6000
 
 _LONGEST_TAG: Final = 5000
 _CUT: Final = " … (cut; the whole is in config.json)"
+_SLICE_METRICS: Final = ("accuracy", "mean_iou")
+"""What is told of every slice, beside what a bound is on; three dozen metrics of each breed would bury the others."""
+
 _NO_PART_OF_A_NAME: Final = re.compile(r"[^\w. :-]", re.ASCII)
 _NO_CURVES: Final = ("epoch", "seconds")
 _STATUS: Final[Mapping[RunState, Literal["FINISHED", "FAILED", "KILLED"]]] = {
@@ -166,9 +170,17 @@ def _tags(record: RunRecord) -> dict[str, str]:
             f"petseg.version.{name}": version for name, version in (environment.versions if environment else {}).items()
         },
         "mlflow.source.name": "petseg",
+        "mlflow.user": _user(),
         "mlflow.note.content": _note(record),
     }
     return {name: value[:_LONGEST_TAG] for name, value in tags.items() if value}
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a pod's user may have no name
+        return None
 
 
 def _note(record: RunRecord) -> str:
@@ -216,9 +228,11 @@ def _curves(model_run: Path, time_ms: int) -> list[Item]:
 
 def _final_metrics(record: RunRecord) -> list[Measurement]:
     groups: list[tuple[tuple[str, ...], Mapping[str, float | None]]] = [(("evaluation",), record.metrics)]
+    of_slices = {*_SLICE_METRICS, *(bound.metric for bound in record.thresholds if bound.slice)}
     for part in record.slices:
         of_slice = ", ".join(f"{feature} {value}" for feature, value in part["slice"].items())
-        groups.append((("slices", of_slice), {**part["metrics"], "examples": part.get("examples")}))
+        shown = {name: value for name, value in part["metrics"].items() if name in of_slices}
+        groups.append((("slices", of_slice), {**shown, "examples": part.get("examples")}))
     if record.probe is not None:
         groups.append((("probe",), record.probe.measurements))
     if record.drift is not None:

@@ -6,6 +6,7 @@ import math
 import pytest
 from report_run import EPOCHS, finished_run
 
+from components.model_evaluator.gate import BoundResult
 from pipeline.runs.record import DatasetRecord, ProbeRecord, RunState
 from pipeline.tracking.address import Address
 from pipeline.tracking.items import ITEM, Metrics, Params, PushedModel, Tags
@@ -59,8 +60,14 @@ def test_values_of_slices_become_names_that_differ_where_mlflow_takes_their_char
         {"slice": {"breed": breed}, "examples": 4, "metrics": {"mean_iou": value}}
         for breed, value in (("A/B", 0.1), ("A=B", 0.2), ("Épagneul", 0.3))
     ]
+    record.slices[0]["metrics"] |= {"loss": 0.4, "iou_pet": 0.7}
+    record.thresholds.append(
+        BoundResult(metric="iou_pet", kind="min", bound=0.5, value=0.7, passed=True, slice={"breed": "A/B"})
+    )
     metrics = final_metrics(record)
     assert metrics["slices/breed A_B/mean_iou"] == 0.1
+    assert metrics["slices/breed A_B/iou_pet"] == 0.7
+    assert "slices/breed A_B/loss" not in metrics, "of a slice the foremost is told, and what is bounded"
     assert metrics["slices/breed A_B/mean_iou 2"] == 0.2
     assert metrics["slices/breed _pagneul/mean_iou"] == 0.3
     assert metrics["slices/breed _pagneul/examples"] == 4
