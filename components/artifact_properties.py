@@ -75,6 +75,9 @@ DEPLOYMENT_SUMMARY = "summary"
 DEPLOYED_VERSION = "version"
 DEPLOYED_STORAGE_URI = "storage_uri"
 DEPLOYED_URL = "url"
+DEPLOYED_AS_CANARY = "is_canary"
+"""1 or 0: whether it has a part of the traffic, beside the version that was served before."""
+
 CANARY_ENDING = "canary"
 """What became of a canary that was watched: `promoted`, `rolled back`, `undecided` or `gone`; absent where none was."""
 

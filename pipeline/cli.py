@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "models": ("pipeline.commands.models:models", "Look after the versions that were pushed."),
     "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve:kserve", "See, watch, promote and roll back what KServe serves."),
+    "track": ("pipeline.commands.track:track", "Send to MLflow what it has not heard of runs."),
     "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
     "notify": ("pipeline.commands.notification:notify_command", "Tell people of a run, by webhook or mail."),
     "show-config": ("pipeline.commands.run:show_config", "Print the resolved configuration."),

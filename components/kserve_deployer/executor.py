@@ -24,6 +24,7 @@ from components.artifact_properties import (
     ALREADY_SERVED,
     CANARY_ENDING,
     DEPLOYED,
+    DEPLOYED_AS_CANARY,
     DEPLOYED_STORAGE_URI,
     DEPLOYED_URL,
     DEPLOYED_VERSION,
@@ -125,6 +126,7 @@ def _properties(
     """Returns what is left of a deployment: the traffic after it, and what became of a canary that was watched."""
     is_served = storage_uri == outcome.state.newest
     summary, url, ending = outcome.summary, outcome.url, {}
+    after = outcome
     if report is not None:
         after = report.outcome or outcome
         changed = f"; {after.summary}" if report.ending is not Ending.GONE else ""
@@ -136,6 +138,7 @@ def _properties(
         DEPLOYED_VERSION: version_of(storage_uri),
         DEPLOYED_STORAGE_URI: storage_uri,
         DEPLOYED_URL: url,
+        DEPLOYED_AS_CANARY: int(is_served and storage_uri == after.state.canary),
         **ending,
     }
 

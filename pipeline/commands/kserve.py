@@ -72,7 +72,8 @@ def promote(preset: str | None, config_file: Path | None, overrides: tuple[str, 
     """
     from components.kserve_deployer import rollout
 
-    _moved(rollout.promote(_cluster(_config(preset, config_file, overrides))), as_json=as_json)
+    config = _config(preset, config_file, overrides)
+    _moved(rollout.promote(_cluster(config)), config, as_json=as_json)
 
 
 @kserve.command("rollback", short_help="Go back to the model before.")
@@ -87,7 +88,8 @@ def rollback(preset: str | None, config_file: Path | None, overrides: tuple[str,
     """
     from components.kserve_deployer import rollout
 
-    _moved(rollout.rollback(_cluster(_config(preset, config_file, overrides))), as_json=as_json)
+    config = _config(preset, config_file, overrides)
+    _moved(rollout.rollback(_cluster(config)), config, as_json=as_json)
 
 
 @kserve.command("watch", short_help="Compare the canary with the stable version, and decide.")
@@ -142,7 +144,7 @@ def watch(
                 notify(f"{now.pairs} requests: {now.said}")
 
         report = watching.watch(cluster, task, show)
-    _end_watch(ctx, report, as_json=as_json)
+    _end_watch(ctx, report, config, as_json=as_json)
 
 
 def _watch_task(cluster: "Cluster", config: Config, folder: Path | None, *, is_dry_run: bool) -> "WatchTask":
@@ -164,7 +166,7 @@ def _watch_task(cluster: "Cluster", config: Config, folder: Path | None, *, is_d
     return WatchTask(settings, images, expected, is_dry_run)
 
 
-def _end_watch(ctx: click.Context, report: "WatchReport", *, as_json: bool) -> None:
+def _end_watch(ctx: click.Context, report: "WatchReport", config: Config, *, as_json: bool) -> None:
     """Prints what came of a watch, and ends with its exit code."""
     from components.kserve_deployer.canary.watch import Ending
 
@@ -173,7 +175,7 @@ def _end_watch(ctx: click.Context, report: "WatchReport", *, as_json: bool) -> N
             say(f"{check.state:<6}  {check.text}")
         say(report.headline if report.verdict.checks else report.summary)
     if report.outcome is not None:
-        _moved(report.outcome, as_json=as_json, report=report.as_json())
+        _moved(report.outcome, config, as_json=as_json, report=report.as_json())
     elif as_json:
         click.echo(json_text(report.as_json()))
     ctx.exit({Ending.PROMOTED: 0, Ending.ROLLED_BACK: _ROLLED_BACK}.get(report.ending, _UNDECIDED))
@@ -191,8 +193,12 @@ def _cluster(config: Config) -> "Cluster":
     return Cluster(cluster_access(config))
 
 
-def _moved(outcome: "Outcome", *, as_json: bool, report: dict[str, Any] | None = None) -> None:
-    """Prints what came of a promotion or a rollback, by a person or at the end of a watch."""
+def _moved(outcome: "Outcome", config: Config, *, as_json: bool, report: dict[str, Any] | None = None) -> None:
+    """Prints what came of a promotion or a rollback, by a person or at the end of a watch; MLflow hears of it, too."""
+    from pipeline.tracking.rollouts import served_by_kserve
+
+    if untold := served_by_kserve(config, outcome.state):
+        notify(f"warning: {untold}", "yellow")
     if not as_json:
         say(outcome.summary)
         return

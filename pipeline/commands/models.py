@@ -15,8 +15,9 @@ import click
 from components.model_pusher.push import remove_version
 from pipeline.commands.options import SuggestingGroup, config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.config.paths import check_name
+from pipeline.config.schema import Config
 from pipeline.models.pushed import damages, pushed_versions, roll_back, versions_table
-from pipeline.terminal.streams import captured_output, json_text, say
+from pipeline.terminal.streams import captured_output, json_text, notify, say
 from pipeline.terminal.tables import print_table
 from trainer_module.errors import PetsegError
 
@@ -34,7 +35,11 @@ class PushedModels:
     """Where the versions are, and which of them stay whatever comes."""
 
     directory: str
-    pinned: tuple[int, ...]
+    config: Config
+
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        return self.config.push.pinned_versions
 
     @classmethod
     def of(
@@ -48,7 +53,7 @@ class PushedModels:
         """Returns the directory that the options of `directory_options` name."""
         config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
         check_name("--model", model_dir or "")
-        return cls(model_dir or config.serving_model_dir, config.push.pinned_versions)
+        return cls(model_dir or config.serving_model_dir, config)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -98,6 +103,11 @@ def rollback(version: int | None, as_json: bool, **options: Any) -> None:
     place = PushedModels.of(**options)
     with place.at_work():
         new, record = roll_back(place.directory, version)
+    if Path(place.directory).resolve() == Path(place.config.serving_model_dir).resolve():
+        from pipeline.tracking.rollouts import rolled_back
+
+        if untold := rolled_back(place.config, new, record.copy_of):
+            notify(f"warning: {untold}", "yellow")
     withdrawn = record.withdrawn.version if record.withdrawn else None
     if as_json:
         click.echo(json_text({"version": new, "copy_of": record.copy_of, "withdrawn": withdrawn}))

@@ -16,6 +16,7 @@ from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.notification import NotificationConfig
 from pipeline.config.paths import check_name, check_no_pattern
 from pipeline.config.schedule import ScheduleConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.suggestions import nearest
 from trainer_module.config import IMAGE_SIZES, DataConfig, Location, OptionalLocation, TrainerConfig
 from trainer_module.encoder_catalogue import ENCODERS
@@ -91,6 +92,7 @@ class Config(Section):
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     notification: NotificationConfig = NotificationConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @property
     def data_dir(self) -> str:

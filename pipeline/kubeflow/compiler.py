@@ -26,6 +26,7 @@ from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, S
 from pipeline.kubeflow.pod_output import SYSTEM_TYPES
 from pipeline.kubeflow.pods import kubernetes_config, resource_spec
 from pipeline.nodes import COMPONENTS, EXAMPLE_GEN_DRIVER, RUN_REPORT, TRAINER, Driver, component_of
+from pipeline.tracking.pods import pod_environment
 from trainer_module.errors import ConfigError
 
 CHECKPOINT_DIR_VARIABLE: Final = "PETSEG_CHECKPOINT_DIR"
@@ -46,7 +47,7 @@ def compile_package(config: Config) -> Package:
     pipeline_spec = _pipeline_job(config, vertex=False)["pipelineSpec"]
     _complete(pipeline_spec, config)
     for task in _tasks(pipeline_spec):
-        _add_environment(pipeline_spec, task, retry_environment(config.kubeflow.retry))
+        _add_environment(pipeline_spec, task, retry_environment(config.kubeflow.retry) | pod_environment(config))
     executors = {_executor_label(task): kubernetes_config(config.kubeflow, task) for task in _tasks(pipeline_spec)}
     package = Package(pipeline_spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}})
     check_package(package)

@@ -22,6 +22,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -30,14 +32,18 @@ from pipeline.beam.arguments import runs_elsewhere
 from pipeline.beam.notices import heard_by
 from pipeline.beam.preflight import check_services
 from pipeline.kubeflow import pod_output
-from pipeline.kubeflow.artifacts import StoredArtifact
+from pipeline.kubeflow.artifacts import StoredArtifact, StoredOutputs
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.findings import Findings
 from pipeline.kubeflow.package import DIGEST_FLAG, MODULES_FLAG, check_image
 from pipeline.kubeflow.pod_output import heartbeat, local_path, say, workers_path
-from pipeline.nodes import COMPONENTS, RUN_REPORT
+from pipeline.kubeflow.run_end import tell_of_end
+from pipeline.nodes import COMPONENTS, RUN_REPORT, TRAINER
 from pipeline.runs.outputs import Outputs, node_facts
+from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
+from pipeline.tracking.address import URI_VARIABLE
+from pipeline.tracking.pods import training_told
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -81,7 +87,22 @@ def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) ->
     check_image(arguments.code_modules, arguments.code_digest)
     with heartbeat(component), heard_by(lambda text: say(component, text) if text else None):
         say(component, "starting")
-        return _run_driver(arguments) if arguments.driver else _run_executor(arguments, beam_args)
+        if arguments.driver:
+            return _run_driver(arguments)
+        with _training_told(arguments):
+            return _run_executor(arguments, beam_args)
+
+
+def _training_told(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Has a tracker hear of the epochs of a training, where the pod's environment names one."""
+    if arguments.component != TRAINER or URI_VARIABLE not in os.environ:
+        return nullcontext()
+    try:
+        run_id = pod_output.run_id_of(_executor_input(arguments))
+    except PetsegError as error:
+        say(arguments.component, f"no tracker hears of the training: {error}")
+        return nullcontext()
+    return training_told(run_id, Path(os.environ[PROGRESS_FILE_VARIABLE]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,23 +157,29 @@ def _run_executor(arguments: argparse.Namespace, beam_args: list[str]) -> str:
     kubeflow_v2_run_executor._run_executor(arguments, beam_args)
     with fileio.open(message["outputs"]["outputFile"]) as file:
         executor_output = json.load(file)
-    found = _told(arguments, executor_output)
-    _write(output_file, pod_output.from_tfx(executor_output, executor_input))
-    return found
-
-
-def _told(arguments: argparse.Namespace, executor_output: dict[str, Any]) -> str:
-    """Returns what the component found, for whoever follows the run; where that cannot be read, why not.
-
-    Args:
-      arguments: Of the component.
-      executor_output: TFX's; what was found is written on an artifact of it, too. RunReport's need that not: they say
-        all by themselves, and Kubeflow's pages show each of their properties.
-    """
     outputs = {
         name: [StoredArtifact(artifact["uri"], artifact.get("metadata", {})) for artifact in channel["artifacts"]]
         for name, channel in executor_output.get("artifacts", {}).items()
     }
+    found = _told(arguments, outputs, executor_output)
+    answer = pod_output.from_tfx(executor_output, executor_input)
+    _write(output_file, answer)
+    if arguments.component == RUN_REPORT:
+        model_run = pod_output.input_paths(executor_input).get("model_run")
+        report = answer["artifacts"]["report"]["artifacts"][0]["uri"]
+        tell_of_end(outputs, Path(model_run) if model_run else None, report, partial(say, arguments.component))
+    return found
+
+
+def _told(arguments: argparse.Namespace, outputs: StoredOutputs, executor_output: dict[str, Any]) -> str:
+    """Returns what the component found, for whoever follows the run; where that cannot be read, why not.
+
+    Args:
+      arguments: Of the component.
+      outputs: What it left.
+      executor_output: TFX's; what was found is written on an artifact of it, too. RunReport's need that not: they say
+        all by themselves, and Kubeflow's pages show each of their properties.
+    """
     try:
         findings = _findings(arguments, outputs)
     except PetsegError as error:

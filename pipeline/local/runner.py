@@ -4,7 +4,7 @@
 run could not start. TensorFlow and TFX are imported when everything that can be checked without them has been.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +16,12 @@ from pipeline.config.paths import check_no_pattern
 from pipeline.config.schema import Config
 from pipeline.runs.metadata import MAX_RETRIES, metadata_failure
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, run_environment
-from pipeline.runs.session import RecordedRun, record_run
+from pipeline.runs.session import RecordedRun, RunObserver, record_run
 from pipeline.runs.store import RunFiles, RunStore
+from pipeline.terminal.streams import notify
+from pipeline.tracking.address import Address
+from pipeline.tracking.errors import TrackerError
+from pipeline.tracking.local import RunTracker
 from trainer_module.encoder_catalogue import why_not_at_hand
 from trainer_module.errors import ConfigError
 
@@ -64,15 +68,29 @@ def run_pipeline(config: Config, request: RunRequest = RunRequest()) -> RunRecor
     config = _with_absolute_paths(config, store.root)
     check_no_pattern("push.destination", config.push.destination or "")
     _check_weights(config, request)
-    return record_run(store, lambda run_id, files: _LocalRun(config, request, store, run_id, files))
+    address = _tracker_address(config)
+
+    def make_run(run_id: str, files: RunFiles) -> RecordedRun:
+        trackers = [RunTracker(address, files, config.tracking.wait_seconds)] if address else []
+        return _LocalRun(config, request, store, run_id, files, trackers)
+
+    return record_run(store, make_run)
 
 
 class _LocalRun(RecordedRun):
     """A run under TFX's LocalDagRunner."""
 
-    def __init__(self, config: Config, request: RunRequest, store: RunStore, run_id: str, files: RunFiles) -> None:
+    def __init__(
+        self,
+        config: Config,
+        request: RunRequest,
+        store: RunStore,
+        run_id: str,
+        files: RunFiles,
+        observers: Sequence[RunObserver],
+    ) -> None:
         record = RunRecord.begin(run_id, config, files.log)
-        super().__init__(store, files, record, show_on_stderr=request.show_on_stderr)
+        super().__init__(store, files, record, show_on_stderr=request.show_on_stderr, observers=observers)
         self._config = config
         self._request = request
         self._connection_config: Any = None
@@ -131,6 +149,21 @@ def _graph() -> "Callable[..., Pipeline]":
     from pipeline.graph import create_pipeline
 
     return create_pipeline
+
+
+def _tracker_address(config: Config) -> Address | None:
+    """Returns where the run is told of; None where it is not.
+
+    A tracker that only the environment names, and that cannot be used, is no reason not to run.
+
+    Raises:
+      ConfigError: The setting names a tracker that cannot be used.
+    """
+    try:
+        return Address.of_config(config)
+    except TrackerError as error:
+        notify(f"warning: the run is not tracked: {error}", "yellow")
+        return None
 
 
 def _check_weights(config: Config, request: RunRequest) -> None:

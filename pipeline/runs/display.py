@@ -34,8 +34,8 @@ class RunDisplay(ABC):
         self._log_lines: list[str] = []
 
     def explain(self, log_lines: list[str]) -> None:
-        """Shows the last lines of the log when the run has ended."""
-        self._log_lines = log_lines
+        """Shows lines when the run has ended, as the last ones of the log."""
+        self._log_lines += log_lines
 
     @contextmanager
     @abstractmethod

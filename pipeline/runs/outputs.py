@@ -264,9 +264,10 @@ def _is_gone(destination: str) -> bool:
 def _deployed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("deployed_model")
     summary = artifact.get_string_custom_property(properties.DEPLOYMENT_SUMMARY)
-    return NodeFacts(
-        summary, {"deployed_model": summary} if artifact.get_int_custom_property(properties.DEPLOYED) else {}
-    )
+    if not artifact.get_int_custom_property(properties.DEPLOYED):
+        return NodeFacts(summary)
+    is_canary = bool(artifact.get_int_custom_property(properties.DEPLOYED_AS_CANARY))
+    return NodeFacts(summary, {"deployed_model": summary, "is_canary": is_canary})
 
 
 def _suspected(produced: _Produced) -> NodeFacts:

@@ -228,6 +228,9 @@ class RunRecord(_Record):
     deployed_model: str | None = None
     """What KServe serves since, in words; None when nothing was deployed."""
 
+    is_canary: bool = False
+    """Whether it was deployed as a canary, beside the model that was served before."""
+
     environment: EnvironmentRecord | None = None
     """None for a run that ended before it was known, or that ran elsewhere."""
 
@@ -236,6 +239,9 @@ class RunRecord(_Record):
 
     model_card: str | None = None
     """Where the model card is, of a run on a server; None where it lies beside the model alone."""
+
+    tracking: str | None = None
+    """The run's page on the MLflow server; None where no server heard of it in time."""
 
     log: str
     error: str | None = None

@@ -10,11 +10,11 @@ import shutil
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from components.run_report.report import RECORD_FILE, REPORT_FILE
 from pipeline.nodes import RUN_REPORT
@@ -41,10 +41,28 @@ _WITH_THE_REPORT: Final = ("report", "model_card", "metrics")
 _OUTPUT_LOST: Final = "Nothing can be shown on %s: %s. The run goes on without it."
 
 
+class RunObserver(Protocol):
+    """Hears how a run goes; whatever it raises is logged, and the run goes on."""
+
+    def changed(self, record: RunRecord) -> None:
+        """A component has started or ended, and the record says what is known since."""
+
+    def ended(self, record: RunRecord) -> str | None:
+        """The run has ended, and its report is written; returns a line for whoever watches, or None."""
+
+
 class RecordedRun(ABC):
     """One run that goes on; it hears of every component and keeps record and display up to date."""
 
-    def __init__(self, store: RunStore, files: RunFiles, record: RunRecord, *, show_on_stderr: bool) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        files: RunFiles,
+        record: RunRecord,
+        *,
+        show_on_stderr: bool,
+        observers: Sequence[RunObserver] = (),
+    ) -> None:
         """Constructs the run.
 
         Args:
@@ -52,7 +70,9 @@ class RecordedRun(ABC):
           files: Its own files there.
           record: Its record, without components as yet.
           show_on_stderr: Whether the display goes to standard error, to keep standard output for a machine.
+          observers: Who hears of every component, and of the end.
         """
+        self._observers = observers
         self._store = store
         self._files = files
         self._record = record
@@ -147,6 +167,24 @@ class RecordedRun(ABC):
             self._display.notice(f"no report was written ({error or type(error).__name__}); see the log")
         else:
             self._display.notice("")
+        self._tell_the_end()
+
+    def _tell_the_end(self) -> None:
+        """Tells the observers that the run has ended, and keeps what they add to the record."""
+        for observer in self._observers:
+            try:
+                if line := observer.ended(self._record):
+                    self._display.explain([line])
+                self._record.save(self._files.record)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the run itself has ended)
+                self._log(error)
+
+    def _tell_the_change(self) -> None:
+        for observer in self._observers:
+            try:
+                observer.changed(self._record)
+            except Exception as error:  # noqa: BLE001 (the run does not depend on who watches it)
+                self._log(error)
 
     def _reported(self) -> Path | None:
         """Brings what RunReport left to the run's files, and returns the page; None where it left none in this run."""
@@ -187,6 +225,7 @@ class RecordedRun(ABC):
         node.state = state
         if state not in (NodeState.RUNNING, NodeState.SKIPPED):
             node.seconds = self._node_seconds()
+        self._tell_the_change()
         self._save()
         self._display.node_changed(node)
 

@@ -173,6 +173,8 @@ def result_lines(record: RunRecord) -> list[str]:
         lines.append(f"report: {record.report}")
     if record.model_card is not None:
         lines.append(f"model card: {record.model_card}")
+    if record.tracking is not None:
+        lines.append(f"tracked: {record.tracking}")
     model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
     if model_run and (curves := Path(model_run) / "tensorboard").is_dir():
         lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")

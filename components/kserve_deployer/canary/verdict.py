@@ -196,7 +196,8 @@ def _check_latency(seconds: NDArray[np.float64], settings: WatchSettings, level:
         before, now = measured[place]
         name = {_MEDIAN: "latency", _TAIL: "slow requests"}[share]
         which = {_MEDIAN: "half of the requests take", _TAIL: "19 of 20 requests take"}[share]
-        text = f"{which} up to {now * 1000:.0f} ms, {now / before:.2f} times the stable version's {before * 1000:.0f} ms"
+        times = f"{now / before:.2f} times the stable version's {before * 1000:.0f} ms"
+        text = f"{which} up to {now * 1000:.0f} ms, {times}"
         allowed = f"and {limit:g} times are allowed (push.kserve.watch.max_latency_ratio)"
         if low > limit:
             yield Check(name, CheckState.FAILED, f"{text}, surely more than {low:.2f} times, {allowed}")

@@ -32,6 +32,9 @@ LIGHT_COMMANDS = [
     "models remove --help",
     "models verify --help",
     "serve --help",
+    "track --help",
+    "track status",
+    "track sync --help",
     "show-config --preset pets",
     "show-config --json",
     "runs",
@@ -47,7 +50,7 @@ ANSWER = """
 import contextlib, io, json, sys
 from pipeline.cli import exit_code
 heavy = {'tensorflow', 'tfx', 'tensorflow_datasets', 'apache_beam', 'keras', 'matplotlib', 'ml_metadata'}
-heavy |= {'fastapi', 'kfp', 'kubernetes', 'uvicorn', 'pandas', 'pyarrow', 'jinja2'}
+heavy |= {'fastapi', 'kfp', 'kubernetes', 'mlflow', 'uvicorn', 'pandas', 'pyarrow', 'jinja2'}
 answers = {}
 for arguments in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -8,6 +8,7 @@ import pytest
 from fake_kserve_controller import URL, FakeController, make_pod
 from fake_kubernetes_api import FakeKubernetesApi
 from kserve_deployments import template_for, uri
+from mlflow_server import free_port
 from serving_pods import ServingPod, drawn_images, place
 
 from components.kserve_deployer import readiness
@@ -122,6 +123,16 @@ def test_promote_and_rollback(api, petseg, canary):
         "traffic": {"1": 100},
     }  # fmt: skip
     assert petseg("rollback")[1] == "version 2 was rolled back already; version 1 has all traffic\n"
+
+
+def test_a_tracker_that_is_down_is_told_later_and_keeps_no_model_from_being_served(api, petseg, canary, tmp_path):
+    root = tmp_path / "root"
+    tracked = ["--set", f"tracking.mlflow=http://127.0.0.1:{free_port()}", "--set", f"pipeline.root={root}"]
+    code, out, err = petseg("promote", *tracked)
+    assert (code, out) == (0, f"version 2 has all traffic at {URL}\n")
+    assert "MLflow's aliases wait to be moved by `petseg track sync`" in err
+    [move] = json.loads((root / "tracking_aliases.json").read_text())["moves"].values()
+    assert move["aliases"] == {"champion": "2", "challenger": None}
 
 
 def test_what_is_not_there_is_an_error(petseg):

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from mlflow_server import free_port
 
 from components.model_pusher import version_store
 from components.model_pusher.push import PushRecord, push
@@ -80,6 +81,18 @@ def test_a_rollback_serves_the_earlier_model(models, serving):
     assert models("list")[1].splitlines()[1].split()[:6] == ["103", "newest", "(version", "100", "again)", "complete"]
     code, out, _ = models("rollback", 101, "--json")
     assert json.loads(out) == {"version": 104, "copy_of": 101, "withdrawn": 103}
+
+
+def test_a_rollback_moves_the_alias_of_the_tracker_too(models, serving):
+    root, down = serving.parents[1], f"tracking.mlflow=http://127.0.0.1:{free_port()}"
+    code, out, err = models("rollback", "--set", down, "--pipeline-root", root, "--json")
+    assert (code, json.loads(out)["version"]) == (0, 103)
+    assert "MLflow's aliases wait to be moved by `petseg track sync`" in err
+    [move] = json.loads((root / "tracking_aliases.json").read_text())["moves"].values()
+    assert (move["aliases"], move["copies"]) == ({"champion": "103"}, {"103": "100"})
+    (root / "tracking_aliases.json").unlink()
+    models("rollback", "--set", down, "--json")
+    assert not (root / "tracking_aliases.json").exists(), "of a directory that is no push destination nobody is told"
 
 
 def test_a_rollback_to_what_is_not_there_is_refused(models):

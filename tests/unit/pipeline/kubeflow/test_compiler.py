@@ -343,3 +343,12 @@ def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
 def test_what_vertex_does_not_take_is_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         compile_vertex_job(load_config(file=GOLDEN / "gpu.toml", overrides=overrides))
+
+
+def test_every_pod_is_told_of_the_tracker_and_of_none_where_none_is_set(monkeypatch, package):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://of.this.machine")
+    tracked = compiled("tracking.mlflow=http://mlflow.models:5000", "tracking.experiment=pets")
+    told = {"MLFLOW_TRACKING_URI": "http://mlflow.models:5000", "MLFLOW_EXPERIMENT_NAME": "pets"}
+    for task in tracked.pipeline_spec["root"]["dag"]["tasks"]:
+        assert told.items() <= environment(tracked, task).items()
+        assert not told.keys() & environment(package, task).keys()

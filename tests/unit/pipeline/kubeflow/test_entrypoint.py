@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -487,3 +488,19 @@ def test_what_beam_needs_and_is_not_there_ends_the_pod_before_the_component(laun
     assert entrypoint.main([*argv[:-1], "--runner=PortableRunner"]) == entrypoint.UNUSABLE
     assert "failed: pipeline.beam_args ask for PortableRunner, which needs --job_endpoint" in capsys.readouterr().out
     assert not log.with_name("schema").exists()
+
+
+def test_a_tracker_hears_of_a_training_under_the_id_of_its_run(launcher_root, monkeypatch):
+    told = []
+    monkeypatch.setattr(entrypoint, "training_told", lambda *training: told.append(training) or nullcontext())
+    monkeypatch.setenv("PETSEG_PROGRESS_FILE", "/given.jsonl")
+    message, _ = from_launcher("ImportSchema", launcher_root)
+    as_trainer = ["--component", "Trainer", *arguments(message)[2:]]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert entrypoint.main(as_trainer) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow")
+    assert entrypoint.main(arguments(message)) == 0
+    assert told == []
+    assert entrypoint.main(as_trainer) == 0
+    assert told == [("c0a5aeb7-787d-457c-9f5c-1c08daffb49a", Path("/given.jsonl"))]
+    assert entrypoint.main(["--component", "Trainer", *arguments(executor_input(launcher_root))[2:]]) == 0
