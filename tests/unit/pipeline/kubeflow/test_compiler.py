@@ -208,14 +208,14 @@ def test_a_driver_feeds_what_it_finds_and_runs_as_late_as_its_component(package,
     assert container(package, driver)["resources"] == container(package, component)["resources"]
 
 
-@pytest.mark.parametrize("parameter", RUNTIME_PARAMETERS, ids=lambda parameter: parameter.name)
-def test_what_a_parameter_concerns_has_a_property_that_it_changes(parameter):
+def test_what_a_parameter_concerns_has_a_property_that_it_changes():
     every = compiled("trainer.warm_start=served", "push.kserve.enabled=true")
     tasks = every.pipeline_spec["root"]["dag"]["tasks"]
-    concerned = {task for task in tasks if parameter.component_input in tasks[task]["inputs"]["parameters"]}
-    assert concerned >= set(parameter.components)
-    for task in concerned:
-        assert len(parameter.puts.keys() & tasks[task]["inputs"]["parameters"]) == 1, task
+    for parameter in RUNTIME_PARAMETERS:
+        concerned = {task for task in tasks if parameter.component_input in tasks[task]["inputs"]["parameters"]}
+        assert concerned >= set(parameter.components)
+        for task in concerned:
+            assert len(parameter.puts.keys() & tasks[task]["inputs"]["parameters"]) == 1, (parameter.name, task)
 
 
 def test_runtime_parameters_have_types_and_defaults(package):
