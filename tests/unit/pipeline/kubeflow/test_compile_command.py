@@ -12,7 +12,7 @@ def test_it_writes_the_package_and_says_what_a_run_may_set(tmp_path, capfd):
     assert exit_code(arguments) == 0
     package = Package.load(output)
     out = capfd.readouterr().out
-    assert f"pipeline petseg-demo, 14 components, digest {package.digest}" in out
+    assert f"pipeline petseg-demo, 15 components, digest {package.digest}" in out
     assert "epochs = 3  (NUMBER_INTEGER)" in out
 
 
