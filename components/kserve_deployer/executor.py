@@ -37,6 +37,7 @@ from components.kserve_deployer.canary.settings import WatchSettings
 from components.kserve_deployer.canary.watch import Ending, Progress, WatchReport, WatchTask, watch
 from components.kserve_deployer.cluster import Cluster, DeployRequest
 from components.kserve_deployer.rollout import Outcome, deploy
+from components.kserve_deployer.rollout import deployed as find_deployed
 from components.kserve_deployer.service import version_of
 from components.kubernetes_api import IN_CLUSTER, is_in_cluster
 from components.model_pusher.push import push_directory
@@ -90,13 +91,15 @@ class Executor(base_executor.BaseExecutor):
         storage_uri = f"{seen_at}/{provide_version_folder(destination, version)}"
         outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
         logging.info("%s: %s", request.access.name, outcome.summary)
-        report = None
+        report, is_served = None, storage_uri == outcome.state.newest
         if exec_properties.get(WATCH_KEY) and outcome.state.canary == storage_uri and outcome.state.percent:
             settings = WatchSettings.from_json(exec_properties[WATCH_KEY])
             report = _watch(cluster, settings, destination, outcome, input_dict)
             fileio.makedirs(deployed.uri)
             _write_json(f"{deployed.uri}/{CANARY_FILE}", report.as_json())
-        _leave(deployed, _properties(request, storage_uri, outcome, report))
+            after = find_deployed(cluster)
+            is_served = after.state.stable == storage_uri or after.has_canary(storage_uri)
+        _leave(deployed, {DEPLOYED: int(is_served), **_properties(request, storage_uri, outcome, report)})
 
 
 def _watch(
@@ -124,16 +127,13 @@ def _properties(
     request: DeployRequest, storage_uri: str, outcome: Outcome, report: WatchReport | None
 ) -> dict[str, Any]:
     """Returns what is left of a deployment: the traffic after it, and what became of a canary that was watched."""
-    is_served = storage_uri == outcome.state.newest
     summary, url, ending = outcome.summary, outcome.url, {}
     after = outcome
     if report is not None:
         after = report.outcome or outcome
         changed = f"; {after.summary}" if report.ending is not Ending.GONE else ""
         summary, url, ending = f"{report.summary}{changed}", after.url, {CANARY_ENDING: report.ending.value}
-        is_served = report.ending in (Ending.PROMOTED, Ending.UNDECIDED)
     return {
-        DEPLOYED: int(is_served),
         DEPLOYMENT_SUMMARY: f"{request.access.namespace}/{request.access.name}: {summary}",
         DEPLOYED_VERSION: version_of(storage_uri),
         DEPLOYED_STORAGE_URI: storage_uri,

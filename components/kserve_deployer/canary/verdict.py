@@ -25,6 +25,9 @@ MIN_IMAGES: Final = 8
 _LEVEL: Final = 0.05
 _CHECKS: Final = 5
 _MEDIAN, _TAIL = 0.5, 0.95
+_TIMED: Final = {_MEDIAN: ("latency", "half"), _TAIL: ("slow requests", "19 of 20")}
+"""The checks of times, and how to say of which requests."""
+
 _MIN_FOR_TAIL: Final = 100
 """Fewer requests have too few beyond the 95th percentile."""
 
@@ -186,18 +189,16 @@ def _check_latency(seconds: NDArray[np.float64], settings: WatchSettings, level:
         yield Check("latency", CheckState.OPEN, f"{_count(len(seconds), 'request')} answered by both: too few to time")
         return
     limit = settings.max_latency_ratio
-    tail = (_TAIL,) if len(seconds) >= _MIN_FOR_TAIL else ()
-    shares = (_MEDIAN, *tail)
+    shares = [_MEDIAN, _TAIL] if len(seconds) >= _MIN_FOR_TAIL else [_MEDIAN]
     stable, canary = np.moveaxis(_resampled(seconds, lambda drawn: np.quantile(drawn, shares, axis=1)), 2, 0)
     ratios = canary / stable  # [resamplings, shares]
     measured = np.quantile(seconds, shares, axis=0)
     for place, share in enumerate(shares):
         low, high = np.quantile(ratios[:, place], [level, 1 - _LEVEL])
         before, now = measured[place]
-        name = {_MEDIAN: "latency", _TAIL: "slow requests"}[share]
-        which = {_MEDIAN: "half of the requests take", _TAIL: "19 of 20 requests take"}[share]
-        times = f"{now / before:.2f} times the stable version's {before * 1000:.0f} ms"
-        text = f"{which} up to {now * 1000:.0f} ms, {times}"
+        name, which = _TIMED[share]
+        ratio = f"{now / before:.2f} times the stable version's {before * 1000:.0f} ms"
+        text = f"{which} of the requests take up to {now * 1000:.0f} ms, {ratio}"
         allowed = f"and {limit:g} times are allowed (push.kserve.watch.max_latency_ratio)"
         if low > limit:
             yield Check(name, CheckState.FAILED, f"{text}, surely more than {low:.2f} times, {allowed}")

@@ -87,7 +87,7 @@ def test_a_slow_tail_alone_is_enough_to_roll_back():
     verdict = decide(found, SETTINGS, EXPECTED, is_last=True)
     assert (verdict.decision, states(verdict)["slow requests"]) == (Decision.ROLL_BACK, "failed")
     assert states(verdict)["latency"] == "passed"
-    assert verdict.reason.startswith("19 of 20 requests take up to")
+    assert verdict.reason.startswith("19 of 20 of the requests take up to")
 
 
 def test_traffic_of_too_few_requests_is_not_looked_at():
