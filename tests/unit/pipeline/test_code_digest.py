@@ -53,6 +53,16 @@ def test_a_docstring_that_is_mended_changes_nothing(source_tree):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_each_python_takes_the_same_text():
+    """A package is compiled by one Python and run by another: `ast.dump` has fields more in 3.12, and fewer in 3.13."""
+    source = b"class A:\n    def f(self, x=None):\n        return (f'{x}'\n                f'')\n"
+    assert module_under_test._behaviour(source) == (
+        "Module(body=[ClassDef(name='A', body=[FunctionDef(name='f', args=arguments("
+        "args=[arg(arg='self'), arg(arg='x')], defaults=[Constant()]), body=[Return(value=JoinedStr("
+        "values=[FormattedValue(value=Name(id='x', ctx=Load()), conversion=-1)]))])])])"
+    )
+
+
 @pytest.mark.usefixtures("source_tree")
 def test_unknown_module_is_named():
     with pytest.raises(ModuleNotFoundError, match=r"trainer_module\.nothing"):
