@@ -91,15 +91,18 @@ class Executor(base_executor.BaseExecutor):
         storage_uri = f"{seen_at}/{provide_version_folder(destination, version)}"
         outcome = deploy(cluster, request.template, storage_uri, request.canary_percent)
         logging.info("%s: %s", request.access.name, outcome.summary)
-        report, is_served = None, storage_uri == outcome.state.newest
+        report = None
+        is_served, is_canary = storage_uri == outcome.state.newest, storage_uri == outcome.state.canary
         if exec_properties.get(WATCH_KEY) and outcome.state.canary == storage_uri and outcome.state.percent:
             settings = WatchSettings.from_json(exec_properties[WATCH_KEY])
             report = _watch(cluster, settings, destination, outcome, input_dict)
             fileio.makedirs(deployed.uri)
             _write_json(f"{deployed.uri}/{CANARY_FILE}", report.as_json())
             after = find_deployed(cluster)
-            is_served = after.state.stable == storage_uri or after.has_canary(storage_uri)
-        _leave(deployed, {DEPLOYED: int(is_served), **_properties(request, storage_uri, outcome, report)})
+            is_canary = after.has_canary(storage_uri)
+            is_served = is_canary or after.state.stable == storage_uri
+        places = {DEPLOYED: int(is_served), DEPLOYED_AS_CANARY: int(is_canary)}
+        _leave(deployed, {**places, **_properties(request, storage_uri, outcome, report)})
 
 
 def _watch(
@@ -128,7 +131,6 @@ def _properties(
 ) -> dict[str, Any]:
     """Returns what is left of a deployment: the traffic after it, and what became of a canary that was watched."""
     summary, url, ending = outcome.summary, outcome.url, {}
-    after = outcome
     if report is not None:
         after = report.outcome or outcome
         changed = f"; {after.summary}" if report.ending is not Ending.GONE else ""
@@ -138,7 +140,6 @@ def _properties(
         DEPLOYED_VERSION: version_of(storage_uri),
         DEPLOYED_STORAGE_URI: storage_uri,
         DEPLOYED_URL: url,
-        DEPLOYED_AS_CANARY: int(is_served and storage_uri == after.state.canary),
         **ending,
     }
 
