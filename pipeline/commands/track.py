@@ -137,7 +137,7 @@ def _with_items(store: RunStore) -> list[str]:
 
 def _show(outboxes: "dict[str, Outbox]") -> None:
     from pipeline.terminal.tables import PlainTable, print_table
-    from pipeline.tracking.delivery import left_over
+    from pipeline.tracking.delivery import left_over, obstacles
 
     waiting = {run_id: outbox for run_id, outbox in outboxes.items() if outbox.waits}
     if not waiting:
@@ -147,9 +147,9 @@ def _show(outboxes: "dict[str, Outbox]") -> None:
     for column in ("run", "waits"):
         table.add_column(column, no_wrap=column == "run", overflow="fold")
     for run_id, outbox in waiting.items():
-        lines = [left_over(outbox) or "the end of the run"]
-        lines += [f"{outbox.item(number).title}: {reason}" for number, reason in outbox.state.refused.items()]
-        table.add_row(run_id, "\n".join(lines))
+        left = left_over(outbox) or "the end of the run, which was killed or goes on"
+        for row, line in enumerate([left, *(line for line in obstacles(outbox) if line not in left)]):
+            table.add_row("" if row else run_id, line)
     print_table(table)
 
 

@@ -43,7 +43,7 @@ from pipeline.runs.outputs import Outputs, node_facts
 from pipeline.runs.progress import PROGRESS_FILE_VARIABLE
 from pipeline.terminal.streams import TERMINATED, leave, start_anew
 from pipeline.tracking.address import URI_VARIABLE
-from pipeline.tracking.pods import training_told
+from pipeline.tracking.pods import failure_told, training_told
 from trainer_module.errors import ConfigError, PetsegError
 
 FAILURE: Final = 1
@@ -76,7 +76,9 @@ def main(argv: list[str]) -> int:
             _pause(component, attempt, error)
             start_anew(environment | attempt.next_environment)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever a component raises)
-        return _explain(component, error)
+        code = _explain(component, error)
+        _tell_failure(arguments, error)
+        return code
     say(component, found)
     say(component, "done")
     return 0
@@ -95,14 +97,25 @@ def _run(component: str, arguments: argparse.Namespace, beam_args: list[str]) ->
 
 def _training_told(arguments: argparse.Namespace) -> AbstractContextManager[None]:
     """Has a tracker hear of the epochs of a training, where the pod's environment names one."""
-    if arguments.component != TRAINER or URI_VARIABLE not in os.environ:
-        return nullcontext()
+    run_id = _tracked_run(arguments) if arguments.component == TRAINER else None
+    return training_told(run_id, Path(os.environ[PROGRESS_FILE_VARIABLE])) if run_id else nullcontext()
+
+
+def _tell_failure(arguments: argparse.Namespace, error: BaseException) -> None:
+    """Has a tracker hear that the run has failed, where the pod's environment names one."""
+    if run_id := _tracked_run(arguments):
+        failure_told(run_id, arguments.component, error)
+
+
+def _tracked_run(arguments: argparse.Namespace) -> str | None:
+    """Returns the id of the run, where a tracker is named; even a component without outputs has a log there."""
+    if URI_VARIABLE not in os.environ:
+        return None
     try:
-        run_id = pod_output.run_id_of(_executor_input(arguments))
-    except PetsegError as error:
-        say(arguments.component, f"no tracker hears of the training: {error}")
-        return nullcontext()
-    return training_told(run_id, Path(os.environ[PROGRESS_FILE_VARIABLE]))
+        return pod_output.run_id_of(json.loads(arguments.json_serialized_invocation_args))
+    except (PetsegError, ValueError) as error:
+        say(arguments.component, f"no tracker hears of it: {error}")
+        return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,10 +8,12 @@
                   progress.jsonl            the Trainer's progress, one JSON object a line
                   report.html               the report (`pipeline.report`), and model_card.md
                   image_scores.jsonl        how well the model does on each evaluated image
+                  tracking/                 what an MLflow server hears of the run (`pipeline.tracking.outbox`)
     checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets
     schedule.log, schedule-<name>.json      what scheduled runs print, and what became of the last one
+    tracking_aliases.json                   aliases of registered models that wait for an MLflow server
     tmp/                                    temporary files of the run that is going on
     .lock                                   held by the run that is going on
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.runs.progress import ProgressFollower, TrainingProgress
-from pipeline.tracking.delivery import deliver
+from pipeline.tracking.delivery import deliver, obstacles
 from pipeline.tracking.errors import TrackerError
 from pipeline.tracking.items import Item, Metrics
 from pipeline.tracking.outbox import Outbox
@@ -44,6 +44,7 @@ class Courier:
         self._server: TrackingServer | None = None
         self._pause = _FIRST_PAUSE_SECONDS
         self._next_try = 0.0
+        self._logged: set[str] = set()
 
     def start(self) -> None:
         """Starts the thread.
@@ -100,11 +101,20 @@ class Courier:
             return
         try:
             deliver(self.outbox, self._server, environment=self._environment, until=self._is_given_up.is_set)
-        except TrackerError:
+        except TrackerError as error:
+            self._log(str(error))
             self._next_try = time.monotonic() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
         else:
             self._pause = _FIRST_PAUSE_SECONDS
+        for line in obstacles(self.outbox):
+            self._log(line)
+
+    def _log(self, trouble: str) -> None:
+        """Writes to the log what goes wrong, once."""
+        if trouble not in self._logged:
+            self._logged.add(trouble)
+            _LOGGER.warning("MLflow: %s", trouble)
 
     def _write_news(self, *, training_ended: bool = False) -> None:
         """Writes what came since the last time to the outbox; called by both threads."""

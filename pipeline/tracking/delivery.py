@@ -1,15 +1,11 @@
 """Sends an outbox: from the first item that waits to the last, or until nothing can be sent."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from pipeline.tracking.errors import RefusedError, TrackerError
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.server import TrackingServer
-
-_LOGGER: Final = logging.getLogger(__name__)
 
 
 def deliver(
@@ -45,13 +41,10 @@ def deliver(
             try:
                 server.send(state.place, item)
             except RefusedError as error:
-                _LOGGER.warning("%s does not take %s: %s", state.address.uri, item.title, error)
                 outbox.mark_refused(number, str(error))
             else:
                 outbox.mark_sent(number)
     except TrackerError as error:
-        if str(error) != state.problem:
-            _LOGGER.warning("the tracker cannot be told now: %s", error)
         state.problem = str(error)
         outbox.save()
         raise
@@ -66,6 +59,14 @@ def left_over(outbox: Outbox) -> str | None:
     if not count:
         return None
     state = outbox.state
-    reasons = [state.problem] if state.problem else list(dict.fromkeys(state.refused.values()))
+    reasons = [state.problem] if state.problem else obstacles(outbox)
     why = f": {reasons[0]}" if reasons else ", which was not in time"
     return f"{count} item{'s' if count > 1 else ''} for {state.address.uri} {'wait' if count > 1 else 'waits'}{why}"
+
+
+def obstacles(outbox: Outbox) -> list[str]:
+    """Returns a line for each reason why the server does not take an item, with the items."""
+    titles: dict[str, list[str]] = {}
+    for number, reason in outbox.state.refused.items():
+        titles.setdefault(reason, []).append(outbox.item(number).title)
+    return [f"{', '.join(of_reason)}: {reason}" for reason, of_reason in titles.items()]

@@ -56,10 +56,10 @@ def _explained(uri: str, status: int | None, text: str) -> TrackerError:
     if status == 401:
         return TrackerError(
             f"{uri} does not let petseg in (401): check MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
-            f"MLFLOW_TRACKING_PASSWORD: {reason}"
+            "MLFLOW_TRACKING_PASSWORD"
         )
     if status == 403:
-        return RefusedError(f"{uri} does not allow it to the user whose credentials petseg has (403): {reason}")
+        return RefusedError(f"{uri} does not allow it to the user whose credentials petseg has (403)")
     if "/api/2.0/mlflow" in reason and status == 404 and "RESOURCE_DOES_NOT_EXIST" not in reason:
         return TrackerError(f"{uri} is no MLflow server: {reason}")
     if status == 413:

@@ -1,5 +1,6 @@
 """What is told of a run, in pieces that are sent one by one; each may be sent twice and is there once."""
 
+from pathlib import PurePath
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -78,7 +79,7 @@ class Artifact(_Piece):
 
     @property
     def title(self) -> str:
-        return self.path
+        return PurePath(self.path).name
 
 
 class PushedModel(_Piece):
@@ -101,6 +102,16 @@ class PushedModel(_Piece):
         return f"model version {self.version}"
 
 
+class Resumption(_Piece):
+    """The run goes on, whatever was told of an end of it."""
+
+    kind: Literal["resumption"] = "resumption"
+
+    @property
+    def title(self) -> str:
+        return "that the run goes on"
+
+
 class End(_Piece):
     """How the run ended."""
 
@@ -113,7 +124,9 @@ class End(_Piece):
         return "the end of the run"
 
 
-Item = Annotated[Params | Tags | Metrics | Data | Artifact | PushedModel | End, Field(discriminator="kind")]
+Item = Annotated[
+    Params | Tags | Metrics | Data | Artifact | PushedModel | Resumption | End, Field(discriminator="kind")
+]
 
 ITEM: Final[TypeAdapter[Item]] = TypeAdapter(Item)
 """Reads and writes an item as JSON."""

@@ -100,7 +100,7 @@ def send_later(store: RunStore, run_id: str, *, address: Address | None, again: 
         outbox = Outbox.begin(directory / DIRECTORY, wanted, beginning(record))
     with outbox.held():
         if again or outbox.state.address != wanted:
-            outbox.forget_sent(wanted)
+            outbox.begin_anew(wanted)
         outbox.add([*facts(record, model_run_of(record)), *end_items(record, directory)])
         deliver(outbox, TrackingServer(wanted), environment={}, again=True)
     if outbox.state.place and record.tracking != outbox.state.place.url:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.tracking.address import Address
 from pipeline.tracking.errors import TrackerError
-from pipeline.tracking.items import ITEM, Beginning, End, Item
+from pipeline.tracking.items import ITEM, Beginning, End, Item, Metrics
 from trainer_module.errors import PetsegError
 
 DIRECTORY: Final = "tracking"
@@ -121,10 +121,14 @@ class Outbox:
         self.state.refused[number] = reason
         self.save()
 
-    def forget_sent(self, address: Address) -> None:
-        """Makes everything wait again, for a server that may have nothing of it."""
+    def begin_anew(self, address: Address) -> None:
+        """Makes the outbox one of which nothing was sent, with what no record tells: the times of the epochs."""
+        epochs = [item for item in self._items if isinstance(item, Metrics) and item.is_curve]
         self.state = OutboxState(address=address, beginning=self.state.beginning)
         self.save()
+        self._file.unlink(missing_ok=True)
+        self._items, self._known = [], set()
+        self.add(epochs)
 
     def save(self) -> None:
         """Writes the state; whoever reads at the same time sees the old or the new one, whole."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
@@ -21,10 +21,10 @@ from pipeline.tracking.address import EXPERIMENT_VARIABLE, URI_VARIABLE, Address
 from pipeline.tracking.courier import Courier
 from pipeline.tracking.delivery import left_over
 from pipeline.tracking.errors import TrackerError
-from pipeline.tracking.items import Beginning, Item, Tags
+from pipeline.tracking.items import Beginning, End, Item, Resumption, Tags
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.server import RUN_VARIABLE
-from pipeline.tracking.story import beginning, ending, facts, files
+from pipeline.tracking.story import ERROR_TAG, LONGEST_TAG, beginning, ending, facts, files
 
 KUBEFLOW_TAG: Final = "petseg.kubeflow_run_id"
 
@@ -60,11 +60,28 @@ def training_told(run_id: str, progress_file: Path) -> Iterator[None]:
     start = Beginning(run_id=run_id, started_ms=round(time.time() * 1000))
     with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         courier = _courier(TrackingConfig(), _EXPERIMENT, start, directory, progress_file)
+        if courier is not None:
+            courier.tell([Resumption()])
         try:
             yield
         finally:
             if courier is not None:
                 courier.finish(_WAIT_SECONDS)
+
+
+def failure_told(run_id: str, component: str, error: BaseException) -> None:
+    """Tells that a component failed or was terminated, and the run with it, where the environment names a server."""
+    now_ms = round(time.time() * 1000)
+    is_killed = isinstance(error, KeyboardInterrupt)
+    reason = f"{component} was terminated" if is_killed else f"{component} failed: {error or type(error).__name__}"
+    with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        start = Beginning(run_id=run_id, started_ms=now_ms)
+        courier = _courier(TrackingConfig(), _EXPERIMENT, start, directory)
+        if courier is not None:
+            status: Literal["KILLED", "FAILED"] = "KILLED" if is_killed else "FAILED"
+            tags = {KUBEFLOW_TAG: run_id, ERROR_TAG: reason[:LONGEST_TAG]}
+            courier.tell([Tags(values=tags), End(status=status, time_ms=now_ms)])
+            courier.finish(_WAIT_SECONDS)
 
 
 def tell_run(

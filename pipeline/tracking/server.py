@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pipeline.tracking.address import Address
 from pipeline.tracking.errors import RefusedError, TrackerError, told
-from pipeline.tracking.items import Artifact, Beginning, Data, End, Item, Metrics, Params, PushedModel, Tags
+from pipeline.tracking.items import Artifact, Beginning, Data, End, Item, Metrics, Params, PushedModel, Resumption, Tags
 from pipeline.tracking.outbox import Place
 from pipeline.tracking.registry import Registry
-from pipeline.tracking.story import RUN_ID_TAG
+from pipeline.tracking.story import ERROR_TAG, RUN_ID_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -111,6 +111,11 @@ class TrackingServer:
             case PushedModel():
                 registry = Registry(self.client, self._address.registered_model)
                 registry.register(run_id, item, upload=self._address.log_model)
+            case Resumption():
+                if ERROR_TAG in self.client.get_run(run_id).data.tags:
+                    self.client.delete_tag(run_id, ERROR_TAG)
+                if not is_joined:
+                    self.client.update_run(run_id, "RUNNING")
             case End():
                 if not is_joined:
                     self.client.set_terminated(run_id, item.status, item.time_ms)

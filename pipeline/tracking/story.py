@@ -27,6 +27,7 @@ from trainer_module.errors import ModelError
 
 RUN_ID_TAG: Final = "petseg.run_id"
 LOCATION_TAG: Final = "petseg.location"
+ERROR_TAG: Final = "petseg.error"
 
 HISTORY_FILE: Final = "history.json"
 _TRAINING: Final = "training"
@@ -36,7 +37,7 @@ _LONGEST_NAME: Final = 250
 _LONGEST_VALUE: Final = 6000
 """Of a param; MLflow's limits."""
 
-_LONGEST_TAG: Final = 5000
+LONGEST_TAG: Final = 5000
 _CUT: Final = " … (cut; the whole is in config.json)"
 _SLICE_METRICS: Final = ("accuracy", "mean_iou")
 """What is told of every slice, beside what a bound is on; three dozen metrics of each breed would bury the others."""
@@ -156,7 +157,7 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "petseg.preset": record.preset,
         "petseg.verdict": verdict(record) if record.state is not RunState.RUNNING or record.thresholds else None,
         "petseg.force_blessed": record.force_blessed,
-        "petseg.error": record.error,
+        ERROR_TAG: record.error,
         "petseg.undefined_metrics": ", ".join(undefined),
         "petseg.dataset": f"{dataset.name} {dataset.version}" if dataset else None,
         "petseg.baseline": (baseline.version if baseline.found else baseline.reason) if baseline else None,
@@ -173,7 +174,7 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "mlflow.user": _user(),
         "mlflow.note.content": _note(record),
     }
-    return {name: value[:_LONGEST_TAG] for name, value in tags.items() if value}
+    return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
 
 
 def _user() -> str | None:

@@ -503,4 +503,9 @@ def test_a_tracker_hears_of_a_training_under_the_id_of_its_run(launcher_root, mo
     assert told == []
     assert entrypoint.main(as_trainer) == 0
     assert told == [("c0a5aeb7-787d-457c-9f5c-1c08daffb49a", Path("/given.jsonl"))]
-    assert entrypoint.main(["--component", "Trainer", *arguments(executor_input(launcher_root))[2:]]) == 0
+    failed = []
+    monkeypatch.setattr(entrypoint, "failure_told", lambda *failure: failed.append(failure))
+    monkeypatch.setattr(entrypoint, "_run", lambda *_: 1 / 0)
+    assert entrypoint.main(arguments(message)) == 1
+    [(run_id, component, error)] = failed
+    assert (run_id, component, type(error)) == (told[0][0], "ImportSchema", ZeroDivisionError)

@@ -137,3 +137,14 @@ def test_an_outbox_keeps_each_item_once_and_loses_a_line_that_a_kill_cut_off(rec
     again.add([ending(record)])
     assert json.loads(file.read_text().splitlines()[-1])["kind"] == "end"
     assert Outbox.open(tmp_path / "nothing") is None
+
+
+def test_an_outbox_that_begins_anew_keeps_the_times_of_the_epochs_alone(record, tmp_path):
+    outbox = Outbox.begin(tmp_path / "tracking", ADDRESS, beginning(record))
+    epoch = Metrics(values=curve_points(1, {"loss": 0.5}), time_ms=17, is_curve=True)
+    outbox.add([*facts(record, None), epoch])
+    outbox.mark_sent(0)
+    outbox.begin_anew(ADDRESS.model_copy(update={"uri": "http://another"}))
+    for again in (outbox, Outbox.open(tmp_path / "tracking")):
+        assert again.waiting() == [(0, epoch)]
+        assert (again.state.address.uri, again.state.sent) == ("http://another", set())

@@ -18,7 +18,7 @@ from pipeline.runs.session import RecordedRun, record_run
 from pipeline.runs.store import RunStore
 from pipeline.tracking.address import EXPERIMENT_VARIABLE, URI_VARIABLE, Address
 from pipeline.tracking.local import RunTracker
-from pipeline.tracking.pods import tell_run, training_told
+from pipeline.tracking.pods import failure_told, tell_run, training_told
 from pipeline.tracking.rollouts import rolled_back, served_by_kserve
 from pipeline.tracking.server import RUN_VARIABLE
 from trainer_module.errors import DataError
@@ -91,7 +91,7 @@ class FakeRun(RecordedRun):
 
     def _write_report(self, *, with_pictures):
         page = self._files.directory / "report.html"
-        page.write_text("<h1>pets</h1>" + " " * 3000)
+        page.write_text("<h1>pets</h1>" + " " * 60_000)
         page.with_name("model_card.md").write_text("# pets")
         return page
 
@@ -258,7 +258,7 @@ def test_a_wrong_token_is_said_and_the_right_one_loses_nothing(server, client, r
 
 
 def test_a_report_that_is_too_large_keeps_nothing_else_back(server, client, run, name, petseg):
-    with MlflowProxy(server, max_bytes=2500) as proxy:
+    with MlflowProxy(server, max_bytes=50_000) as proxy:
         _, out = run(proxy.host)
         assert "larger than http://127.0.0.1" in out
         found = the_run(client, name)
@@ -266,7 +266,7 @@ def test_a_report_that_is_too_large_keeps_nothing_else_back(server, client, run,
         assert "model_card.md" in files_of(client, found)
         assert "report.html" not in files_of(client, found)
         out = petseg("track", "status")[1]
-        assert "report.html: larger than" in " ".join(out.split())
+        assert f"1 item for {proxy.host} waits: report.html: larger than" in " ".join(out.split())
         assert petseg("track", "sync")[0] == 1
         proxy.max_bytes = None
         assert petseg("track", "sync")[0] == 0
@@ -382,7 +382,15 @@ def test_the_pods_of_a_run_find_the_same_run_and_a_training_that_starts_again_do
     train_in_a_pod(tmp_path, "c0a5aeb7")
     found = the_run(client, name)
     assert (found.info.status, history(client, found, "training/loss")) == ("RUNNING", [(1, 0.9), (2, 0.5)])
+    failure_told("c0a5aeb7", "Trainer", KeyboardInterrupt())
+    found = the_run(client, name)
+    assert (found.info.status, found.data.tags["petseg.error"]) == ("KILLED", "Trainer was terminated")
     train_in_a_pod(tmp_path, "c0a5aeb7")
+    found = the_run(client, name)
+    assert (found.info.status, "petseg.error" in found.data.tags) == ("RUNNING", False)
+    failure_told("c0a5aeb7", "Evaluator", DataError("no mask"))
+    found = the_run(client, name)
+    assert (found.info.status, found.data.tags["petseg.error"]) == ("FAILED", "Evaluator failed: no mask")
     assert tell_run(**finished_in_a_pod(tmp_path, "c0a5aeb7")).endswith(found.info.run_id)
     found = the_run(client, name)
     assert found.info.status == "FINISHED"
