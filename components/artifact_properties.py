@@ -96,6 +96,6 @@ CONFUSION_MATRIX = "confusionMatrix"
 # Of its `system.HTML`.
 NOT_WRITTEN_BECAUSE = "not_written_because"
 
-# Of the first output of a component on Kubeflow, by what runs it in the pod.
+# Of the first output of a component on Kubeflow, and of RunReport's `system.HTML`, by what runs it in the pod.
 FINDINGS = "findings"
-"""JSON: what is worth knowing of all its outputs; absent where it would be long."""
+"""JSON: what is worth knowing of all its outputs; absent where it would be long. RunReport's is of all components."""

@@ -352,9 +352,15 @@ def _probe_settings(config: Config) -> ProbeSettings:
 
 
 def _reported_settings(config: Config) -> dict[str, Any]:
-    """Returns what decides on the result of a run, and who is told; not when, where and by whom it is run."""
-    sections = dict.fromkeys(("preset", "data", "trainer", "evaluation", "probe", "push", "notification"), True)
-    return config.model_dump(mode="json", include={**sections, "pipeline": {"name", "beam_args"}})
+    """Returns what decides on the result of a run, and who and what is told; not when, where and by whom it is run.
+
+    Defaults are left out: on Kubeflow the text is many times in a workflow that may have 1 MiB.
+    """
+    sections = dict.fromkeys(
+        ("preset", "data", "trainer", "evaluation", "probe", "push", "tracking", "notification"), True
+    )
+    told = config.model_dump(mode="json", include={**sections, "pipeline": {"beam_args"}}, exclude_defaults=True)
+    return {**told, "pipeline": {**told.get("pipeline", {}), "name": config.pipeline.name}}
 
 
 def _push_settings(config: Config) -> PushSettings:

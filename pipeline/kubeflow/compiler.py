@@ -5,6 +5,7 @@ and knows neither the defaults of runtime parameters nor retries unless they are
 """
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -151,6 +152,7 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
         outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
+        _shorten(_container(pipeline_spec, task_id)["args"])
         declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
         _container(pipeline_spec, task_id)["command"] += [COMPONENT_FLAG, task_id, *code_arguments(task_id), *declared]
         if retry.max_count:
@@ -165,6 +167,13 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     if config.kubeflow.data_cache:
         directory = f"{config.kubeflow.data_cache.mount_path}/checkpoints/{config.pipeline.name}"
         _add_environment(pipeline_spec, TRAINER, {CHECKPOINT_DIR_VARIABLE: directory})
+
+
+def _shorten(arguments: list[str]) -> None:
+    """Takes the white space out of TFX's JSON: a workflow of the server has it six times, and 1 MiB in all."""
+    for number, text in enumerate(arguments):
+        if text.startswith("{\n"):
+            arguments[number] = json.dumps(json.loads(text), separators=(",", ":"))
 
 
 def _add_driver_task(pipeline_spec: dict[str, Any], task_id: str, driver: Driver) -> None:
@@ -223,7 +232,7 @@ def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimePara
     if isinstance(parameter.stands_for, Setting):
         inputs_by_task[RUN_REPORT] = parameter.reported_input
     for task_id, name in inputs_by_task.items():
-        pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = dict(definition)
+        pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = {"parameterType": parameter.type}
         inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
         inputs[name] = {"componentInputParameter": parameter.name}
 

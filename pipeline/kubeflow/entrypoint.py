@@ -190,15 +190,14 @@ def _told(arguments: argparse.Namespace, outputs: StoredOutputs, executor_output
     Args:
       arguments: Of the component.
       outputs: What it left.
-      executor_output: TFX's; what was found is written on an artifact of it, too. RunReport's need that not: they say
-        all by themselves, and Kubeflow's pages show each of their properties.
+      executor_output: TFX's; what was found is written on an artifact of it, too: of RunReport's on that of which
+        Kubeflow's pages show no properties.
     """
     try:
         findings = _findings(arguments, outputs)
     except PetsegError as error:
         return str(error)
-    if arguments.component != RUN_REPORT:
-        findings.write_on(executor_output)
+    findings.write_on(executor_output, "report" if arguments.component == RUN_REPORT else None)
     return findings.line()
 
 

@@ -30,8 +30,9 @@ _REPEATED: Final = (
 )  # fmt: skip
 """Fields of the record that RunReport's log repeats: a component from the server's cache has no pod that could tell."""
 
-_LONGEST_PROPERTY: Final = 8192
-"""Characters that a property may have: components that take the artifact get it as part of one argument of 128 KiB."""
+_LONGEST_PROPERTY: Final = 400
+"""Characters that a property may have which goes on to other components: a workflow has each of their inputs six times,
+and 1 MiB in all."""
 
 
 class Findings(BaseModel):
@@ -66,16 +67,18 @@ class Findings(BaseModel):
         """Returns what the pod's log says."""
         return f"found {self.model_dump_json()}"
 
-    def write_on(self, executor_output: Mapping[str, Any]) -> None:
+    def write_on(self, executor_output: Mapping[str, Any], last_output: str | None = None) -> None:
         """Writes the findings on the first of a component's outputs; nowhere when they are long.
 
         Args:
           executor_output: TFX's `ExecutorOutput`, whose metadata ML Metadata will keep.
+          last_output: An output that no component takes: findings of any length are written on that.
         """
         text = self.model_dump_json()
         channels = executor_output.get("artifacts", {})
-        artifacts = [artifact for name in sorted(channels) for artifact in channels[name].get("artifacts", ())]
-        if len(text) <= _LONGEST_PROPERTY and artifacts:
+        names = [last_output] if last_output else sorted(channels)
+        artifacts = [artifact for name in names for artifact in channels[name].get("artifacts", ())]
+        if artifacts and (last_output or len(text) <= _LONGEST_PROPERTY):
             artifacts[0].setdefault("metadata", {})[FINDINGS] = text
 
     def put_into(self, record: RunRecord, node: NodeRecord) -> None:

@@ -65,7 +65,7 @@ class RunOutcome:
             self._tries_left[node.id] -= 1
             outputs = stored.get(node.id, {})
             node.outputs = {name: found[0].uri for name, found in outputs.items() if found[0].uri}
-            findings = findings_on(outputs) or self._of_report(node.id, outputs) or self._logged(node.id)
+            findings = _told(node.id, outputs) or self._logged(node.id)
             if findings is None and (is_last or not self._tries_left[node.id]):
                 findings = findings_from(node.id, outputs)
             if findings is not None:
@@ -99,9 +99,6 @@ class RunOutcome:
         self._reasons.pop("metadata", None)
         return stored
 
-    def _of_report(self, component: str, outputs: StoredOutputs) -> Findings | None:
-        return findings_from(component, outputs) if component == RUN_REPORT else None
-
     def _logged(self, component: str) -> Findings | None:
         """Returns what the log of a component's pod says; one that says nothing is not read again."""
         try:
@@ -126,6 +123,15 @@ def add_verdicts(records: list[RunRecord], artifacts: RunArtifacts) -> None:
     for record in records:
         of_run = stored.get(record.run_id, {})
         for component in (one for one in VERDICT_TASKS if one in of_run):
-            findings = findings_on(of_run[component]) or findings_from(component, of_run[component])
+            findings = _told(component, of_run[component]) or findings_from(component, of_run[component])
             if findings is not None:
                 findings.put_into(record, NodeRecord(id=component))
+
+
+def _told(component: str, outputs: StoredOutputs) -> Findings | None:
+    """Returns what is written on a component's artifacts; RunReport's say besides where its pages are."""
+    written = findings_on(outputs)
+    report = findings_from(component, outputs) if component == RUN_REPORT else None
+    if written is None or report is None:
+        return report or written
+    return Findings(summary=report.summary, fields=report.fields | written.fields)

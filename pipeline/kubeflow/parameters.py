@@ -71,10 +71,11 @@ class Setting:
         return f"from {bounds['ge']} " + (f"to {bounds['le']}" if "le" in bounds else "on")
 
     def put_into(self, settings: str, value: Any) -> str:
-        """Returns settings, a JSON object, with the parameter's value in its place."""
+        """Returns settings, a JSON object without defaults, with the parameter's value in its place."""
         told = json.loads(settings)
         section, key = self.name.split(".")
-        told[section][key] = self.of_value(value, told[section][key])
+        before = told.setdefault(section, {}).get(key, getattr(getattr(Config(), section), key))
+        told[section][key] = self.of_value(value, before)
         return json.dumps(told)
 
 

@@ -197,7 +197,8 @@ class RemoteRun:
         status = self._statuses[node.id]
         state = status.state
         if self.has_ended and state is NodeState.PENDING:
-            state = NodeState.SKIPPED
+            # A server does not tell the tasks of a workflow beyond 1 MiB; a run is complete when all of them are.
+            state = NodeState.COMPLETE if self.record.state is RunState.COMPLETE else NodeState.SKIPPED
         if self.has_ended and state is NodeState.RUNNING:
             state = NodeState(self.record.state.value)
         if self.record.state is RunState.INTERRUPTED and state is NodeState.FAILED:

@@ -23,6 +23,7 @@ from components.artifact_properties import (
     VERDICT,
 )
 from components.run_report.report import RECORD_FILE, ConfusionMatrix, ReportArguments, Reported
+from pipeline.config.schema import Config
 from pipeline.nodes import RUN_REPORT
 from pipeline.runs.failures import explain_failure
 from pipeline.runs.outputs import node_facts
@@ -89,8 +90,13 @@ def _record_of_session(run_id: str) -> RunRecord | None:
 
 
 def _record_of_artifacts(arguments: ReportArguments) -> RunRecord:
-    """Returns the record of a run that is known by what its components left alone; when it started is not."""
-    settings = dict(arguments.settings)
+    """Returns the record of a run that is known by what its components left alone.
+
+    When it started is not known, nor the settings that are those of who submitted it.
+    """
+    settings = Config.model_validate(arguments.settings).model_dump(
+        mode="json", exclude={"kubeflow": True, "schedule": True, "pipeline": {"root"}}
+    )
     record = RunRecord(
         run_id=arguments.run_id,
         pipeline=settings["pipeline"]["name"],
