@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from fake_http_api import Answer, FakeApi, Request
 
-_SECONDS_TO_START = 120
+_SECONDS_TO_START = 300
 _SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
@@ -59,7 +59,7 @@ def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
         try:
             if requests.get(f"{url}/health", timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.1)
     raise AssertionError(f"mlflow server did not start:\n{log.read_text()}")
 

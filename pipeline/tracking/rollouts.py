@@ -17,10 +17,11 @@ from pipeline.runs.store import RunStore
 from pipeline.tracking.address import Address
 from pipeline.tracking.errors import RefusedError, TrackerError, told
 from pipeline.tracking.registry import CHALLENGER, CHAMPION, Registry
-from pipeline.tracking.server import TrackingServer
+from pipeline.tracking.server import TIMEOUT_VARIABLE, TrackingServer
 from trainer_module.errors import PetsegError
 
 _FILE: Final = "tracking_aliases.json"
+_TIMEOUT_SECONDS: Final = "5"
 
 
 class AliasMove(BaseModel):
@@ -99,6 +100,7 @@ def _move(config: Config, aliases: Mapping[str, str | None], copies: Mapping[str
         return f"MLflow does not hear of it: {error}"
     if address is None:
         return None
+    os.environ.setdefault(TIMEOUT_VARIABLE, _TIMEOUT_SECONDS)  # whoever moves them waits for it
     root = RunStore(config.pipeline.root).root
     before = _read(root).moves.get(_key(address))
     move = AliasMove(

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 RUN_VARIABLE: Final = "MLFLOW_RUN_ID"
 """Names the run of a task, where Kubeflow Pipelines tells MLflow of its tasks."""
 
+TIMEOUT_VARIABLE: Final = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+
 _CLIENT_SETTINGS: Final = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    TIMEOUT_VARIABLE: "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
