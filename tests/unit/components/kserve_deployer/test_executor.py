@@ -56,7 +56,7 @@ def test_a_pushed_model_is_deployed(execute, api, tmp_path):
         "version": "7",
         "storage_uri": uri(7),
         "url": URL,
-        "canary": 0,
+        "is_canary": 0,
     }
     facts = node_facts("KServeDeployer", {"deployed_model": [deployed]}, {})
     assert facts.summary == facts.fields["deployed_model"] == left["summary"]

@@ -10,7 +10,7 @@ import report_run
 
 from components.model_evaluator.gate import BoundResult
 from components.run_report.report import ReportArguments
-from pipeline.kubeflow.findings import StoredArtifact
+from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.report import run_report
 from pipeline.report.run_report import confusion_matrix, scalar_metrics
 from pipeline.report.run_report import report_run as report
