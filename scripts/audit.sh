@@ -12,7 +12,8 @@ server=${PETSEG_AUDIT_URL:-https://api.osv.dev}
 messages=$(mktemp)
 trap 'rm -f "$messages"' EXIT
 status=0
-.tools/bin/uv audit --frozen --preview-features audit-command --service-url "${server%/}/" 2>"$messages" || status=$?
+# Messages of one line each, however wide the terminal is.
+COLUMNS=9999 .tools/bin/uv audit --frozen --preview-features audit-command --service-url "${server%/}/" 2>"$messages" || status=$?
 if ((status > 1)) && grep --quiet --fixed-strings "$server" "$messages"; then
     printf 'petseg audit: nothing was checked, for %s gave no answer: %s\n' "$server" \
         "$(tail --lines 1 "$messages" | sed 's/^ *[a-z]*: //')" >&2
