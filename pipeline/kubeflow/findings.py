@@ -4,6 +4,7 @@ It goes by two ways, since the API of Kubeflow Pipelines gives out neither artif
 of an output artifact, which ML Metadata keeps, and as one line of the pod's log. Who follows may have either.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -74,7 +75,8 @@ class Findings(BaseModel):
           executor_output: TFX's `ExecutorOutput`, whose metadata ML Metadata will keep.
           last_output: An output that no component takes: findings of any length are written on that.
         """
-        text = self.model_dump_json()
+        # In ASCII: a server whose database knows no UTF-8 tells no more of a run whose workflow has other letters.
+        text = json.dumps(self.model_dump(mode="json"), separators=(",", ":"))
         channels = executor_output.get("artifacts", {})
         names = [last_output] if last_output else sorted(channels)
         artifacts = [artifact for name in names for artifact in channels[name].get("artifacts", ())]

@@ -160,6 +160,13 @@ class TestArtifacts:
         assert not any("findings" in properties for _, properties in written(findings).values())
         Findings.of(NodeFacts("none", {})).write_on({})
 
+    def test_no_letter_on_them_is_one_that_a_database_may_refuse(self, outcome, record, runs):
+        properties = written(Findings.of(NodeFacts("0.1 ≤ 0.2", {})))
+        assert str(properties).isascii()
+        runs.add_task("the-run", "Evaluator", properties)
+        assert told(outcome) == ["Evaluator"]
+        assert record.node("Evaluator").summary == "0.1 ≤ 0.2"
+
 
 class TestReport:
     def test_it_tells_all_by_itself(self, outcome, record, runs):
