@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.code_digest import code_digest
 
+RETRAINING_DECIDER: Final = "RetrainingDecider"
 EXAMPLE_GEN: Final = "TfdsExampleGen"
 EXAMPLE_GEN_DRIVER: Final = "TfdsExampleGenDriver"
 SEGMENTATION_VALIDATOR: Final = "SegmentationValidator"

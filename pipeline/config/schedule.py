@@ -54,6 +54,9 @@ class ScheduleConfig(Section):
     """Time zone that the Kubeflow server reads all its schedules in: CRON_SCHEDULE_TIMEZONE of its deployment
     ml-pipeline-scheduledworkflow."""
 
+    only_if_needed: bool = True
+    """Whether a firing trains only where there is a reason (`[retraining]`). False: every firing trains."""
+
     max_concurrency: int = Field(1, ge=1, le=10)
     """Most runs of the schedule at a time."""
 

@@ -15,6 +15,7 @@ from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.notification import NotificationConfig
 from pipeline.config.paths import check_name, check_no_pattern
+from pipeline.config.retraining import RetrainingConfig
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.config.tracking import TrackingConfig
 from pipeline.suggestions import nearest
@@ -91,6 +92,7 @@ class Config(Section):
     push: PushConfig = PushConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
     notification: NotificationConfig = NotificationConfig()
     tracking: TrackingConfig = TrackingConfig()
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.days import day_text
 from components.model_evaluator.gate import BoundResult
+from components.retraining_decider.decision import Decision
 from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
 from pipeline.nodes import code_modules
@@ -186,6 +187,9 @@ class RunRecord(_Record):
     state: RunState = RunState.RUNNING
     started: datetime
     seconds: float = 0.0
+    decision: Decision | None = None
+    """Whether there was a reason to train, and which; None of a run that was not asked to decide."""
+
     dataset: DatasetRecord | None = None
     findings: dict[str, int] = {}
     """Kind of what is wrong with the data (`components.segmentation_validator.kinds`) to its number."""
@@ -224,6 +228,9 @@ class RunRecord(_Record):
 
     pushed_model: str | None = None
     """Directory of the pushed model version; None when nothing was pushed."""
+
+    not_pushed: str | None = None
+    """Why a model that was trained was not pushed; None where it was, and in the records of earlier versions."""
 
     deployed_model: str | None = None
     """What KServe serves since, in words; None when nothing was deployed."""
