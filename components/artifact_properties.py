@@ -4,7 +4,7 @@ This module imports nothing, so that whoever reads a property depends on its nam
 component that writes it: that code would count in the digest by which TFX's cache tells whether to run again.
 """
 
-# Of `Examples`, by TfdsExampleGen, and repeated by SegmentationValidator; `ModelEvaluation` has the first two.
+# Of `Examples`, by TfdsExampleGen, and repeated by SegmentationValidator; `ModelEvaluation` has the first four.
 DATASET_NAME = "dataset_name"
 DATASET_VERSION = "dataset_version"
 SPLIT_COUNTS = "split_counts"
@@ -55,6 +55,13 @@ BLESSED = "blessed"
 
 FORCED_BECAUSE = "forced_because"
 """Why the model is blessed although a bound does not hold."""
+
+# Of the artifact of RetrainingDecider.
+TRAINS = "trains"
+"""1 or 0."""
+
+DECISION = "decision"
+"""JSON: the whole `components.retraining_decider.decision.Decision`."""
 
 # Of `PushedModel`.
 PUSHED = "pushed"

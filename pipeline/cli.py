@@ -16,6 +16,7 @@ from pipeline.terminal.streams import leave, prepare_standard_streams
 _COMMANDS: Final = {
     "data": ("pipeline.commands.data:data", "Make, look at and compare data sets."),
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
+    "retrain": ("pipeline.commands.retrain:retrain", "Run the pipeline if there is a reason to train."),
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
     "report": ("pipeline.commands.runs:report", "Write the report of a run as a page, and its model card."),
     "pictures": ("pipeline.commands.runs:pictures", "Draw a run's learning curves and predictions as files."),
@@ -25,6 +26,8 @@ _COMMANDS: Final = {
     "predict": ("pipeline.commands.evaluate:predict", "Write masks and overlays of image files."),
     "export": ("pipeline.commands.export:export", "Make a model smaller or quicker, and measure the cost."),
     "models": ("pipeline.commands.models:models", "Look after the versions that were pushed."),
+    "freeze": ("pipeline.commands.retrain:freeze", "Push nothing from now on, while training goes on."),
+    "unfreeze": ("pipeline.commands.retrain:unfreeze", "Push again what passes the gate."),
     "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve:kserve", "See, watch, promote and roll back what KServe serves."),
     "track": ("pipeline.commands.track:track", "Send to MLflow what it has not heard of runs."),

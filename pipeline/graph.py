@@ -27,6 +27,9 @@ from components.model_probe.component import ModelProbe
 from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
 from components.model_pusher.push import PushSettings
+from components.retraining_decider.component import RetrainingDecider
+from components.retraining_decider.decision import DecisionSettings
+from components.retraining_decider.measurement import MeasurementSettings
 from components.run_report.component import RunReport
 from components.segmentation_validator.component import SegmentationValidator
 from components.segmentation_validator.kinds import Kind
@@ -61,6 +64,7 @@ from pipeline.nodes import (
     WARM_START_RESOLVER,
     node_digest,
 )
+from pipeline.recipe import recipe_of
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
 
@@ -73,6 +77,8 @@ def create_pipeline(
     metadata_connection_config: message.Message | None = None,
     reset_baseline: bool = False,
     force_bless: str = "",
+    retrain: bool = False,
+    asked: bool = False,
 ) -> Pipeline:
     """Builds the pipeline; it knows no runner, and reads no data.
 
@@ -83,12 +89,39 @@ def create_pipeline(
       metadata_connection_config: How the runner reaches ML Metadata; None where it brings its own.
       reset_baseline: Judge the model as if none were served.
       force_bless: Why the model is to be pushed whatever the gate says; empty to obey the gate.
+      retrain: Whether the run is to decide whether to train; then a model is pushed only if it is better than the
+        served one beyond noise (`retraining.better_in`).
+      asked: Whether such a run trains whatever it finds.
     """
     data = config.data
     network_input = {"data": data.model_dump(mode="json", include={*_NETWORK_INPUT_FIELDS})}
 
+    push_destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
+    )
+    gate = Gate(bounds=config.evaluation.bounds(), min_slice_examples=config.evaluation.min_slice_examples)
+
+    # Looks whether there is a reason to train; without one, nothing after it runs.
+    decider = (
+        RetrainingDecider(
+            _source(config),
+            data.splits,
+            push_destination=push_destination,
+            recipe=recipe_of(config),
+            gate=gate,
+            settings=_decision_settings(config),
+            measurement=_measurement_settings(config),
+            asked=asked,
+        )
+        if retrain
+        else None
+    )
+
     # Encoded images and masks of each split, as they are in the data set.
     example_gen = TfdsExampleGen(_source(config), data.splits)
+
+    if decider:
+        example_gen.add_upstream_node(decider)
 
     # Looks at each image and mask once; refuses, drops or tells what cannot be trained on or is odd.
     segmentation_validator = SegmentationValidator(
@@ -117,10 +150,6 @@ def create_pipeline(
         bounds={} if force_bless else bounds_on_classes(config.evaluation, data.class_names),
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
-
-    push_destination = pusher_pb2.PushDestination(
-        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
-    )
 
     # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
     drift_detector = (
@@ -182,7 +211,7 @@ def create_pipeline(
         baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
         eval_config=_eval_config(config),
-        gate=Gate(bounds=config.evaluation.bounds(), min_slice_examples=config.evaluation.min_slice_examples),
+        gate=gate,
         force_bless=force_bless,
     ).with_id(EVALUATOR)
 
@@ -202,7 +231,8 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         findings=segmentation_validator.outputs["findings"],
         push_destination=push_destination,
-        settings=_push_settings(config),
+        settings=_push_settings(config, is_retraining=retrain),
+        recipe=recipe_of(config),
     ).with_id(PUSHER)
 
     # Has KServe serve the newest pushed model, and waits until it does; decides on a canary, if it is to.
@@ -233,6 +263,7 @@ def create_pipeline(
         suspect_finder.add_upstream_node(pusher)  # what is to be served is served first
 
     components = [
+        *([decider] if decider else []),
         example_gen,
         segmentation_validator,
         import_schema,
@@ -269,6 +300,7 @@ def create_pipeline(
             "infra_blessing": probe.outputs["blessing"],
             "pushed_model": pusher.outputs["pushed_model"],
             "deployed_model": deployer.outputs["deployed_model"] if deployer else None,
+            "decision": decider.outputs["decision"] if decider else None,
             "suspects": suspect_finder.outputs["suspects"] if suspect_finder else None,
         },
     )
@@ -363,8 +395,23 @@ def _reported_settings(config: Config) -> dict[str, Any]:
     return {**told, "pipeline": {**told.get("pipeline", {}), "name": config.pipeline.name}}
 
 
-def _push_settings(config: Config) -> PushSettings:
+def _decision_settings(config: Config) -> DecisionSettings:
+    fields = config.retraining.model_dump(include={*DecisionSettings.model_fields})
+    return DecisionSettings(**fields, has_window=config.data.window is not None)
+
+
+def _measurement_settings(config: Config) -> MeasurementSettings:
+    data = config.data
+    return MeasurementSettings(
+        **data.model_dump(include={*MeasurementSettings.model_fields}),
+        evaluation_split=config.evaluation.split,
+        drift_thresholds=data.drift.thresholds.model_dump(),
+    )
+
+
+def _push_settings(config: Config, *, is_retraining: bool) -> PushSettings:
     return PushSettings(
+        is_retraining=is_retraining,
         keep_versions=config.push.keep_versions,
         pinned_versions=config.push.pinned_versions,
         code_digest=node_digest(PUSHER),

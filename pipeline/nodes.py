@@ -70,6 +70,7 @@ class Node(NamedTuple):
 
 
 COMPONENTS: Final = {
+    RETRAINING_DECIDER: Node(("components.retraining_decider.executor",), is_cacheable=False),
     EXAMPLE_GEN_DRIVER: Node(
         ("components.tfds_example_gen.component",),
         is_cacheable=False,

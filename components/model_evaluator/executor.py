@@ -9,7 +9,15 @@ from tfx.components.evaluator import executor as evaluator_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.artifact_properties import BASELINE_FOUND, BLESSED, DATASET_NAME, DATASET_VERSION, FORCED_BECAUSE
+from components.artifact_properties import (
+    BASELINE_FOUND,
+    BLESSED,
+    DATASET_NAME,
+    DATASET_VERSION,
+    FORCED_BECAUSE,
+    SPLIT_COUNTS,
+    SPLIT_DIGESTS,
+)
 from components.example_counts import check_count, expected_count
 from components.model_evaluator.gate import VERDICT_FILE_NAME, Gate, Verdict
 from components.model_evaluator.results import read_measured
@@ -52,7 +60,7 @@ class Executor(evaluator_executor.Executor):
         verdict = gate.judge(measured, has_baseline=baseline is not None)
         io_utils.write_string_file(f"{evaluation.uri}/{VERDICT_FILE_NAME}", verdict.model_dump_json(indent=2))
         # Whoever wants to know on what data needs not fetch the data.
-        for name in (DATASET_NAME, DATASET_VERSION):
+        for name in (DATASET_NAME, DATASET_VERSION, SPLIT_COUNTS, SPLIT_DIGESTS):
             evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
 
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])

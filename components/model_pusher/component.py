@@ -15,8 +15,16 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components.model_pusher.executor import DIGESTS_KEY, EVALUATION_KEY, FINDINGS_KEY, Executor, refused_by
+from components.model_pusher.executor import (
+    DIGESTS_KEY,
+    EVALUATION_KEY,
+    FINDINGS_KEY,
+    RECIPE_KEY,
+    Executor,
+    refused_by,
+)
 from components.model_pusher.files import file_digests, is_model
+from components.model_pusher.origin import Recipe
 from components.model_pusher.push import PushSettings, push_directory
 from components.model_pusher.version_store import newest_version
 from components.property_driver import PropertyDriver
@@ -28,29 +36,36 @@ SITUATION_KEY: Final = "situation"
 class PushDriver(PropertyDriver):
     """Adds what the push depends on beside its inputs, and what was read to know it.
 
-    `situation` is the same twice only where the push would do nothing twice, so that it always looks but then.
+    `situation` is the same twice only where the push would do nothing twice, so that it always looks but then; in a
+    retraining it always looks, since the ledger is to have each.
     """
 
     def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
-        inputs = execution_info.input_dict
+        inputs, properties = execution_info.input_dict, execution_info.exec_properties
+        settings = PushSettings.model_validate_json(properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        always = f" {uuid.uuid4().hex}" if settings.is_retraining else ""
         refusal = refused_by(inputs)
-        if refusal:
-            return {SITUATION_KEY: refusal}
+        if refusal is not None:
+            return {SITUATION_KEY: f"{refusal}{always}"}
         model = artifact_utils.get_single_instance(inputs[standard_component_specs.MODEL_KEY])
         digests = file_digests(path_utils.serving_model_path(model.uri))
-        served = newest_version(push_directory(execution_info.exec_properties))
+        served = newest_version(push_directory(properties))
         is_served = served is not None and is_model(served, digests)
-        situation = f"{served} is this model" if is_served else f"to be pushed {uuid.uuid4().hex}"
+        situation = f"{served} is this model{always}" if is_served else f"to be pushed {uuid.uuid4().hex}"
         return {SITUATION_KEY: situation, DIGESTS_KEY: json.dumps(digests)}
 
 
 class ModelPusherSpec(standard_component_specs.PusherSpec):
-    """The Pusher's inputs, outputs and parameters, and two more inputs: what the pushed version says of itself."""
+    """The Pusher's inputs, outputs and parameters, and what the pushed version says of itself."""
 
     INPUTS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         FINDINGS_KEY: component_spec.ChannelParameter(type=SegmentationFindings),
+    }
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        **standard_component_specs.PusherSpec.PARAMETERS,
+        RECIPE_KEY: component_spec.ExecutionParameter(type=str),
     }
 
 
@@ -79,6 +94,7 @@ class ModelPusher(Pusher):
         findings: types.BaseChannel,
         push_destination: pusher_pb2.PushDestination,
         settings: PushSettings,
+        recipe: Recipe,
     ) -> None:
         """Constructs the component.
 
@@ -90,6 +106,7 @@ class ModelPusher(Pusher):
           findings: Of SegmentationValidator, whose statistics of the data go with the version.
           push_destination: Where to push to.
           settings: How many versions stay.
+          recipe: How the model was trained and judged.
         """
         spec = ModelPusherSpec(
             model=model,
@@ -99,6 +116,7 @@ class ModelPusher(Pusher):
             findings=findings,
             push_destination=push_destination,
             custom_config=settings.model_dump_json(),
+            **{RECIPE_KEY: recipe.model_dump_json()},
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         # TFX's own constructor makes its own specification.

@@ -17,18 +17,30 @@ from components.artifact_properties import (
     DATASET_VERSION,
     FORCED_BECAUSE,
     NOT_PUSHED_BECAUSE,
+    SPLIT_COUNTS,
+    SPLIT_DIGESTS,
 )
 from components.data_statistics import STATISTICS_FILE
 from components.model_evaluator.results import read_evaluation
 from components.model_probe.findings import Findings
 from components.model_pusher.files import opened
-from components.model_pusher.push import PushRecord, PushSettings, push, push_directory
+from components.model_pusher.ledger import TrialOutcome
+from components.model_pusher.origin import Origin, Recipe
+from components.model_pusher.push import PushRecord, PushSettings, push, push_directory, tell_refused
 from components.model_pusher.version_store import version_directory
 
 EVALUATION_KEY: Final = standard_component_specs.EVALUATION_KEY
 FINDINGS_KEY: Final = "findings"
+RECIPE_KEY: Final = "recipe"
+"""JSON of `components.model_pusher.origin.Recipe`."""
+
 DIGESTS_KEY: Final = "model_digests"
 """The driver's, which has read the model already; Kubeflow Pipelines runs drivers of its own, and has none."""
+
+_WORDS: Final = {
+    TrialOutcome.NOT_BLESSED: "the model is not blessed",
+    TrialOutcome.NOT_SERVABLE: "the probe refused the model",
+}
 
 
 class Executor(pusher_executor.Executor):
@@ -43,17 +55,20 @@ class Executor(pusher_executor.Executor):
         """Pushes the model, or marks it as not pushed and says why."""
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed_model = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        refusal = refused_by(input_dict)
-        if refusal:
-            self._mark_not_pushed(pushed_model, refusal)
-            return
-        model, base_directory = self.GetModelPath(input_dict), push_directory(exec_properties)
-        settings = PushSettings.model_validate_json(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        base_directory = push_directory(exec_properties)
         run = (self._context and self._context.pipeline_run_id) or ""
+        record = _record(input_dict, run, Recipe.model_validate_json(exec_properties[RECIPE_KEY]))
+        refusal = refused_by(input_dict)
+        if refusal is not None:
+            tell_refused(base_directory, record, refusal, _WORDS[refusal])
+            self._mark_not_pushed(pushed_model, _WORDS[refusal])
+            return
+        model = self.GetModelPath(input_dict)
+        settings = PushSettings.model_validate_json(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         outcome = push(
             model,
             base_directory,
-            _record(input_dict, run),
+            record,
             statistics=_statistics(input_dict),
             keep=settings.keep_versions,
             pinned=settings.pinned_versions,
@@ -73,13 +88,13 @@ class Executor(pusher_executor.Executor):
         self._MarkNotPushed(pushed_model)
 
 
-def refused_by(input_dict: dict[str, list[types.Artifact]]) -> str:
-    """Returns why a model may not be pushed, by its blessings; nothing where it may."""
+def refused_by(input_dict: dict[str, list[types.Artifact]]) -> TrialOutcome | None:
+    """Returns what a model may not be pushed for, by its blessings; None where it may."""
     blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
     if not model_utils.is_model_blessed(blessing):
-        return "the model is not blessed"
+        return TrialOutcome.NOT_BLESSED
     infra_blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.INFRA_BLESSING_KEY])
-    return "" if model_utils.is_infra_validated(infra_blessing) else "the probe refused the model"
+    return None if model_utils.is_infra_validated(infra_blessing) else TrialOutcome.NOT_SERVABLE
 
 
 def _statistics(input_dict: dict[str, list[types.Artifact]]) -> bytes:
@@ -89,7 +104,7 @@ def _statistics(input_dict: dict[str, list[types.Artifact]]) -> bytes:
         return file.read()
 
 
-def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord:
+def _record(input_dict: dict[str, list[types.Artifact]], run: str, recipe: Recipe) -> PushRecord:
     blessing, infra_blessing, evaluation = (
         artifact_utils.get_single_instance(input_dict[key])
         for key in (
@@ -98,12 +113,21 @@ def _record(input_dict: dict[str, list[types.Artifact]], run: str) -> PushRecord
             EVALUATION_KEY,
         )
     )
-    result = read_evaluation(evaluation.uri)
-    return PushRecord(
-        pushed_at=datetime.now(UTC),
-        run=run,
+    result, now = read_evaluation(evaluation.uri), datetime.now(UTC)
+    origin = Origin(
         dataset=evaluation.get_string_custom_property(DATASET_NAME),
-        dataset_version=evaluation.get_string_custom_property(DATASET_VERSION),
+        version=evaluation.get_string_custom_property(DATASET_VERSION),
+        splits=json.loads(evaluation.get_string_custom_property(SPLIT_COUNTS) or "{}"),
+        digests=json.loads(evaluation.get_string_custom_property(SPLIT_DIGESTS) or "{}"),
+        recipe=recipe,
+    )
+    return PushRecord(
+        pushed_at=now,
+        trained_at=now,
+        run=run,
+        dataset=origin.dataset,
+        dataset_version=origin.version,
+        origin=origin,
         metrics=result.metrics,
         thresholds=[bound.model_dump() for bound in result.verdict.bounds],
         probe=Findings.load(infra_blessing.uri).model_dump(),

@@ -6,9 +6,9 @@ so now follows from the events. Nothing here imports TensorFlow.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.model_pusher.files import is_remote, opened, remote_files
 from components.model_pusher.origin import Origin
+from components.model_pusher.version_store import let_everybody_read
 from trainer_module.errors import ModelError
 
 LEDGER_FILE: Final = "petseg_ledger.jsonl"
@@ -60,6 +61,9 @@ class Trial(_Event):
     version: int | None = None
     """What it was pushed as, or is served as already."""
 
+    metrics: Mapping[str, float | None] = {}
+    """Of the evaluated split; None where a metric is infinite, which JSON cannot say."""
+
 
 class Rollback(_Event):
     """A version that was taken out of service, for an earlier one."""
@@ -75,9 +79,6 @@ class Rollback(_Event):
     restored: int
     """The version whose model is served instead."""
 
-    copy_version: int
-    """The number that it has now."""
-
     restored_content: str = ""
     """Digest of the restored model, which is withdrawn no longer."""
 
@@ -89,6 +90,12 @@ class Freeze(_Event):
     reason: str
     by: str = ""
     """Who said so, as `name@machine`."""
+
+    @property
+    def summary(self) -> str:
+        """In words: `pushes are frozen since 2026-11-29 10:00 UTC by ann@office: a fair goes on`."""
+        by = f" by {self.by}" if self.by else ""
+        return f"pushes are frozen since {self.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{by}: {self.reason}"
 
 
 class Unfreeze(_Event):
@@ -140,12 +147,14 @@ class Ledger(BaseModel):
 
     @property
     def withdrawals(self) -> list[Rollback]:
-        """The rollbacks that hold: a model that was brought back since is withdrawn no longer."""
+        """The rollbacks that hold: a model that was brought back since, or pushed by force, is withdrawn no longer."""
         held: dict[str, Rollback] = {}
         for event in self.events:
             if isinstance(event, Rollback):
                 held.pop(event.restored_content, None)
                 held[event.content] = event
+            elif isinstance(event, Trial) and event.outcome is TrialOutcome.PUSHED and event.origin.is_known:
+                held = {key: one for key, one in held.items() if not one.origin.trains_as(event.origin)}
         return list(held.values())
 
     def withdrawal_of(self, content: str, origin: Origin) -> Rollback | None:
@@ -190,6 +199,7 @@ def append(base_directory: str, event: Event) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        let_everybody_read(temporary)
         temporary.replace(path)
     finally:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Pushing a model, bringing an earlier version back, and keeping the number of versions in bounds.
+"""Pushing a model, and keeping the number of versions in bounds.
 
 What a version says of its push is `PushRecord` (`assets.extra/petseg_push.json`). Importing this module is cheap: the
 commands that look after pushed versions need neither TFX nor, for a directory of this machine, TensorFlow.
@@ -18,20 +18,18 @@ from components.model_pusher.files import (
     STATISTICS_FILE,
     checksums,
     content_digest,
-    differences,
     file_digests,
     is_model,
     opened,
-    pushed_content,
-    pushed_digests,
 )
+from components.model_pusher.ledger import Ledger, Trial, TrialOutcome, append
+from components.model_pusher.origin import Origin
 from components.model_pusher.version_store import (
     VersionStore,
     complete_versions,
     newest_version,
     numbered_versions,
     open_store,
-    version_directory,
 )
 from trainer_module.errors import ModelError
 
@@ -43,6 +41,9 @@ class PushSettings(BaseModel):
 
     keep_versions: int | None = None
     pinned_versions: tuple[int, ...] = ()
+    is_retraining: bool = False
+    """Whether the run had to decide whether to train: then what became of it is told each time."""
+
     code_digest: str = ""
     """Identifies the code of the push, so that a change to it re-runs the component."""
 
@@ -86,6 +87,12 @@ class PushRecord(BaseModel):
     withdrawn: Withdrawal | None = None
     """What the rollback replaced."""
 
+    origin: Origin = Origin()
+    """What the model comes from; it says nothing in versions of an earlier petseg."""
+
+    trained_at: datetime | None = None
+    """When it was pushed first; None in versions of an earlier petseg."""
+
     @classmethod
     def of(cls, version_directory: str) -> "PushRecord | None":
         """Reads the record of a version; None where there is none that can be read."""
@@ -108,6 +115,9 @@ class PushOutcome:
 
     already_served: str = ""
     """The newest version, where it is this very model."""
+
+    trial: TrialOutcome = TrialOutcome.PUSHED
+    """The same for the ledger."""
 
 
 def push_directory(exec_properties: Mapping[str, Any]) -> str:
@@ -146,7 +156,8 @@ def push(
 ) -> PushOutcome:
     """Makes a model the highest version of a destination, then removes the versions that are too many.
 
-    The model that is served already is not pushed again, nor is one that was withdrawn last, but by force.
+    The model that is served already is not pushed again. Nor is one that was rolled back, or that comes from what such
+    a one came from, but by force; and none at all while pushes are frozen. What became of it is in the ledger.
 
     Args:
       model: Directory of the SavedModel.
@@ -161,14 +172,20 @@ def push(
     digests = file_digests(model) if digests is None else digests
     store = open_store(base_directory)
     with store.exclusive():
-        needless = _needless(digests, base_directory, forced=bool(record.forced_because))
-        if needless is not None:
-            return needless
-        version = _publish(store, model, digests, record, statistics)
-        for old in surplus_versions(complete_versions(base_directory), keep, pinned):
-            logging.info("Removing version %d: %s versions stay.", old, keep)
-            store.remove(old)
-    return PushOutcome(version)
+        outcome = _obstacle(digests, base_directory, record)
+        if outcome is None:
+            outcome = PushOutcome(publish(store, model, digests, record, statistics))
+            for old in surplus_versions(complete_versions(base_directory), keep, pinned):
+                logging.info("Removing version %d: %s versions stay.", old, keep)
+                store.remove(old)
+        append(base_directory, _trial(record, outcome))
+    return outcome
+
+
+def tell_refused(base_directory: str, record: PushRecord, outcome: TrialOutcome, reason: str) -> None:
+    """Keeps in the ledger of a destination that a model was not to be pushed there."""
+    with open_store(base_directory).exclusive():
+        append(base_directory, _trial(record, PushOutcome(None, reason, trial=outcome)))
 
 
 def surplus_versions(versions: Sequence[int], keep: int | None, pinned: Collection[int]) -> list[int]:
@@ -176,39 +193,6 @@ def surplus_versions(versions: Sequence[int], keep: int | None, pinned: Collecti
     if keep is None:
         return []
     return [version for version in versions[: -max(keep, 1)] if version not in pinned]
-
-
-def roll_back(base_directory: str, version: int | None = None) -> int:
-    """Makes an earlier version the highest again: a copy of it, under a new number.
-
-    The model that it replaces is withdrawn: a run that comes to the same model again does not push it.
-
-    Args:
-      base_directory: Where versions are.
-      version: The version to bring back; None: the one before the newest.
-
-    Returns:
-      The new version's number.
-
-    Raises:
-      ModelError: There is no such version, it is what is served already, or its files are not as they were pushed.
-    """
-    _target(base_directory, complete_versions(base_directory), version)  # before anything is made there
-    store = open_store(base_directory)
-    with store.exclusive():
-        versions = complete_versions(base_directory)
-        source = version_directory(base_directory, _target(base_directory, versions, version))
-        damage = differences(source)
-        if damage:
-            raise ModelError(f"{source!r} is not as it was pushed, and is not brought back: {'; '.join(damage)}.")
-        served, digests = version_directory(base_directory, versions[-1]), pushed_digests(source)
-        if is_model(served, digests):
-            raise ModelError(f"version {versions[-1]}, the newest in {base_directory!r}, is that model already.")
-        withdrawn = Withdrawal(version=versions[-1], content=pushed_content(served))
-        original = PushRecord.of(source)
-        changes = {"pushed_at": datetime.now(UTC), "copy_of": int(source.rpartition("/")[2]), "withdrawn": withdrawn}
-        record = (original or PushRecord(pushed_at=datetime.now(UTC))).model_copy(update=changes)
-        return _publish(store, source, digests, record, pushed_statistics(source))
 
 
 def remove_version(
@@ -246,35 +230,44 @@ def remove_version(
     return max((other for other in versions if other != version), default=None)
 
 
-def _needless(digests: Mapping[str, str], base_directory: str, *, forced: bool) -> PushOutcome | None:
+def _obstacle(digests: Mapping[str, str], base_directory: str, record: PushRecord) -> PushOutcome | None:
     """Returns why a model need not be pushed, or must not be; None where it is to be."""
     served = newest_version(base_directory)
-    if served is None:
+    if served is not None and is_model(served, digests):
+        return PushOutcome(None, f"{served} is this model already", served, TrialOutcome.ALREADY_SERVED)
+    ledger = Ledger.of(base_directory)
+    content = content_digest(digests)
+    if ledger.freeze is not None:
+        return PushOutcome(None, ledger.freeze.summary, trial=TrialOutcome.FROZEN)
+    rollback = None if record.forced_because else ledger.withdrawal_of(content, record.origin)
+    if rollback is None:
         return None
-    if is_model(served, digests):
-        return PushOutcome(None, f"{served} is this model already", served)
-    record = PushRecord.of(served)
-    if record and record.withdrawn and record.withdrawn.content == content_digest(digests) and not forced:
-        withdrawn = record.withdrawn.version
-        undo = f"`petseg models rollback {withdrawn}` undoes that"
-        return PushOutcome(None, f"version {withdrawn}, this model, was rolled back; {undo}")
-    return None
+    which = "this model" if rollback.content == content else "trained on the same data by the same recipe"
+    is_there = rollback.version in complete_versions(base_directory)
+    undo = f"; `petseg models rollback {rollback.version}` undoes that" if is_there else ""
+    reason = f"version {rollback.version}, {which}, was rolled back{undo}"
+    return PushOutcome(None, reason, trial=TrialOutcome.WITHDRAWN)
 
 
-def _publish(
+def _trial(record: PushRecord, outcome: PushOutcome) -> Trial:
+    served = outcome.already_served.rpartition("/")[2]
+    version = int(served) if served else outcome.version
+    return Trial(
+        at=datetime.now(UTC),
+        run=record.run,
+        origin=record.origin,
+        outcome=outcome.trial,
+        reason=outcome.reason,
+        version=version,
+        metrics=record.metrics,
+    )
+
+
+def publish(
     store: VersionStore, model: str, digests: Mapping[str, str], record: PushRecord, statistics: bytes | None
 ) -> int:
+    """Makes a model a version, with what it says of itself; the caller holds the store, and gets the number."""
     said = {PUSH_FILE: record.model_dump_json(indent=2).encode()}
     if statistics is not None:
         said[STATISTICS_FILE] = statistics
     return store.publish(model, {**said, CHECKSUMS_FILE: checksums(digests, said)})
-
-
-def _target(base_directory: str, versions: Sequence[int], version: int | None) -> int:
-    if version is not None and version in versions:
-        return version
-    if version is not None:
-        raise ModelError(f"there is no complete version {version} in {base_directory!r}; there are {list(versions)}.")
-    if len(versions) < 2:
-        raise ModelError(f"there is nothing to go back to in {base_directory!r}; the versions there: {list(versions)}.")
-    return versions[-2]

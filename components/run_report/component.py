@@ -11,6 +11,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.drift_detector.artifact import DataDrift
 from components.property_driver import PropertyDriver
+from components.retraining_decider.artifact import RetrainingDecision
 from components.run_report.artifact import HTML, ClassificationMetrics, Markdown, Metrics
 from components.run_report.executor import (
     CONFUSION_MATRIX_KEY,
@@ -41,6 +42,7 @@ INPUT_TYPES: Final = {
     "pushed_model": standard_artifacts.PushedModel,
     "deployed_model": standard_artifacts.PushedModel,
     "suspects": standard_artifacts.ExampleAnomalies,
+    "decision": RetrainingDecision,
 }
 
 

@@ -11,7 +11,8 @@ from tfx.dsl.components.base import executor_spec
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2
 
-from components.tfds_example_gen.executor import Executor, source_and_splits, source_message
+from components.tfds_example_gen.executor import Executor
+from components.tfds_example_gen.messages import source_and_splits, source_message
 from components.tfds_example_gen.shards import identity
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 

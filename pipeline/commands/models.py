@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from components.model_pusher.ledger import Ledger
 from components.model_pusher.push import remove_version
 from pipeline.commands.options import SuggestingGroup, config_options, json_option, pipeline_root_option, resolve_config
 from pipeline.config.paths import check_name
@@ -83,7 +84,9 @@ def list_models(as_json: bool, **options: Any) -> None:
     """List the versions, the newest, which servers take, first; every file is read to tell damaged ones."""
     place = PushedModels.of(**options)
     with place.at_work():
-        versions = pushed_versions(place.directory)
+        versions, frozen = pushed_versions(place.directory), Ledger.of(place.directory).freeze
+    if frozen is not None:
+        notify(frozen.summary, "yellow")
     if as_json:
         click.echo(json_text([version.model_dump(mode="json") for version in versions]))
     elif versions:
@@ -98,7 +101,8 @@ def list_models(as_json: bool, **options: Any) -> None:
 def rollback(version: int | None, as_json: bool, **options: Any) -> None:
     """Push VERSION again, under a new number, so that servers take it; without VERSION the one before the newest.
 
-    The model that it replaces stays among the versions, and no run pushes it again before another one was pushed.
+    The model that it replaces stays among the versions. No run pushes it again, nor one that it trains on the same data
+    by the same recipe; rolling back to it, or --force-bless, undoes that.
     """
     place = PushedModels.of(**options)
     with place.at_work():

@@ -28,6 +28,7 @@ from pipeline.nodes import (
     TRAINER,
     WARM_START_RESOLVER,
 )
+from pipeline.recipe import least_accuracy
 from trainer_module.config import tidy_location
 from trainer_module.errors import ConfigError
 
@@ -216,7 +217,7 @@ def _default_version(config: Config) -> str:
 def _put_version(custom_config: str, version: str) -> str:
     from tfx.utils import proto_utils
 
-    from components.tfds_example_gen.executor import source_from_message, source_message
+    from components.tfds_example_gen.messages import source_from_message, source_message
 
     source = source_from_message(custom_config)
     dataset = _with_version(source.dataset, version)
@@ -232,12 +233,6 @@ def _put_epochs(custom_config: str, epochs: float) -> str:
     settings = json.loads(custom_config)
     settings["trainer"]["epochs"] = int(epochs)
     return json.dumps(settings)
-
-
-def _default_min_accuracy(config: Config) -> float:
-    """Returns the least accuracy, 0 for none: every accuracy keeps a bound of 0, so that the two decide the same."""
-    bounds = config.evaluation.bounds()
-    return next((b.bound for b in bounds if (b.metric, b.kind, b.slice) == ("accuracy", "min", {})), 0.0)
 
 
 def _put_min_accuracy(gate: str, least: float) -> str:
@@ -305,7 +300,7 @@ RUNTIME_PARAMETERS: Final = (
         type="NUMBER_DOUBLE",
         description="Least pixel accuracy of a model that is pushed; 0 for no such bound.",
         components=(EVALUATOR,),
-        default=_default_min_accuracy,
+        default=least_accuracy,
         puts={"gate": _put_min_accuracy},
         stands_for=Setting("evaluation.min_accuracy", lambda least, _: least or None),
     ),

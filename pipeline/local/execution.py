@@ -21,7 +21,15 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.nodes import EVALUATOR, RUN_REPORT, SERVED_MODEL_RESOLVER, TRAINER, WARM_START_RESOLVER
+from components.artifact_properties import TRAINS
+from pipeline.nodes import (
+    EVALUATOR,
+    RETRAINING_DECIDER,
+    RUN_REPORT,
+    SERVED_MODEL_RESOLVER,
+    TRAINER,
+    WARM_START_RESOLVER,
+)
 from pipeline.runs.outputs import Outputs
 from pipeline.runs.record import NodeState
 from pipeline.suggestions import nearest
@@ -103,7 +111,7 @@ class DagExecution:
         self._choose_base_run(from_node)
 
     def run(self, observer: NodeObserver) -> None:
-        """Runs the components one after another.
+        """Runs the components one after another; where RetrainingDecider finds no reason to train, none after it.
 
         Raises:
           Exception: A component failed; nothing after it was started.
@@ -130,6 +138,14 @@ class DagExecution:
             with handle:
                 state, outputs = _outcome(handle, execution.execution_id if execution else None)
             observer.node_finished(node_id, state, outputs)
+            if node_id == RETRAINING_DECIDER and not outputs["decision"][0].get_int_custom_property(TRAINS):
+                self._leave_out_the_rest(observer)
+                return
+
+    def _leave_out_the_rest(self, observer: NodeObserver) -> None:
+        for node_id in self.node_ids:
+            if node_id != RETRAINING_DECIDER:
+                observer.node_finished(node_id, NodeState.SKIPPED, {})
 
     @property
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:

@@ -44,6 +44,12 @@ class RunRequest:
     force_bless: str = ""
     """Why the model is to be pushed whatever the gate says; empty to obey the gate."""
 
+    retrain: bool = False
+    """Whether the run is to decide first whether there is a reason to train."""
+
+    asked: bool = False
+    """Whether such a run trains all the same."""
+
     show_on_stderr: bool = False
     """Whether the display goes to standard error, to keep standard output for a machine."""
 
@@ -114,6 +120,7 @@ class _LocalRun(RecordedRun):
             metadata_connection_config=self._connection_config,
             reset_baseline=request.reset_baseline,
             force_bless=request.force_bless,
+            **({"retrain": True, "asked": request.asked} if request.retrain else {}),
         )
         execution = DagExecution(pipeline, self._record.run_id, self._connection_config)
         execution.restrict(request.from_node, request.to_node)

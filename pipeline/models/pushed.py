@@ -9,7 +9,7 @@ from rich.text import Text
 
 from components.model_pusher.files import differences
 from components.model_pusher.push import PushRecord
-from components.model_pusher.push import roll_back as push_again
+from components.model_pusher.rollback import roll_back as push_again
 from components.model_pusher.version_store import complete_versions, numbered_versions, version_directory
 from pipeline.terminal.tables import PlainTable, metric_value, readable_metric
 from trainer_module.errors import ModelError

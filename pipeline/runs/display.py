@@ -91,6 +91,8 @@ class PlainDisplay(RunDisplay):
             self._print(text)
 
     def node_changed(self, node: NodeRecord) -> None:
+        if node.state is NodeState.SKIPPED:
+            return
         if node.id == TRAINER:
             self._print_epochs(self._follower.poll(training_ended=node.state is not NodeState.RUNNING))
         took = [duration(node.seconds)] if node.seconds is not None and node.state is not NodeState.RUNNING else []

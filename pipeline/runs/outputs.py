@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from components import artifact_properties as properties
+from components.retraining_decider.decision import Decision
 from components.run_report.report import REPORT_FILE
 from components.segmentation_validator.kinds import Kind, counted
 from components.suspect_finder.suspects import SUSPECTS_FILE
@@ -22,6 +23,7 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    RETRAINING_DECIDER,
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
@@ -101,6 +103,13 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
                 f"run it again with --from {node_id} --no-cache"
             ) from error
         return NodeFacts(f"its outputs cannot be summarized: {reason}")
+
+
+def _decided(produced: _Produced) -> NodeFacts:
+    decision = Decision.model_validate_json(
+        produced.artifact("decision").get_string_custom_property(properties.DECISION)
+    )
+    return NodeFacts(decision.summary, {"decision": decision})
 
 
 def _identified(produced: _Produced) -> NodeFacts:
@@ -249,7 +258,8 @@ def _probed(produced: _Produced) -> NodeFacts:
 def _pushed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("pushed_model")
     if not artifact.get_int_custom_property(properties.PUSHED):
-        return NodeFacts(f"nothing: {artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)}")
+        reason = artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)
+        return NodeFacts(f"nothing: {reason}", {"not_pushed": reason or None})
     destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
     if _is_gone(destination):
         return NodeFacts(f"{destination} is gone; push again with --from Pusher")
@@ -288,6 +298,7 @@ def _reported(produced: _Produced) -> NodeFacts:
 
 
 _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
+    RETRAINING_DECIDER: _decided,
     EXAMPLE_GEN_DRIVER: _identified,
     EXAMPLE_GEN: _examples,
     SEGMENTATION_VALIDATOR: _validated,

@@ -61,6 +61,8 @@ def verdict_line(record: RunRecord) -> str:
         return f"refused by the probe: {'; '.join(record.probe.refusals)}"
     if record.force_blessed is not None:
         return f"pushed by force: {record.force_blessed}"
+    if record.decision is not None and not record.decision.trains:
+        return record.decision.summary
     if record.blessed is None:
         return "no gate" if record.metrics else "nothing was evaluated"
     missed = [_missed(bound) for bound in record.thresholds if bound.gated and not bound.passed]
@@ -165,8 +167,12 @@ def result_lines(record: RunRecord) -> list[str]:
     if record.metrics:
         lines.append(headline(record.metrics))
     lines += gate_lines(record)
+    if record.decision is not None:
+        lines[1:1] = [record.decision.summary, *(record.decision.notes if record.decision.trains else ())]
     if record.pushed_model is not None:
         lines.append(f"pushed: {record.pushed_model}")
+    elif record.not_pushed is not None and not record.refused:
+        lines.append(f"not pushed: {record.not_pushed}")
     if record.deployed_model is not None:
         lines.append(f"deployed: {record.deployed_model}")
     if record.report is not None:
@@ -222,6 +228,8 @@ def remote_runs_table(records: Sequence[RunRecord], *, has_verdicts: bool) -> Pl
 
 def _verdict(record: RunRecord) -> str:
     """Returns what became of a run's model in one word; nothing while that is open."""
+    if record.decision is not None and not record.decision.trains:
+        return "skipped"
     if record.probe is not None and not record.probe.passed:
         return "refused"
     return "forced" if record.force_blessed else {True: "yes", False: "no", None: ""}[record.blessed]

@@ -7,7 +7,7 @@ from tfx.proto import pusher_pb2
 from tfx.utils import proto_utils
 
 from components.model_evaluator.gate import Bound, Gate
-from components.tfds_example_gen.executor import source_from_message, source_message
+from components.tfds_example_gen.messages import source_from_message, source_message
 from components.tfds_example_gen.source import TfdsSource
 from pipeline.commands.run import run
 from pipeline.config.loading import load_config, setting_keys

@@ -24,15 +24,17 @@ from components.model_pusher import version_store
 from components.model_pusher.component import PushDriver
 from components.model_pusher.executor import Executor
 from components.model_pusher.files import differences, file_digests, files_below, opened, pushed_content, remote_files
+from components.model_pusher.ledger import LEDGER_FILE
+from components.model_pusher.origin import Recipe
 from components.model_pusher.push import (
     PushRecord,
     PushSettings,
     pushed_statistics,
     remove_version,
-    roll_back,
     surplus_versions,
 )
 from components.model_pusher.push import push as push_model
+from components.model_pusher.rollback import roll_back
 from components.model_pusher.version_store import LOCK_FILE, LocalStore, complete_versions, newest_version, next_version
 from components.segmentation_validator.artifact import SegmentationFindings
 from trainer_module.errors import ModelError
@@ -113,7 +115,11 @@ def push(tmp_path, inputs):
 
 def properties(tmp_path, **settings):
     destination = json.dumps({"filesystem": {"base_directory": str(tmp_path / "serving")}})
-    return {"push_destination": destination, "custom_config": PushSettings(**settings).model_dump_json()}
+    return {
+        "push_destination": destination,
+        "custom_config": PushSettings(**settings).model_dump_json(),
+        "recipe": Recipe(settings="s", code="c", epochs=8).model_dump_json(),
+    }
 
 
 def driven(inputs, tmp_path):
@@ -127,7 +133,8 @@ def versions(tmp_path):
 
 
 def leftovers(directory):
-    return sorted(path.name for path in directory.iterdir() if not path.name.isdecimal() and path.name != LOCK_FILE)
+    names = {path.name for path in directory.iterdir() if not path.name.isdecimal()}
+    return sorted(names - {LOCK_FILE, LEDGER_FILE})
 
 
 def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, clock):
@@ -214,7 +221,7 @@ def test_the_cache_is_asked_only_where_a_push_would_do_nothing(inputs, push, tmp
     (tmp_path / "serving" / str(versions(tmp_path)[-1]) / "v" / "variables").write_bytes(b"damaged")
     assert now() != now(), "the version was damaged"
     inputs["model_blessing"][0].set_int_custom_property("blessed", 0)
-    assert now() == now() == "the model is not blessed"
+    assert now() == now() == "not blessed"
 
 
 @pytest.fixture
@@ -454,7 +461,11 @@ def test_a_rollback_is_a_copy_under_a_new_number_and_lasts(serving, tmp_path):
     assert refused.version is None
     assert refused.reason == "version 101, this model, was rolled back; `petseg models rollback 101` undoes that"
     assert push_model(str(write(tmp_path / "c", variables=b"c")), str(serving), record()).version == 103
-    assert push_model(str(tmp_path / "b"), str(serving), record()).version == 104
+    assert push_model(str(tmp_path / "b"), str(serving), record()).version is None, "also once another one was pushed"
+    assert roll_back(str(serving), 101) == 104
+    assert push_model(str(tmp_path / "b"), str(serving), record()).reason == f"{serving}/104 is this model already"
+    assert push_model(str(write(tmp_path / "d", variables=b"d")), str(serving), record()).version == 105
+    assert push_model(str(tmp_path / "b"), str(serving), record()).version == 106, "it was brought back"
 
 
 def test_force_overrules_a_rollback(serving, tmp_path):
@@ -557,6 +568,7 @@ def test_everybody_may_read_a_version_whatever_the_umask(tmp_path, clock, privat
     files = ("/saved_model.pb", "/v/variables", "/assets.extra/petseg_push.json", "/assets.extra/petseg_checksums.json")
     assert found.pop("pets") == "0o755"
     found.pop(f"pets/{LOCK_FILE}")
+    assert found.pop(f"pets/{LEDGER_FILE}") == "0o644"
     assert found == {
         f"pets/{version}{name}": mode
         for version in complete_versions(str(base))

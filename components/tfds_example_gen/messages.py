@@ -1,0 +1,33 @@
+"""The data set and its splits, as TFX carries them through the properties of an execution."""
+
+from typing import Any
+
+from google.protobuf import wrappers_pb2
+from tfx.proto import example_gen_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
+
+from components.tfds_example_gen.source import TfdsSource
+
+
+def source_message(source: TfdsSource) -> example_gen_pb2.CustomConfig:
+    """Packs the data set as TFX carries it."""
+    custom_config = example_gen_pb2.CustomConfig()
+    custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=source.model_dump_json()))
+    return custom_config
+
+
+def source_from_message(custom_config: str) -> TfdsSource:
+    """Unpacks what `source_message` packed, from the JSON text that TFX makes of the message."""
+    message, source = example_gen_pb2.CustomConfig(), wrappers_pb2.StringValue()
+    proto_utils.json_to_proto(custom_config, message)
+    message.custom_config.Unpack(source)
+    return TfdsSource.model_validate_json(source.value)
+
+
+def source_and_splits(exec_properties: dict[str, Any]) -> tuple[TfdsSource, dict[str, str]]:
+    """Returns what the component was given: the data set, and split name to TFDS slice."""
+    input_config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+    source = source_from_message(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+    return source, {split.name: split.pattern for split in input_config.splits}
