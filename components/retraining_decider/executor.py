@@ -74,10 +74,10 @@ class Executor(base_executor.BaseExecutor):
         decision = _asked(evidence) if is_asked else decide(evidence, settings, newest.reasons)
         logging.info("Decided: %s", decision.summary)
         artifact = artifact_utils.get_single_instance(output_dict[DECISION_KEY])
-        text = decision.model_dump_json()
+        text = json.dumps(decision.model_dump(mode="json"))  # in ASCII: a server's database may know no other letters
         io_utils.write_string_file(f"{artifact.uri}/{DECISION_FILE}", text)
         artifact.set_int_custom_property(TRAINS, int(decision.trains))
-        artifact.set_string_custom_property(DECISION, _ascii(text))
+        artifact.set_string_custom_property(DECISION, text)
 
 
 def served(push_destination: str) -> Served | None:
@@ -102,8 +102,3 @@ def _asked(evidence: Evidence) -> Decision:
         served_version=evidence.served.version if evidence.served else "",
         decided_at=evidence.now,
     )
-
-
-def _ascii(text: str) -> str:
-    """Returns JSON in ASCII: the database of a server may know no other letters."""
-    return text.encode("ascii", "backslashreplace").decode()

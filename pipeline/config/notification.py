@@ -15,9 +15,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trainer_module.section import Section
 
-Outcome = Literal["failed", "interrupted", "refused", "pushed", "done", "skipped"]
+Outcome = Literal["failed", "interrupted", "refused", "pushed", "done", "unneeded", "skipped"]
 """How a run ended: it failed or could not start; it was stopped; its model was not blessed or cannot be served; its
-model was pushed; it is done and had nothing to push; or a firing found another run going on."""
+model was pushed; it is done and had nothing to push; it found no reason to train; or a firing found another run going
+on."""
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 SMTP_PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
@@ -119,8 +120,8 @@ class NotificationConfig(Section):
     """`scheduled`: after runs that a schedule started; `always`: after every run. `petseg run --notify` and
     `petseg notify` tell of a run whatever stands here."""
 
-    outcomes: tuple[Outcome, ...] = tuple(outcome for outcome in OUTCOMES if outcome != "skipped")
-    """The ends that are told: all but skipped firings, unless set."""
+    outcomes: tuple[Outcome, ...] = tuple(outcome for outcome in OUTCOMES if outcome not in ("unneeded", "skipped"))
+    """The ends that are told: all but that there was no reason to train, and skipped firings, unless set."""
 
     report_url: Annotated[str, AfterValidator(_url_template)] | None = None
     """Where others find a run's report: `https://reports.example.com/{run_id}/report.html`. None: they are told the

@@ -72,6 +72,8 @@ def outcome_of(record: RunRecord) -> Outcome:
         return "interrupted"
     if record.refused:
         return "refused"
+    if record.decision is not None and not record.decision.trains:
+        return "unneeded"
     return "done" if record.pushed_model is None else "pushed"
 
 
@@ -125,6 +127,8 @@ def _opening(record: RunRecord, schedule: str | None) -> list[Fact]:
         facts.append(Fact("schedule", schedule))
     if record.dataset is not None:
         facts.append(Fact("data", record.dataset.summary))
+    if record.decision is not None and record.decision.trains:
+        facts.append(Fact("reason", "; ".join(reason.text for reason in record.decision.reasons)))
     return facts
 
 

@@ -14,6 +14,7 @@ import jinja2
 from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE
 from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.report.blocks import Note, Page, Section, Table
+from pipeline.report.decision_section import decision_section
 from pipeline.report.drift_section import drift_section
 from pipeline.report.facts import Missing, RunFacts, run_facts
 from pipeline.report.findings_section import findings_section
@@ -108,11 +109,16 @@ def run_page(facts: RunFacts, pictures: Section, suspects: FoundSuspects | Missi
     record = facts.record
     dataset = record.dataset
     data = f" · {dataset.name} {dataset.version}" if dataset else ""
+    decision = [decision_section(record.decision)] if record.decision else []
+    title, subtitle = f"{record.pipeline} · run {record.run_id}", f"{record.started:%d %B %Y, %H:%M} UTC{data}"
+    if record.decision is not None and not record.decision.trains:
+        return Page(title, subtitle, run_verdict(record), [*decision, what_ran(facts)])
     return Page(
-        title=f"{record.pipeline} · run {record.run_id}",
-        subtitle=f"{record.started:%d %B %Y, %H:%M} UTC{data}",
+        title=title,
+        subtitle=subtitle,
         verdict=run_verdict(record),
         sections=[
+            *decision,
             metrics_section(facts),
             errors_section(facts),
             pictures,

@@ -27,6 +27,9 @@ def run_verdict(record: RunRecord) -> Verdict:
         return Verdict("bad", f"{record.state.capitalize()}{where}", record.error or "No reason was recorded.", tables)
     if record.state is RunState.RUNNING:
         return Verdict("neutral", "Running", "The run goes on; this is what is known so far.", tables)
+    if record.decision is not None and not record.decision.trains:
+        why = "; ".join(record.decision.notes)
+        return Verdict("neutral", "Not trained: no reason to", f"{why[0].upper()}{why[1:]}." if why else "", tables)
     if record.probe is not None and not record.probe.passed:
         return Verdict("bad", "Refused by the probe", _refused(record), tables)
     if record.blessed is None:

@@ -259,7 +259,8 @@ def _pushed(produced: _Produced) -> NodeFacts:
     artifact = produced.artifact("pushed_model")
     if not artifact.get_int_custom_property(properties.PUSHED):
         reason = artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)
-        return NodeFacts(f"nothing: {reason}", {"not_pushed": reason or None})
+        is_served = bool(artifact.get_string_custom_property(properties.ALREADY_SERVED))
+        return NodeFacts(f"nothing: {reason}", {} if is_served else {"not_pushed": reason or None})
     destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
     if _is_gone(destination):
         return NodeFacts(f"{destination} is gone; push again with --from Pusher")

@@ -230,7 +230,7 @@ class RunRecord(_Record):
     """Directory of the pushed model version; None when nothing was pushed."""
 
     not_pushed: str | None = None
-    """Why a model that was trained was not pushed; None where it was, and in the records of earlier versions."""
+    """Why a model that was trained was not pushed; None where it was, or is what is served already."""
 
     deployed_model: str | None = None
     """What KServe serves since, in words; None when nothing was deployed."""

@@ -66,6 +66,8 @@ def verdict_line(record: RunRecord) -> str:
     if record.blessed is None:
         return "no gate" if record.metrics else "nothing was evaluated"
     missed = [_missed(bound) for bound in record.thresholds if bound.gated and not bound.passed]
+    if record.blessed and record.not_pushed is not None:
+        return f"blessed, not pushed: {record.not_pushed}"
     return "blessed" if record.blessed else ": ".join(filter(None, ("not blessed", ", ".join(missed))))
 
 

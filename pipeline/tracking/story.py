@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from components.model_pusher.files import pushed_content
+from components.retraining_decider.decision import Decision
 from pipeline.runs.record import RunRecord, RunState
 from pipeline.tracking.items import (
     Artifact,
@@ -67,6 +68,8 @@ def facts(record: RunRecord, model_run: Path | None) -> list[Item]:
     items: list[Item] = [Params(values=_params(record)), Tags(values=_tags(record)), *_data(record)]
     if model_run is not None:
         items += _curves(model_run, time_ms)
+    if record.decision is not None and (numbers := _decision_numbers(record.decision)):
+        items.append(Metrics(values=numbers, time_ms=time_ms))
     if metrics := _final_metrics(record):
         items.append(Metrics(values=tuple(metrics), time_ms=time_ms))
     if model := _pushed_model(record):
@@ -127,6 +130,8 @@ def verdict(record: RunRecord) -> str:
     """Returns what came of the model, in words to filter by."""
     if record.probe is not None and not record.probe.passed:
         return "refused by the probe"
+    if record.decision is not None and not record.decision.trains:
+        return "not trained"
     if record.blessed is None:
         return "not judged"
     if record.force_blessed is not None:
@@ -157,6 +162,9 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "petseg.preset": record.preset,
         "petseg.verdict": verdict(record) if record.state is not RunState.RUNNING or record.thresholds else None,
         "petseg.force_blessed": record.force_blessed,
+        "petseg.decision": record.decision.summary if record.decision else None,
+        "petseg.reasons": ", ".join(reason.kind for reason in record.decision.reasons) if record.decision else None,
+        "petseg.not_pushed": record.not_pushed,
         ERROR_TAG: record.error,
         "petseg.undefined_metrics": ", ".join(undefined),
         "petseg.dataset": f"{dataset.name} {dataset.version}" if dataset else None,
@@ -175,6 +183,16 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "mlflow.note.content": _note(record),
     }
     return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
+
+
+def _decision_numbers(decision: Decision) -> tuple[Measurement, ...]:
+    """Returns what the reasons to train go by, each under its kind."""
+    return tuple(
+        Measurement(name=metric_name("decision", reason.kind, name), value=value, step=0)
+        for reason in decision.reasons
+        for name, value in reason.numbers.items()
+        if math.isfinite(value)
+    )
 
 
 def _user() -> str | None:

@@ -11,6 +11,8 @@ from tfx.types import standard_artifacts as tfx
 from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
 from components.model_pusher.component import PushDriver
+from components.retraining_decider.artifact import RetrainingDecision
+from components.retraining_decider.component import LookingDriver
 from components.run_report import artifact as shown
 from components.run_report.component import ReportDriver
 from components.segmentation_validator.artifact import SegmentationFindings
@@ -31,8 +33,13 @@ TRANSFORMED = {
 }  # fmt: skip
 
 # What `check_component` is told of each, and the modules whose code is in its cache key, its executor's where none are
-# named; the cache of TFX's own goes by TFX's version, and KServeDeployer and RunReport are never cached.
+# named; the cache of TFX's own goes by TFX's version, and KServeDeployer, RetrainingDecider and RunReport are never
+# cached.
 COMPONENTS: dict[str, dict[str, Any]] = {
+    "RetrainingDecider": {
+        "module": "components.retraining_decider.executor", "outputs": {"decision": RetrainingDecision},
+        "driver": LookingDriver, "code": (),
+    },
     "TfdsExampleGen": {
         "module": "components.tfds_example_gen.executor", "outputs": {"examples": tfx.Examples}, "driver": TfdsDriver,
     },
@@ -87,7 +94,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def graph():
     config = load_config(overrides=[*SETTINGS, "push.destination=/serving", "trainer.warm_start=served"])
-    return create_pipeline(config, pipeline_root="nowhere")
+    return create_pipeline(config, pipeline_root="nowhere", retrain=True)
 
 
 def test_no_component_is_left_out(graph):

@@ -112,7 +112,7 @@ def test_the_newest_goes_by_force_alone(models, serving):
     assert "nothing would be served" in models("remove", 100)[2]
     assert models("remove", 100, "--force")[1] == "removed version 100; nothing is served any more\n"
     assert "there is no version 100" in models("remove", 100)[2]
-    assert [path.name for path in serving.iterdir()] == [".petseg_push.lock"]
+    assert {path.name for path in serving.iterdir()} == {".petseg_push.lock", "petseg_ledger.jsonl"}
 
 
 def test_the_pinned_stay(models, serving):
