@@ -1,5 +1,6 @@
 """Gathers the evidence, and writes down what is decided."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
