@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "run": ("pipeline.commands.run:run", "Run the pipeline on this machine, from data to pushed model."),
     "retrain": ("pipeline.commands.retrain:retrain", "Run the pipeline if there is a reason to train."),
     "runs": ("pipeline.commands.runs:runs", "List the runs so far, or show one."),
+    "history": ("pipeline.commands.history:history", "Show what happened over time: metrics, pushes, rollbacks."),
     "report": ("pipeline.commands.runs:report", "Write the report of a run as a page, and its model card."),
     "pictures": ("pipeline.commands.runs:pictures", "Draw a run's learning curves and predictions as files."),
     "compare": ("pipeline.commands.runs:compare", "Compare two runs: settings, metrics, images."),

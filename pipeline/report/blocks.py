@@ -37,6 +37,9 @@ class Cell:
     swatch: str | None = None
     """Colour of a class, as CSS writes it; or `HATCHED`."""
 
+    is_whole: bool = False
+    """Whether its lines are never broken."""
+
     @property
     def line(self) -> str:
         """Text and detail in one line."""
@@ -89,6 +92,8 @@ class Figures:
 
     kind: ClassVar = "figures"
     figures: Sequence[Figure]
+    is_wide: bool = False
+    """Whether they take the whole width, each."""
 
 
 @dataclass(frozen=True)

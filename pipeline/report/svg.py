@@ -6,7 +6,7 @@ Nothing of it refers to the network: even the names of XML's namespaces are left
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like, to_hex, to_rgba
 from matplotlib.figure import Figure
 
@@ -75,20 +76,23 @@ STYLE: Final[dict[Any, Any]] = {
 class Chart:
     """A figure in the making, and what its parts say when the pointer rests on them."""
 
-    def __init__(self, width: int, height: int, name: str) -> None:
+    def __init__(self, width: int, height: int, name: str, panels: Sequence[float] = (1,)) -> None:
         """Makes an empty figure.
 
         Args:
           width: In CSS pixels at its natural size.
           height: Likewise.
           name: Different for each chart of a page.
+          panels: Heights, in ratio, of axes one above the other that share the horizontal one.
         """
         self.name = name
         self._titles: dict[str, str] = {}
         self.figure = Figure(
             figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), dpi=_POINTS_PER_INCH, layout="constrained"
         )
-        self.axes = self.figure.add_subplot()
+        grid = self.figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=panels)
+        self.panels: list[Axes] = list(grid[:, 0])
+        self.axes = self.panels[0]
 
     def title_id(self, text: str) -> str:
         """Returns the id (`gid` of an artist of matplotlib) whose part of the chart says a text."""
