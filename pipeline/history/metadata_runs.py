@@ -54,7 +54,7 @@ def runs_without_record(metadata_file: Path, root: Path, known: Collection[str])
     config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     try:
         return list(_runs(metadata_store.MetadataStore(config), root, known))
-    except errors.StatusError as error:
+    except (errors.StatusError, RuntimeError) as error:  # the latter where it cannot be opened
         reason = str(error).partition("\n")[0]
         raise PetsegError(f"ML Metadata in {str(metadata_file)!r} cannot be read: {reason}") from error
 
@@ -77,9 +77,9 @@ class _RunOfMetadata:
 
     def entry(self, root: Path) -> RunEntry:
         metrics = self._own(_METRICS)
-        if metrics is not None:
-            with suppress(PetsegError, OSError):
-                return run_entry(RunRecord.load(Path(metrics.uri, RECORD_FILE)), root, Source.METADATA)
+        record = self._copy_of_record(metrics)
+        if record is not None:
+            return run_entry(record, root, Source.METADATA)
         started, ended, states = self._executions()
         decision, pushed = self._decision(), self._own(_PUSHED_MODEL)
         destination, version = _pushed_to(pushed)
@@ -106,6 +106,14 @@ class _RunOfMetadata:
             drift={one.name: one.distance for one in drift.comparison.quantities} if drift else {},
             drifted=tuple(one.name for one in drift.comparison.drifted) if drift else (),
         )
+
+    def _copy_of_record(self, metrics: Any) -> RunRecord | None:
+        """Returns what RunReport kept of the record; None where that is gone."""
+        if metrics is not None:
+            with suppress(PetsegError):
+                record = RunRecord.load(Path(metrics.uri, RECORD_FILE))
+                return record if record.run_id == self._context.name else None
+        return None
 
     def _last(self, type_name: str) -> Any:
         """Returns the artifact of a type that was made last; None where there is none."""

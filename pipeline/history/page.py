@@ -161,11 +161,11 @@ def _row(group: Sequence[Entry], *, names_data: bool) -> list[str | Cell]:
         idle = Cell(f"{len(group)} firings until {last.at.astimezone(UTC):%Y-%m-%d}: {first.outcome}", first.reason)
         return [_time_cell(first.started or first.at, first.name), idle, "", "", "", "", ""]
     elsewhere = "" if first.pipeline else " elsewhere"
-    sizes = ", ".join(f"{count:,} {split}" for split, count in first.examples.items())
+    size = counted(sum(first.examples.values()), "example") if first.examples else ""
     return [
         _time_cell(first.started or first.at, f"{first.name}{elsewhere}"),
         Cell(outcome_text(first), reason_text(first), tone=_TONES.get(first.outcome, "neutral")),
-        Cell(data_text(first, names_data=names_data), sizes),
+        Cell(data_text(first, names_data=names_data), size, is_whole=True),
         *(_metric(first, metric) for metric in METRICS),
         change_text(first),
         _drift(first),

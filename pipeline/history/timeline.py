@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -191,8 +192,9 @@ def is_idle(entry: Entry) -> bool:
 def _served(entries: Sequence[Entry]) -> Iterator[ServedModel]:
     """Yields what was served, each until the next."""
     models = sorted(_models(entries), key=lambda model: model.since)
-    for model, following in zip(models, [*models[1:], None], strict=True):
-        yield model if following is None else model.model_copy(update={"until": following.since})
+    for model, following in pairwise([*models, None]):
+        if model is not None:
+            yield model.model_copy(update={"until": following.since if following else None})
 
 
 def _models(entries: Sequence[Entry]) -> Iterator[ServedModel]:
