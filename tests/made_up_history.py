@@ -140,8 +140,6 @@ def write_year(root: Path, days: int = 365) -> None:
         if day == 144:
             write_ledger(root, Unfreeze(at=time + timedelta(hours=5), by="ann@office"))
         if day in (63, 252) and before:
-            taken = Rollback(
-                at=time + timedelta(hours=9), version=version, content="c", restored=int(before), copy_version=0
-            )
+            taken = Rollback(at=time + timedelta(hours=9), version=version, content="c", restored=int(before))
             write_ledger(root, taken)
             served = before

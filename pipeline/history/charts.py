@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.history.entries import REFUSED, RunEntry, RunOutcome
 from pipeline.history.tables import outcome_text, utc
-from pipeline.history.timeline import History, ServedModel
+from pipeline.history.timeline import History, ServedModel, is_idle
 from pipeline.report.svg import FIRST, GRID, INK, MUTED, SECOND, STYLE, Chart
 from pipeline.terminal.tables import metric_interval, metric_value, readable_metric
 
@@ -23,7 +23,7 @@ _PIXELS: Final = 62
 """Of a panel of height 1."""
 
 _MOST_TITLED: Final = 400
-"""With more runs the marks are too close to be pointed at, and say nothing."""
+"""With more runs that had something to do, the marks are too close to be pointed at, and say nothing."""
 
 _MARGIN: Final = 0.02
 _DAY_SECONDS: Final = 86_400
@@ -118,7 +118,7 @@ class _Drawing:
         self._history = history
         times = [entry.at for entry in history.entries]
         self.start, self.end = _day(times[0]), _day(times[-1])
-        self._is_titled = len(history.runs) <= _MOST_TITLED
+        self._is_titled = sum(not is_idle(run) for run in history.runs) <= _MOST_TITLED
         present = {run.outcome for run in history.runs}
         self.lanes = [mark for mark in _MARKS if present & {*mark.outcomes}]
 
@@ -223,7 +223,7 @@ class _Drawing:
         """Draws runs as the marks of their kind, at these heights."""
         face = mark.color if mark.is_filled else "none"
         places = [(_day(run.at), height) for run, height in zip(runs, heights, strict=True)]
-        titles = [_words(run, metric) for run in runs]
+        titles = [_words(run, metric) for run in runs if not is_idle(run)]
         label = mark.label if metric else None
         self._marks(
             chart, axes, places, titles, marker=mark.marker, color=mark.color, markerfacecolor=face, label=label
@@ -242,12 +242,12 @@ class _Drawing:
         markersize: float = 5,
         markerfacecolor: str | None = None,
     ) -> None:
-        """Draws marks of one kind, each with what it says, or all at once where there are too many."""
+        """Draws marks of one kind, each with what it says; all at once where they say nothing, or are too many."""
         if not places:
             return
         shape: dict[str, Any] = {"marker": marker, "color": color, "markersize": markersize, "linestyle": "none"}
         shape["markerfacecolor"] = markerfacecolor or color
-        if not self._is_titled:
+        if not self._is_titled or not titles:
             axes.plot(*zip(*places, strict=True), label=label, **shape)
             return
         for (x, y), title in zip(places, titles, strict=True):

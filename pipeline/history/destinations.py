@@ -101,6 +101,7 @@ def _trial_entry(trial: Trial, directory: str) -> RunEntry:
         dataset=trial.origin.dataset,
         dataset_version=trial.origin.version,
         examples=trial.origin.splits,
+        metrics=trial.metrics,
         version=trial.version if is_pushed else None,
         pushed_at=trial.at if is_pushed else None,
     )

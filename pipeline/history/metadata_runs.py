@@ -135,10 +135,11 @@ class _RunOfMetadata:
         return _time(start), _time(max([start, *milliseconds])), ends
 
     def _decision(self) -> Decision | None:
-        for artifact in self._artifacts:
-            if properties.TRAINS in artifact.custom_properties and properties.DECISION in artifact.custom_properties:
-                with suppress(ValidationError):
-                    return Decision.model_validate_json(artifact.custom_properties[properties.DECISION].string_value)
+        decisions = [artifact for artifact in self._artifacts if properties.DECISION in artifact.custom_properties]
+        if decisions:
+            last = max(decisions, key=lambda artifact: artifact.id)
+            with suppress(ValidationError):
+                return Decision.model_validate_json(last.custom_properties[properties.DECISION].string_value)
         return None
 
     def _drift(self) -> DriftReport | None:

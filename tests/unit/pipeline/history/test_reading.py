@@ -177,8 +177,8 @@ def test_a_trial_without_an_id_is_that_of_its_version(tmp_path):
 def test_a_rollback_is_told_once_by_ledger_and_copy(tmp_path):
     made_up.write_ledger(
         tmp_path,
-        Rollback(at=TIME, version=18, content="c", restored=17, copy_version=19),
-        Rollback(at=TIME + 2 * DAY, version=18, content="c", restored=17, copy_version=22),
+        Rollback(at=TIME, version=18, content="c", restored=17),
+        Rollback(at=TIME + 2 * DAY, version=18, content="c", restored=17),
     )
     withdrawn = Withdrawal(version=18, content="c")
     push_version(tmp_path, 22, pushed_at=TIME + 2 * DAY, copy_of=17, withdrawn=withdrawn)
