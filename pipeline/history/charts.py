@@ -1,5 +1,6 @@
 """The chart of a history: panels one above the other that share the time."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ _MOST_TITLED: Final = 400
 """With more runs that had something to do, the marks are too close to be pointed at, and say nothing."""
 
 _MARGIN: Final = 0.02
+_TICK: Final = "|"
+"""The mark of runs that are many and say nothing."""
+
 _DAY_SECONDS: Final = 86_400
 
 
@@ -44,7 +48,7 @@ _MARKS: Final = (
     _Mark("refused", REFUSED, "o", FIRST, is_filled=False),
     _Mark("not pushed", (RunOutcome.NOT_PUSHED, RunOutcome.ALREADY_SERVED), "s", MUTED, is_filled=False),
     _Mark("failed", (RunOutcome.FAILED, RunOutcome.INTERRUPTED), "x", SECOND, is_filled=True),
-    _Mark("nothing to do", (RunOutcome.NOTHING_TO_DO,), "|", MUTED, is_filled=True),
+    _Mark("nothing to do", (RunOutcome.NOTHING_TO_DO,), _TICK, MUTED, is_filled=True),
 )
 
 _Draw = Callable[[Chart, Axes], None]
@@ -58,13 +62,14 @@ def history_chart(name: str, history: History) -> str:
       name: Different for each chart of a page.
       history: Of one pipeline.
     """
-    return _history_chart(name, history).svg(chart_text(history))
+    trained = [run for run in history.runs if not is_idle(run)]
+    return _history_chart(name, history, is_titled=len(trained) <= _MOST_TITLED).svg(chart_text(history))
 
 
 @mpl.rc_context(STYLE)
 def save_history_chart(history: History, *files: Path) -> None:
     """Draws the same into picture files, of the kinds that their names end in."""
-    _history_chart("history", history).save(*files)
+    _history_chart("history", history, is_titled=False).save(*files)
 
 
 def chart_text(history: History) -> str:
@@ -79,8 +84,8 @@ def chart_text(history: History) -> str:
     )
 
 
-def _history_chart(name: str, history: History) -> Chart:
-    drawn = _Drawing(history)
+def _history_chart(name: str, history: History, *, is_titled: bool) -> Chart:
+    drawn = _Drawing(history, is_titled=is_titled)
     panels: list[tuple[float, _Draw]] = [
         *((3.0, drawn.metric(metric)) for metric in METRICS if drawn.has(metric)),
         (0.45 * max(len(drawn.lanes), 2), drawn.runs),
@@ -114,11 +119,20 @@ def _finish(chart: Chart, drawn: "_Drawing") -> None:
 class _Drawing:
     """A history on its way to a chart."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, *, is_titled: bool) -> None:
+        """Constructs it.
+
+        Args:
+          history: With entries.
+          is_titled: Whether the marks of runs say what they are.
+        """
         self._history = history
+        self._is_titled = is_titled
         times = [entry.at for entry in history.entries]
         self.start, self.end = _day(times[0]), _day(times[-1])
-        self._is_titled = sum(not is_idle(run) for run in history.runs) <= _MOST_TITLED
+        self._measured: dict[str, list[RunEntry]] = {}
+        for run in history.runs:
+            self._measured.setdefault(run.served_version, []).append(run)
         present = {run.outcome for run in history.runs}
         self.lanes = [mark for mark in _MARKS if present & {*mark.outcomes}]
 
@@ -143,7 +157,10 @@ class _Drawing:
         """Draws which end each run had, a row an end."""
         for row, mark in enumerate(self.lanes):
             runs = self._of(mark)
-            self._points(chart, axes, mark, runs, [float(row)] * len(runs), None)
+            if mark.marker == _TICK:
+                _bars(axes, [(_day(run.at), row - 0.15, row + 0.15) for run in runs], color=mark.color, linewidth=1)
+            else:
+                self._points(chart, axes, mark, runs, [float(row)] * len(runs), None)
         axes.set_yticks(range(len(self.lanes)), [mark.label for mark in self.lanes])
         axes.set_ylim(len(self.lanes) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -154,7 +171,7 @@ class _Drawing:
         for drifted, color, label in ((False, MUTED, "no drift"), (True, SECOND, "drift")):
             found = [(run, run.largest_drift) for run in self._history.runs if bool(run.drifted) is drifted]
             points = [(_day(run.at), distance[1], run, distance[0]) for run, distance in found if distance]
-            axes.vlines([x for x, *_ in points], 0, [y for _, y, *_ in points], color=color, linewidth=1)
+            _bars(axes, [(x, 0.0, y) for x, y, *_ in points], color=color, linewidth=1)
             titles = [
                 f"{utc(run.at)}, {run.name}: {name} {y:.3f}{', beyond its bound' if drifted else ''}"
                 for _, y, run, name in points
@@ -199,9 +216,9 @@ class _Drawing:
         since, until = self._span(model)
         value = model.metrics.get(metric)
         places = [] if value is None else [(since, value)]
-        for run in self._history.runs:
+        for run in self._measured.get(str(model.version), ()):
             measured = run.of_served(metric)
-            if measured is not None and run.served_version == str(model.version):
+            if measured is not None:
                 places.append((min(max(_day(run.at), since), until), measured))
         if not places:
             return
@@ -223,7 +240,7 @@ class _Drawing:
         """Draws runs as the marks of their kind, at these heights."""
         face = mark.color if mark.is_filled else "none"
         places = [(_day(run.at), height) for run, height in zip(runs, heights, strict=True)]
-        titles = [_words(run, metric) for run in runs if not is_idle(run)]
+        titles = [_words(run, metric) for run in runs]
         label = mark.label if metric else None
         self._marks(
             chart, axes, places, titles, marker=mark.marker, color=mark.color, markerfacecolor=face, label=label
@@ -242,12 +259,12 @@ class _Drawing:
         markersize: float = 5,
         markerfacecolor: str | None = None,
     ) -> None:
-        """Draws marks of one kind, each with what it says; all at once where they say nothing, or are too many."""
+        """Draws marks of one kind, each with what it says, or all at once where they say nothing."""
         if not places:
             return
         shape: dict[str, Any] = {"marker": marker, "color": color, "markersize": markersize, "linestyle": "none"}
         shape["markerfacecolor"] = markerfacecolor or color
-        if not self._is_titled or not titles:
+        if not self._is_titled:
             axes.plot(*zip(*places, strict=True), label=label, **shape)
             return
         for (x, y), title in zip(places, titles, strict=True):
@@ -259,9 +276,14 @@ def _intervals(axes: Axes, runs: Sequence[RunEntry], metric: str) -> None:
     """Draws the 95 % intervals of a metric."""
     bounds = [(_day(run.at), run.metrics.get(f"{metric}_low"), run.metrics.get(f"{metric}_high")) for run in runs]
     known = [(x, low, high) for x, low, high in bounds if low is not None and high is not None]
-    if known:
-        xs, lows, highs = zip(*known, strict=True)
-        axes.vlines(xs, lows, highs, color=FIRST, alpha=0.35, linewidth=1.5)
+    _bars(axes, known, color=FIRST, alpha=0.35, linewidth=1.5)
+
+
+def _bars(axes: Axes, bars: Sequence[tuple[float, float, float]], **style: Any) -> None:
+    """Draws upright bars, each at a place from a height to another; as one line with gaps, a tenth of the size."""
+    points = [point for x, low, high in bars for point in ((x, low), (x, high), (x, math.nan))]
+    if points:
+        axes.plot(*zip(*points, strict=True), solid_capstyle="butt", **style)
 
 
 def _words(run: RunEntry, metric: str | None) -> str:

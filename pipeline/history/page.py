@@ -158,7 +158,8 @@ def _row(group: Sequence[Entry], *, names_data: bool) -> list[str | Cell]:
         what, came_to = event_text(first)
         return [_time_cell(first.at), Cell(f"{what}: {came_to}", event_reason(first)), "", "", "", "", ""]
     if len(group) > 1:
-        idle = Cell(f"{len(group)} firings until {last.at.astimezone(UTC):%Y-%m-%d}: {first.outcome}", first.reason)
+        until = f"until {last.at.astimezone(UTC):%Y-%m-%d}"
+        idle = Cell(f"{len(group)} firings, {first.outcome}", ": ".join(filter(None, (until, first.reason))))
         return [_time_cell(first.started or first.at, first.name), idle, "", "", "", "", ""]
     elsewhere = "" if first.pipeline else " elsewhere"
     size = counted(sum(first.examples.values()), "example") if first.examples else ""

@@ -141,7 +141,7 @@ def test_the_page_has_a_row_a_run_and_event_and_folds_idle_firings(page):
     [table] = re.findall(r'id="runs-and-events".*?</section>', page, re.DOTALL)
     rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)][1:]
     assert [row.split()[0] for row in rows] == [f"{day(number):%Y-%m-%d}" for number in (7, 6, 5, 4, 3, 1, 0)]
-    assert "2 firings until 2026-12-01: nothing to do" in rows[5]
+    assert "2 firings, nothing to do until 2026-12-01" in " ".join(rows[5].split())
     assert "freeze: nothing is pushed" in rows[0]
     assert "rollback: to 10 version 20 is withdrawn, 10 is served as 30" in " ".join(rows[2].split())
 
