@@ -5,11 +5,23 @@ made says so, also where the ledger is of later days.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
+from components.model_pusher.files import is_remote
 from components.model_pusher.ledger import Event, Freeze, Ledger, Rollback, Trial, TrialOutcome
 from components.model_pusher.push import PushRecord
 from components.model_pusher.version_store import numbered_versions, version_directory
 from pipeline.history.entries import FreezeEntry, RollbackEntry, RunEntry, RunOutcome, Source
+
+_TOGETHER: Final = timedelta(hours=1)
+"""How far apart a rollback and its line in the ledger may be; copying a model takes a while."""
+
+
+def place(directory: str) -> str:
+    """Returns the one name of a push destination, whatever way leads there."""
+    return directory.rstrip("/") if is_remote(directory) else str(Path(directory).expanduser().resolve())
 
 
 @dataclass(frozen=True)
@@ -76,17 +88,13 @@ class Destination:
             restored=record.copy_of,
             copy_version=version,
         )
-        earlier = [
-            known
-            for known in self.rollbacks
-            if known.copy_version is None and (known.version, known.restored) == (entry.version, entry.restored)
-        ]
-        if not earlier:
-            self.rollbacks.append(entry)
-            return
-        known = min(earlier, key=lambda one: abs(one.at - entry.at))
-        merged = known.model_copy(update={"copy_version": version, "sources": (*known.sources, *entry.sources)})
-        self.rollbacks[self.rollbacks.index(known)] = merged
+        for index, known in enumerate(self.rollbacks):
+            same = (known.version, known.restored) == (entry.version, entry.restored)
+            if same and abs(known.at - entry.at) < _TOGETHER:
+                changes = {"copy_version": version, "sources": (*known.sources, *entry.sources)}
+                self.rollbacks[index] = known.model_copy(update=changes)
+                return
+        self.rollbacks.append(entry)
 
 
 def _trial_entry(trial: Trial, directory: str) -> RunEntry:

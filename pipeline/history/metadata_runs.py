@@ -17,6 +17,7 @@ from components import artifact_properties as properties
 from components.drift_detector.report import DRIFT_FILE, DriftReport
 from components.retraining_decider.decision import Decision
 from components.run_report.report import RECORD_FILE
+from pipeline.history.destinations import place
 from pipeline.history.entries import RunEntry, RunOutcome, Source
 from pipeline.history.record_runs import run_entry
 from pipeline.runs.record import RunRecord
@@ -88,7 +89,7 @@ class _RunOfMetadata:
         drift = self._drift()
         return RunEntry(
             at=ended,
-            destination=destination or str(root / "serving_model" / self._pipeline),
+            destination=place(destination or str(root / "serving_model" / self._pipeline)),
             sources=(Source.METADATA,),
             run=self._context.name,
             pipeline=self._pipeline,

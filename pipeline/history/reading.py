@@ -1,12 +1,10 @@
 """Reads the histories of the pipelines of a root: run records, ML Metadata where those are gone, push destinations."""
 
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
 from typing import Final
 
-from components.model_pusher.files import is_remote
 from pipeline.config.schema import Config
-from pipeline.history.destinations import Destination
+from pipeline.history.destinations import Destination, place
 from pipeline.history.entries import Entry, RunEntry, RunOutcome
 from pipeline.history.metadata_runs import runs_without_record
 from pipeline.history.record_runs import run_entry
@@ -62,15 +60,14 @@ def _directories(store: RunStore, runs: Iterable[RunEntry], config: Config | Non
     found: dict[str, dict[str, None]] = {}
     if config is None:
         for base in (store.root / "serving_model").glob("*/"):
-            found[base.name] = {str(base): None}
+            found[base.name] = {place(str(base)): None}
     for run in sorted(runs, key=lambda run: run.at):
         directories = found.setdefault(run.pipeline, {})
         directories.pop(run.destination, None)
         directories[run.destination] = None
     if config is not None:
-        wanted = config.serving_model_dir
-        place = wanted if is_remote(wanted) else str(Path(wanted).expanduser().absolute())
-        return {config.pipeline.name: list({**found.get(config.pipeline.name, {}), place: None})}
+        wanted = found.get(config.pipeline.name, {})
+        return {config.pipeline.name: list({**wanted, place(config.serving_model_dir): None})}
     return {name: list(directories) for name, directories in found.items()}
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.history.destinations import place
 from pipeline.history.entries import RunEntry, RunOutcome, Source
 from pipeline.nodes import PUSHER
 from pipeline.runs.record import DriftRecord, NodeRecord, NodeState, RunRecord, RunState
@@ -57,7 +58,7 @@ def run_entry(record: RunRecord, root: Path, source: Source = Source.RECORD) -> 
 def destination_of(record: RunRecord, root: Path) -> str:
     """Returns where a run pushes to; a root that was moved has its versions with it."""
     push: Mapping[str, Any] = record.settings.get("push", {})
-    return push.get("destination") or str(root / "serving_model" / record.pipeline)
+    return place(push.get("destination") or str(root / "serving_model" / record.pipeline))
 
 
 def _outcome(record: RunRecord, pushed: int | None) -> RunOutcome:

@@ -181,15 +181,17 @@ def test_a_rollback_is_told_once_by_ledger_and_copy(tmp_path):
         Rollback(at=TIME + 2 * DAY, version=18, content="c", restored=17),
     )
     withdrawn = Withdrawal(version=18, content="c")
+    push_version(tmp_path, 20, pushed_at=TIME + DAY, copy_of=17, withdrawn=withdrawn)
     push_version(tmp_path, 22, pushed_at=TIME + 2 * DAY, copy_of=17, withdrawn=withdrawn)
     push_version(tmp_path, 30, pushed_at=TIME + 3 * DAY, copy_of=22, withdrawn=Withdrawal(version=29, content="d"))
     rollbacks = read(tmp_path).rollbacks
     assert [(one.at, one.version, one.restored, one.copy_version) for one in rollbacks] == [
         (TIME, 18, 17, None),
+        (TIME + DAY, 18, 17, 20),
         (TIME + 2 * DAY, 18, 17, 22),
         (TIME + 3 * DAY, 29, 22, 30),
     ]
-    assert rollbacks[1].sources == (Source.LEDGER, Source.VERSION)
+    assert rollbacks[2].sources == (Source.LEDGER, Source.VERSION)
 
 
 def test_freezes_are_told_by_the_ledger(tmp_path):
@@ -230,6 +232,19 @@ def test_what_a_run_was_told_to_push_to_is_looked_at(tmp_path):
     made_up.save(tmp_path / "root", record)
     made_up.write_ledger(tmp_path / "elsewhere", Freeze(at=TIME, reason="x"))
     assert read(tmp_path / "root").freeze is not None
+
+
+def test_a_destination_is_one_whatever_way_leads_there(tmp_path, monkeypatch):
+    record = made_up.record_of(TIME)
+    record.settings["push"]["destination"] = "root/../models"
+    made_up.save(tmp_path / "root", record)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "petseg_ledger.jsonl").write_text(Freeze(at=TIME, reason="x").model_dump_json())
+    history = read(tmp_path / "root", "push.destination=link/")
+    assert history.destinations == (str(tmp_path / "models"),)
+    assert len(history.freezes) == 1
 
 
 def test_what_cannot_be_read_is_said_and_left_out(tmp_path):
