@@ -5,18 +5,13 @@ made says so, also where the ledger is of later days.
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 from components.model_pusher.files import is_remote
 from components.model_pusher.ledger import Event, Freeze, Ledger, Rollback, Trial, TrialOutcome
 from components.model_pusher.push import PushRecord
 from components.model_pusher.version_store import numbered_versions, version_directory
 from pipeline.history.entries import FreezeEntry, RollbackEntry, RunEntry, RunOutcome, Source
-
-_TOGETHER: Final = timedelta(hours=1)
-"""How far apart a rollback and its line in the ledger may be; copying a model takes a while."""
 
 
 def place(directory: str) -> str:
@@ -89,8 +84,7 @@ class Destination:
             copy_version=version,
         )
         for index, known in enumerate(self.rollbacks):
-            same = (known.version, known.restored) == (entry.version, entry.restored)
-            if same and abs(known.at - entry.at) < _TOGETHER:
+            if (known.at, known.version, known.restored) == (entry.at, entry.version, entry.restored):
                 changes = {"copy_version": version, "sources": (*known.sources, *entry.sources)}
                 self.rollbacks[index] = known.model_copy(update=changes)
                 return
