@@ -18,8 +18,7 @@ _OPEN: Final = (RunOutcome.NOT_PUSHED, RunOutcome.ALREADY_SERVED)
 """What another source may know better."""
 
 _FILLED: Final = (
-    *("run", "dataset", "dataset_version", "examples", "metrics", "forced_because"),
-    *("reason", "version", "pushed_at"),
+    *("run", "dataset", "dataset_version", "examples", "forced_because", "reason", "version", "pushed_at"),
 )
 """What another source may add."""
 
@@ -118,6 +117,7 @@ def _with_runs_of(known: Iterable[RunEntry], destination: Destination, strangers
 def _combined(known: RunEntry, told: RunEntry) -> RunEntry:
     """Returns what two sources tell of one run; the first knows better, but for what became of its model."""
     changes = {name: getattr(told, name) for name in _FILLED if not getattr(known, name)}
+    changes["metrics"] = {**told.metrics, **known.metrics}
     if known.outcome in _OPEN:
         changes["outcome"] = told.outcome
     return known.model_copy(update={**changes, "sources": tuple(dict.fromkeys((*known.sources, *told.sources)))})

@@ -134,7 +134,7 @@ def test_the_ledger_knows_better_what_became_of_a_model(tmp_path):
     made_up.write_ledger(tmp_path, trial)
     run = only_run(tmp_path)
     assert (run.outcome, run.reason, run.data) == (RunOutcome.WITHDRAWN, "it was rolled back", "tiles 1.2.0")
-    assert run.metrics == {"mean_iou": 0.8}
+    assert run.metrics == {"mean_iou": 0.8, "mean_iou_difference": 0.1}
     assert run.sources == (Source.RECORD, Source.LEDGER)
 
 
