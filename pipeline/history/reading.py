@@ -18,7 +18,8 @@ _OPEN: Final = (RunOutcome.NOT_PUSHED, RunOutcome.ALREADY_SERVED)
 """What another source may know better."""
 
 _FILLED: Final = (
-    *("run", "dataset", "dataset_version", "examples", "forced_because", "reason", "version", "pushed_at"),
+    *("run", "dataset", "dataset_version", "examples", "forced_because"),
+    *("reason", "version", "pushed_at"),
 )
 """What another source may add."""
 

@@ -129,7 +129,12 @@ def test_the_ledger_knows_better_what_became_of_a_model(tmp_path):
     record = made_up.record_of(TIME, blessed=True, metrics={"mean_iou": 0.8})
     made_up.save(tmp_path, record)
     trial = Trial(
-        at=TIME, run=record.run_id, origin=ORIGIN, outcome=TrialOutcome.WITHDRAWN, reason="it was rolled back"
+        at=TIME,
+        run=record.run_id,
+        origin=ORIGIN,
+        outcome=TrialOutcome.WITHDRAWN,
+        reason="it was rolled back",
+        metrics={"mean_iou": 0.7, "mean_iou_difference": 0.1},
     )
     made_up.write_ledger(tmp_path, trial)
     run = only_run(tmp_path)
