@@ -125,6 +125,7 @@ class KubernetesApi:
         server: type[KubernetesServer],
         settings: str,
         backoff_seconds: float | None = BACKOFF_SECONDS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """Reads the credentials; nothing is sent yet.
 
@@ -137,6 +138,7 @@ class KubernetesApi:
           settings: Section of the configuration that `kubeconfig` and `context` are from.
           backoff_seconds: Pause before the second retry of a request; it doubles with each further one. None: a
             request is sent once.
+          read_seconds: Longest pause of an answer.
 
         Raises:
           ConfigError: There are no credentials, the context does not exist, or the proxy cannot be used.
@@ -146,6 +148,7 @@ class KubernetesApi:
         configuration = _configuration(kubeconfig, context, settings)
         configuration.retries = False if backoff_seconds is None else patient_retry(backoff_seconds, "PATCH")
         use_proxy(configuration)
+        self._read_seconds = read_seconds
         self._server = server(configuration.host, namespace, settings)
         self._client = client.ApiClient(configuration)
 
@@ -222,7 +225,7 @@ class KubernetesApi:
             body=body,
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
-            _request_timeout=(CONNECT_SECONDS, read_seconds or READ_SECONDS),
+            _request_timeout=(CONNECT_SECONDS, read_seconds or self._read_seconds),
             **how,
         )
 

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "track": ("pipeline.commands.track:track", "Send to MLflow what it has not heard of runs."),
     "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
     "notify": ("pipeline.commands.notification:notify_command", "Tell people of a run, by webhook or mail."),
+    "doctor": ("pipeline.commands.doctor:doctor", "Look whether everything is there, and say what to do."),
     "show-config": ("pipeline.commands.run:show_config", "Print the resolved configuration."),
 }
 

@@ -32,6 +32,7 @@ _SERVICE = rf"/apis/{GROUP}/v1beta1/namespaces/([^/]+)/inferenceservices/([^/]+)
 _CONFIG_MAP = r"/api/v1/namespaces/([^/]+)/(configmaps)/([^/]+)"
 _ROUTE = r"/apis/gateway.networking.k8s.io/v1/namespaces/([^/]+)/(httproutes)/([^/]+)"
 _LIST = r"/api/v1/namespaces/([^/]+)/(pods|events)"
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PROXY = r"/api/v1/namespaces/([^/]+)/pods/([^/:]+):\d+/proxy(/.*)"
 _LOG = r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log"
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -141,6 +142,8 @@ class FakeKubernetesApi(FakeApi):
     def _answer(self, request: Request) -> Answer:
         if not self.is_authenticated(request):
             raise RefusalError(401, "Unauthorized")
+        if request.path == _ACCESS_REVIEWS:
+            return self._review(request)
         if found := re.fullmatch(_LIST, request.path):
             return self._list(unquote(found[1]), found[2], request.query)
         if found := re.fullmatch(_LOG, request.path):
@@ -162,6 +165,13 @@ class FakeKubernetesApi(FakeApi):
             return Answer(json.dumps(self.services[name]))
         self._check_right(request.method.lower(), "inferenceservices", namespace)
         return self._apply(namespace, name, request)
+
+    def _review(self, request: Request) -> Answer:
+        """Says whether the account may do something, as `kubectl auth can-i` asks it."""
+        review = request.json
+        attributes = review["spec"]["resourceAttributes"]
+        is_allowed = f"{attributes['verb']} {attributes['resource']}" not in self.forbidden
+        return Answer(json.dumps(review | {"status": {"allowed": is_allowed}}), 201)
 
     def _check_right(self, verb: str, resource: str, namespace: str) -> None:
         if f"{verb} {resource}" in self.forbidden:

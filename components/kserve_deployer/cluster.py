@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from components.http_requests import ApiError
+from components.http_requests import READ_SECONDS, ApiError
 from components.kserve_deployer.service import FIELD_MANAGER, LABELS, History, history_name
 from components.kubernetes_api import (
     BACKOFF_SECONDS,
@@ -31,6 +31,18 @@ SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
 _SERVICES: Final = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
 _ROUTES: Final = "/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{name}"
 _CONFIG_MAPS: Final = "/api/v1/namespaces/{namespace}/configmaps/{name}"
+_ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_RIGHTS: Final = (
+    ("get", "serving.kserve.io", "inferenceservices"),
+    ("create", "serving.kserve.io", "inferenceservices"),
+    ("patch", "serving.kserve.io", "inferenceservices"),
+    ("get", "", "configmaps"),
+    ("create", "", "configmaps"),
+    ("patch", "", "configmaps"),
+    ("list", "", "pods"),
+)
+"""What `kubeflow/manifests/kserve/deployer.yaml` gives: verb, group and kind of object."""
+
 _HISTORY_KEY: Final = "model-before.json"
 _SETTINGS: Final = "push.kserve"
 _UNKNOWN_FIELD: Final = "field not declared in schema"
@@ -96,19 +108,27 @@ class ChangedMeanwhileError(ClusterError):
 class Cluster:
     """Reads and applies the InferenceService that an access names; every request has a timeout and bounded retries."""
 
-    def __init__(self, access: ClusterAccess, *, backoff_seconds: float = BACKOFF_SECONDS) -> None:
+    def __init__(
+        self,
+        access: ClusterAccess,
+        *,
+        backoff_seconds: float | None = BACKOFF_SECONDS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         """Reads the credentials; nothing is sent yet.
 
         Args:
           access: Which cluster, namespace and InferenceService.
-          backoff_seconds: Pause before the second retry of a request; it doubles with each further one.
+          backoff_seconds: Pause before the second retry of a request; it doubles with each further one. None: each
+            is sent once.
+          read_seconds: Longest pause of an answer.
 
         Raises:
           ConfigError: There are no credentials, the context does not exist, or the proxy cannot be used.
         """
         self.access = access
         self._api = KubernetesApi(
-            access.kubeconfig, access.context, access.namespace, _Server, _SETTINGS, backoff_seconds
+            access.kubeconfig, access.context, access.namespace, _Server, _SETTINGS, backoff_seconds, read_seconds
         )
 
     def read(self) -> Object | None:
@@ -198,6 +218,27 @@ class Cluster:
         """
         with self._translated_errors("read the pods of {}"):
             return list(self._api.call("GET", PODS, {"labelSelector": f"{SERVICE_LABEL}={self.access.name}"})["items"])
+
+    def refused_rights(self) -> list[str]:
+        """Returns what a deployment does and the account may not do, as `patch inferenceservices`.
+
+        Raises:
+          ClusterError: The cluster cannot be asked.
+        """
+        names = {"inferenceservices": self.access.name, "configmaps": history_name(self.access.name)}
+        refused = []
+        for verb, group, resource in _RIGHTS:
+            attributes = {"verb": verb, "group": group, "resource": resource, "namespace": self.access.namespace}
+            review: Object = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes | {"name": names.get(resource, "")}},
+            }
+            with self._translated_errors("ask for the rights to deploy {}"):
+                answer = self._api.call("POST", _ACCESS_REVIEWS, body=review)
+            if not answer["status"]["allowed"]:
+                refused.append(f"{verb} {resource}")
+        return refused
 
     def ask_pod(self, pod: str, port: int, path: str, body: Object | None, timeout_seconds: float) -> Answer:
         """Returns what a pod answers to an HTTP request that the API server passes on, whatever its status.

@@ -115,16 +115,15 @@ def _is_the_users(frame: FrameType | None) -> bool:
 
 
 def _check_needs(run_arguments: Sequence[str]) -> None:
-    from components.tfds_example_gen.source import NotPreparedError, TfdsSource, open_dataset
+    from components.tfds_example_gen.source import NotPreparedError
     from pipeline.commands.run import run
+    from pipeline.data.readiness import open_unprepared
 
     given = run.make_context("run", list(run_arguments)).params
     config = resolve_config(*(given[name] for name in ("preset", "config_file", "overrides", "pipeline_root")))
     _require_writable("push.destination", config.serving_model_dir)
-    fields = config.data.model_dump(include=set(TfdsSource.model_fields))
-    source = TfdsSource(**fields | {"data_dir": config.data_dir, "download": False})
     try:
-        open_dataset(source, config.data.splits)
+        open_unprepared(config)
     except NotPreparedError:
         if not config.data.download:
             raise

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from components.http_requests import READ_SECONDS
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.kubeflow.metadata_service import open_metadata
 from pipeline.kubeflow.package import Package
@@ -32,6 +33,13 @@ IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubeflow/pipelines/token")
 
 BACKOFF_SECONDS: Final = 1.0
 
+_HEALTH: Final = "/apis/v2beta1/healthz"
+_UNKNOWN_RELEASE: Final = "unknown"
+_AS_JSON: Final[dict[str, Any]] = {
+    "header_params": {"Accept": "application/json"},
+    "response_type": "object",
+    "_return_http_data_only": True,
+}
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
 _ARCHIVED_LOG: Final = "main-logs"
@@ -49,14 +57,18 @@ class UploadedVersion:
     """False: the server had it already."""
 
 
-def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) -> "KubeflowClient":
+def connect(
+    config: KubeflowConfig, backoff_seconds: float | None = BACKOFF_SECONDS, read_seconds: float = READ_SECONDS
+) -> "KubeflowClient":
     """Returns a client of the server that the settings name, once the server has answered.
 
     The bearer token comes from the environment variable `config.token_variable`, or in a pod from its projected token.
 
     Args:
       config: Where the server is.
-      backoff_seconds: Pause before a request is sent for the third time; it doubles from there.
+      backoff_seconds: Pause before a request is sent for the third time; it doubles from there. None: each is sent
+        once.
+      read_seconds: Longest pause of an answer of the API.
 
     Raises:
       ConfigError: The certificate file, the token or the proxy cannot be used.
@@ -72,7 +84,7 @@ def connect(config: KubeflowConfig, backoff_seconds: float = BACKOFF_SECONDS) ->
         has_token=token is not None,
         ca_certificate=config.ca_certificate,
     )
-    api = open_api_client(access.host, token, config.ca_certificate, backoff_seconds)
+    api = open_api_client(access.host, token, config.ca_certificate, backoff_seconds, read_seconds=read_seconds)
     service = open_metadata(config, token, backoff_seconds)
     return KubeflowClient(config, access, api, RunArtifacts(service))
 
@@ -119,8 +131,12 @@ class KubeflowClient:
         """The generated API of schedules; call it inside `translated_errors`."""
 
         with self.translated_errors("reach Kubeflow Pipelines"):
-            multi_user = services.HealthzServiceApi(api).healthz_service_get_healthz().multi_user
-        self.namespace: str | None = config.namespace if multi_user else None
+            health = api.call_api(_HEALTH, "GET", auth_settings=["Bearer"], **_AS_JSON)
+        release = health.get("tag_name") or _UNKNOWN_RELEASE
+        self.release: str | None = None if release == _UNKNOWN_RELEASE else release
+        """Of the server; None where its installation does not tell, as that of the manifests does not."""
+
+        self.namespace: str | None = config.namespace if health.get("multi_user") else None
         """What requests have to name; None on a server of one user, which refuses the parameter."""
 
     def translated_errors(self, what: str) -> AbstractContextManager[None]:
@@ -254,10 +270,8 @@ class KubeflowClient:
                     path,
                     "GET",
                     path_params={"run_id": run_id, "node_id": node_id, "artifact": _ARCHIVED_LOG},
-                    header_params={"Accept": "application/json"},
                     auth_settings=["Bearer"],
-                    response_type="object",
-                    _return_http_data_only=True,
+                    **_AS_JSON,
                 )
         except KubeflowApiError as error:
             if error.status == _NOT_FOUND:

@@ -130,7 +130,9 @@ class DirectService(MetadataService):
             raise GrpcStatusError(code.value[0], f"{error.details()}{advice}") from None
 
 
-def open_metadata(config: KubeflowConfig, token: Callable[[], str] | None, backoff_seconds: float) -> MetadataService:
+def open_metadata(
+    config: KubeflowConfig, token: Callable[[], str] | None, backoff_seconds: float | None
+) -> MetadataService:
     """Returns the way to ML Metadata that the settings name; nothing is sent yet.
 
     Args:

@@ -85,18 +85,30 @@ def check_c_library() -> str:
 
 def check_versions() -> str:
     """Returns how many direct dependencies are installed, all in a version that petseg's metadata allows."""
+    wanted, wrong = versions_wanted()
+    if wrong:
+        raise CheckError("; ".join(wrong))
+    return f"{len(wanted)} dependencies as petseg {metadata.version('petseg')} wants them"
+
+
+def versions_wanted(extra: str = "") -> tuple[list[str], list[str]]:
+    """Returns the names of petseg's direct dependencies, and what is wrong with their versions, a line for each.
+
+    Args:
+      extra: Name of an extra, whose dependencies alone are looked at. Empty: those that are always wanted.
+    """
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(line) for line in metadata.requires("petseg") or []]
-    wanted = [requirement for requirement in wanted if not requirement.marker or requirement.marker.evaluate()]
+    requirements = [Requirement(line) for line in metadata.requires("petseg") or []]
+    always = [each for each in requirements if not each.marker or each.marker.evaluate({"extra": ""})]
+    of_extra = [each for each in requirements if each.marker and each.marker.evaluate({"extra": extra})]
+    wanted = [each for each in of_extra if each not in always] if extra else always
     wrong = []
     for requirement in wanted:
         version = _version_or_none(requirement.name)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name}{requirement.specifier} is wanted, {version or 'none'} is installed")
-    if wrong:
-        raise CheckError("; ".join(wrong))
-    return f"{len(wanted)} dependencies as petseg {metadata.version('petseg')} wants them"
+    return [requirement.name for requirement in wanted], wrong
 
 
 def check_user() -> str:

@@ -101,8 +101,12 @@ def _names_what_is_gone(error: Any, said: str) -> bool:
 class ApiClient(kfp_server_api.ApiClient):
     """The generated client: every request has a timeout, every answer is JSON or an error."""
 
+    def __init__(self, configuration: Any, read_seconds: float = READ_SECONDS) -> None:
+        super().__init__(configuration)
+        self._read_seconds = read_seconds
+
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["_request_timeout"] = kwargs.get("_request_timeout") or (CONNECT_SECONDS, READ_SECONDS)
+        kwargs["_request_timeout"] = kwargs.get("_request_timeout") or (CONNECT_SECONDS, self._read_seconds)
         return super().request(*args, **kwargs)
 
     def deserialize(self, response: Any, response_type: Any) -> Any:
@@ -118,8 +122,9 @@ def open_api_client(
     host: str,
     token: Callable[[], str] | None,
     ca_certificate: str | None,
-    backoff_seconds: float,
+    backoff_seconds: float | None,
     *repeatable: str,
+    read_seconds: float = READ_SECONDS,
 ) -> ApiClient:
     """Returns a client of the server; nothing is sent yet.
 
@@ -127,15 +132,16 @@ def open_api_client(
       host: URL of the server.
       token: Returns the bearer token, asked before each request since it may be renewed. None: no token.
       ca_certificate: File with the certificate authority of the server. None: the well-known ones.
-      backoff_seconds: Pause before the second retry; it doubles with each further one.
+      backoff_seconds: Pause before the second retry; it doubles with each further one. None: requests are sent once.
       *repeatable: Methods that may be sent again beside those that only read.
+      read_seconds: Longest pause of an answer.
 
     Raises:
       ConfigError: The environment names a proxy that cannot be used.
     """
     configuration = kfp_server_api.Configuration(host=host.rstrip("/"))
     configuration.ssl_ca_cert = ca_certificate
-    configuration.retries = patient_retry(backoff_seconds, *repeatable)
+    configuration.retries = False if backoff_seconds is None else patient_retry(backoff_seconds, *repeatable)
     use_proxy(configuration)
     if token is not None:
         current = token
@@ -146,7 +152,7 @@ def open_api_client(
         configuration.api_key = {"authorization": ""}
         configuration.api_key_prefix = {"authorization": "Bearer"}
         configuration.refresh_api_key_hook = renew
-    return ApiClient(configuration)
+    return ApiClient(configuration, read_seconds)
 
 
 def pages(list_page: Callable[..., Any]) -> Iterator[Any]:

@@ -65,7 +65,7 @@ def pushed_versions(base_directory: str) -> list[PushedVersion]:
     """Returns the versions in a directory, the highest first; every file is read."""
     complete = complete_versions(base_directory)
     return [
-        _describe(base_directory, version, complete=version in complete, newest=complete[-1:] == [version])
+        describe(base_directory, version, complete=version in complete, newest=complete[-1:] == [version])
         for version in reversed(numbered_versions(base_directory))
     ]
 
@@ -113,7 +113,15 @@ def versions_table(versions: Sequence[PushedVersion]) -> PlainTable:
     return table
 
 
-def _describe(base_directory: str, version: int, *, complete: bool, newest: bool) -> PushedVersion:
+def describe(base_directory: str, version: int, *, complete: bool, newest: bool) -> PushedVersion:
+    """Returns what is known of a version, of which every file is read.
+
+    Args:
+      base_directory: Where the versions are.
+      version: Its number.
+      complete: Whether it has a graph.
+      newest: Whether servers take it.
+    """
     directory = version_directory(base_directory, version)
     state, damage = VersionState.INCOMPLETE, []
     if complete:

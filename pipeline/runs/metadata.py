@@ -58,6 +58,23 @@ def check_metadata_file(file: Path, *, wait_seconds: float = _WAIT_SECONDS) -> N
             raise _failure(file, late_error) from late_error
 
 
+def check_pages(file: Path) -> None:
+    """Checks that SQLite can read every page of the file, if it is there; the larger it is, the longer that takes.
+
+    Raises:
+      PetsegError: It is damaged, or cannot be read.
+    """
+    if not file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(file, timeout=_PATIENCE_SECONDS)) as connection:
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+    except sqlite3.Error as error:
+        raise _failure(file, error) from error
+    if found != ["ok"]:
+        raise PetsegError(_damaged_message(file, " ".join(str(found[0]).split())))
+
+
 def metadata_failure(error: Exception, file: Path) -> PetsegError:
     """Returns what an error of ML Metadata means for the user, by what SQLite says of the file."""
     if is_locked(error):
@@ -103,15 +120,18 @@ def _failure(file: Path, error: sqlite3.Error) -> PetsegError:
     if _says(error, _BUSY):
         return PetsegError(locked_message(file))
     if _says(error, _DAMAGED):
-        aside = f"{file}.damaged"
-        return PetsegError(
-            f"{str(file)!r} is no database of ML Metadata, or a damaged one ({error}); restore it from a copy, or "
-            f"rename it to {aside!r} to start with an empty cache (artifacts and pushed models stay where they are), "
-            "or choose another root with --pipeline-root DIR"
-        )
+        return PetsegError(_damaged_message(file, str(error)))
     return PetsegError(
         f"cannot write to {str(file)!r}: {error}; see to its permissions, and those of its directory, or choose "
         "another root with --pipeline-root DIR"
+    )
+
+
+def _damaged_message(file: Path, why: str) -> str:
+    return (
+        f"{str(file)!r} is no database of ML Metadata, or a damaged one ({why}); restore it from a copy, or rename it "
+        f"to '{file}.damaged' to start with an empty cache (artifacts and pushed models stay where they are), or "
+        "choose another root with --pipeline-root DIR"
     )
 
 

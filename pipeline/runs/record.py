@@ -323,14 +323,14 @@ def run_environment() -> EnvironmentRecord:
     return EnvironmentRecord(
         code_digest=code_digest("pipeline.graph", *code_modules()),
         versions={"python": platform.python_version(), **{name: installed_version(name) for name in _PACKAGES}},
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(memory / 2**30, 1),
         gpus=[tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Returns the model of the processor; where Linux does not tell it, the architecture."""
     for line in _CPU_DESCRIPTION.read_text(encoding="utf-8").splitlines() if _CPU_DESCRIPTION.is_file() else ():
         key, _, value = line.partition(":")

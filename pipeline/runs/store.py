@@ -39,6 +39,9 @@ from trainer_module.errors import ConfigError, PetsegError
 LATEST: Final = "latest"
 """Stands for the run that started last."""
 
+RUN_ID_FORMAT: Final = "%Y%m%d-%H%M%S-%f"
+"""An id is the UTC time at which the run started, so that ids sort by age."""
+
 MIN_FREE_BYTES: Final = 2**30
 _LOCK_WAIT_SECONDS: Final = 1.0
 
@@ -125,9 +128,9 @@ class RunStore:
             )
 
     def new_run_id(self) -> str:
-        """Returns the id for a run that starts now: the UTC time, so that ids sort by age."""
+        """Returns the id for a run that starts now."""
         while True:
-            run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+            run_id = datetime.now(UTC).strftime(RUN_ID_FORMAT)
             if not (self.runs_dir / run_id).exists():
                 return run_id
 
@@ -150,7 +153,7 @@ class RunStore:
             raise PetsegError(f"cannot open the lock file {str(self._lock_file)!r}: {error.strerror}") from error
         try:
             if not _acquire(descriptor):
-                holder = self._read_lock()
+                holder = self.holder()
                 raise PetsegError(
                     f"another run uses the pipeline root {str(self.root)!r} (process {holder.get('pid', 'unknown')}, "
                     f"run {holder.get('run_id', 'unknown')}); wait until it is done, or choose another root with "
@@ -171,7 +174,7 @@ class RunStore:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return str(self._read_lock().get("run_id"))
+            return str(self.holder().get("run_id"))
         finally:
             os.close(descriptor)
         return None
@@ -202,7 +205,8 @@ class RunStore:
             record.finish(RunState.INTERRUPTED, "the process ended before the run was done")
         return record
 
-    def _read_lock(self) -> dict[str, object]:
+    def holder(self) -> dict[str, object]:
+        """Returns what the run that holds the root, or held it last, says of itself: `pid` and `run_id`."""
         try:
             holder = json.loads(self._lock_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -50,9 +50,7 @@ class LocalSchedules:
         Raises:
           PetsegError: The machine has no scheduler that petseg can use.
         """
-        schedulers: list[LocalScheduler] = [SystemdTimers(), Crontab()]
-        self._schedulers = [scheduler for scheduler in schedulers if scheduler.is_available()]
-        """The preferred one first."""
+        self._schedulers = available_schedulers()
         if not self._schedulers:
             raise PetsegError(
                 "this machine has no scheduler for you: systemctl --user does not answer, and there is no crontab; "
@@ -200,6 +198,12 @@ class LocalSchedules:
         if not holders:
             raise PetsegError(f"the schedule {schedule.name!r} is gone from {self.place}")
         return holders[0]
+
+
+def available_schedulers() -> list[LocalScheduler]:
+    """Returns the schedulers that this machine has for the user, the preferred one first."""
+    schedulers: list[LocalScheduler] = [SystemdTimers(), Crontab()]
+    return [scheduler for scheduler in schedulers if scheduler.is_available()]
 
 
 def _parameter_overrides(parameters: Mapping[str, Any], dataset: str) -> list[str]:

@@ -38,6 +38,7 @@ LIGHT_COMMANDS = [
     "track --help",
     "track status",
     "track sync --help",
+    "doctor --help",
     "show-config --preset pets",
     "show-config --json",
     "runs",
