@@ -215,7 +215,8 @@ def test_a_push_is_a_directory_that_is_there(tmp_path):
     assert facts("Pusher", "pushed_model", pushed).fields == {"pushed_model": str(tmp_path)}
     gone = facts("Pusher", "pushed_model", FakeArtifact(pushed=1, pushed_destination="/nowhere"))
     assert (gone.fields, "is gone" in gone.summary) == ({}, True)
-    assert facts("Pusher", "pushed_model", FakeArtifact(pushed=0)).fields == {}
+    frozen = FakeArtifact(pushed=0, not_pushed_because="pushes are frozen")
+    assert facts("Pusher", "pushed_model", frozen).fields == {"not_pushed": "pushes are frozen"}
 
 
 def test_a_push_to_where_nothing_can_be_seen_is_taken_for_granted():
@@ -233,7 +234,8 @@ def test_a_report_is_a_file_or_the_directory_that_it_is_in(tmp_path, place):
 
 
 def test_a_model_that_is_served_already_is_not_pushed():
-    artifact = FakeArtifact(pushed=0, not_pushed_because="/serving/pets/17 is this model already")
+    already = "/serving/pets/17"
+    artifact = FakeArtifact(pushed=0, not_pushed_because=f"{already} is this model already", already_served=already)
     found = facts("Pusher", "pushed_model", artifact)
     assert (found.summary, found.fields) == ("nothing: /serving/pets/17 is this model already", {})
 
