@@ -1,7 +1,8 @@
 """One firing of a schedule of this machine: what its scheduler starts.
 
-    python -P -m petseg schedule fire --name NAME --directory DIR --root DIR -- ARGUMENTS OF petseg run
+    python -P -m petseg schedule fire --name NAME --directory DIR --root DIR [--command retrain] -- ARGUMENTS
 
+Without `--command` it is `petseg run` that gets the arguments, as in what earlier petsegs installed.
 It is a command, though no one for people, because schedulers start it for years: a command keeps its name, a module
 need not. With `--check FILE` it looks at everything that the run needs, and runs nothing: the configuration, the
 pipeline root, the modules of builders, the data set with its features and splits, and where data and models are
@@ -11,12 +12,13 @@ written to. Heavy libraries are imported by that and by the run only.
 import os
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 
@@ -24,12 +26,16 @@ import petseg
 from petseg.processes import can_be_made
 from pipeline.commands.notification import note_in_log
 from pipeline.commands.options import FAILURE, FiredRun, exit_code, resolve_config
+from pipeline.config.cron import Cron
 from pipeline.config.notification import Outcome
 from pipeline.notifications.delivery import tell_of_run
-from pipeline.runs.store import RunStore
+from pipeline.runs.store import RootInUseError, RunStore
 from pipeline.schedules.environment import Verdict
-from pipeline.schedules.firings import LOG_NAME, Firing, FiringLog, FiringRecord
+from pipeline.schedules.firing_log import LOG_NAME, FiringLog
+from pipeline.schedules.firings import Firing, FiringRecord, lone_firing
+from pipeline.schedules.local_entry import Command
 from pipeline.schedules.notification import tell_of_firing
+from pipeline.schedules.pace import has_trained, pace_caution
 from pipeline.terminal.streams import INTERRUPTED
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -39,11 +45,14 @@ _NOT_THE_USERS: Final = (
 )
 """Where code lies that is not the user's own."""
 
+_ANOTHER_FIRING: Final = "another firing"
+
 
 @click.command("fire", hidden=True)
 @click.option("--name", required=True, help="Name of the schedule.")
 @click.option("--directory", required=True, type=click.Path(path_type=Path), help="Working directory of the run.")
 @click.option("--root", required=True, help="Pipeline root.")
+@click.option("--command", type=click.Choice(get_args(Command)), default="run", help="What to start.")
 @click.option(
     "--check",
     type=click.Path(path_type=Path),
@@ -53,30 +62,39 @@ _NOT_THE_USERS: Final = (
 @click.argument("run_arguments", nargs=-1, required=True, metavar="ARGUMENTS", type=click.UNPROCESSED)
 @click.pass_context
 def fire(
-    ctx: click.Context, name: str, directory: Path, root: str, check: Path | None, run_arguments: tuple[str, ...]
+    ctx: click.Context,
+    name: str,
+    directory: Path,
+    root: str,
+    command: Command,
+    check: Path | None,
+    run_arguments: tuple[str, ...],
 ) -> None:
-    """Start `petseg run` with ARGUMENTS as the schedule NAME, unless a run goes on; its output goes into a log.
+    """Start `petseg run`, or another command, with ARGUMENTS as the schedule NAME; its output goes into a log.
 
     A firing that finds a run of the pipeline root going on is skipped: a line in the log says so, and the exit code is
     0. What became of the firing is recorded for `petseg schedule list` and `show`.
     """
+    petseg_command = ctx.find_root().command
 
     def petseg_run(fired: FiredRun) -> int:
-        return exit_code(ctx.find_root().command, ["run", *run_arguments], fired)
+        return exit_code(petseg_command, [command, *run_arguments], fired)
 
     if check is not None:
-        check_firing(check, directory, root, run_arguments)
+        check_firing(check, directory, root, run_arguments, command)
     else:
         ctx.exit(_fire(name, directory, root, petseg_run))
 
 
-def check_firing(file: Path, directory: Path, root: str, run_arguments: Sequence[str]) -> None:
+def check_firing(
+    file: Path, directory: Path, root: str, run_arguments: Sequence[str], command: Command = "run"
+) -> None:
     """Looks at what a firing needs, in the process that stands for it, and leaves the verdict in a file."""
     with asked_variables() as asked:
         try:
             _require_writable("pipeline.root", root)
             os.chdir(directory)
-            _check_needs(run_arguments)
+            _check_needs(command, run_arguments)
             error = ""
         except Exception as failure:  # noqa: BLE001 (whatever the user's own modules raise)
             error = str(failure) if isinstance(failure, PetsegError) else f"{type(failure).__name__}: {failure}"
@@ -114,12 +132,14 @@ def _is_the_users(frame: FrameType | None) -> bool:
     return not file.startswith("<") and not any(Path(file).is_relative_to(place) for place in _NOT_THE_USERS)
 
 
-def _check_needs(run_arguments: Sequence[str]) -> None:
+def _check_needs(command: Command, run_arguments: Sequence[str]) -> None:
     from components.tfds_example_gen.source import NotPreparedError
+    from pipeline.commands.retrain import retrain
     from pipeline.commands.run import run
     from pipeline.data.readiness import open_unprepared
 
-    given = run.make_context("run", list(run_arguments)).params
+    started = {"run": run, "retrain": retrain}[command]
+    given = started.make_context(command, list(run_arguments)).params
     config = resolve_config(*(given[name] for name in ("preset", "config_file", "overrides", "pipeline_root")))
     _require_writable("push.destination", config.serving_model_dir)
     try:
@@ -136,63 +156,108 @@ def _require_writable(setting: str, place: str) -> None:
 
 
 def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[FiredRun], int]) -> int:
-    """Runs the pipeline once, with its output in the log, and returns the exit code of `petseg run`."""
-    store, now = RunStore(root), datetime.now(UTC)
-    record = FiringRecord.load(store.root, name) or FiringRecord(since=now)
+    """Runs the pipeline once, with its output in the log, and returns the exit code of the command."""
+    store = RunStore(root)
     try:
         store.prepare()
     except PetsegError as error:
         print(f"schedule {name}: {error}", file=sys.stderr)
-        for delivery in tell_of_firing(record.notification, name, "failed", str(error), store.root / LOG_NAME):
+        record = FiringRecord.load(store.root, name)
+        remembered = record.notification if record else None
+        for delivery in tell_of_firing(remembered, name, "failed", str(error), store.root / LOG_NAME):
             print(f"schedule {name}: {delivery.line}", file=sys.stderr)
         return FAILURE
     log = FiringLog(store.root, name)
-    active = store.active_run()
-    if active is not None:
-        _skip(name, store, log, record, active)
-        return 0
-    fired, firing = FiredRun(), Firing(started=now)
-    record.model_copy(update={"last": firing}).save(store.root, name)
+    with lone_firing(store.root) as is_alone:
+        active = store.active_run()
+        if is_alone and active is None:
+            return _run(name, directory, store, log, petseg_run)
+    _skip(name, store, log, active)
+    return 0
+
+
+def _run(name: str, directory: Path, store: RunStore, log: FiringLog, petseg_run: Callable[[FiredRun], int]) -> int:
+    """Starts the command, records the firing, and tells people of it, whatever comes of it."""
+    fired, firing, began = FiredRun(), Firing(started=datetime.now(UTC)), time.monotonic()
+    with FiringRecord.changing(store.root, name) as record:
+        former, record.last = record.last, firing
     try:
-        log.write("started")
-        try:
-            os.chdir(directory)
-        except OSError as error:
-            click.echo(f"error: cannot enter the working directory {str(directory)!r}: {error.strerror}")
-            code = FAILURE
-        else:
-            code = petseg_run(fired)
-        log.write(f"ended with exit code {code}")
+        code = _exit_code(directory, log, fired, petseg_run)
     except BaseException as error:
-        firing = firing.ending(None, f"{type(error).__name__}: {error}")
+        failure = f"{type(error).__name__}: {error}"
+        _end(name, store, log, record, firing.ending(None, failure, seconds=time.monotonic() - began), fired)
         raise
-    else:
-        firing = firing.ending(code, log.last_error() if code else "")
-    finally:
-        try:
-            record = _keep(name, store, firing, fired)
-        finally:
-            _tell(name, store, log, record, firing, fired)
+    if isinstance(fired.error, RootInUseError):  # a run was started by hand while this one imported its libraries
+        with FiringRecord.changing(store.root, name) as record:
+            record.last = former
+        _skip(name, store, log, fired.error.run_id)
+        return 0
+    run = fired.record
+    decision = run.decision if run else None
+    is_needless = decision is not None and not decision.trains
+    reason = log.last_error() if code else "; ".join(decision.notes) if decision and is_needless else ""
+    ended = firing.ending(
+        code,
+        reason,
+        seconds=time.monotonic() - began,
+        trained=has_trained(run) if run else None,
+        is_needless=is_needless,
+    )
+    _end(name, store, log, record, ended, fired)
     return code
 
 
-def _skip(name: str, store: RunStore, log: FiringLog, record: FiringRecord, active: str) -> None:
-    """Leaves a firing out since a run goes on, which is told once for that run."""
-    why = f"the run {active} goes on"
+def _exit_code(directory: Path, log: FiringLog, fired: FiredRun, petseg_run: Callable[[FiredRun], int]) -> int:
+    """Starts the command in the working directory of its runs, and returns its exit code."""
+    log.write("started")
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        click.echo(f"error: cannot enter the working directory {str(directory)!r}: {error.strerror}")
+        code = FAILURE
+    else:
+        code = petseg_run(fired)
+    if not isinstance(fired.error, RootInUseError):
+        log.write(f"ended with exit code {code}")
+    return code
+
+
+def _skip(name: str, store: RunStore, log: FiringLog, active: str | None) -> None:
+    """Leaves a firing out since a run goes on, which is told once for that run.
+
+    Args:
+      name: Of the schedule.
+      store: The pipeline root.
+      log: Of the firings.
+      active: Id of the run. None: it has none yet, as the firing that starts it has just begun.
+    """
+    why = f"the run {active} goes on" if active else "another firing has just begun"
     log.write(f"skipped, since {why}")
-    is_news = record.skipped_for != active
-    record.model_copy(update={"skipped": datetime.now(UTC), "skipped_for": active}).save(store.root, name)
+    with FiringRecord.changing(store.root, name) as record:
+        is_news = record.skipped_for != (active or _ANOTHER_FIRING)
+        record.skipped, record.skipped_for = datetime.now(UTC), active or _ANOTHER_FIRING
+    caution = pace_caution(Cron.parse(record.cron), record.time_zone, store, name) if record.cron else None
+    if caution:
+        log.write(f"warning: {caution}")
     if is_news:
-        for delivery in tell_of_firing(record.notification, name, "skipped", f"{why}.", store.root / LOG_NAME):
+        reason = ". ".join(filter(None, (why, caution)))
+        for delivery in tell_of_firing(record.notification, name, "skipped", f"{reason}.", store.root / LOG_NAME):
             log.write(delivery.line)
+
+
+def _end(name: str, store: RunStore, log: FiringLog, record: FiringRecord, firing: Firing, fired: FiredRun) -> None:
+    """Records a firing that has ended, and tells people of it even where it cannot be recorded."""
+    try:
+        record = _keep(name, store, firing, fired)
+    finally:
+        _tell(name, store, log, record, firing, fired)
 
 
 def _keep(name: str, store: RunStore, firing: Firing, fired: FiredRun) -> FiringRecord:
     """Records a firing; the record is read anew, since meanwhile firings may have been skipped."""
-    record = FiringRecord.load(store.root, name) or FiringRecord(since=firing.started)
-    record = record.model_copy(update={"last": firing})
-    record.remember(fired.config.notification if fired.config else None)
-    record.save(store.root, name)
+    with FiringRecord.changing(store.root, name) as record:
+        record.add(firing)
+        record.remember(fired.config.notification if fired.config else None)
     return record
 
 

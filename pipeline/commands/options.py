@@ -151,6 +151,9 @@ class FiredRun:
     record: RunRecord | None = None
     """None until the run has ended, and where it could not start."""
 
+    error: PetsegError | None = None
+    """Why it could not start, or ended without a record."""
+
 
 def exit_code(command: click.Command, args: Sequence[str] | None, fired: FiredRun | None = None) -> int:
     """Runs a command as `petseg`; errors that are the user's to mend become a message and an exit code.
@@ -170,6 +173,8 @@ def exit_code(command: click.Command, args: Sequence[str] | None, fired: FiredRu
         notify("interrupted")
         return INTERRUPTED
     except PetsegError as error:
+        if fired is not None:
+            fired.error = error
         notify(f"error: {error}", "red")
         return BAD_USAGE if isinstance(error, ConfigError) else FAILURE
     except BrokenPipeError:

@@ -12,10 +12,11 @@
     checkpoints/training-<digest>/          state of a training that was not finished (`trainer_module.checkpoints`)
     serving_model/<pipeline name>/<version> pushed models
     data/                                   downloaded data sets
-    schedule.log, schedule-<name>.json      what scheduled runs print, and what became of the last one
+    schedule.log, schedule-<name>.json      what scheduled runs print, and what became of the last ones
     tracking_aliases.json                   aliases of registered models that wait for an MLflow server
     tmp/                                    temporary files of the run that is going on
     .lock                                   held by the run that is going on
+    .firing                                 held by the firing of a schedule that is going on
 
 Nothing here imports TensorFlow or TFX.
 """
@@ -28,7 +29,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,14 @@ RUN_ID_FORMAT: Final = "%Y%m%d-%H%M%S-%f"
 
 MIN_FREE_BYTES: Final = 2**30
 _LOCK_WAIT_SECONDS: Final = 1.0
+
+
+class RootInUseError(PetsegError):
+    """Another run holds the pipeline root."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 @dataclass(frozen=True)
@@ -128,11 +137,15 @@ class RunStore:
             )
 
     def new_run_id(self) -> str:
-        """Returns the id for a run that starts now."""
-        while True:
-            run_id = datetime.now(UTC).strftime(RUN_ID_FORMAT)
-            if not (self.runs_dir / run_id).exists():
-                return run_id
+        """Returns the id for a run that starts now.
+
+        After the clock was set back it is the moment after the latest run, until the clock has caught up.
+        """
+        latest = max((moment for name in self._run_names() if (moment := _moment(name))), default=None)
+        moment = datetime.now(UTC).replace(tzinfo=None)
+        if latest is not None:
+            moment = max(moment, latest + timedelta(microseconds=1))
+        return moment.strftime(RUN_ID_FORMAT)
 
     def create_run(self, run_id: str) -> RunFiles:
         """Makes the directory of a new run."""
@@ -145,7 +158,8 @@ class RunStore:
         """Holds the root for one run; a killed process lets go of it by itself.
 
         Raises:
-          PetsegError: Another run holds it, or it cannot be locked.
+          RootInUseError: Another run holds it.
+          PetsegError: It cannot be locked.
         """
         try:
             descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -154,10 +168,11 @@ class RunStore:
         try:
             if not _acquire(descriptor):
                 holder = self.holder()
-                raise PetsegError(
+                run = str(holder.get("run_id", "unknown"))
+                raise RootInUseError(
                     f"another run uses the pipeline root {str(self.root)!r} (process {holder.get('pid', 'unknown')}, "
-                    f"run {holder.get('run_id', 'unknown')}); wait until it is done, or choose another root with "
-                    "--pipeline-root DIR"
+                    f"run {run}); wait until it is done, or choose another root with --pipeline-root DIR",
+                    run,
                 )
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "run_id": run_id}).encode(), 0)
@@ -205,6 +220,9 @@ class RunStore:
             record.finish(RunState.INTERRUPTED, "the process ended before the run was done")
         return record
 
+    def _run_names(self) -> list[str]:
+        return [entry.name for entry in self.runs_dir.iterdir()] if self.runs_dir.is_dir() else []
+
     def holder(self) -> dict[str, object]:
         """Returns what the run that holds the root, or held it last, says of itself: `pid` and `run_id`."""
         try:
@@ -212,6 +230,14 @@ class RunStore:
         except (OSError, ValueError):
             return {}
         return holder if isinstance(holder, dict) else {}
+
+
+def _moment(run_id: str) -> datetime | None:
+    """Returns the time that a run id tells; None where it tells none."""
+    try:
+        return datetime.strptime(run_id, RUN_ID_FORMAT)
+    except ValueError:
+        return None
 
 
 def _acquire(descriptor: int) -> bool:

@@ -51,7 +51,7 @@ class Crontab:
                 "schedule.catch_up is true, but cron does not make up for firings that it missed; set it to false, or "
                 "use a session with systemd user timers"
             )
-        for argument in entry.command():
+        for argument in entry.argv():
             if not argument.isprintable():
                 raise ConfigError(f"{argument!r} cannot be written into a crontab: it has control characters")
         length = len(_command(entry).encode())
@@ -85,7 +85,7 @@ class Crontab:
     def start(self, entry: LocalEntry) -> None:
         environment = self.environment(entry.name)
         subprocess.Popen(
-            entry.command(),
+            entry.argv(),
             env=environment,
             cwd=environment["HOME"],
             start_new_session=True,
@@ -128,7 +128,7 @@ def _read() -> str:
 
 def _command(entry: LocalEntry) -> str:
     """Returns the command as cron reads it, for which a plain % would end it."""
-    return shlex.join(entry.command()).replace("%", "\\%")
+    return shlex.join(entry.argv()).replace("%", "\\%")
 
 
 def _block(entry: LocalEntry, enabled: bool) -> str:

@@ -116,7 +116,7 @@ def try_firing(entry: LocalEntry, environment: Mapping[str, str], scheduler: str
 def _verdict(entry: LocalEntry, environment: Mapping[str, str]) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="petseg-firing-") as directory:
         file, log = Path(directory) / "verdict.json", Path(directory) / "log"
-        command = entry.command("--check", str(file))
+        command = entry.argv("--check", str(file))
         with log.open("wb") as stream:
             try:
                 ended = subprocess.run(

@@ -1,13 +1,14 @@
 """What the firings of a schedule of this machine leave in the pipeline root, and what that tells of the last one.
 
 One small file a schedule: a firing writes it when it starts and when it ends. One that the scheduler could not start
-writes nothing; that is told from the times at which the schedule should have fired since the file has been kept. What
-the runs print goes into a log, which the schedules of a root share.
+writes nothing; that is told from the times at which the schedule should have fired since the file has been kept. Of
+firings that begin at the same moment one runs.
 """
 
 import fcntl
 import os
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,15 +22,27 @@ from pipeline.schedules.local_entry import LocalEntry
 from pipeline.schedules.schedule import FiringOutcome, LastFiring
 from pipeline.schedules.times import previous_firing
 
-LOG_NAME: Final = "schedule.log"
-"""Log of the firings, in the pipeline root."""
-
-FORMER_LOG_NAME: Final = f"{LOG_NAME}.1"
-FULL_LOG_BYTES: Final = 1024 * 1024
-
 _OUTCOMES: Final = {0: FiringOutcome.DONE, 3: FiringOutcome.NOT_BLESSED, 130: FiringOutcome.INTERRUPTED}
 _STARTING: Final = timedelta(minutes=5)
 """How long a firing may take until it is recorded, or until its run holds the pipeline root."""
+
+_CLOCK_ERROR: Final = timedelta(minutes=1)
+"""By how much a clock may be set back without a word."""
+
+_KEPT_FIRINGS: Final = 20
+_LOCK_NAME: Final = ".firing"
+
+
+class FiringTime(BaseModel):
+    """How long a firing took that started a run and ended."""
+
+    started: AwareDatetime
+    seconds: float
+    exit_code: int | None
+    """As that of `Firing`."""
+
+    trained: bool | None
+    """As that of `Firing`."""
 
 
 class Firing(BaseModel):
@@ -37,18 +50,31 @@ class Firing(BaseModel):
 
     started: AwareDatetime
     ended: AwareDatetime | None = None
+    seconds: float | None = None
+    """How long it took, by a clock that nobody sets; None when it has not ended."""
+
     exit_code: int | None = None
-    """Of `petseg run`; None when it has not ended, or ended with an exception."""
+    """Of `petseg run` or `petseg retrain`; None when it has not ended, or ended with an exception."""
+
+    trained: bool | None = None
+    """Whether its run trained a model; None where no run ended."""
+
+    is_needless: bool = False
+    """Whether its run found no reason to train."""
 
     reason: str = ""
-    """What it said of a failure."""
+    """What it said of a failure, or why there was no reason to train."""
 
     not_told: str = ""
     """Why people were not told of it, as they should have been."""
 
-    def ending(self, exit_code: int | None, reason: str) -> Self:
-        """Returns the firing as it ended just now."""
-        return self.model_copy(update={"ended": datetime.now(UTC), "exit_code": exit_code, "reason": reason})
+    def ending(self, exit_code: int | None, reason: str, *, seconds: float | None = None, **details: Any) -> Self:
+        """Returns the firing as it ended just now; details are fields that its run tells of."""
+        ended = max(datetime.now(UTC), self.started)
+        took = (ended - self.started).total_seconds() if seconds is None else seconds
+        return self.model_copy(
+            update={"ended": ended, "seconds": took, "exit_code": exit_code, "reason": reason, **details}
+        )
 
 
 class FiringRecord(BaseModel):
@@ -57,8 +83,16 @@ class FiringRecord(BaseModel):
     since: AwareDatetime
     """From when on the schedule, as it is, should have fired."""
 
+    cron: str | None = None
+    """Five fields, since then; None where an earlier petseg began the record."""
+
+    time_zone: str = "UTC"
+
     last: Firing | None = None
     """The last one that started a run."""
+
+    recent: list[FiringTime] = []
+    """The latest ones that ended, the latest last."""
 
     skipped: AwareDatetime | None = None
     """When a firing last found a run going on."""
@@ -78,12 +112,37 @@ class FiringRecord(BaseModel):
             return None
 
     @classmethod
-    def begin(cls, root: Path, name: str, notification: NotificationConfig | None = None) -> None:
-        """Notes that the schedule fires from now on, and who is told of it. None: who was told before."""
+    @contextmanager
+    def changing(cls, root: Path, name: str) -> Iterator[Self]:
+        """Gives the record, which is written when the block ends; until then no other process changes one of the root.
+
+        Times that are later than now, since the clock was set back, are taken for now.
+        """
         now = datetime.now(UTC)
-        record = (cls.load(root, name) or cls(since=now)).model_copy(update={"since": now})
-        record.remember(notification)
-        record.save(root, name)
+        with _held(root):
+            record = cls.load(root, name) or cls(since=now)
+            record.since = min(record.since, now)
+            record.skipped = record.skipped and min(record.skipped, now)
+            yield record
+            record.save(root, name)
+
+    @classmethod
+    def begin(
+        cls, root: Path, name: str, notification: NotificationConfig | None = None, entry: LocalEntry | None = None
+    ) -> None:
+        """Notes that the schedule fires from now on, as what, and who is told of it. None: as before."""
+        with cls.changing(root, name) as record:
+            record.since = datetime.now(UTC)
+            record.remember(notification)
+            if entry is not None:
+                record.cron, record.time_zone = entry.cron, entry.time_zone
+
+    def add(self, firing: Firing) -> None:
+        """Keeps a firing as the last one; how long it took, once it has ended."""
+        self.last = firing
+        if firing.seconds is not None and all(past.started != firing.started for past in self.recent):
+            took = FiringTime.model_validate(firing.model_dump(include=set(FiringTime.model_fields)))
+            self.recent = [*self.recent, took][-_KEPT_FIRINGS:]
 
     def remember(self, notification: NotificationConfig | None) -> None:
         """Keeps who is to be told. None: it is not known now."""
@@ -125,72 +184,56 @@ def last_firing(entry: LocalEntry, *, enabled: bool, now: datetime) -> LastFirin
     if record.last is None:
         if record.skipped is None:
             return None
-        return LastFiring(time=record.skipped, outcome=FiringOutcome.SKIPPED, reason="another run went on")
+        return _at(record.skipped, now, FiringOutcome.SKIPPED, "another run went on")
     started, code = record.last.started, record.last.exit_code
     if record.last.ended is not None:
         outcome = FiringOutcome.FAILED if code is None else _OUTCOMES.get(code, FiringOutcome.FAILED)
-        return LastFiring(time=started, outcome=outcome, reason=record.last.reason, not_told=record.last.not_told)
-    if store.active_run() is not None or now - started < _STARTING:
-        return LastFiring(time=started, outcome=FiringOutcome.RUNNING, reason="")
+        if record.last.is_needless and outcome is FiringOutcome.DONE:
+            outcome = FiringOutcome.NOT_NEEDED
+        return _at(started, now, outcome, record.last.reason, record.last.not_told)
+    if store.active_run() is not None or abs(now - started) < _STARTING:
+        return _at(started, now, FiringOutcome.RUNNING)
     died = "its process died without a word: was it killed, its memory used up, or the machine switched off?"
-    return LastFiring(time=started, outcome=FiringOutcome.FAILED, reason=died)
+    return _at(started, now, FiringOutcome.FAILED, died)
 
 
-class FiringLog:
-    """The log of a pipeline root, to which goes what this process and its children write from now on.
-
-    A firing that finds the log full puts it aside, in the place of the one that was put aside before. So the newest
-    MiB at least is always there, and not much more than two are ever kept. Firings of several schedules may write at
-    the same time: each line goes to the end of the file that its firing began with, and only one at a time looks
-    whether that is full.
-    """
-
-    def __init__(self, root: Path, name: str) -> None:
-        """Opens the log.
-
-        Args:
-          root: Pipeline root; there.
-          name: Of the schedule that fires.
-        """
-        self._name = name
-        self._descriptor = _open_at_end(root)
-        self._start = os.fstat(self._descriptor).st_size
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(self._descriptor, stream.fileno())
-
-    def write(self, what: str) -> None:
-        """Adds a line about the firing."""
-        print(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} schedule {self._name}: {what}", flush=True)
-
-    def last_error(self) -> str:
-        """Returns the last error that was printed since the log was opened, as one line; empty where none was."""
-        written = os.pread(self._descriptor, os.fstat(self._descriptor).st_size - self._start, self._start)
-        lines = written.decode(errors="replace").splitlines()
-        errors = [line.partition(": ")[2] for line in lines if line.lower().startswith("error: ")]
-        return errors[-1] if errors else ""
-
-
-def _open_at_end(root: Path) -> int:
-    """Returns a descriptor of the log, a new one where the present one was full."""
-    log = root / LOG_NAME
-    while True:
-        descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+@contextmanager
+def lone_firing(root: Path) -> Iterator[bool]:
+    """Holds the root for one firing until the block ends; gives whether no other firing does already."""
+    descriptor = os.open(root / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        is_alone = True
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_alone = False
         except OSError:
-            return descriptor  # a file system without locks, of which the run will complain
-        opened = os.fstat(descriptor)
-        try:
-            is_the_log = os.path.samestat(log.stat(), opened)
-        except FileNotFoundError:
-            is_the_log = False  # another firing has just put it aside
-        is_full = opened.st_size >= FULL_LOG_BYTES
-        if is_the_log and not is_full:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # children share the lock
-            return descriptor
-        if is_the_log:
-            log.replace(root / FORMER_LOG_NAME)
+            pass  # a file system without locks, of which the run will complain
+        yield is_alone
+        if is_alone:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # children share the lock
+    finally:
+        os.close(descriptor)
+
+
+def _at(time: datetime, now: datetime, outcome: FiringOutcome, reason: str = "", not_told: str = "") -> LastFiring:
+    """Returns a firing as of a time that was recorded."""
+    if time - now > _CLOCK_ERROR:
+        ahead = f"the clock said {time:%Y-%m-%d %H:%M %z} then, and was set back since"
+        reason = "; ".join(filter(None, (reason, ahead)))
+    return LastFiring(time=min(time, now), outcome=outcome, reason=reason, not_told=not_told)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Waits until no other process holds a directory, and holds it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(descriptor)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.cron import Cron
 from pipeline.config.loading import load_config
 from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
@@ -16,9 +17,11 @@ from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RunOption, Setting,
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
 from pipeline.schedules.environment import carried_variables, try_firing
-from pipeline.schedules.firings import LOG_NAME, FiringRecord, last_firing
+from pipeline.schedules.firing_log import LOG_NAME
+from pipeline.schedules.firings import FiringRecord, last_firing
 from pipeline.schedules.local_entry import InstalledEntry, LocalEntry, LocalScheduler
 from pipeline.schedules.notification import local_notes, secret_files
+from pipeline.schedules.pace import firing_cautions, pace_caution
 from pipeline.schedules.schedule import Action, Plan, Schedule, declared_cron, declared_name, differences
 from pipeline.schedules.systemd import SystemdTimers
 from pipeline.suggestions import nearest
@@ -63,7 +66,11 @@ class LocalSchedules:
     def clock_changes(self) -> tuple[str, str]:
         if isinstance(self._schedulers[0], SystemdTimers):
             return "systemd starts no run", "systemd starts one run"
-        return "it depends on the cron daemon whether a run starts", "it depends on the cron daemon how many runs start"
+        every, others = "where the line has * for minute or hour", "other cron daemons may differ"
+        return (
+            f"Debian's cron starts the run as soon as the clocks have changed, and none {every}; {others}",
+            f"Debian's cron starts one run, and two {every}; {others}",
+        )
 
     def plan(self) -> Plan:
         entry, scheduler = self._entry(), self._schedulers[0]
@@ -76,6 +83,8 @@ class LocalSchedules:
                 f"schedule.version {self._config.schedule.version!r} means nothing on one machine: runs use the petseg "
                 "that is installed"
             )
+        too_fast = pace_caution(Cron.parse(entry.cron), entry.time_zone, RunStore(entry.root), entry.name)
+        notes += [too_fast] if too_fast else []
         notes += scheduler.notes()
         there = scheduler.environment(entry.name) | entry.environment
         notes += local_notes(self._config.notification, there, scheduler.title)
@@ -107,7 +116,7 @@ class LocalSchedules:
         for holder, installed in holders:
             if holder is not scheduler:
                 holder.remove(installed.entry)
-        FiringRecord.begin(Path(entry.root), entry.name, self._config.notification)
+        FiringRecord.begin(Path(entry.root), entry.name, self._config.notification, entry)
 
     def schedules(self) -> list[Schedule]:
         return [
@@ -120,6 +129,7 @@ class LocalSchedules:
                 time_zone=installed.entry.time_zone,
                 settings=installed.entry.settings(scheduler.title),
                 last_firing=last_firing(installed.entry, enabled=installed.enabled, now=datetime.now(UTC)),
+                cautions=firing_cautions(installed.entry),
             )
             for scheduler in self._schedulers
             for installed in scheduler.entries()
@@ -132,7 +142,7 @@ class LocalSchedules:
     def resume(self, schedule: Schedule) -> None:
         scheduler, installed = self._holder(schedule)
         scheduler.switch(installed.entry, enabled=True)
-        FiringRecord.begin(Path(installed.entry.root), installed.entry.name)
+        FiringRecord.begin(Path(installed.entry.root), installed.entry.name, entry=installed.entry)
 
     def trigger(self, schedule: Schedule) -> str:
         scheduler, installed = self._holder(schedule)
@@ -178,6 +188,7 @@ class LocalSchedules:
             time_zone=schedule.time_zone,
             catch_up=schedule.catch_up,
             run_arguments=(*arguments, f"--pipeline-root={root}"),
+            command="retrain" if schedule.only_if_needed else "run",
             directory=str(Path.cwd()),
             root=str(root),
             python=sys.executable,

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,10 @@ from trainer_module.errors import PetsegError
 
 _COMMAND_SECONDS: Final = 30
 _ENV: Final = "/usr/bin/env"
+
+Command = Literal["run", "retrain"]
+"""What a firing starts: `petseg run`, which trains, or `petseg retrain`, which trains where there is a reason."""
+
 _FIRE: Final = ("-P", "-m", "petseg", "schedule", "fire")
 """What follows the interpreter. It is written down outside petseg and read by every later one, so it stays."""
 
@@ -30,7 +34,10 @@ class LocalEntry(BaseModel):
     time_zone: str
     catch_up: bool
     run_arguments: tuple[str, ...]
-    """Of `petseg run`."""
+    """Of the command."""
+
+    command: Command = "run"
+    """`run` where none is written down, as by earlier petsegs."""
 
     directory: str
     """Working directory of the runs."""
@@ -44,10 +51,11 @@ class LocalEntry(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     """What is carried along of the environment that the schedule was applied in, by name."""
 
-    def command(self, *further: str) -> list[str]:
+    def argv(self, *further: str) -> list[str]:
         """Returns what the scheduler starts, with further options of `petseg schedule fire`."""
         carried = [f"{name}={value}" for name, value in self.environment.items()]
-        options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *further]
+        command = [] if self.command == "run" else ["--command", self.command]
+        options = ["--name", self.name, "--directory", self.directory, "--root", self.root, *command, *further]
         return [
             *([_ENV, *carried] if carried else ()),
             *(self.python, *_FIRE, *options, "--", *self.run_arguments),
@@ -59,7 +67,7 @@ class LocalEntry(BaseModel):
             "cron": self.cron,
             "time zone": self.time_zone,
             "catch up": "yes" if self.catch_up else "no",
-            "runs": shlex.join(["petseg", "run", *self.run_arguments]),
+            "runs": shlex.join(["petseg", self.command, *self.run_arguments]),
             "directory": self.directory,
             "pipeline root": self.root,
             "interpreter": self.python,

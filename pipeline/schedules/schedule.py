@@ -28,6 +28,7 @@ class FiringOutcome(StrEnum):
     """What became of a firing on this machine."""
 
     DONE = "done"
+    NOT_NEEDED = "done, no reason to train"
     NOT_BLESSED = "done, not blessed"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
@@ -45,11 +46,11 @@ class LastFiring(_Model):
     """The last firing of a schedule of this machine."""
 
     time: datetime
-    """When it started, or should have."""
+    """When it started, or should have; now where a clock that was set back since tells a later time."""
 
     outcome: FiringOutcome
     reason: str
-    """Of a failure; empty when there is none to give."""
+    """Of a failure, or why nothing was trained; empty when there is none to give."""
 
     not_told: str = ""
     """Why people were not told of it, as they should have been; empty when they were."""
@@ -77,6 +78,9 @@ class Schedule(_Model):
 
     last_firing: LastFiring | None = None
     """On this machine; None where there was none, or none is known. The server knows its runs by itself."""
+
+    cautions: list[str] = Field(default_factory=list)
+    """What its firings so far show to be wrong with it, one sentence each."""
 
 
 class Difference(_Model):

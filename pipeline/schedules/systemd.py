@@ -111,7 +111,7 @@ Description=Run of the petseg schedule {entry.name}
 
 [Service]
 Type=oneshot
-ExecStart={" ".join(map(_quoted, entry.command()))}
+ExecStart={" ".join(map(_quoted, entry.argv()))}
 SuccessExitStatus={_NOT_BLESSED}
 """
 

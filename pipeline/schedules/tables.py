@@ -17,6 +17,7 @@ NEXT_FIRINGS: Final = 5
 _LAST_FIRING: Final = "last firing"
 _FIRING_STYLES: Final = {
     FiringOutcome.DONE: "green",
+    FiringOutcome.NOT_NEEDED: "green",
     FiringOutcome.FAILED: "red",
     FiringOutcome.INTERRUPTED: "yellow",
     FiringOutcome.MISSING: "red",
@@ -75,6 +76,8 @@ def schedule_lines(schedule: Schedule) -> Iterator[Text]:
         yield Text(f"  {name:{width}}  {value}")
     if schedule.last_firing is not None:
         yield Text(f"  {_LAST_FIRING:{width}}  ").append(_firing(schedule.last_firing))
+    for caution in schedule.cautions:
+        yield Text(f"  warning: {caution}", "yellow")
 
 
 def _firing(firing: LastFiring | None) -> Text:

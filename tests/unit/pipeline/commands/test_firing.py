@@ -1,13 +1,22 @@
-"""A firing that only looks: what it finds missing, and which variables the user's own code asks for."""
+"""A firing that only looks: what it finds missing, which variables the user's own code asks for; and one that runs."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from components.retraining_decider.decision import Decision
+from pipeline.commands import firing
 from pipeline.commands.firing import asked_variables, check_firing
+from pipeline.commands.options import FiredRun
+from pipeline.config.loading import load_config
+from pipeline.runs.record import NodeRecord, NodeState, RunRecord
+from pipeline.runs.store import RootInUseError
 from pipeline.schedules.environment import Verdict
+from pipeline.schedules.firings import FiringRecord
 
 MODULES = "--set=data.builder_modules=[{}'components.datasets.synthetic_pets']"
 ASKS = """
@@ -16,6 +25,26 @@ PLACE = os.environ.get("OWN_TILES")
 os.getenv("OWN_OTHER")
 "OWN_THIRD" in os.environ
 os.path.expandvars("$OWN_FOURTH")
+"""
+
+FIRES = """
+import sys, time
+from pathlib import Path
+from pipeline.commands import firing
+from pipeline.runs.store import RunStore
+
+name, root = sys.argv[1:]
+
+def petseg_run(fired):
+    time.sleep(0.5)  # as it imports its libraries
+    with RunStore(root).lock("20270101-000000-000000"):
+        print("the run itself", flush=True)
+        time.sleep(3)
+    return 0
+
+while time.time() % 2 > 0.05:  # all begin in the same moment
+    time.sleep(0.01)
+sys.exit(firing._fire(name, Path(root), root, petseg_run))
 """
 
 
@@ -34,18 +63,18 @@ def verdict(tmp_path, monkeypatch):
     """What a firing finds that stands in this process."""
     monkeypatch.chdir(tmp_path)
 
-    def found(*arguments: str, directory: Path = tmp_path) -> Verdict:
+    def found(*arguments: str, directory: Path = tmp_path, command="run") -> Verdict:
         root = tmp_path / "root"
-        check_firing(
-            tmp_path / "verdict", directory, str(root), ["--preset=demo", f"--pipeline-root={root}", *arguments]
-        )
+        given = ["--preset=demo", f"--pipeline-root={root}", *arguments]
+        check_firing(tmp_path / "verdict", directory, str(root), given, command)
         return Verdict.model_validate_json((tmp_path / "verdict").read_bytes())
 
     return found
 
 
-def test_what_is_there_is_enough_and_nothing_is_run(verdict, tmp_path):
-    assert verdict() == Verdict()
+@pytest.mark.parametrize("command", ["run", "retrain"])
+def test_what_is_there_is_enough_and_nothing_is_run(verdict, tmp_path, command):
+    assert verdict(command=command) == Verdict()
     assert not (tmp_path / "root").exists()
 
 
@@ -88,3 +117,70 @@ def test_looking_up_works_as_before():
         os.environ["PETSEG_NO_SUCH"]
     assert asked == {"PETSEG_NO_SUCH"}
     assert type(os.environ).__getitem__ is get
+
+
+class TestRuns:
+    """Firings whose run is a stand-in that holds the pipeline root."""
+
+    @pytest.fixture
+    def root(self, tmp_path) -> Path:
+        root = tmp_path / "root"
+        root.mkdir()
+        return root
+
+    @pytest.fixture
+    def fire(self, root, monkeypatch):
+        """Fires in this process; the log is no file."""
+        monkeypatch.setattr(firing, "FiringLog", lambda *_: SimpleNamespace(write=print, last_error=lambda: ""))
+        monkeypatch.chdir(root)
+        return lambda run: firing._fire("nightly", root, str(root), run)
+
+    def test_what_its_run_came_to_is_recorded(self, fire, root):
+        record = RunRecord.begin("1", load_config(preset="demo"), root / "log")
+
+        def train(fired: FiredRun) -> int:
+            record.nodes = [NodeRecord(id="Trainer", state=NodeState.COMPLETE)]
+            fired.record = record
+            return 0
+
+        def find_no_reason(fired: FiredRun) -> int:
+            record.nodes = [NodeRecord(id="Trainer", state=NodeState.SKIPPED)]
+            record.decision = Decision(trains=False, notes=("nothing new", "pushes are frozen"))
+            fired.record = record
+            return 0
+
+        for run in (train, find_no_reason, lambda _: 1):
+            fire(run)
+            last = FiringRecord.load(root, "nightly").last
+            if run is find_no_reason:
+                assert (last.is_needless, last.reason) == (True, "nothing new; pushes are frozen")
+        assert [past.trained for past in FiringRecord.load(root, "nightly").recent] == [True, False, None]
+        assert [past.exit_code for past in FiringRecord.load(root, "nightly").recent] == [0, 0, 1]
+
+    def test_a_run_that_was_started_by_hand_meanwhile_skips_it(self, fire, root):
+        fire(lambda _: 3)
+
+        def find_the_root_in_use(fired: FiredRun) -> int:
+            fired.error = RootInUseError("in use", "20270101-000000-000000")
+            return 1
+
+        assert fire(find_the_root_in_use) == 0
+        record = FiringRecord.load(root, "nightly")
+        assert record.last.exit_code == 3
+        assert record.skipped_for == "20270101-000000-000000"
+        assert len(record.recent) == 1
+
+    @pytest.mark.slow
+    def test_of_firings_in_the_same_second_one_runs(self, root):
+        names = ["nightly", "nightly", "hourly"]
+        processes = [
+            subprocess.Popen([sys.executable, "-c", FIRES, name, str(root)], stdout=subprocess.DEVNULL, stderr=None)
+            for name in names
+        ]
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        log = (root / "schedule.log").read_text()
+        assert [log.count(line) for line in ("started\n", "the run itself\n", "ended with exit code 0\n")] == [1, 1, 1]
+        assert log.count("skipped, since ") == 2
+        records = [FiringRecord.load(root, name) for name in ("nightly", "hourly")]
+        assert sorted(len(record.recent) for record in records if record) == [0, 1]
+        assert all(record.last is None or record.last.exit_code == 0 for record in records)

@@ -45,6 +45,14 @@ def test_ids_are_unique_and_sort_by_age(store):
     assert store.run_ids() == ids[::-1]
 
 
+def test_ids_sort_by_age_where_the_clock_was_set_back(store):
+    (store.runs_dir / "not a run").mkdir(parents=True)
+    store.create_run("29990101-235959-999999").record.touch()
+    for _ in range(2):
+        store.create_run(store.new_run_id()).record.touch()
+    assert store.run_ids() == ["29990102-000000-000001", "29990102-000000-000000", "29990101-235959-999999"]
+
+
 def test_the_root_is_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert RunStore("a/../root").root == tmp_path / "root"

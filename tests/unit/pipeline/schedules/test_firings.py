@@ -1,15 +1,13 @@
-"""What is told of the last firing of a schedule of this machine, and the log of the firings."""
+"""What is told of the last firing of a schedule of this machine."""
 
-import fcntl
-import os
-import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pipeline.runs.store import RunStore
-from pipeline.schedules.firings import FULL_LOG_BYTES, Firing, FiringLog, FiringRecord, last_firing
+from pipeline.schedules.firings import Firing, FiringRecord, last_firing, lone_firing
 from pipeline.schedules.local_entry import LocalEntry
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -91,68 +89,75 @@ def test_a_record_begun_anew_keeps_the_last_firing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["schedule-nightly.json"]
 
 
-@pytest.fixture
-def begin(tmp_path, monkeypatch):
-    """Returns the log of a firing that begins; what is printed goes there until the next one begins."""
-    standard = [(tmp_path / name).open("w") for name in ("stdout", "stderr")]
-    monkeypatch.setattr(sys, "stdout", standard[0])
-    monkeypatch.setattr(sys, "stderr", standard[1])
-    yield lambda name="nightly": FiringLog(tmp_path, name)
-    for stream in standard:
-        stream.close()
+def test_a_firing_without_a_reason_to_train_says_so(told):
+    firing = Firing(started=AT_THREE).ending(0, "tiles 1.1.0, recipe and gate are as they were", is_needless=True)
+    found = told(FiringRecord(since=MONTH_AGO, last=firing))
+    assert (found.outcome, found.reason) == (
+        "done, no reason to train",
+        "tiles 1.1.0, recipe and gate are as they were",
+    )
 
 
-def fill(log, text: str) -> None:
-    log.write_text(text * (FULL_LOG_BYTES // len(text) + 1))
+class TestClockSetBack:
+    """What was recorded by a clock that went ahead, and was set back since."""
+
+    AHEAD = NOW + timedelta(days=3)
+
+    def test_no_firing_is_of_a_time_to_come(self, told):
+        found = told(FiringRecord(since=MONTH_AGO, last=Firing(started=self.AHEAD).ending(1, "why")))
+        assert (found.time, found.outcome) == (NOW, "failed")
+        assert found.reason == "why; the clock said 2026-12-01 12:00 +0000 then, and was set back since"
+        assert told(FiringRecord(since=MONTH_AGO, skipped=self.AHEAD)).time == NOW
+
+    def test_one_that_died_does_not_run_until_then(self, told):
+        assert "died without a word" in told(FiringRecord(since=MONTH_AGO, last=Firing(started=self.AHEAD))).reason
+        a_step = Firing(started=NOW + timedelta(seconds=20))
+        assert told(FiringRecord(since=MONTH_AGO, last=a_step)).outcome == "running"
+
+    def test_the_next_firing_mends_the_record(self, told, tmp_path):
+        ahead = datetime.now(UTC) + timedelta(days=3)
+        told(FiringRecord(since=ahead, skipped=ahead))
+        with FiringRecord.changing(tmp_path, "nightly") as record:
+            record.add(Firing(started=datetime.now(UTC)).ending(0, ""))
+        record = FiringRecord.load(tmp_path, "nightly")
+        assert max(record.since, record.skipped, record.last.started) <= datetime.now(UTC)
+
+    def test_a_firing_takes_no_less_than_nothing(self):
+        firing = Firing(started=datetime.now(UTC) + timedelta(hours=1)).ending(0, "")
+        assert (firing.ended, firing.seconds) == (firing.started, 0)
 
 
-def test_a_log_that_is_not_full_goes_on(begin, tmp_path):
-    for what in ("started", "ended"):
-        begin().write(what)
-    lines = (tmp_path / "schedule.log").read_text().splitlines()
-    assert [line.partition("schedule ")[2] for line in lines] == ["nightly: started", "nightly: ended"]
-    assert not (tmp_path / "schedule.log.1").exists()
+def test_the_latest_firings_are_kept_with_their_times(tmp_path):
+    for hour in range(25):
+        with FiringRecord.changing(tmp_path, "nightly") as record:
+            firing = Firing(started=MONTH_AGO + timedelta(hours=hour))
+            record.add(firing)
+            record.add(firing.ending(0, "", seconds=hour, trained=hour % 2 == 0))
+            record.add(firing.ending(0, "", seconds=hour).model_copy(update={"not_told": "why"}))
+    record = FiringRecord.load(tmp_path, "nightly")
+    assert [past.seconds for past in record.recent] == list(range(5, 25))
+    assert [past.trained for past in record.recent][-2:] == [False, True]
+    assert record.last.not_told == "why"
 
 
-def test_a_full_log_is_put_aside_and_the_newest_lines_are_kept(begin, tmp_path):
-    log, former = tmp_path / "schedule.log", tmp_path / "schedule.log.1"
-    for round_ in ("first\n", "second\n"):
-        fill(log, round_)
-        begin().write(f"after the {round_.strip()}")
-        assert set(former.read_text().splitlines()) == {round_.strip()}
-        [line] = log.read_text().splitlines()
-        assert line.endswith(f"schedule nightly: after the {round_.strip()}")
-    kept = sum(file.stat().st_size for file in (log, former))
-    assert FULL_LOG_BYTES < kept < FULL_LOG_BYTES + 1000
+def test_changes_at_the_same_time_are_all_kept(tmp_path):
+    def change(number: int) -> None:
+        with FiringRecord.changing(tmp_path, "nightly") as record:
+            time.sleep(0.01)
+            record.add(Firing(started=MONTH_AGO + timedelta(hours=number)).ending(0, ""))
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(FiringRecord.load(tmp_path, "nightly").recent) == 8
 
 
-def test_a_firing_whose_log_is_put_aside_meanwhile_loses_nothing(begin, tmp_path):
-    first = begin("first")
-    print("Error: of the first", flush=True)
-    with (tmp_path / "schedule.log").open("a") as log:
-        fill_up = "a line\n" * (FULL_LOG_BYTES // 7)
-        log.write(fill_up)
-    os.write(first._descriptor, b"error: the last of the first\n")
-    second = begin("second")
-    print("error: of the second", flush=True)
-    os.write(first._descriptor, b"goes on\n")
-    assert first.last_error() == "the last of the first"
-    assert second.last_error() == "of the second"
-    assert (tmp_path / "schedule.log.1").read_text().endswith("a line\nerror: the last of the first\ngoes on\n")
-    assert (tmp_path / "schedule.log").read_text() == "error: of the second\n"
-
-
-def test_of_two_firings_that_find_the_log_full_one_puts_it_aside(begin, tmp_path):
-    log, former = tmp_path / "schedule.log", tmp_path / "schedule.log.1"
-    fill(log, "old\n")
-    with log.open("r+") as other:  # stands for a firing that has just seen that the log is full
-        fcntl.flock(other, fcntl.LOCK_EX)
-        second = threading.Thread(target=begin)
-        second.start()
-        second.join(0.2)
-        assert second.is_alive()
-        log.rename(former)
-        log.write_text("of the other\n")
-    second.join(30)
-    assert log.read_text() == "of the other\n"
-    assert set(former.read_text().splitlines()) == {"old"}
+def test_one_firing_holds_the_root(tmp_path):
+    for _ in range(2):
+        with lone_firing(tmp_path) as first:
+            with lone_firing(tmp_path) as second:
+                assert (first, second) == (True, False)
+            with lone_firing(tmp_path) as third:
+                assert not third

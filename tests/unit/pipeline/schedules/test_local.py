@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from schedule_commands import Commands
 
+import petseg
 from petseg.processes import PROXIES
 from pipeline.runs.store import RunStore
 from pipeline.schedules import local, times
@@ -116,7 +117,7 @@ def test_every_command_works(either, petseg):
         "UTC",
     )
     assert len(petseg("show", "--json").json["next_firings"]) == 5
-    assert "petseg run --preset=demo" in petseg("show").out
+    assert "petseg retrain --preset=demo" in petseg("show").out
     assert petseg("pause").code == 0
     assert petseg("list", "--json").json[0]["enabled"] is False
     outcome = petseg("apply", schedule__cron="0 5 * * 1")
@@ -171,6 +172,31 @@ def test_a_crontab_block_leaves_the_other_lines_alone(machine, petseg, tmp_path)
     assert "\n# paused: 30 3 * * 1 " in machine.table.read_text()
     petseg("delete", "--yes")
     assert machine.table.read_text() == OTHER_LINES + "0 0 * * * echo after\n"
+
+
+def test_a_firing_retrains_if_needed_or_always(either, petseg):
+    def written() -> str:
+        return "".join(snapshot(either).values()).replace('"', "")
+
+    petseg("apply")
+    assert " --command retrain -- --preset=demo" in written()
+    outcome = petseg("apply", schedule__only_if_needed="false")
+    assert "petseg retrain --preset=demo" in outcome.out
+    assert "-> petseg run --preset=demo" in outcome.out
+    assert "--command" not in written()
+
+
+def test_a_schedule_faster_than_its_runs_is_told(either, petseg, tmp_path):
+    hourly = {"schedule__cron": "0 * * * *"}
+    said = "firings come every 1 h, and the last run took 1 h 30 m"
+    assert "took" not in petseg("apply", **hourly).out
+    with FiringRecord.changing(tmp_path / "root", "petseg-demo") as record:
+        record.add(Firing(started=record.since).ending(0, "", seconds=5400, trained=True))
+    assert f"note: {said}" in petseg("apply", "--dry-run", **hourly).out
+    assert f"warning: {said}" in petseg("show", **hourly).out
+    [caution] = petseg("show", "--json", **hourly).json["cautions"]
+    assert caution.startswith(said)
+    assert "took" not in petseg("apply", schedule__cron="0 3 * * *").out
 
 
 def test_two_pipelines_have_two_schedules(either, petseg):
@@ -297,10 +323,10 @@ def test_a_local_schedule_needs_no_heavy_library(machine, tmp_path):
 
 
 def fire(root: Path, *arguments: str, start: Sequence[str] = FIRE) -> "subprocess.CompletedProcess[str]":
-    """Runs what the schedulers start, with nothing in its environment."""
+    """Runs what the schedulers start, with next to nothing in its environment."""
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
     command = [sys.executable, *start, *options, *arguments]
-    environment = {"HOME": str(root.parent), "PATH": os.defpath}
+    environment = {"HOME": str(root.parent), "PATH": os.defpath, "PYTHONPATH": str(petseg.ROOT)}
     return subprocess.run(command, env=environment, cwd=root.parent, capture_output=True, text=True, check=False)
 
 
@@ -315,7 +341,20 @@ def test_a_firing_that_finds_a_run_is_skipped_with_a_line_in_the_log(start, tmp_
     assert line.endswith("schedule nightly: skipped, since the run 20270101-000000-000000 goes on")
     record = FiringRecord.load(root, "nightly")
     assert record.skipped is not None
+    assert record.skipped_for == "20270101-000000-000000"
     assert record.last is None
+
+
+def test_a_skipped_firing_tells_of_a_schedule_that_is_too_fast(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    with FiringRecord.changing(root, "nightly") as record:
+        record.cron = "0 * * * *"
+        record.add(Firing(started=record.since).ending(0, "", seconds=5400, trained=True))
+    with RunStore(root).lock("20270101-000000-000000"):
+        fire(root, "--preset=demo")
+    _, line = (root / "schedule.log").read_text().splitlines()
+    assert "schedule nightly: warning: firings come every 1 h, and the last run took 1 h 30 m: " in line
 
 
 def test_a_scheduled_run_writes_to_the_log_and_hands_its_exit_code_on(tmp_path):
@@ -401,24 +440,28 @@ def test_the_environment_is_the_one_that_the_scheduler_gives(machine, monkeypatc
 
 @pytest.mark.parametrize("start", [*FORMER_FIRE, ("-P", "-m", "changed.by.hand")])
 def test_what_another_petseg_wrote_is_read_and_written_anew(either, petseg, start):
-    petseg("apply")
+    trains_always = {"schedule__only_if_needed": "false"}  # as all did
+    petseg("apply", **trains_always)
     written = snapshot(either)
     by_systemd = (either.state / "session").exists()
     for file, text in written.items():
         if file.endswith((".service", ".timer", ".table")):
             now, then = (" ".join(f'"{word}"' if by_systemd else word for word in words) for words in (FIRE, start))
             Path(file).write_text(text.replace(now, then).replace(',"environment":{}', ""))  # the first knew of none
+            Path(file).write_text(Path(file).read_text().replace('"command":"run",', ""))
     assert snapshot(either) != written
     [listed] = petseg("list", "--json").json
     assert (listed["name"], listed["enabled"], listed["cron"]) == ("petseg-demo", True, "30 3 * * 1")
     assert "petseg run --preset=demo" in petseg("show").out
-    plan = petseg("apply", "--dry-run", "--json").json
+    plan = petseg("apply", "--dry-run", "--json", **trains_always).json
     assert (plan["action"], plan["differences"]) == ("update", [])
     assert "is written anew" in " ".join(plan["notes"])
+    [change] = petseg("apply", "--dry-run", "--json").json["differences"]
+    assert (change["old"].split()[1], change["new"].split()[1]) == ("run", "retrain")
     assert petseg("pause").code == 0
     assert petseg("list", "--json").json[0]["enabled"] is False
     assert petseg("resume").code == 0
-    petseg("apply")
+    petseg("apply", **trains_always)
     assert snapshot(either) == written
     assert petseg("delete", "--yes").code == 0
     assert petseg("list", "--json").json == []
