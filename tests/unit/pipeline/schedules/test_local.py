@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from schedule_commands import Commands
 
-import petseg
+from petseg import ROOT
 from petseg.processes import PROXIES
 from pipeline.runs.store import RunStore
 from pipeline.schedules import local, times
@@ -326,7 +326,7 @@ def fire(root: Path, *arguments: str, start: Sequence[str] = FIRE) -> "subproces
     """Runs what the schedulers start, with next to nothing in its environment."""
     options = ["--name", "nightly", "--directory", str(root.parent), "--root", str(root), "--"]
     command = [sys.executable, *start, *options, *arguments]
-    environment = {"HOME": str(root.parent), "PATH": os.defpath, "PYTHONPATH": str(petseg.ROOT)}
+    environment = {"HOME": str(root.parent), "PATH": os.defpath, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, cwd=root.parent, capture_output=True, text=True, check=False)
 
 
