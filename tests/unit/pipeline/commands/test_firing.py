@@ -39,11 +39,11 @@ def petseg_run(fired):
     time.sleep(0.5)  # as it imports its libraries
     with RunStore(root).lock("20270101-000000-000000"):
         print("the run itself", flush=True)
-        time.sleep(3)
+        time.sleep(2)
     return 0
 
-while time.time() % 2 > 0.05:  # all begin in the same moment
-    time.sleep(0.01)
+print("ready", flush=True)
+sys.stdin.readline()
 sys.exit(firing._fire(name, Path(root), root, petseg_run))
 """
 
@@ -174,9 +174,17 @@ class TestRuns:
     def test_of_firings_in_the_same_second_one_runs(self, root):
         names = ["nightly", "nightly", "hourly"]
         processes = [
-            subprocess.Popen([sys.executable, "-c", FIRES, name, str(root)], stdout=subprocess.DEVNULL, stderr=None)
+            subprocess.Popen(
+                [sys.executable, "-c", FIRES, name, str(root)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             for name in names
         ]
+        assert {process.stdout.readline() for process in processes} == {"ready\n"}
+        for process in processes:
+            process.stdin.close()
         assert [process.wait(60) for process in processes] == [0, 0, 0]
         log = (root / "schedule.log").read_text()
         assert [log.count(line) for line in ("started\n", "the run itself\n", "ended with exit code 0\n")] == [1, 1, 1]
