@@ -1,5 +1,9 @@
 """Firing times in a time zone, changes of the clocks, and the same line in another zone."""
 
+import os
+import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,6 +48,23 @@ def test_a_wall_time_that_comes_twice_fires_once_or_twice_as_the_scheduler_does(
         "10-31 01:30",
         "11-01 01:30",
     ]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.parametrize("now", [datetime(2027, 3, 27, 23, 45, tzinfo=UTC), datetime(2027, 10, 30, 23, 15, tzinfo=UTC)])
+@pytest.mark.parametrize("line", ["30 2 * * *", "30 * * * *", "*/20 1-3 * * *"])
+def test_systemd_fires_at_the_same_times_when_the_clocks_change(line, now):
+    cron = Cron.parse(line)
+    command = ["systemd-analyze", "calendar", f"--base-time={now:%Y-%m-%d %H:%M} UTC", "--iterations=9"]
+    result = subprocess.run(
+        [*command, cron.calendar_event("Europe/Berlin")],
+        env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    by_systemd = re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ \d+-(\d+-\d+ \d+:\d+)", result.stdout)
+    assert by_systemd == utc(*next_firings(cron, "Europe/Berlin", now, 9))
 
 
 def test_in_the_second_of_two_equal_hours_only_what_is_to_come_is_listed():
