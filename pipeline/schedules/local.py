@@ -141,6 +141,7 @@ class LocalSchedules:
 
     def resume(self, schedule: Schedule) -> None:
         scheduler, installed = self._holder(schedule)
+        RunStore(installed.entry.root).prepare()
         scheduler.switch(installed.entry, enabled=True)
         FiringRecord.begin(Path(installed.entry.root), installed.entry.name, entry=installed.entry)
 

@@ -499,7 +499,8 @@ def test_a_schedule_that_is_resumed_is_not_told_of_firings_while_it_was_paused(e
     assert "no firing is recorded since 2020-01-01 00:00" in last["reason"]
     petseg("pause")
     assert petseg("show", "--json").json["last_firing"] is None
-    petseg("resume")
+    shutil.rmtree(tmp_path / "root")
+    assert petseg("resume").code == 0
     assert petseg("show", "--json").json["last_firing"] is None
 
 
