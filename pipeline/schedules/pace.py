@@ -25,6 +25,9 @@ _SEARCHED: Final = 20
 _FIRINGS: Final = 64
 """How many of the next firings are looked at for the two that are closest."""
 
+_MARGIN: Final = 1.1
+"""How much longer than the longest run the time between two firings should be."""
+
 _DONE: Final = (0, 3)
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
 _STEPS: Final = (
@@ -51,7 +54,7 @@ def pace_caution(cron: Cron, time_zone: str, store: RunStore, name: str) -> str 
     taken = longest if shortest == longest else f"{shortest} to {longest}"
     runs = "the last run" if len(took) == 1 else f"the last {len(took)} runs"
     firings = f"firings come {'every' if is_regular else 'as close as'} {_plain(gap)}"
-    enough = next((step for step in _STEPS if step > max(took)), None)
+    enough = next((step for step in _STEPS if step > _MARGIN * max(took)), None)
     advice = "day" if max(took) < _DAY else f"{int(max(took) // _DAY) + 1} days"
     return (
         f"{firings}, and {runs} took {taken}: a firing that finds a run going on is skipped; fire every "

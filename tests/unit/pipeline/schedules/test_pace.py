@@ -77,6 +77,7 @@ def test_runs_that_fit_in_are_no_matter(store, took):
         ("0 3 * * 1-5", 26 * 60, "fire every 2 days or less often"),
         ("0 0,12 * * *", 13 * 60, "fire every day or less often"),
         ("* * * * *", 1.5, "fire every 2 m or less often"),
+        ("*/2 * * * *", 11.8, "fire every 15 m or less often"),
     ],
 )
 def test_the_two_closest_firings_count(store, took, line, minutes, said):
