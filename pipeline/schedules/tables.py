@@ -14,6 +14,9 @@ from pipeline.terminal.tables import PlainTable
 NEXT_FIRINGS: Final = 5
 """How many of the next firings are told."""
 
+_CRON_WIDTH: Final = 24
+"""Most of a cron line that is shown beside a last firing."""
+
 _LAST_FIRING: Final = "last firing"
 _FIRING_STYLES: Final = {
     FiringOutcome.DONE: "green",
@@ -55,11 +58,14 @@ def firing_lines(cron: Cron, time_zone: str, place: SchedulePlace) -> Iterator[T
 
 
 def schedules_table(schedules: Sequence[Schedule]) -> PlainTable:
-    """Returns one row a schedule."""
-    table = PlainTable()
+    """Returns one row a schedule; beside the last firing, as much of long cron lines and reasons as has room."""
     with_firings = any(schedule.last_firing for schedule in schedules)
-    for column in ("schedule", "state", "cron", "time zone", "last firing" if with_firings else "id"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    table = PlainTable(expand=with_firings)
+    for column in ("schedule", "state", "cron", "time zone"):
+        widest = _CRON_WIDTH if with_firings and column == "cron" else None
+        table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=widest)
+    last_column, share = ("last firing", 1) if with_firings else ("id", None)
+    table.add_column(last_column, no_wrap=True, overflow="ellipsis", ratio=share)
     for schedule in schedules:
         cron = schedule.cron or schedule.settings.get("cron", "")
         last = _firing(schedule.last_firing) if with_firings else schedule.id or ""

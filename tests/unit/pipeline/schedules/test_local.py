@@ -490,6 +490,17 @@ def test_list_and_show_tell_of_the_last_firing(either, petseg, tmp_path):
     assert not (root / "schedule-petseg-demo.json").exists()
 
 
+def test_a_long_reason_leaves_room_for_names_and_states(either, petseg, tmp_path, monkeypatch):
+    every_two_minutes = {"schedule__cron": "*/2 * * * *"}
+    monkeypatch.setenv("COLUMNS", "100")
+    petseg("apply", **every_two_minutes)
+    with FiringRecord.changing(tmp_path / "root", "petseg-demo") as record:
+        record.add(Firing(started=record.since).ending(0, "long " * 50, is_needless=True))
+    _, row = petseg("list", **every_two_minutes).out.splitlines()
+    assert row.split()[:2] == ["petseg-demo", "enabled"]
+    assert "UTC" in row
+
+
 def test_a_schedule_that_is_resumed_is_not_told_of_firings_while_it_was_paused(either, petseg, tmp_path):
     petseg("apply")
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
