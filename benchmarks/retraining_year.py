@@ -182,7 +182,7 @@ class Simulation:
         if not entries or not entries[0].enabled:
             self._add(Row(self.day, self.now.isoformat(), "paused", "the schedule is paused"))
             return
-        command = entries[0].entry.command()
+        command = entries[0].entry.argv()
         arguments = command[command.index("petseg") + 1 :]
         carried = entries[0].entry.environment
         started = time.monotonic()
