@@ -10,7 +10,8 @@ from pipeline.config.cron import Cron
 from pipeline.config.schema import Config
 from pipeline.doctor.findings import Finding, not_used, ok, problem, warning
 from pipeline.schedules.crontab import Crontab
-from pipeline.schedules.firings import LOG_NAME, last_firing
+from pipeline.schedules.firing_log import LOG_NAME
+from pipeline.schedules.firings import last_firing
 from pipeline.schedules.local import available_schedulers
 from pipeline.schedules.local_entry import InstalledEntry, LocalScheduler
 from pipeline.schedules.schedule import FiringOutcome
