@@ -1,8 +1,9 @@
 """The console command `petseg`; every subcommand is imported only when it is called.
 
 Exit codes: 0 done, 1 failure, or nobody read to the end what the command is there to print (`petseg runs | head -1`),
-2 bad usage or configuration, 3 a run is done but its model was not blessed, an export would cost too much accuracy, or
-data drifted, 130 interrupted. A run is done whether or not somebody reads what it shows.
+2 bad usage or configuration, 3 a run is done but its model was not blessed, an export would cost too much accuracy,
+data drifted, or a cleaned root is still too large, 130 interrupted. A run is done whether or not somebody reads what it
+shows.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ _COMMANDS: Final = {
     "kubeflow": ("pipeline.commands.kubeflow:kubeflow", "Run it on Kubeflow Pipelines."),
     "kserve": ("pipeline.commands.kserve:kserve", "See, watch, promote and roll back what KServe serves."),
     "track": ("pipeline.commands.track:track", "Send to MLflow what it has not heard of runs."),
+    "clean": ("pipeline.commands.clean:clean", "Remove what old runs left, and nothing that is in use."),
     "schedule": ("pipeline.commands.schedule:schedule", "Retrain at declared times."),
     "notify": ("pipeline.commands.notification:notify_command", "Tell people of a run, by webhook or mail."),
     "doctor": ("pipeline.commands.doctor:doctor", "Look whether everything is there, and say what to do."),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from components.tfds_example_gen.splits import separate_splits, surely_overlap
 from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.housekeeping import HousekeepingConfig
 from pipeline.config.kserve import KServeConfig
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.notification import NotificationConfig
@@ -93,6 +94,7 @@ class Config(Section):
     kubeflow: KubeflowConfig = KubeflowConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     retraining: RetrainingConfig = RetrainingConfig()
+    housekeeping: HousekeepingConfig = HousekeepingConfig()
     notification: NotificationConfig = NotificationConfig()
     tracking: TrackingConfig = TrackingConfig()
 

@@ -250,6 +250,9 @@ class RunRecord(_Record):
     tracking: str | None = None
     """The run's page on the MLflow server; None where no server heard of it in time."""
 
+    cleaned: datetime | None = None
+    """When what its components left was removed, but for what other runs need; None while it is there."""
+
     log: str
     error: str | None = None
 

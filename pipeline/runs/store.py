@@ -27,7 +27,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from typing import Final
 
 from pipeline.config.paths import check_no_pattern
 from pipeline.runs.record import RunRecord, RunState
+from pipeline.terminal.streams import notify
 from trainer_module.errors import ConfigError, PetsegError
 
 LATEST: Final = "latest"
@@ -43,8 +44,13 @@ LATEST: Final = "latest"
 RUN_ID_FORMAT: Final = "%Y%m%d-%H%M%S-%f"
 """An id is the UTC time at which the run started, so that ids sort by age."""
 
+CLEANING: Final = "cleaning"
+"""Holds the root in the place of a run while old runs are removed."""
+
 MIN_FREE_BYTES: Final = 2**30
 _LOCK_WAIT_SECONDS: Final = 1.0
+_CLEANING_SECONDS: Final = 600.0
+"""How long a run waits for the end of a cleaning at most."""
 
 
 class RootInUseError(PetsegError):
@@ -155,7 +161,9 @@ class RunStore:
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:
-        """Holds the root for one run; a killed process lets go of it by itself.
+        """Holds the root for one run, or for a cleaning; a killed process lets go of it by itself.
+
+        The end of a cleaning is waited for, so that no firing of a schedule is lost by it.
 
         Raises:
           RootInUseError: Another run holds it.
@@ -166,7 +174,7 @@ class RunStore:
         except OSError as error:
             raise PetsegError(f"cannot open the lock file {str(self._lock_file)!r}: {error.strerror}") from error
         try:
-            if not _acquire(descriptor):
+            if not self._acquire(descriptor):
                 holder = self.holder()
                 run = str(holder.get("run_id", "unknown"))
                 raise RootInUseError(
@@ -174,8 +182,10 @@ class RunStore:
                     f"run {run}); wait until it is done, or choose another root with --pipeline-root DIR",
                     run,
                 )
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "run_id": run_id}).encode(), 0)
+            holder_text = json.dumps({"pid": os.getpid(), "run_id": run_id}).encode()
+            with suppress(OSError):  # on a full disk nobody learns who holds it
+                os.pwrite(descriptor, holder_text, 0)
+                os.truncate(descriptor, len(holder_text))
             yield
         finally:
             os.close(descriptor)
@@ -189,7 +199,8 @@ class RunStore:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return str(self.holder().get("run_id"))
+            run_id = str(self.holder().get("run_id", "unknown"))
+            return None if run_id == CLEANING else run_id
         finally:
             os.close(descriptor)
         return None
@@ -231,6 +242,19 @@ class RunStore:
             return {}
         return holder if isinstance(holder, dict) else {}
 
+    def _acquire(self, descriptor: int) -> bool:
+        """Takes the lock; returns whether nobody else has it, when a cleaning has ended."""
+        deadline = time.monotonic() + _CLEANING_SECONDS
+        is_told = False
+        while not _acquire(descriptor):
+            holder = self.holder()
+            if holder.get("run_id") != CLEANING or time.monotonic() > deadline:
+                return False
+            if not is_told:
+                is_told = True
+                notify(f"waiting until old runs under {str(self.root)!r} are removed (process {holder.get('pid')})")
+        return True
+
 
 def _moment(run_id: str) -> datetime | None:
     """Returns the time that a run id tells; None where it tells none."""
@@ -241,7 +265,7 @@ def _moment(run_id: str) -> datetime | None:
 
 
 def _acquire(descriptor: int) -> bool:
-    """Takes the lock; `petseg runs` looking at it for a moment is waited for."""
+    """Takes the lock if nobody has it; `petseg runs` looking at it for a moment is waited for."""
     deadline = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
         try:

@@ -168,6 +168,16 @@ def labelled_area(share: float | None) -> str:
     return "" if share is None else f"{min(share, 0.999) if share < 1 else share:.1%}"
 
 
+def size_words(size_bytes: int) -> str:
+    """Writes a number of bytes in a unit that has few digits before the point.
+
+    >>> size_words(27_800_000), size_words(500)
+    ('27.8 MB', '0.5 kB')
+    """
+    unit, factor = next((each for each in (("GB", 10**9), ("MB", 10**6)) if size_bytes >= each[1]), ("kB", 10**3))
+    return f"{size_bytes / factor:,.1f} {unit}"
+
+
 def metric_interval(metrics: Metrics, name: str) -> str:
     """Writes the 95 % interval of a metric; empty where there is none."""
     low, high = metrics.get(name + _LOW), metrics.get(name + _HIGH)

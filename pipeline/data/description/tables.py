@@ -8,6 +8,7 @@ from components.data_statistics import SplitSummary
 from components.segmentation_validator.kinds import Kind, counted
 from pipeline.data.description.survey import Survey, median
 from pipeline.report.blocks import HATCHED, Cell, Table
+from pipeline.terminal.tables import size_words
 
 _MOST_SPLIT_COLUMNS: Final = 4
 _SHOWN_NAMES: Final = 5
@@ -135,16 +136,6 @@ def as_json(survey: Survey) -> dict[str, Any]:
             for kind, count in sorted(survey.finding_counts.items())
         },
     }
-
-
-def size_words(size_bytes: int) -> str:
-    """Writes a number of bytes in a unit that has few digits before the point.
-
-    >>> size_words(27_800_000), size_words(500)
-    ('27.8 MB', '0.5 kB')
-    """
-    unit, factor = next((each for each in (("GB", 10**9), ("MB", 10**6)) if size_bytes >= each[1]), ("kB", 10**3))
-    return f"{size_bytes / factor:,.1f} {unit}"
 
 
 def _class_row(

@@ -7,7 +7,8 @@ from typing import Final
 from pipeline.data.description.config_text import Proposed
 from pipeline.data.description.machine import Machine
 from pipeline.data.description.survey import Survey, median
-from pipeline.data.description.tables import share, size_words
+from pipeline.data.description.tables import share
+from pipeline.terminal.tables import size_words
 from trainer_module.encoder_catalogue import lite0_is_installed
 
 _SIZES: Final = (32, 64, 96, 128, 192, 256, 320, 384, 512)
