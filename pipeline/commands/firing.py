@@ -28,6 +28,8 @@ from pipeline.commands.notification import note_in_log
 from pipeline.commands.options import FAILURE, FiredRun, exit_code, resolve_config
 from pipeline.config.cron import Cron
 from pipeline.config.notification import Outcome
+from pipeline.config.schema import Config
+from pipeline.housekeeping.cleaning import housekeeping
 from pipeline.notifications.delivery import tell_of_run
 from pipeline.runs.store import RootInUseError, RunStore
 from pipeline.schedules.environment import Verdict
@@ -83,7 +85,7 @@ def fire(
     if check is not None:
         check_firing(check, directory, root, run_arguments, command)
     else:
-        ctx.exit(_fire(name, directory, root, petseg_run))
+        ctx.exit(_fire(name, directory, root, petseg_run, lambda: _config_of(command, run_arguments)))
 
 
 def check_firing(
@@ -132,15 +134,20 @@ def _is_the_users(frame: FrameType | None) -> bool:
     return not file.startswith("<") and not any(Path(file).is_relative_to(place) for place in _NOT_THE_USERS)
 
 
-def _check_needs(command: Command, run_arguments: Sequence[str]) -> None:
-    from components.tfds_example_gen.source import NotPreparedError
+def _config_of(command: Command, run_arguments: Sequence[str]) -> Config:
     from pipeline.commands.retrain import retrain
     from pipeline.commands.run import run
-    from pipeline.data.readiness import open_unprepared
 
     started = {"run": run, "retrain": retrain}[command]
     given = started.make_context(command, list(run_arguments)).params
-    config = resolve_config(*(given[name] for name in ("preset", "config_file", "overrides", "pipeline_root")))
+    return resolve_config(*(given[name] for name in ("preset", "config_file", "overrides", "pipeline_root")))
+
+
+def _check_needs(command: Command, run_arguments: Sequence[str]) -> None:
+    from components.tfds_example_gen.source import NotPreparedError
+    from pipeline.data.readiness import open_unprepared
+
+    config = _config_of(command, run_arguments)
     _require_writable("push.destination", config.serving_model_dir)
     try:
         open_unprepared(config)
@@ -155,11 +162,25 @@ def _require_writable(setting: str, place: str) -> None:
         raise ConfigError(f"{setting}: cannot write to {place!r}")
 
 
-def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[FiredRun], int]) -> int:
-    """Runs the pipeline once, with its output in the log, and returns the exit code of the command."""
+def _fire(
+    name: str,
+    directory: Path,
+    root: str,
+    petseg_run: Callable[[FiredRun], int],
+    resolve: Callable[[], Config] | None = None,
+) -> int:
+    """Runs the pipeline once, with its output in the log, and returns the exit code of the command.
+
+    Args:
+      name: Of the schedule.
+      directory: Working directory of the run.
+      root: Pipeline root.
+      petseg_run: Starts the command.
+      resolve: Returns the configuration, to make room by it where the disk is full.
+    """
     store = RunStore(root)
     try:
-        store.prepare()
+        _prepare(store, directory, resolve)
     except PetsegError as error:
         print(f"schedule {name}: {error}", file=sys.stderr)
         record = FiringRecord.load(store.root, name)
@@ -167,18 +188,49 @@ def _fire(name: str, directory: Path, root: str, petseg_run: Callable[[FiredRun]
         for delivery in tell_of_firing(remembered, name, "failed", str(error), store.root / LOG_NAME):
             print(f"schedule {name}: {delivery.line}", file=sys.stderr)
         return FAILURE
-    log = FiringLog(store.root, name)
+    log, fired, code = FiringLog(store.root, name), FiredRun(), None
     with lone_firing(store.root) as is_alone:
         active = store.active_run()
         if is_alone and active is None:
-            return _run(name, directory, store, log, petseg_run)
-    _skip(name, store, log, active)
-    return 0
+            code = _run(name, directory, store, log, petseg_run, fired)
+    if code is None:
+        _skip(name, store, log, active)
+        return 0
+    if fired.config is not None and code != INTERRUPTED and not isinstance(fired.error, RootInUseError):
+        with suppress(OSError):  # a full disk takes no more lines
+            for line in housekeeping(fired.config, store):
+                log.write(line)
+    return code
 
 
-def _run(name: str, directory: Path, store: RunStore, log: FiringLog, petseg_run: Callable[[FiredRun], int]) -> int:
+def _prepare(store: RunStore, directory: Path, resolve: Callable[[], Config] | None) -> None:
+    """Makes the root; where the disk is full, after `[housekeeping]` has had its way.
+
+    Raises:
+      PetsegError: It cannot be made or written to, or too little disk is free.
+    """
+    try:
+        store.prepare()
+    except PetsegError:
+        if resolve is None:
+            raise
+        with suppress(PetsegError, OSError, click.ClickException):  # the firing says what is wrong with them
+            os.chdir(directory)
+            for line in housekeeping(resolve(), store):
+                print(line, file=sys.stderr)
+        store.prepare()
+
+
+def _run(
+    name: str,
+    directory: Path,
+    store: RunStore,
+    log: FiringLog,
+    petseg_run: Callable[[FiredRun], int],
+    fired: FiredRun,
+) -> int:
     """Starts the command, records the firing, and tells people of it, whatever comes of it."""
-    fired, firing, began = FiredRun(), Firing(started=datetime.now(UTC)), time.monotonic()
+    firing, began = Firing(started=datetime.now(UTC)), time.monotonic()
     with FiringRecord.changing(store.root, name) as record:
         former, record.last = record.last, firing
     try:

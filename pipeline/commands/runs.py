@@ -9,10 +9,11 @@ import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from components.run_report.report import REPORT_FILE
 from pipeline.commands.options import json_option, pipeline_root_option
 from pipeline.config.schema import DEFAULT_PIPELINE_ROOT
 from pipeline.runs.store import LATEST, RunStore
-from pipeline.runs.tables import run_details, runs_table
+from pipeline.runs.tables import gone, run_details, runs_table
 from pipeline.terminal.streams import captured_output, json_text, notify, say
 from pipeline.terminal.tables import PlainTable, numbers_table, print_table
 from trainer_module.errors import PetsegError
@@ -138,20 +139,29 @@ def _plain(block: "Table") -> PlainTable:
 def report(run: str, pipeline_root: str | None, open_page: bool, output: Path | None) -> None:
     """Write the report of a run: one HTML file that needs no network, and the model card beside it.
 
-    RUN is the id of a run; the one that started last when not given. `petseg run` writes the report of its own run.
+    RUN is the id of a run; the one that started last when not given. `petseg run` writes the report of its own run; of
+    a run whose artifacts `petseg clean` removed, there is that one alone.
     """
     store = RunStore(pipeline_root or DEFAULT_PIPELINE_ROOT)
     record = store.record(run)
-    with captured_output(Path(os.devnull)) as (stdout, _):
-        from pipeline.report.page import write_report
+    directory = store.runs_dir / record.run_id
+    if record.cleaned is not None:
+        page = directory / REPORT_FILE
+        if output is not None or not page.is_file():
+            raise PetsegError(gone(record))
+        notify(f"{gone(record)}; this is the report that it ended with")
+        say(str(page))
+    else:
+        with captured_output(Path(os.devnull)) as (stdout, _):
+            from pipeline.report.page import write_report
 
-        written = write_report(record, store.runs_dir / record.run_id, output)
-        say(str(written.page), stdout)
-        say(str(written.model_card), stdout)
-        if written.suspects is not None:
-            say(str(written.suspects), stdout)
+            written = write_report(record, directory, output)
+            page = written.page
+            for file in (page, written.model_card, written.suspects):
+                if file is not None:
+                    say(str(file), stdout)
     if open_page:
-        click.launch(str(written.page.resolve()))
+        click.launch(str(page.resolve()))
 
 
 @click.command("pictures")
@@ -173,6 +183,8 @@ def pictures(run: str, pipeline_root: str | None, output: Path | None) -> None:
     """
     store = RunStore(pipeline_root or DEFAULT_PIPELINE_ROOT)
     record = store.record(run)
+    if record.cleaned is not None:
+        raise PetsegError(gone(record))
     directory = store.runs_dir / record.run_id
     with captured_output(Path(os.devnull)) as (stdout, stderr):
         from pipeline.report.pictures import write_pictures

@@ -93,7 +93,9 @@ def take_inventory(store: RunStore, config: Config, active: str | None) -> Inven
         scratch={} if active else {path: disk_usage(path) for path in _scratch(store)},
         checkpoints=list(_checkpoints(store)),
         total=disk_usage(store.root),
-        elsewhere={name: disk_usage(store.root / name) for name in ("data", "serving_model", store.metadata.name)},
+        elsewhere={
+            name: disk_usage(store.root / name) for name in ("data", "serving_model", "runs", store.metadata.name)
+        },
     )
 
 

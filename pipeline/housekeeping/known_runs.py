@@ -24,8 +24,8 @@ _OF_A_PACKAGE = "package.yaml"
 class Kind(StrEnum):
     """What a run came to."""
 
-    TRAINED = "trained"
-    """It trained or evaluated, and was completed."""
+    TRAINED = "model"
+    """It trained or evaluated one, and was completed."""
 
     IDLE = "nothing new"
     """It was completed, and had no reason to train, took everything from the cache, or was asked for a part."""

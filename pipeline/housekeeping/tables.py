@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from pipeline.housekeeping.plan import Plan, RunPlan
+from pipeline.housekeeping.plan import Plan, Remains, RunPlan
 from pipeline.housekeeping.removal import Removed
 from pipeline.terminal.tables import PlainTable, size_words
 
@@ -26,6 +26,8 @@ def plan_table(plan: Plan) -> PlainTable:
 
 def summary(plan: Plan) -> str:
     """Returns what would be freed, in a line."""
+    if plan.is_empty:
+        return f"there is nothing to remove; the pipeline root takes {size_words(plan.total)}"
     return f"{size_words(plan.frees)} of {size_words(plan.total)} can be freed"
 
 
@@ -67,7 +69,7 @@ def _why(one: RunPlan) -> str:
         return one.stay.reason
     if one.used_by:
         return f"in part: {one.used_by}"
-    return f"{one.remains} alone" if one.remains.value != "nothing" else ""
+    return "" if one.remains is Remains.NOTHING else f"the {one.remains}"
 
 
 def _size(size: int) -> str:

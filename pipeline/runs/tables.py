@@ -186,7 +186,15 @@ def result_lines(record: RunRecord) -> list[str]:
     model_run = next((node.outputs["model_run"] for node in record.nodes if "model_run" in node.outputs), None)
     if model_run and (curves := Path(model_run) / "tensorboard").is_dir():
         lines.append(f"curves: tensorboard --logdir {shlex.quote(str(curves))}")
+    if record.cleaned is not None:
+        lines.append(gone(record))
     return lines
+
+
+def gone(record: RunRecord) -> str:
+    """Returns what became of the artifacts of a run that was cleaned."""
+    when = f" on {record.cleaned:%Y-%m-%d}" if record.cleaned else ""
+    return f"what the components of run {record.run_id} left was removed by petseg clean{when}"
 
 
 def run_details(record: RunRecord) -> RenderableType:

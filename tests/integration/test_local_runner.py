@@ -24,6 +24,8 @@ from workplace import without_report
 from components.model_evaluator.gate import BoundResult
 from petseg.processes import command
 from pipeline.config.loading import load_config
+from pipeline.housekeeping import cleaning
+from pipeline.housekeeping.policy import Rules
 from pipeline.local.runner import RunRequest, run_pipeline
 from pipeline.runs.record import NodeState, RunRecord, RunState
 from pipeline.runs.store import RunStore
@@ -36,6 +38,7 @@ import fake_pipeline  # noqa: E402
 # TFX walks through protobufs in a way they no longer like, and the warning names whoever called TFX.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
+COMPLETE, CACHED = metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED
 NODES = ["TfdsExampleGen", "Trainer", "Evaluator", "Pusher", "RunReport"]
 METRICS = {"accuracy": 0.75, "mean_iou": 0.61, "loss": 0.6}
 
@@ -258,6 +261,44 @@ def test_a_partial_run_that_cannot_be_is_refused_and_not_recorded(root, request_
     with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
         run(root, **request_)
     assert RunStore(root).run_ids() == []
+
+
+def clean(root: Path, keep: int) -> None:
+    config, rules = load_config(pipeline_root=str(root)), Rules(keep=keep)
+    cleaning.clean(RunStore(root), config, rules, cleaning.look(RunStore(root), config, rules))
+
+
+def test_after_a_cleaning_the_cache_answers_for_what_stays_and_for_nothing_else(root):
+    old, new = run(root, "trainer.epochs=1"), run(root)
+    repeated = run(root)
+    clean(root, keep=1)
+    assert {state.last_known_state for state in executions(root)} <= {COMPLETE, CACHED}
+    assert states(run(root))[:4] == ["cached"] * 4
+    assert not Path(old.node("Trainer").outputs["model_run"]).exists()
+    assert RunStore(root).record(old.run_id).cleaned
+    again = run(root, "trainer.epochs=1")
+    assert states(again)[:4] == ["cached", "complete", "complete", "complete"]
+    assert new.node("Trainer").outputs == repeated.node("Trainer").outputs
+
+
+def test_after_a_cleaning_a_partial_run_finds_the_rest(root):
+    run(root, "trainer.epochs=1")
+    base = run(root)
+    partial = run(root, "evaluation.min_accuracy=0.5", from_node="Evaluator")
+    assert states(partial)[:3] == ["skipped", "skipped", "complete"]
+    clean(root, keep=1)
+    again = run(root, "evaluation.min_accuracy=0.6", from_node="Evaluator")
+    assert states(again)[:3] == ["skipped", "skipped", "complete"]
+    assert again.node("Trainer").outputs == base.node("Trainer").outputs
+    assert states(run(root))[:2] == ["cached", "cached"]
+
+
+def test_a_cleaning_after_an_interrupted_run_leaves_what_the_next_goes_on_from(root):
+    run(root, "trainer.epochs=1")
+    interrupted = run(root, "trainer.seed=7", trainer="interrupt")
+    assert states(interrupted)[:2] == ["complete", "interrupted"]
+    clean(root, keep=1)
+    assert states(run(root, "trainer.seed=7"))[:2] == ["cached", "complete"]
 
 
 def test_metadata_that_is_no_database_is_named(root):

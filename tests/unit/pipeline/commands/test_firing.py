@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from pipeline.runs.record import NodeRecord, NodeState, RunRecord
 from pipeline.runs.store import RootInUseError
 from pipeline.schedules.environment import Verdict
 from pipeline.schedules.firings import FiringRecord
+from trainer_module.errors import PetsegError
 
 MODULES = "--set=data.builder_modules=[{}'components.datasets.synthetic_pets']"
 ASKS = """
@@ -46,6 +48,12 @@ print("ready", flush=True)
 sys.stdin.readline()
 sys.exit(firing._fire(name, Path(root), root, petseg_run))
 """
+
+
+def end_with(code: int, fired: FiredRun, error: PetsegError | None = None) -> int:
+    """Stands for a run."""
+    fired.config, fired.error = load_config(preset="demo"), error
+    return code
 
 
 @pytest.fixture
@@ -132,8 +140,33 @@ class TestRuns:
     def fire(self, root, monkeypatch):
         """Fires in this process; the log is no file."""
         monkeypatch.setattr(firing, "FiringLog", lambda *_: SimpleNamespace(write=print, last_error=lambda: ""))
+        monkeypatch.setattr(firing, "housekeeping", lambda config, _: [f"cleaned by {config.pipeline.name}"])
         monkeypatch.chdir(root)
-        return lambda run: firing._fire("nightly", root, str(root), run)
+        resolve = partial(load_config, preset="demo")
+        return lambda run: firing._fire("nightly", root, str(root), run, resolve)
+
+    @pytest.mark.parametrize("code", [0, 1, 3])
+    def test_it_ends_with_housekeeping_whatever_its_run_came_to(self, fire, code, capsys):
+        assert fire(partial(end_with, code)) == code
+        assert capsys.readouterr().out.endswith(f"ended with exit code {code}\ncleaned by petseg-demo\n")
+
+    def test_nothing_is_cleaned_when_it_is_told_to_end_or_another_run_goes_on(self, fire, capsys):
+        fire(partial(end_with, 130))
+        fire(partial(end_with, 1, error=RootInUseError("in use", "20270101-000000-000000")))
+        assert "cleaned" not in capsys.readouterr().out
+
+    def test_one_that_finds_the_disk_full_cleans_before_it_gives_up(self, fire, monkeypatch, capsys):
+        refusals = iter([PetsegError("a run needs at least 1 GiB of free disk")])
+
+        def prepare(_):
+            for error in refusals:
+                raise error
+
+        monkeypatch.setattr("pipeline.runs.store.RunStore.prepare", prepare)
+        assert fire(lambda _: 0) == 0
+        out, err = capsys.readouterr()
+        assert err == "cleaned by petseg-demo\n"
+        assert out.startswith("started\n")
 
     def test_what_its_run_came_to_is_recorded(self, fire, root):
         record = RunRecord.begin("1", load_config(preset="demo"), root / "log")
