@@ -81,10 +81,9 @@ def housekeeping(config: Config, store: RunStore) -> list[str]:
 
 def too_large(plan: Plan) -> str:
     """Says by how much a root is too large, and what it is full of."""
-    kept = [f"{size_words(size)} in {name}" for name, size in plan.elsewhere.items() if size]
+    rest = [f"{size_words(size)} in {name}" for name, size in plan.rest.items() if size]
     return (
         f"the root takes {size_words(plan.left)}, more than the {size_words(plan.max_bytes or 0)} it may, and the rest "
-        f"does not go by itself: {', '.join(kept)}, and artifacts that are in use. Raise the bound, keep fewer "
-        "versions (push.keep_versions), give up old records (petseg clean --records), or keep data elsewhere "
-        "(data.data_dir)"
+        f"does not go by itself: {', '.join(rest)}. Raise the bound, keep fewer versions (push.keep_versions), give "
+        "up old records (petseg clean --records), or keep data elsewhere (data.data_dir)"
     )

@@ -64,8 +64,8 @@ class Inventory:
     total: int = 0
     """Of the whole root, also of what is never removed here: data sets, pushed models."""
 
-    elsewhere: Mapping[str, int] = field(default_factory=dict)
-    """Of that, what is never removed here, by name."""
+    parts: Mapping[str, int] = field(default_factory=dict)
+    """Of that, what its largest directories take, by name."""
 
 
 def take_inventory(store: RunStore, config: Config, active: str | None) -> Inventory:
@@ -93,9 +93,7 @@ def take_inventory(store: RunStore, config: Config, active: str | None) -> Inven
         scratch={} if active else {path: disk_usage(path) for path in _scratch(store)},
         checkpoints=list(_checkpoints(store)),
         total=disk_usage(store.root),
-        elsewhere={
-            name: disk_usage(store.root / name) for name in ("data", "serving_model", "runs", store.metadata.name)
-        },
+        parts={name: disk_usage(store.root / name) for name in ("artifacts", "data", "serving_model", "runs")},
     )
 
 

@@ -92,7 +92,8 @@ class Plan:
     """What the root takes now."""
 
     max_bytes: int | None
-    elsewhere: Mapping[str, int]
+    rest: Mapping[str, int]
+    """What the root takes then, by the directory that it is in."""
 
     @property
     def left(self) -> int:
@@ -177,19 +178,26 @@ def _plan(inventory: Inventory, rules: Rules, stays: Mapping[str, Stay], sacrifi
     ]
     leftovers = [*_leftovers(inventory, stays, set(directories.values())), *_given_up(inventory, rules, stays)]
     leftovers += _refused(inventory, {one.run.run_id for one in runs if one.remains is not Remains.ALL})
+    gone_paths = [directories[number] for number in gone_artifacts if directories[number] in inventory.artifacts]
     return Plan(
         runs=runs,
         executions=gone,
         artifacts=gone_artifacts,
-        directories=tuple(
-            directories[number] for number in gone_artifacts if directories[number] in inventory.artifacts
-        ),
+        directories=tuple(gone_paths),
         leftovers=leftovers,
         frees=sum(one.frees for one in runs) + sum(leftover.size for leftover in leftovers),
         total=inventory.total,
         max_bytes=rules.max_bytes,
-        elsewhere=inventory.elsewhere,
+        rest=_rest(inventory, runs, gone_paths),
     )
+
+
+def _rest(inventory: Inventory, runs: list[RunPlan], gone: list[Path]) -> dict[str, int]:
+    """Returns what is left of the root, the largest part first."""
+    files = sum(one.run.files.get(path.name, sum(one.run.files.values())) for one in runs for path in one.files)
+    freed = {"artifacts": sum(inventory.artifacts[path] for path in gone), "runs": files}
+    rest = {name: size - freed.get(name, 0) for name, size in inventory.parts.items()}
+    return dict(sorted(rest.items(), key=lambda part: -part[1]))
 
 
 def _kept_executions(inventory: Inventory, stays: Mapping[str, Stay]) -> set[int]:

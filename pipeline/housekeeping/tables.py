@@ -1,11 +1,18 @@
 """A plan and what came of it, as tables for people and as JSON."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from pipeline.housekeeping.plan import Plan, Remains, RunPlan
 from pipeline.housekeeping.removal import Removed
 from pipeline.terminal.tables import PlainTable, size_words
+
+_REMAINS: Final = {
+    Remains.ALL: "record, report and log",
+    Remains.REPORT: "record and report",
+    Remains.RECORD: "the record",
+    Remains.NOTHING: "",
+}
 
 
 def plan_table(plan: Plan) -> PlainTable:
@@ -14,7 +21,7 @@ def plan_table(plan: Plan) -> PlainTable:
     for column in ("frees", "keeps"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("stays", overflow="fold")
-    for one in reversed(plan.runs):
+    for one in _latest_first(plan):
         if one.frees or one.stay or one.used_by:
             table.add_row(one.run.run_id, one.run.kind, _size(one.frees), _size(one.keeps), _why(one))
     counts = Counter(leftover.what for leftover in plan.leftovers)
@@ -51,7 +58,7 @@ def as_json(root: str, plan: Plan, removed: Removed | None) -> dict[str, Any]:
                 "frees": one.frees,
                 "keeps": one.keeps,
             }
-            for one in reversed(plan.runs)
+            for one in _latest_first(plan)
         ],
         "leftovers": [
             {"path": str(leftover.path), "what": leftover.what, "size": leftover.size} for leftover in plan.leftovers
@@ -64,12 +71,16 @@ def as_json(root: str, plan: Plan, removed: Removed | None) -> dict[str, Any]:
     }
 
 
+def _latest_first(plan: Plan) -> list[RunPlan]:
+    return sorted(plan.runs, key=lambda one: one.run.run_id, reverse=True)
+
+
 def _why(one: RunPlan) -> str:
     if one.stay is not None:
         return one.stay.reason
     if one.used_by:
         return f"in part: {one.used_by}"
-    return "" if one.remains is Remains.NOTHING else f"the {one.remains}"
+    return _REMAINS[one.remains]
 
 
 def _size(size: int) -> str:

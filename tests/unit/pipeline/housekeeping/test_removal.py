@@ -71,6 +71,15 @@ def test_ml_metadata_goes_on_with_what_is_left(root):
     assert int(root.artifact(fresh, "TfdsExampleGen").name) > last, "no number is given twice"
 
 
+def test_a_run_that_shared_artifacts_with_a_kept_one_leaves_no_trace_at_them(root):
+    source, shared = root.run(), root.run(fresh=["Evaluator", "RunReport"])
+    newest = root.run(fresh=["Evaluator", "RunReport"])
+    removed(root)
+    assert root.known_runs() == {source, newest}
+    assert dangling(root) == {}
+    assert not root.artifact(shared, "Evaluator").exists()
+
+
 def test_kept_rows_are_not_touched(root):
     """TFX's cache goes by the whole of an artifact's row, with the time of its last change."""
     root.run()
