@@ -49,6 +49,9 @@ BASELINE_PATH = "path"
 BASELINE_REASON = "reason"
 """Why the served model is not compared with; empty where it is."""
 
+BASELINE_INCOMPARABLE = "incomparable"
+"""1 where a model is served that cannot be compared with; 0 where none is, and where the comparison was not wanted."""
+
 # Of `ModelBlessing` and `InfraBlessing`.
 BLESSED = "blessed"
 """1 or 0; TFX's."""
@@ -89,6 +92,9 @@ CANARY_ENDING = "canary"
 """What became of a canary that was watched: `promoted`, `rolled back`, `undecided` or `gone`; absent where none was."""
 
 # Of RunReport's `system.Metrics`, beside the names of metrics, and `DATASET_NAME`, `DATASET_VERSION`, `BLESSED`.
+COMPARED_WITH_SERVED = "compared_with_served"
+"""How the model stands to the served one, in words; absent where it need not be better."""
+
 VERDICT = "verdict"
 """What came of the run, in words: `not blessed: accuracy 0.7123 < 0.8`."""
 

@@ -90,7 +90,7 @@ def create_pipeline(
       reset_baseline: Judge the model as if none were served.
       force_bless: Why the model is to be pushed whatever the gate says; empty to obey the gate.
       retrain: Whether the run is to decide whether to train; then a model is pushed only if it is better than the
-        served one beyond noise (`retraining.better_in`).
+        served one beyond noise (`retraining.better_in`), and data that has lost a class is refused.
       asked: Whether such a run trains whatever it finds.
     """
     data = config.data
@@ -99,7 +99,11 @@ def create_pipeline(
     push_destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
     )
-    gate = Gate(bounds=config.evaluation.bounds(), min_slice_examples=config.evaluation.min_slice_examples)
+    gate = Gate(
+        bounds=config.evaluation.bounds(),
+        min_slice_examples=config.evaluation.min_slice_examples,
+        better_in=config.retraining.better_in if retrain else None,
+    )
 
     # Looks whether there is a reason to train; without one, nothing after it runs.
     decider = (
@@ -152,14 +156,20 @@ def create_pipeline(
     ).with_id(EXAMPLE_VALIDATOR)
 
     # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
+    # A retraining, which nobody looks at, always looks for lost classes.
     drift_detector = (
         DriftDetector(
             findings=segmentation_validator.outputs["findings"],
             push_destination=push_destination,
-            settings=DriftSettings(**data.drift.model_dump(), code_digest=node_digest(DRIFT_DETECTOR)),
+            settings=DriftSettings(
+                **data.drift.model_dump(),
+                refuse_lost_classes=retrain,
+                evaluation_split=config.evaluation.split,
+                code_digest=node_digest(DRIFT_DETECTOR),
+            ),
             reset=reset_baseline,
         )
-        if data.drift.action != "off"
+        if data.drift.action != "off" or retrain
         else None
     )
 

@@ -39,8 +39,8 @@ class DriftDetectorSpec(component_spec.ComponentSpec):
 class DriftDetector(base_component.BaseComponent):
     """Compares the split that is trained on with what the newest served model was trained on.
 
-    A run whose data drifted goes on, or ends here, before Transform and the training, as the settings say. Where
-    nothing is served, or nothing is known of what the served model was trained on, the report says so.
+    A run whose data drifted, or lost a class, goes on, or ends here, before Transform and the training, as the settings
+    say. Where nothing is served, or nothing is known of what the served model was trained on, the report says so.
 
     Outputs:
       drift: `DataDrift` with `drift.json` (`components.drift_detector.report.DriftReport`).

@@ -1,4 +1,4 @@
-"""Compares the statistics of the data with those that the served model keeps, and refuses what drifted, if it is to."""
+"""Compares the statistics of the data with those that the served model keeps; refuses what drifted or lost classes."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from tfx.utils import io_utils
 
 from components.data_statistics import STATISTICS_FILE, DataStatistics
 from components.drift_detector.report import DRIFT_FILE
-from components.drift_detector.served import DriftSettings, drift_from_served
+from components.drift_detector.served import TRAINED_SPLIT, DriftSettings, drift_from_served
 from components.model_pusher.push import push_directory
 from components.refused_data import refused_directory
 from trainer_module.errors import DataError
@@ -34,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
         """Writes the report, of refused data beside the component's artifacts (`components.refused_data`).
 
         Raises:
-          DataError: The data drifted, and that is refused; or its statistics cannot be read.
+          DataError: The data drifted or lost a class, and that is refused; or its statistics cannot be read.
         """
         settings = DriftSettings.model_validate_json(exec_properties[SETTINGS_KEY])
         findings = artifact_utils.get_single_instance(input_dict[FINDINGS_KEY])
@@ -42,13 +42,15 @@ class Executor(base_executor.BaseExecutor):
         report = drift_from_served(
             push_directory(exec_properties),
             DataStatistics.from_json(io_utils.read_string_file(statistics), statistics),
-            settings.thresholds,
+            None if settings.action == "off" else settings.thresholds,
             reset=bool(int(exec_properties[RESET_KEY])),
+            whole=(TRAINED_SPLIT, settings.evaluation_split) if settings.refuse_lost_classes else (),
         )
         logging.info("Drift: %s", report.summary)
         drift = artifact_utils.get_single_instance(output_dict[DRIFT_KEY])
-        is_refused = settings.action == "refuse" and bool(report.comparison.drifted)
-        directory = refused_directory(drift.uri, self._context) if is_refused else drift.uri
+        has_drifted = settings.action == "refuse" and bool(report.comparison.drifted)
+        refusals = [*([report.loss] if report.losses else []), *([report.refusal] if has_drifted else [])]
+        directory = refused_directory(drift.uri, self._context) if refusals else drift.uri
         io_utils.write_string_file(f"{directory}/{DRIFT_FILE}", report.model_dump_json(indent=2))
-        if is_refused:
-            raise DataError(report.refusal)
+        if refusals:
+            raise DataError(". ".join(refusals))

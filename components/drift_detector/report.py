@@ -125,6 +125,8 @@ class DriftReport(BaseModel):
     """Why nothing was compared; empty where something was."""
 
     comparison: Comparison = Comparison()
+    losses: tuple[str, ...] = ()
+    """What the data has lost of what the served model was trained on, a clause each; only where that was asked."""
 
     @property
     def summary(self) -> str:
@@ -147,6 +149,17 @@ class DriftReport(BaseModel):
             f"the data is not what {self.model} was trained on: {found}. Look at the data (`petseg data drift`). "
             'If it is right, run with data.drift.action = "warn": later data is compared with what is pushed then. '
             "What matters is in data.drift.thresholds"
+        )
+
+    @property
+    def loss(self) -> str:
+        """Why a retraining does not go on with data that has lost a class, and what to do; empty where it has not."""
+        if not self.losses:
+            return ""
+        return (
+            f"the data has lost what masks are for: {'; '.join(self.losses)}. Nothing is trained on it, and what is "
+            "served stays. Mend the data, or name its version before in data.dataset. If it is meant, train once by "
+            "hand, by petseg run --reset-baseline: later data is compared with what is pushed then"
         )
 
     @classmethod

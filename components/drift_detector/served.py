@@ -1,12 +1,13 @@
 """What served models were trained on, and how far data is from it. Nothing here imports TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from components.data_statistics import DataStatistics
 from components.drift_detector.comparison import Sample, compare
+from components.drift_detector.losses import lost_classes, one_class_splits
 from components.drift_detector.report import DriftReport
 from components.model_pusher.push import pushed_statistics
 from components.model_pusher.version_store import newest_version
@@ -16,6 +17,7 @@ TRAINED_SPLIT: Final = "train"
 """The split that models are trained on, which is compared with what the served one was trained on."""
 
 _RESET: Final = "the baseline was reset for this run"
+_OFF: Final = 'data.drift.action is "off"'
 
 
 class DriftSettings(BaseModel):
@@ -26,33 +28,48 @@ class DriftSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["warn", "refuse"]
+    action: Literal["warn", "refuse", "off"]
     thresholds: dict[str, float]
+    refuse_lost_classes: bool = False
+    """Whether data that has lost a class in `train` or `evaluation_split`, or has one class alone there, is refused,
+    whatever `action` is: what nobody looks at is not to train a model of fewer classes."""
+
+    evaluation_split: str = ""
     code_digest: str = ""
     """Identifies the code of the comparison, so that a change to it re-runs the component."""
 
 
 def drift_from_served(
-    push_destination: str, current: DataStatistics, thresholds: Mapping[str, float], *, reset: bool
+    push_destination: str,
+    current: DataStatistics,
+    thresholds: Mapping[str, float] | None,
+    *,
+    reset: bool,
+    whole: Collection[str] = (),
 ) -> DriftReport:
     """Compares the split that is trained on with that of the newest served version.
 
     Args:
       push_destination: Where versions are, in TensorFlow Serving's layout.
       current: Statistics of the data.
-      thresholds: See `compare`.
+      thresholds: See `compare`. None: nothing is compared but the classes of `whole`.
       reset: Whether to find no model, whatever is served.
+      whole: The splits that are to have every class that they had.
     """
-    version = newest_version(push_destination)
+    version, losses = newest_version(push_destination), tuple(one_class_splits(current, whole))
     if version is None:
-        return DriftReport(reason=f"no model is served in {push_destination}")
+        return DriftReport(reason=f"no model is served in {push_destination}", losses=losses)
     if reset:
-        return DriftReport(model=version, reason=_RESET)
+        return DriftReport(model=version, reason=_RESET, losses=losses)
     try:
         reference = trained_on(version)
     except DataError as error:
-        return DriftReport(model=version, reason=str(error))
-    return drift_from(version, reference, Sample.of(current, TRAINED_SPLIT), thresholds)
+        return DriftReport(model=version, reason=str(error), losses=losses)
+    losses = (*lost_classes(f"version {version.rpartition('/')[2]}", reference, current, whole), *losses)
+    if thresholds is None:
+        return DriftReport(model=version, reason=_OFF, losses=losses)
+    report = drift_from(version, reference, Sample.of(current, TRAINED_SPLIT), thresholds)
+    return report.model_copy(update={"losses": losses})
 
 
 def drift_from(model: str, reference: DataStatistics, current: Sample, thresholds: Mapping[str, float]) -> DriftReport:

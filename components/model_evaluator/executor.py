@@ -11,6 +11,9 @@ from tfx.utils import io_utils, json_utils
 
 from components.artifact_properties import (
     BASELINE_FOUND,
+    BASELINE_INCOMPARABLE,
+    BASELINE_REASON,
+    BASELINE_VERSION,
     BLESSED,
     DATASET_NAME,
     DATASET_VERSION,
@@ -57,7 +60,7 @@ class Executor(evaluator_executor.Executor):
         expected = expected_count(examples, splits)
         if expected is not None:
             check_count(f"evaluation of {', '.join(splits)}", measured[()].examples, expected)
-        verdict = gate.judge(measured, has_baseline=baseline is not None)
+        verdict = gate.judge(measured, has_baseline=baseline is not None, obstacle=_obstacle(found))
         io_utils.write_string_file(f"{evaluation.uri}/{VERDICT_FILE_NAME}", verdict.model_dump_json(indent=2))
         # Whoever wants to know on what data needs not fetch the data.
         for name in (DATASET_NAME, DATASET_VERSION, SPLIT_COUNTS, SPLIT_DIGESTS):
@@ -67,6 +70,14 @@ class Executor(evaluator_executor.Executor):
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         _bless(blessing, verdict, exec_properties[FORCE_BLESS_KEY])
         _name_models(blessing, model, baseline)
+
+
+def _obstacle(found: types.Artifact) -> str:
+    """Returns why a model that is served cannot be compared with; nothing where it can, or where none is served."""
+    if not found.get_int_custom_property(BASELINE_INCOMPARABLE):
+        return ""
+    version, reason = (found.get_string_custom_property(name) for name in (BASELINE_VERSION, BASELINE_REASON))
+    return f"version {version}: {reason}"
 
 
 def _bless(blessing: types.Artifact, verdict: Verdict, force_bless: str) -> None:

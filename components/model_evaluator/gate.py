@@ -1,4 +1,4 @@
-"""The gate: the bounds that a model must keep, and the verdict on what was measured of it.
+"""The gate: the bounds that a model must keep, whether it must be better than the served one, and the verdict.
 
 Numbers in, verdict out: nothing here knows TensorFlow or TFX, so that a bound is the same thing in the settings, in the
 Evaluator and in the run's record. TFMA measures and decides nothing: it could, but not leave out slices of a few
@@ -6,12 +6,13 @@ examples, and of two decisions one would overwrite the blessing of the other.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from trainer_module.segmentation_metrics import LABELLED_SHARE, UNLABELLED_IMAGES
+from trainer_module.segmentation_metrics import DATA_METRICS, LABELLED_SHARE, UNLABELLED_IMAGES
 
 VERDICT_FILE_NAME: Final = "gate.json"
 """Beside TFMA's files in the `evaluation` artifact."""
@@ -19,6 +20,10 @@ VERDICT_FILE_NAME: Final = "gate.json"
 BoundKind = Literal["min", "max", "min_change", "max_change"]
 SliceKey = tuple[tuple[str, Any], ...]
 """Feature and value, as TFMA names a slice; empty for all examples together."""
+
+LEAST_COMPARED: Final = 6
+"""Images with labels from which on an interval of a difference says anything. That each of five images comes out better
+is chance once in 32 times, which is more often than the 2.5 % that the interval leaves to its lower end."""
 
 _KINDS: Final = get_args(BoundKind)
 
@@ -116,16 +121,72 @@ class BoundResult(Bound):
         return self.change if self.is_change else self.value
 
 
+class Outcome(StrEnum):
+    """How a new model stands to the served one."""
+
+    BETTER = "better"
+    """Beyond noise: the whole interval of the difference is above 0."""
+
+    EQUAL = "equal"
+    """Within noise, or no interval is known."""
+
+    WORSE = "worse"
+    """Beyond noise."""
+
+    INCOMPARABLE = "incomparable"
+    """What is served cannot be compared with, as a model of other classes."""
+
+
+class Comparison(BaseModel):
+    """The new model beside the served one, in one metric of the same images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: str
+    outcome: Outcome
+    examples: int = 0
+    """Those with labelled pixels."""
+
+    candidate: float | None = None
+    """The new model's value; None where it is undefined."""
+
+    baseline: float | None = None
+    """The served model's, likewise."""
+
+    change: float | None = None
+    """What `candidate` is above `baseline`."""
+
+    low: float | None = None
+    """The 95 % interval of the change, with `high`; None where it is undefined, or of fewer than `LEAST_COMPARED`."""
+
+    high: float | None = None
+    served_misses: tuple[BoundResult, ...] = ()
+    """The bounds that count, but for those of changes, that the served model misses on these images."""
+
+    obstacle: str = ""
+    """Why the served model cannot be compared with; empty where it can."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the new model may take the place of the served one."""
+        if self.outcome is Outcome.EQUAL:
+            return bool(self.served_misses)
+        return self.outcome is Outcome.BETTER
+
+
 class Verdict(BaseModel):
     """What came of the gate: the content of `gate.json`."""
 
     model_config = ConfigDict(frozen=True)
 
     passed: bool | None
-    """Whether every bound that counts holds; None when there is none."""
+    """Whether every bound that counts holds, and the model is better than the served one where it must be; None when
+    nothing decides."""
 
     min_slice_examples: int
     bounds: tuple[BoundResult, ...]
+    comparison: Comparison | None = None
+    """None where the model need not be better than another, or nothing is served."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +215,10 @@ class Gate(BaseModel):
     min_slice_examples: int
     """On a slice with fewer examples that have labelled pixels, a bound is reported and does not count."""
 
+    better_in: Literal["mean_iou", "accuracy"] | None = None
+    """The metric in which the model must be better than the served one beyond noise, or as good where that one misses a
+    bound. None: the bounds alone decide."""
+
     @field_validator("bounds")
     @classmethod
     def _in_one_order(cls, bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -164,23 +229,63 @@ class Gate(BaseModel):
         """Returns the gate with another least value of a metric over all examples; 0 takes the bound away."""
         kept = [bound for bound in self.bounds if (bound.metric, bound.kind, bound.slice) != (metric, "min", {})]
         new = [Bound(metric=metric, kind="min", bound=least)] if least else []
-        return Gate(bounds=(*kept, *new), min_slice_examples=self.min_slice_examples)
+        return Gate.model_validate({**dict(self), "bounds": (*kept, *new)})
 
-    def judge(self, measured: Mapping[SliceKey, Measured], *, has_baseline: bool) -> Verdict:
+    def judge(self, measured: Mapping[SliceKey, Measured], *, has_baseline: bool, obstacle: str = "") -> Verdict:
         """Returns the verdict.
 
         Args:
           measured: What was measured on each slice.
           has_baseline: Whether there is a model to compare with; else bounds of changes do not count.
+          obstacle: Why a model that is served cannot be compared with; empty where it can, and where none is served.
         """
-        results = tuple(
+        results = self._results(measured, has_baseline=has_baseline)
+        decisive = [result.passed for result in results if result.gated]
+        comparison = None
+        if self.better_in is not None and obstacle:
+            comparison = Comparison(metric=self.better_in, outcome=Outcome.INCOMPARABLE, obstacle=obstacle)
+        elif self.better_in is not None and has_baseline:
+            comparison = self._comparison(self.better_in, measured)
+        if comparison is not None:
+            decisive.append(comparison.passes)
+        return Verdict(
+            passed=all(decisive) if results or comparison else None,
+            min_slice_examples=self.min_slice_examples,
+            bounds=results,
+            comparison=comparison,
+        )
+
+    def _results(self, measured: Mapping[SliceKey, Measured], *, has_baseline: bool) -> tuple[BoundResult, ...]:
+        return tuple(
             self._result(bound, key, measured.get(key))
             for bound in self.bounds
             if has_baseline or not bound.is_change
             for key in _slices_of(bound, measured)
         )
-        passed = all(result.passed for result in results if result.gated) if results else None
-        return Verdict(passed=passed, min_slice_examples=self.min_slice_examples, bounds=results)
+
+    def _comparison(self, metric: str, measured: Mapping[SliceKey, Measured]) -> Comparison:
+        found = measured.get((), Measured(0, {}, {}))
+        examples = found.examples - int(found.candidate.get(UNLABELLED_IMAGES, 0))
+        interval = [found.candidate.get(f"{metric}_difference_{end}") for end in ("low", "high")]
+        low, high = interval if examples >= LEAST_COMPARED and None not in interval else (None, None)
+        candidate, baseline = found.candidate.get(metric), found.baseline.get(metric)
+        served = {key: _of_served(of_slice) for key, of_slice in measured.items()}
+        outcome = Outcome.EQUAL
+        if low is not None and high is not None:
+            outcome = Outcome.BETTER if low > 0 else Outcome.WORSE if high < 0 else Outcome.EQUAL
+        return Comparison(
+            metric=metric,
+            outcome=outcome,
+            examples=examples,
+            candidate=candidate,
+            baseline=baseline,
+            change=None if candidate is None or baseline is None else candidate - baseline,
+            low=low,
+            high=high,
+            served_misses=tuple(
+                result for result in self._results(served, has_baseline=False) if result.gated and not result.passed
+            ),
+        )
 
     def _result(self, bound: Bound, key: SliceKey, found: Measured | None) -> BoundResult:
         """Returns what came of a bound on a slice; on one that was asked for and has no example it counts as missed."""
@@ -205,6 +310,12 @@ class Gate(BaseModel):
             passed=bound.holds(change if bound.is_change else value),
             gated=not key or not found.examples or found.examples - unlabelled >= self.min_slice_examples,
         )
+
+
+def _of_served(found: Measured) -> Measured:
+    """Returns what was measured of the served model as if it were the candidate; what is of the data is of both."""
+    of_data = {name: found.candidate[name] for name in DATA_METRICS if name in found.candidate}
+    return replace(found, candidate={**found.baseline, **of_data}, baseline={})
 
 
 def _slices_of(bound: Bound, measured: Mapping[SliceKey, Measured]) -> Iterator[SliceKey]:

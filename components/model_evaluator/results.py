@@ -22,6 +22,7 @@ class EvaluationResult:
 
     Attributes:
       metrics: Metric name to value over all examples; a metric that is not defined (no pixel of its class) is absent.
+      served_metrics: The same of the baseline, on the same examples; empty where there is none.
       slices: For each slice, `slice` (feature to value), `examples` (their number) and its metrics.
       verdict: Whether each bound holds, and all that count do.
       distributions: Name to nested lists, over all examples: see
@@ -29,18 +30,20 @@ class EvaluationResult:
     """
 
     metrics: dict[str, float]
+    served_metrics: dict[str, float]
     slices: list[dict[str, Any]]
     verdict: Verdict
     distributions: dict[str, list[Any]]
 
 
 def read_evaluation(evaluation_uri: str) -> EvaluationResult:
-    """Reads the `evaluation` artifact on this machine; of a candidate and a baseline, the candidate's results."""
+    """Reads the `evaluation` artifact on this machine; of a baseline, only the metrics over all examples."""
     files = _TfmaFiles(evaluation_uri)
     by_slice = files.measured()
     overall = by_slice.pop(())
     return EvaluationResult(
         metrics=dict(overall.candidate),
+        served_metrics=dict(overall.baseline),
         slices=[
             {"slice": dict(key), "examples": found.examples, "metrics": dict(found.candidate)}
             for key, found in sorted(by_slice.items())

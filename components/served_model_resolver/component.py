@@ -70,7 +70,8 @@ class ServedModelResolver(base_component.BaseComponent):
 
     Outputs:
       model: `Model`: a copy of the served model in TFX's layout, or nothing but `baseline.json`. Custom properties:
-        `found` (1 or 0), and of type string `version`, `path` and, where no model can be compared, `reason`.
+        `found` and `incomparable` (1 or 0), and of type string `version`, `path` and, where no model can be compared,
+        `reason`.
     """
 
     SPEC_CLASS = ServedModelResolverSpec

@@ -10,7 +10,13 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
-from components.artifact_properties import BASELINE_FOUND, BASELINE_PATH, BASELINE_REASON, BASELINE_VERSION
+from components.artifact_properties import (
+    BASELINE_FOUND,
+    BASELINE_INCOMPARABLE,
+    BASELINE_PATH,
+    BASELINE_REASON,
+    BASELINE_VERSION,
+)
 from components.model_pusher.files import opened
 from components.model_pusher.push import push_directory
 from components.model_pusher.version_store import newest_version
@@ -65,6 +71,9 @@ class Baseline(BaseModel):
     reason: str = ""
     """Why it is no baseline."""
 
+    incomparable: bool = False
+    """Whether a model is served that cannot be compared with, though it was to be."""
+
 
 class Executor(base_executor.BaseExecutor):
     """ServedModelResolver's executor."""
@@ -85,6 +94,7 @@ class Executor(base_executor.BaseExecutor):
         # Always there: the launcher of Kubeflow Pipelines knows no artifact without a file.
         io_utils.write_string_file(f"{model.uri}/{features.BASELINE_FILE}", baseline.model_dump_json())
         model.set_int_custom_property(BASELINE_FOUND, int(baseline.found))
+        model.set_int_custom_property(BASELINE_INCOMPARABLE, int(baseline.incomparable))
         for name in (BASELINE_VERSION, BASELINE_PATH, BASELINE_REASON):
             model.set_string_custom_property(name, getattr(baseline, name))
 
@@ -107,8 +117,10 @@ def find_baseline(push_destination: str, contract: ModelContract, *, reset: bool
     if path is None:
         return Baseline(reason=f"no model is served in {push_destination}")
     version = path.rpartition("/")[2]
-    reason = _RESET if reset else _obstacle_in_card(path, contract) or _obstacle_in_model(path)
-    return Baseline(found=not reason, version=version, path=path, reason=reason)
+    if reset:
+        return Baseline(version=version, path=path, reason=_RESET)
+    reason = _obstacle_in_card(path, contract) or _obstacle_in_model(path)
+    return Baseline(found=not reason, version=version, path=path, reason=reason, incomparable=bool(reason))
 
 
 def _obstacle_in_card(path: str, contract: ModelContract) -> str:

@@ -11,7 +11,7 @@ from components.model_evaluator.gate import BoundResult
 from pipeline.config.notification import NotificationConfig, Outcome
 from pipeline.report.blocks import Tone
 from pipeline.runs.record import DriftRecord, RunRecord, RunState
-from pipeline.runs.tables import duration
+from pipeline.runs.tables import comparison_text, duration
 from pipeline.terminal.tables import metric_interval, metric_value, readable_metric
 
 _METRICS: Final = ("accuracy", "mean_iou")
@@ -151,7 +151,9 @@ def _compared(record: RunRecord) -> list[Fact]:
         return [Fact("against the served model", f"not compared: {baseline.reason}")]
     changes = {bound.metric: bound for bound in record.thresholds if bound.baseline is not None and not bound.slice}
     served = f"version {baseline.version}" if baseline.version else "the served version"
-    told = [_change(bound) for bound in changes.values()] or ["no bound asks for a change"]
+    told = [comparison_text(record.comparison)] if record.comparison else []
+    told += [_change(bound) for bound in changes.values()]
+    told = told or ["no bound asks for a change"]
     return [Fact("against the served model", f"{served}: {'; '.join(told)}")]
 
 

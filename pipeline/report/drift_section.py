@@ -26,13 +26,12 @@ def drift_section(facts: RunFacts) -> Section:
     found = facts.drift
     if isinstance(found, Missing):
         return Section("Drift", [Note(f"The data was not compared with what a model was trained on. {found.reason}")])
+    lost = [Note(f"{found.loss[0].upper()}{found.loss[1:]}.")] if found.losses else []
     if found.reason:
-        return Section(
-            "Drift", [Note(f"The data was not compared with what the served model was trained on: {found.reason}.")]
-        )
-    return Section(
-        "Drift", [Note(f"{found.summary[0].upper()}{found.summary[1:]}."), *comparison_blocks(found.comparison)]
-    )
+        reason = f"The data was not compared with what the served model was trained on: {found.reason}."
+        return Section("Drift", [*lost, Note(reason)])
+    summary = Note(f"{found.summary[0].upper()}{found.summary[1:]}.")
+    return Section("Drift", [*lost, summary, *comparison_blocks(found.comparison)])
 
 
 def comparison_blocks(comparison: Comparison) -> list[Block]:

@@ -129,12 +129,13 @@ def metrics_section(facts: RunFacts) -> Section:
 
 def metrics_table(facts: RunFacts) -> Table:
     """Returns the metrics over all classes, with their intervals."""
-    metrics = facts.record.metrics
+    metrics, served = facts.record.metrics, facts.record.served_metrics
     rows: list[list[str | Cell]] = [
         [
             Cell(readable_metric(name), _MEANINGS.get(name, "")),
             metric_value(metrics[name], name),
             metric_interval(metrics, name),
+            *([metric_value(served[name], name) if name in served else ""] if served else []),
         ]
         for name in overall_metrics(metrics, facts.class_names)
     ]
@@ -142,15 +143,20 @@ def metrics_table(facts: RunFacts) -> Table:
         f"On the {facts.evaluated_split} split. The interval says how far a metric would move had other images of the "
         "same kind been drawn (bootstrap over images)."
     )
-    return Table(["metric", "value", "95 % interval"], rows, caption)
+    return Table(["metric", "value", "95 % interval", *(["served model"] if served else [])], rows, caption)
 
 
 def classes_table(facts: RunFacts) -> Table:
     """Returns the metrics of each class; a metric is undefined for a class that does not occur."""
-    metrics, names = facts.record.metrics, facts.class_names
+    metrics, served, names = facts.record.metrics, facts.record.served_metrics, facts.class_names
     kinds = class_metrics(metrics, names)
+
+    def value(metric: str) -> str | Cell:
+        text = metric_value(metrics.get(metric))
+        return Cell(text, f"served {metric_value(served.get(metric))}") if served else text
+
     rows: list[list[str | Cell]] = [
-        [Cell(name, swatch=color), *(metric_value(metrics.get(f"{kind}_{name}")) for kind in kinds)]
+        [Cell(name, swatch=color), *(value(f"{kind}_{name}") for kind in kinds)]
         for name, color in zip(names, _css_colors(len(names)), strict=True)
     ]
     caption = "Of each class. A class with high recall and low precision is predicted too often, and the reverse."

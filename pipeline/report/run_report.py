@@ -16,6 +16,7 @@ from absl import logging
 
 from components.artifact_properties import (
     BLESSED,
+    COMPARED_WITH_SERVED,
     DATASET_NAME,
     DATASET_VERSION,
     EVALUATED_EXAMPLES,
@@ -28,10 +29,11 @@ from pipeline.nodes import RUN_REPORT
 from pipeline.runs.failures import explain_failure
 from pipeline.runs.outputs import node_facts
 from pipeline.runs.record import RECORD_VARIABLE, NodeRecord, NodeState, RunRecord, RunState, run_environment
-from pipeline.runs.tables import verdict_line
+from pipeline.runs.tables import comparison_text, verdict_line
 
 _OVERALL: Final = ("accuracy", "mean_iou")
 _OF_CLASS: Final = "iou_{}"
+_DIFFERENCE: Final = "{}_difference"
 _INTERVAL: Final = ("{}", "{}_low", "{}_high")
 
 
@@ -50,7 +52,9 @@ def report_run(arguments: ReportArguments) -> Reported:
 
 def scalar_metrics(record: RunRecord) -> Iterator[tuple[str, float | str]]:
     """Yields what is to be compared between runs, by name; only what is known and defined."""
-    for name in (*_OVERALL, *(_OF_CLASS.format(name) for name in _class_names(record))):
+    comparison = record.comparison
+    compared = [] if comparison is None else [_DIFFERENCE.format(comparison.metric)]
+    for name in (*_OVERALL, *(_OF_CLASS.format(name) for name in _class_names(record)), *compared):
         for pattern in _INTERVAL:
             value = record.metrics.get(pattern.format(name))
             if value is not None and math.isfinite(value):
@@ -61,6 +65,8 @@ def scalar_metrics(record: RunRecord) -> Iterator[tuple[str, float | str]]:
     if record.blessed is not None:
         yield BLESSED, int(record.blessed)
     yield VERDICT, verdict_line(record)
+    if comparison is not None:
+        yield COMPARED_WITH_SERVED, comparison_text(comparison)
     if record.pushed_model is not None:
         yield PUSHED_MODEL, record.pushed_model
     if dataset is not None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison, Outcome
 from pipeline.nodes import PUSHER
 from pipeline.report import charts
-from pipeline.report.blocks import HATCHED, Block, Cell, Figure, Figures, Note, Section, Table, Verdict
+from pipeline.report.blocks import HATCHED, Block, Cell, Figure, Figures, Note, Section, Table, Tone, Verdict
 from pipeline.report.facts import Missing, RunFacts, SplitStatistics
 from pipeline.runs.record import DatasetRecord, NodeState, ProbeRecord, RunRecord, RunState
-from pipeline.runs.tables import duration
+from pipeline.runs.tables import comparison_clause, duration
 from pipeline.terminal.tables import labelled_area, metric_value, readable_metric
 from trainer_module.model_card import EncoderWeights
 
@@ -20,6 +20,8 @@ _KIBIBYTE: Final = 1024
 def run_verdict(record: RunRecord) -> Verdict:
     """Returns what came of a run, with each bound of the gate."""
     tables = [thresholds_table(record.thresholds)] if record.thresholds else []
+    if record.comparison is not None and record.comparison.outcome is not Outcome.INCOMPARABLE:
+        tables.append(comparison_table(record.comparison))
     tables += [probe_table(record.probe, record.settings.get("probe", {}))] if record.probe else []
     if record.state in (RunState.FAILED, RunState.INTERRUPTED):
         ended = next((node.id for node in record.nodes if node.state.value == record.state.value), None)
@@ -35,11 +37,11 @@ def run_verdict(record: RunRecord) -> Verdict:
     if record.blessed is None:
         return Verdict("neutral", "Complete, without a verdict", _without_gate(record), tables)
     if record.force_blessed is not None:
-        why = f"{_missed(record.thresholds)} It was blessed all the same: {record.force_blessed}. {_pushed(record)}"
+        why = f"{_missed(record)} It was blessed all the same: {record.force_blessed}. {_pushed(record)}"
         return Verdict("bad", "Not blessed, pushed by force", why, tables)
     if record.blessed:
-        return Verdict("good", "Blessed", f"{_kept(record.thresholds)} {_pushed(record)}", tables)
-    return Verdict("bad", "Not blessed", f"{_missed(record.thresholds)} Nothing was pushed.", tables)
+        return Verdict("good", "Blessed", f"{_kept(record)} {_pushed(record)}", tables)
+    return Verdict("bad", "Not blessed", f"{_missed(record)} Nothing was pushed.", tables)
 
 
 def thresholds_table(thresholds: Sequence[BoundResult]) -> Table:
@@ -67,6 +69,29 @@ def thresholds_table(thresholds: Sequence[BoundResult]) -> Table:
             row.append(labelled_area(threshold.labelled_share))
         rows.append(row)
     return Table(columns, rows, words=("of", "verdict"))
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Returns the metric in which the model must be better than the served one, of both."""
+    tone: Tone = "good" if comparison.passes else "bad"
+    misses = [bound.name for bound in comparison.served_misses]
+    served = f"the served model misses {', '.join(map(readable_metric, misses))}" if misses else ""
+    has_interval = comparison.low is not None and comparison.high is not None
+    row: list[str | Cell] = [
+        readable_metric(comparison.metric),
+        Cell(comparison.outcome, served, tone=tone),
+        metric_value(comparison.candidate),
+        metric_value(comparison.baseline),
+        "undefined" if comparison.change is None else f"{comparison.change:+.4f}",
+        f"{comparison.low:+.4f} to {comparison.high:+.4f}" if has_interval else "undefined",
+    ]
+    caption = (
+        f"The model beside the served one on the same {comparison.examples:,} images with labels. Better or worse is a "
+        "difference whose 95 % interval, paired by image, does not contain 0; a model that is equal replaces one that "
+        "misses a bound of the gate."
+    )
+    columns = ["must be better in", "verdict", "new", "served", "difference", "95 % interval"]
+    return Table(columns, [row], caption, words=("verdict",))
 
 
 def probe_table(probe: ProbeRecord, budgets: Mapping[str, float | None]) -> Table:
@@ -174,7 +199,7 @@ def anomalies_block(facts: RunFacts) -> Note | Table:
 def _refused(record: RunRecord) -> str:
     probe, gate = record.probe, ""
     if record.blessed is not None:
-        gate = _kept(record.thresholds) if record.blessed else _missed(record.thresholds)
+        gate = _kept(record) if record.blessed else _missed(record)
     refusals = "; ".join(probe.refusals) if probe else ""
     return f"{gate} It cannot be served: {refusals}. Nothing was pushed.".strip()
 
@@ -197,15 +222,22 @@ def _margin(threshold: BoundResult) -> str:
     return f"{margin if threshold.is_least else -margin:+.4f}".replace("-", "−")
 
 
-def _kept(thresholds: Sequence[BoundResult]) -> str:
-    count = sum(threshold.gated for threshold in thresholds)
+def _kept(record: RunRecord) -> str:
+    count = sum(threshold.gated for threshold in record.thresholds)
     bounds = {1: "its one bound", 2: "both bounds"}.get(count, f"all {count} bounds")
-    return f"The model keeps {bounds}."
+    sentences = [f"The model keeps {bounds}."] if count or record.comparison is None else []
+    if record.comparison is not None:
+        sentences.append(_sentence(comparison_clause(record.comparison)))
+    return " ".join(sentences)
 
 
-def _missed(thresholds: Sequence[BoundResult]) -> str:
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
+def _missed(record: RunRecord) -> str:
     sentences = []
-    for threshold in thresholds:
+    for threshold in record.thresholds:
         if threshold.passed or not threshold.gated:
             continue
         metric = readable_metric(threshold.metric)
@@ -217,6 +249,8 @@ def _missed(thresholds: Sequence[BoundResult]) -> str:
         missed = "below the least allowed" if threshold.is_least else "above the most allowed"
         value = metric_value(threshold.number, threshold.metric)
         sentences.append(f"{subject} is {value}, {missed} {threshold.bound:g}.")
+    if record.comparison is not None and not record.comparison.passes:
+        sentences.append(_sentence(comparison_clause(record.comparison)))
     return " ".join(sentences)
 
 

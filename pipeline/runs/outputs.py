@@ -230,16 +230,20 @@ def _evaluated(produced: _Produced) -> NodeFacts:
     from components.model_evaluator.results import read_evaluation
 
     result = read_evaluation(produced.artifact("evaluation").uri)
-    thresholds = list(result.verdict.bounds)
+    thresholds, comparison = list(result.verdict.bounds), result.verdict.comparison
     blessed = result.verdict.passed
     forced = produced.artifact("blessing").get_string_custom_property(properties.FORCED_BECAUSE) or None
     missed = dict.fromkeys(threshold.name for threshold in thresholds if threshold.gated and not threshold.passed)
+    if comparison is not None and not comparison.passes:
+        missed[f"{comparison.metric} {comparison.outcome}"] = None
     verdict = {True: "blessed", False: f"not blessed ({', '.join(missed)})", None: "no gate"}[blessed]
     if forced:
         verdict += ", pushed by force"
     numbers = [f"{name} {result.metrics[name]:.4f}" for name in ("accuracy", "mean_iou") if name in result.metrics]
     fields = {
         "metrics": result.metrics,
+        "served_metrics": result.served_metrics,
+        "comparison": comparison,
         "slices": result.slices,
         "distributions": result.distributions,
         "thresholds": thresholds,

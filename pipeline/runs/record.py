@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.days import day_text
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from components.retraining_decider.decision import Decision
 from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
@@ -207,18 +207,23 @@ class RunRecord(_Record):
     metrics: dict[str, float | None] = {}
     """Of the evaluated split; None where a metric is undefined, as the IoU of a class that does not occur."""
 
+    served_metrics: dict[str, float | None] = {}
+    """Those of the served model, on the same data; empty where there was none to compare with."""
+
     slices: list[dict[str, Any]] = []
     distributions: dict[str, list[Any]] = {}
     """Of the evaluated split: confusion matrix, bins of the calibration, histogram of the mean IoU of single images."""
 
     thresholds: list[BoundResult] = []
     blessed: bool | None = None
-    """Whether the model passed every threshold that decides; None when nothing was evaluated."""
+    """Whether the model passed every threshold that decides, and `comparison`; None when nothing was evaluated."""
 
     force_blessed: str | None = None
     """Why the model was pushed although it did not pass; None when the gate was obeyed."""
 
     baseline: BaselineRecord | None = None
+    comparison: Comparison | None = None
+    """Whether the model is better than the served one; None where it need not be, as in runs started by hand."""
 
     drift: DriftRecord | None = None
     """None where nothing was to be compared, as in the records of earlier versions."""

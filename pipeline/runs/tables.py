@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison, Outcome
 from pipeline.config.evaluation import setting_of
 from pipeline.config.loading import preset_value
 from pipeline.runs.record import NodeRecord, NodeState, ProbeRecord, RunRecord, RunState
@@ -31,6 +31,7 @@ _RUN_STYLES: Final = {
     RunState.INTERRUPTED: "yellow",
 }
 _HEADLINE_METRICS: Final = ("accuracy", "mean_iou")
+_OUTCOMES: Final = {Outcome.BETTER: "better beyond noise", Outcome.WORSE: "worse beyond noise"}
 
 
 def gate_lines(record: RunRecord) -> list[str]:
@@ -43,8 +44,7 @@ def gate_lines(record: RunRecord) -> list[str]:
     kept = sum(1 for bound in record.thresholds if bound.slice and bound.passed)
     if kept:
         lines.append(f"bounds on slices that passed: {kept}")
-    if record.thresholds and record.baseline is not None and not record.baseline.found:
-        lines.append(f"compared with no served model: {record.baseline.reason}")
+    lines += _comparison_lines(record)
     if record.force_blessed is not None:
         lines.append(f"not blessed by the gate, pushed by force: {record.force_blessed}")
     elif record.blessed is not None:
@@ -53,6 +53,18 @@ def gate_lines(record: RunRecord) -> list[str]:
         lines += [f"refused by the probe: {refusal}" for refusal in record.probe.refusals]
         lines.append("it cannot be served: nothing was pushed")
     return lines
+
+
+def _comparison_lines(record: RunRecord) -> list[str]:
+    """Returns how the model stands to the served one, where that decides; or why it was compared with none."""
+    comparison, baseline = record.comparison, record.baseline
+    if comparison is None:
+        is_told = record.thresholds and baseline is not None and not baseline.found
+        return [f"compared with no served model: {baseline.reason}"] if is_told and baseline else []
+    if comparison.outcome is Outcome.INCOMPARABLE:
+        return [comparison_text(comparison)]
+    origin = "" if comparison.passes else " (retraining.better_in)"
+    return [f"against the served model: {comparison_text(comparison)}{origin}"]
 
 
 def verdict_line(record: RunRecord) -> str:
@@ -65,10 +77,57 @@ def verdict_line(record: RunRecord) -> str:
         return record.decision.summary
     if record.blessed is None:
         return "no gate" if record.metrics else "nothing was evaluated"
-    missed = [_missed(bound) for bound in record.thresholds if bound.gated and not bound.passed]
     if record.blessed and record.not_pushed is not None:
         return f"blessed, not pushed: {record.not_pushed}"
-    return "blessed" if record.blessed else ": ".join(filter(None, ("not blessed", ", ".join(missed))))
+    comparison = record.comparison
+    missed = [] if record.blessed else [bound for bound in record.thresholds if bound.gated and not bound.passed]
+    clauses = [_missed(bound) for bound in missed]
+    if comparison is not None and comparison.passes is record.blessed:
+        clauses.append(comparison_clause(comparison))
+    return ": ".join(filter(None, ("blessed" if record.blessed else "not blessed", ", ".join(clauses))))
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Returns how a model stands to the served one: `mean IoU +0.0123 (+0.0041 to +0.0207): better beyond noise`."""
+    if comparison.outcome is Outcome.INCOMPARABLE:
+        return _incomparable(comparison)
+    outcome = _OUTCOMES.get(comparison.outcome) or f"{_as_good(comparison)}, and {_served_gate(comparison)}"
+    change = "undefined" if comparison.change is None else f"{comparison.change:+.4f}"
+    interval = "" if comparison.low is None else f" ({comparison.low:+.4f} to {comparison.high:+.4f})"
+    return f"{readable_metric(comparison.metric)} {change}{interval}: {outcome}"
+
+
+def comparison_clause(comparison: Comparison) -> str:
+    """Returns why the comparison lets a model pass or not, as a part of a sentence.
+
+    Such as `mean IoU is not better beyond noise (+0.0012, -0.0050 to +0.0071), and the served model keeps its gate`.
+    """
+    if comparison.outcome is Outcome.INCOMPARABLE:
+        return _incomparable(comparison)
+    change = "undefined" if comparison.change is None else f"{comparison.change:+.4f}"
+    interval = "no interval" if comparison.low is None else f"{comparison.low:+.4f} to {comparison.high:+.4f}"
+    outcome = _OUTCOMES.get(comparison.outcome, "not better beyond noise")
+    gate = f", and {_served_gate(comparison)}" if comparison.outcome is Outcome.EQUAL else ""
+    return f"{readable_metric(comparison.metric)} is {outcome} ({change}, {interval}){gate}"
+
+
+def _as_good(comparison: Comparison) -> str:
+    if comparison.low is not None:
+        return "within noise"
+    images = f"{comparison.examples} image{'' if comparison.examples == 1 else 's'}"
+    return f"no interval of {images} with labels, so that noise may explain it"
+
+
+def _served_gate(comparison: Comparison) -> str:
+    missed = ", ".join(map(_missed, comparison.served_misses))
+    return f"the served model misses {missed}" if missed else "the served model keeps its gate"
+
+
+def _incomparable(comparison: Comparison) -> str:
+    return (
+        f"the served model cannot be compared with ({comparison.obstacle}), and is not replaced by a retraining: to "
+        "push once all the same, petseg run --reset-baseline"
+    )
 
 
 def _missed(bound: BoundResult) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from components.model_pusher.files import pushed_content
 from components.retraining_decider.decision import Decision
 from pipeline.runs.record import RunRecord, RunState
+from pipeline.runs.tables import comparison_clause, comparison_text
 from pipeline.tracking.items import (
     Artifact,
     Beginning,
@@ -41,7 +42,8 @@ _LONGEST_VALUE: Final = 6000
 LONGEST_TAG: Final = 5000
 _CUT: Final = " … (cut; the whole is in config.json)"
 _SLICE_METRICS: Final = ("accuracy", "mean_iou")
-"""What is told of every slice, beside what a bound is on; three dozen metrics of each breed would bury the others."""
+"""What is told of every slice, and of the served model, beside what a bound is on; three dozen metrics of each breed
+would bury the others."""
 
 _NO_PART_OF_A_NAME: Final = re.compile(r"[^\w. :-]", re.ASCII)
 _NO_CURVES: Final = ("epoch", "seconds")
@@ -169,6 +171,7 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "petseg.undefined_metrics": ", ".join(undefined),
         "petseg.dataset": f"{dataset.name} {dataset.version}" if dataset else None,
         "petseg.baseline": (baseline.version if baseline.found else baseline.reason) if baseline else None,
+        "petseg.compared_with_served": comparison_text(record.comparison) if record.comparison else None,
         "petseg.drifted": ", ".join(record.drift.drifted) if record.drift else None,
         LOCATION_TAG: record.pushed_model,
         "petseg.deployed": record.deployed_model,
@@ -207,7 +210,10 @@ def _note(record: RunRecord) -> str:
     if record.state is RunState.RUNNING:
         return "The run goes on."
     missed = [bound.name for bound in record.thresholds if bound.gated and not bound.passed]
-    why = f": {', '.join(dict.fromkeys(missed))} beyond the bounds" if missed else ""
+    reasons = [f"{', '.join(dict.fromkeys(missed))} beyond the bounds"] if missed else []
+    if record.comparison is not None:
+        reasons.append(comparison_clause(record.comparison))
+    why = f": {'; '.join(reasons)}" if reasons else ""
     what = f"Verdict: **{verdict(record)}**{why}."
     ended = "" if record.state is RunState.COMPLETE else f"The run {record.state}: {record.error}\n\n"
     return f"{ended}{what} The report is `report.html` among the artifacts."
@@ -247,6 +253,9 @@ def _curves(model_run: Path, time_ms: int) -> list[Item]:
 
 def _final_metrics(record: RunRecord) -> list[Measurement]:
     groups: list[tuple[tuple[str, ...], Mapping[str, float | None]]] = [(("evaluation",), record.metrics)]
+    bounded = {bound.metric for bound in record.thresholds if not bound.slice}
+    of_served = {name: value for name, value in record.served_metrics.items() if name in {*_SLICE_METRICS, *bounded}}
+    groups.append((("served",), of_served))
     of_slices = {*_SLICE_METRICS, *(bound.metric for bound in record.thresholds if bound.slice)}
     for part in record.slices:
         of_slice = ", ".join(f"{feature} {value}" for feature, value in part["slice"].items())

@@ -15,10 +15,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from forked_processes import forked_processes
 from small_network import two_layers
-from workplace import Workplace, executed
+from workplace import Workplace, executed, without_report
 
 from components.model_evaluator.gate import BoundResult
-from pipeline.runs.record import NodeState, RunRecord
+from pipeline.local.runner import RunRequest, run_pipeline
+from pipeline.runs.record import NodeState, RunRecord, RunState
 from trainer_module import networks
 
 DRAWN = ("trainer.learning_rate=1e-9",)
@@ -174,6 +175,49 @@ def test_a_run_from_the_evaluator_on_looks_anew_at_what_is_served(workplace, for
     assert record.node("ServedModelResolver").state is not NodeState.SKIPPED
     assert record.baseline.version == workplace.versions[-1]
     assert record.baseline.path != better.baseline.path
+
+
+def test_a_retraining_replaces_the_served_model_by_one_that_is_better_beyond_noise_alone(workplace, forced, better):
+    """The bounds would let each of them pass, as a run by hand does with the first."""
+    alone = ("evaluation.change_thresholds={}",)
+    spoilt = workplace.run(*SPOILT, *alone)
+    versions = workplace.versions
+    noise = workplace.run(*BETTER, *alone, retrain=True, asked=True)
+    assert (noise.comparison.outcome, noise.comparison.metric, noise.blessed) == ("equal", "mean_iou", False)
+    assert noise.comparison.low < 0 < noise.comparison.change < noise.comparison.high
+    assert (noise.pushed_model, workplace.versions) == (None, versions)
+    assert all(row.passed for row in noise.thresholds)
+    assert noise.served_metrics["accuracy"] == pytest.approx(_accuracy(workplace, noise.baseline.path))
+
+    accuracy = (*alone, "retraining.better_in=accuracy")
+    pushed = workplace.run(*BETTER, *accuracy, retrain=True, asked=True)
+    assert (pushed.comparison.outcome, pushed.comparison.examples, pushed.blessed) == ("better", 12, True)
+    assert (pushed.comparison.baseline, pushed.comparison.candidate) == (
+        spoilt.metrics["accuracy"], better.metrics["accuracy"],
+    )  # fmt: skip
+    low, high = (pushed.metrics[f"accuracy_difference_{end}"] for end in ("low", "high"))
+    assert (pushed.comparison.low, pushed.comparison.high) == (low, high)
+    assert 0 < low < pushed.comparison.change < high
+    assert workplace.versions == [*versions, Path(pushed.pushed_model).name][-5:]
+
+    worse = workplace.run(*SPOILT, *accuracy, retrain=True, asked=True)
+    assert (worse.comparison.outcome, worse.comparison.low, worse.blessed) == ("worse", pytest.approx(-high), False)
+    assert (worse.pushed_model, worse.baseline.path) == (None, pushed.pushed_model)
+    assert all(row.passed for row in worse.thresholds)
+    assert worse.node("Evaluator").summary.endswith(": not blessed (accuracy worse)")
+
+
+def test_a_retraining_ends_before_the_training_where_the_data_has_one_class_alone(workplace, better):
+    """Two of the three values of the masks are taken for none."""
+    versions = workplace.versions
+    one_class = ("data.mask_values=[1,77,78]", "data.validation.undeclared_values=warn", "data.drift.action=off")
+    with without_report():
+        record = run_pipeline(workplace.config(*BETTER, *one_class), RunRequest(retrain=True, asked=True))
+    assert (record.state, record.node("DriftDetector").state) == (RunState.FAILED, NodeState.FAILED)
+    assert "no pixel of 'background' is in the" in record.error
+    assert "labelled pixels of the 12 images of 'test' are 'pet'. Nothing is trained on it" in record.error
+    assert record.node("Trainer").state is NodeState.PENDING
+    assert workplace.versions == versions
 
 
 def _blessings(workplace: Workplace) -> list[dict[str, object]]:

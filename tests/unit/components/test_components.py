@@ -1,5 +1,6 @@
 """Every component of the graph, with all that can be switched on, stands the battery."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tfx.types import standard_artifacts as tfx
 
 from components.drift_detector.artifact import DataDrift
 from components.kserve_deployer.component import DeployerDriver
+from components.model_evaluator.gate import Gate
 from components.model_pusher.component import PushDriver
 from components.retraining_decider.artifact import RetrainingDecision
 from components.retraining_decider.component import LookingDriver
@@ -106,6 +108,19 @@ def test_drift_that_is_not_looked_for_needs_no_component():
     ids = [component.id for component in graph.components]
     assert "DriftDetector" not in ids
     assert "Transform" in ids
+
+
+@pytest.mark.parametrize(("retrain", "better_in"), [(False, None), (True, "accuracy")])
+def test_a_retraining_asks_for_a_better_model_and_whole_classes_also_without_drift(retrain, better_in):
+    overrides = ["data.drift.action=off", "retraining.better_in=accuracy", "evaluation.split=eval"]
+    graph = create_pipeline(load_config(overrides=overrides), pipeline_root="nowhere", retrain=retrain)
+    by_id = {component.id: component.exec_properties for component in graph.components}
+    assert Gate.model_validate_json(by_id["Evaluator"]["gate"]).better_in == better_in
+    assert ("DriftDetector" in by_id) == retrain
+    if retrain:
+        settings = json.loads(by_id["DriftDetector"]["settings"])
+        names = ("action", "refuse_lost_classes", "evaluation_split")
+        assert [settings[name] for name in names] == ["off", True, "eval"]
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

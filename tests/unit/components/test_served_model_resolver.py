@@ -164,13 +164,30 @@ def test_there_is_one_model_always_and_a_file_in_it(serving, tmp_path, reset):
     said = json.loads(Path(model.uri, "baseline.json").read_text())
     assert said == {
         "found": not reset, "version": "17", "path": str(serving / "17"),
-        "reason": "the baseline was reset for this run" if reset else "",
+        "reason": "the baseline was reset for this run" if reset else "", "incomparable": False,
     }  # fmt: skip
     assert model.get_int_custom_property("found") == 1 - reset
     assert {name: model.get_string_custom_property(name) for name in ("version", "path", "reason")} == {
         name: said[name] for name in ("version", "path", "reason")
     }
     assert Path(model.uri, "Format-Serving", "saved_model.pb").is_file() is not bool(reset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reset", "incomparable"),
+    [({}, 0, 0), ({"class_names": ["pet", "sky"]}, 0, 1), ({"class_names": ["pet", "sky"]}, 1, 0), (None, 0, 0)],
+)
+def test_what_is_served_and_cannot_be_compared_with_is_told_from_nothing_and_from_what_is_not_wanted(
+    serving, tmp_path, changes, reset, incomparable
+):
+    if changes is None:
+        shutil.rmtree(serving / "17")
+    elif changes:
+        edit_card(serving, **changes)
+    model = standard_artifacts.Model()
+    model.uri = str(tmp_path / "model")
+    Executor().Do({}, {"model": [model]}, properties(serving, reset=float(reset)))
+    assert model.get_int_custom_property("incomparable") == incomparable
 
 
 def test_the_identity_is_that_of_the_newest_version_by_number_and_content(serving):

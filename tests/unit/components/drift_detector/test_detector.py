@@ -39,14 +39,14 @@ def pushed(tmp_path, statistics):
     return push(str(tmp_path / "model"), str(tmp_path / "serving"), record, statistics=content).version
 
 
-def detected(tmp_path, statistics, *, action="warn", reset=False):
+def detected(tmp_path, statistics, *, action="warn", reset=False, **more):
     """Runs the component and returns the report that it leaves."""
     findings = tmp_path / "findings"
     findings.mkdir()
     (findings / STATISTICS_FILE).write_text(statistics.to_json())
     destination = pusher_pb2.PushDestination()
     destination.filesystem.base_directory = str(tmp_path / "serving")
-    settings = DriftSettings(action=action, thresholds=THRESHOLDS)
+    settings = DriftSettings(action=action, thresholds=THRESHOLDS, **more)
     channel = given(SegmentationFindings)
     component = DriftDetector(findings=channel, push_destination=destination, settings=settings, reset=reset)
     found = execute(component, tmp_path / "run", {"findings": artifact(SegmentationFindings, findings)})
@@ -127,3 +127,49 @@ def test_the_report_survives_its_file(serving):
 
 def test_kubeflow_finds_the_artifact_type_by_its_name():
     assert import_utils.import_class_by_path(DataDrift.TYPE_NAME) is DataDrift
+
+
+RETRAIN = {"refuse_lost_classes": True, "evaluation_split": "test"}
+BLANK = {"shares": (0, 1, 0)}
+
+
+@pytest.mark.parametrize("action", ["warn", "refuse", "off"])
+def test_data_that_lost_a_class_is_refused_whatever_drift_does(serving, tmp_path, action):
+    lost = made_statistics(seed=1, examples=150, shares=(0.3, 0.7, 0))
+    with pytest.raises(DataError) as raised:
+        detected(tmp_path, lost, action=action, **RETRAIN)
+    [version] = serving.glob("[0-9]*")
+    assert str(raised.value).startswith(
+        "the data has lost what masks are for: no pixel of 'border' is in the 150 images of 'train', and version "
+        f"{version.name} had 20,000 in 200 of 200 images there. Nothing is trained on it"
+    )
+    assert "petseg run --reset-baseline" in str(raised.value)
+    assert ("is not what" in str(raised.value)) == (action == "refuse"), "drift is told, too, where it is refused"
+    report = DriftReport.parse((tmp_path / "refused" / "run-1" / "drift.json").read_bytes())
+    assert report.loss in str(raised.value)
+    assert bool(report.comparison.quantities) == (action != "off")
+
+
+def test_a_run_by_hand_is_not_asked_for_lost_classes(serving, tmp_path):
+    assert detected(tmp_path, made_statistics(seed=1, **BLANK)).losses == ()
+
+
+def test_where_drift_is_off_nothing_but_classes_is_compared(serving, tmp_path):
+    report = detected(tmp_path, DARK, action="off", **RETRAIN)
+    assert report.summary == 'not compared: data.drift.action is "off"'
+    assert (report.losses, report.comparison.quantities) == ((), ())
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_blank_masks_are_refused_even_where_nothing_is_served(tmp_path, request, served):
+    if served:
+        request.getfixturevalue("serving")
+    with pytest.raises(DataError) as raised:
+        detected(tmp_path, made_statistics(examples=50, **BLANK), reset=served, **RETRAIN)
+    said = "lost what masks are for: all 50,000 labelled pixels of the 50 images of 'train' are 'background'. Nothing"
+    assert said in str(raised.value)
+
+
+def test_a_baseline_that_is_reset_has_no_classes_to_lose(serving, tmp_path):
+    report = detected(tmp_path, made_statistics(shares=(0.3, 0.7, 0)), reset=True, **RETRAIN)
+    assert report.summary == "not compared: the baseline was reset for this run"

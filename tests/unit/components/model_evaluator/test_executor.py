@@ -18,7 +18,7 @@ BETTER = Bound(metric="accuracy", kind="min_change", bound=0.0)
 def evaluate(tmp_path, monkeypatch):
     """Runs the executor around an Evaluator that only measures; returns its inputs and the blessing."""
 
-    def run(*, accuracy=0.9, bounds=(ACCURATE, BETTER), force="", found=1, evaluated=40):
+    def run(*, accuracy=0.9, bounds=(ACCURATE, BETTER), force="", found=1, evaluated=40, better_in=None, obstacle=""):
         model, baseline, evaluation, blessing, examples = (
             standard_artifacts.Model(), standard_artifacts.Model(), standard_artifacts.ModelEvaluation(),
             standard_artifacts.ModelBlessing(), standard_artifacts.Examples(),
@@ -27,6 +27,9 @@ def evaluate(tmp_path, monkeypatch):
         examples.set_string_custom_property("dataset_version", "4.0.0")
         examples.set_string_custom_property("split_counts", '{"train": 70, "test": 40}')
         baseline.set_int_custom_property("found", found)
+        baseline.set_int_custom_property("incomparable", int(bool(obstacle)))
+        for name, value in (("version", "17"), ("reason", obstacle or "the baseline was reset for this run")):
+            baseline.set_string_custom_property(name, value)
         model.uri, model.id, baseline.uri, baseline.id = "/models/new", 8, "/models/served", 7
         evaluation.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
         inputs = []
@@ -38,7 +41,7 @@ def evaluate(tmp_path, monkeypatch):
         measured = {(): Measured(evaluated, {"accuracy": accuracy}, {"accuracy": 0.8} if found else {})}
         monkeypatch.setattr(evaluator_executor.Executor, "Do", measure)
         monkeypatch.setattr(executor, "read_measured", {str(tmp_path): measured}.__getitem__)
-        gate = Gate(bounds=bounds, min_slice_examples=7)
+        gate = Gate(bounds=bounds, min_slice_examples=7, better_in=better_in)
         executor.Executor().Do(
             {"model": [model], "baseline_model": [baseline], "examples": [examples]},
             {"evaluation": [evaluation], "blessing": [blessing]},
@@ -47,7 +50,8 @@ def evaluate(tmp_path, monkeypatch):
         said = [evaluation.get_string_custom_property(name) for name in ("dataset_name", "dataset_version")]
         assert said == ["pets", "4.0.0"]
         verdict = Verdict.model_validate_json((tmp_path / "gate.json").read_text())
-        assert verdict == gate.judge(measured, has_baseline=bool(found))
+        told = f"version 17: {obstacle}" if obstacle else ""
+        assert verdict == gate.judge(measured, has_baseline=bool(found), obstacle=told)
         return inputs[0], blessing
 
     return run
@@ -97,3 +101,22 @@ def test_force_blesses_and_leaves_its_reason_where_it_was_needed(evaluate, accur
     _, blessing = evaluate(accuracy=accuracy, bounds=bounds, force="leaks")
     assert (blessing.get_int_custom_property("blessed"), files(blessing)) == (1, ["BLESSED"])
     assert blessing.get_string_custom_property("forced_because") == reason
+
+
+@pytest.mark.parametrize(("force", "blessed"), [("", 0), ("leaks", 1)])
+def test_a_model_that_is_no_better_is_refused_where_it_must_be_and_force_overrules_that(evaluate, force, blessed):
+    """No interval of the difference is known."""
+    _, blessing = evaluate(better_in="accuracy", force=force)
+    assert blessing.get_int_custom_property("blessed") == blessed
+    assert blessing.get_string_custom_property("forced_because") == force
+
+
+@pytest.mark.parametrize(
+    ("better_in", "obstacle", "blessed"),
+    [("accuracy", "its classes", 0), (None, "its classes", 1), ("accuracy", "", 1)],
+)
+def test_a_served_model_of_other_classes_is_not_replaced_by_a_model_that_must_be_better(
+    evaluate, better_in, obstacle, blessed
+):
+    _, blessing = evaluate(found=0, better_in=better_in, obstacle=obstacle)
+    assert blessing.get_int_custom_property("blessed") == blessed

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.model_evaluator.gate import Bound, BoundResult, Gate, Measured, Verdict
+from components.model_evaluator.gate import LEAST_COMPARED, Bound, BoundResult, Gate, Measured, Outcome, Verdict
 
 KINDS = ("min", "max", "min_change", "max_change")
 CAT, DOG = (("species", "Cat"),), (("species", "Dog"),)
@@ -80,6 +80,8 @@ def test_a_bound_is_set_changed_or_taken_away_and_the_others_stay(before, least,
         for kinds in (before, after)
     )
     assert gate.with_least("accuracy", least) == expected
+    better = gate.model_copy(update={"better_in": "accuracy"})
+    assert better.with_least("accuracy", least) == expected.model_copy(update={"better_in": "accuracy"})
 
 
 def test_each_bound_is_for_the_slices_that_it_names():
@@ -200,6 +202,8 @@ def test_a_verdict_is_read_as_it_was_written():
         "metric", "kind", "bound", "slice", "examples", "unlabelled_examples", "labelled_share", "value", "baseline",
         "change", "within_noise", "passed", "gated",
     ]  # fmt: skip
+    earlier = found.model_dump_json(exclude={"comparison"})
+    assert Verdict.model_validate_json(earlier) == found, "a verdict of an earlier petseg"
 
 
 @pytest.mark.parametrize("kind", ["min", "max"])
@@ -228,3 +232,142 @@ def test_a_slice_without_any_label_does_not_count():
     nothing = Measured(40, {"labelled_share": 0.0, "unlabelled_images": 40.0}, {})
     [row] = verdict([bound("accuracy", "min", 0.8, "species")], {CAT: nothing}, has_baseline=False).bounds
     assert (row.value, row.passed, row.gated) == (None, False, False)
+
+
+def compared(candidate, baseline, interval=(-0.1, 0.1), *, bounds=(), examples=40, slices=None, **more):
+    """The verdict of a gate that asks for a better accuracy, on the metrics of all images."""
+    low, high = interval
+    measured = of_two(examples, candidate, baseline, low, high)
+    defined = {name: value for name, value in {**measured.candidate, **more}.items() if value is not None}
+    overall = {(): Measured(examples, defined, {} if baseline is None else {"accuracy": baseline})}
+    gate = Gate(bounds=bounds, min_slice_examples=30, better_in="accuracy")
+    return gate.judge({**overall, **(slices or {})}, has_baseline=True)
+
+
+KEPT, MISSED = bound("accuracy", "min", 0.5), bound("accuracy", "min", 0.85)
+"""By a served model whose accuracy is 0.8."""
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome"),
+    [
+        ((0.001, 0.1), "better"), ((0.0, 0.1), "equal"), ((-0.1, 0.1), "equal"), ((0.0, 0.0), "equal"),
+        ((-0.1, 0.0), "equal"), ((-0.1, -0.001), "worse"), ((None, None), "equal"), ((0.1, None), "equal"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("served", ["keeps", "misses"])
+def test_better_beyond_noise_is_pushed_or_equal_where_the_served_model_misses_its_gate(interval, outcome, served):
+    found = compared(0.9, 0.8, interval, bounds=[KEPT if served == "keeps" else MISSED])
+    assert found.comparison.outcome == outcome
+    assert [miss.name for miss in found.comparison.served_misses] == (["accuracy"] if served == "misses" else [])
+    assert found.passed is (outcome == "better" or (outcome == "equal" and served == "misses"))
+    assert found.comparison.passes is found.passed
+
+
+def test_a_comparison_has_its_numbers():
+    comparison = compared(0.9, 0.8, (0.05, 0.15), bounds=[MISSED], examples=40, unlabelled_images=3.0).comparison
+    assert (comparison.metric, comparison.candidate, comparison.baseline, comparison.examples) == (
+        "accuracy", 0.9, 0.8, 37,
+    )  # fmt: skip
+    assert comparison.change == pytest.approx(0.1)
+    assert (comparison.low, comparison.high) == (0.05, 0.15)
+    [miss] = comparison.served_misses
+    assert (miss.value, miss.bound, miss.passed, miss.baseline) == (0.8, 0.85, False, None)
+
+
+@pytest.mark.parametrize("interval", [(0.01, 0.1), (-0.1, 0.1), (-0.1, -0.01)])
+def test_no_comparison_saves_a_model_that_misses_a_bound_itself(interval):
+    assert compared(0.9, 0.8, interval, bounds=[bound("accuracy", "min", 0.95)]).passed is False
+    assert compared(0.79, 0.8, interval, bounds=[MISSED, bound("accuracy", "min_change", 0.0)]).passed is False
+
+
+def test_a_bound_of_a_change_is_none_that_the_served_model_could_miss():
+    found = compared(0.9, 0.8, bounds=[KEPT, bound("accuracy", "min_change", 0.05)])
+    assert (found.comparison.served_misses, found.passed) == ((), False)
+
+
+@pytest.mark.parametrize(("examples", "unlabelled", "counts"), [(29, 0, False), (30, 0, True), (40, 11, False)])
+def test_slices_count_for_the_served_model_as_for_the_new_one(examples, unlabelled, counts):
+    of_cats = Measured(examples, {"accuracy": 0.9, "unlabelled_images": unlabelled}, {"accuracy": 0.3})
+    found = compared(0.9, 0.8, bounds=[bound("accuracy", "min", 0.5, "species")], slices={CAT: of_cats})
+    assert [miss.slice for miss in found.comparison.served_misses] == ([{"species": "Cat"}] if counts else [])
+    assert found.passed is counts
+
+
+def test_what_is_of_the_data_is_no_fault_of_the_served_model():
+    """A baseline has no share of labelled pixels of its own (`metric.py`)."""
+    bounds = [bound("labelled_share", "min", 0.5), KEPT]
+    found = compared(0.9, 0.8, bounds=bounds, labelled_share=0.9)
+    assert (found.comparison.served_misses, found.passed) == ((), False)
+
+
+@pytest.mark.parametrize("interval", [(0.1, 0.2), (-0.2, -0.1)])
+def test_a_few_images_tell_nothing(interval):
+    few, enough = (compared(0.9, 0.8, interval, bounds=[KEPT], examples=LEAST_COMPARED - less) for less in (1, 0))
+    assert (few.comparison.outcome, few.comparison.low, few.comparison.high) == ("equal", None, None)
+    assert enough.comparison.outcome == ("better" if interval[0] > 0 else "worse")
+    unlabelled = compared(0.9, 0.8, interval, bounds=[KEPT], examples=40, unlabelled_images=36.0)
+    assert unlabelled.comparison.outcome == "equal"
+
+
+def test_an_undefined_metric_is_not_better():
+    found = compared(None, 0.8, (None, None), bounds=[])
+    assert (found.comparison.change, found.comparison.outcome, found.passed) == (None, "equal", False)
+
+
+def test_without_bounds_the_comparison_decides_alone():
+    assert [compared(0.9, 0.8, interval).passed for interval in ((0.1, 0.2), (-0.1, 0.2))] == [True, False]
+
+
+def test_without_a_served_model_the_bounds_decide_alone():
+    gate = Gate(bounds=[KEPT], min_slice_examples=30, better_in="accuracy")
+    found = gate.judge({(): of_one(40, 0.9)}, has_baseline=False)
+    assert (found.passed, found.comparison) == (True, None)
+    assert Gate(bounds=[], min_slice_examples=30, better_in="accuracy").judge({}, has_baseline=False).passed is None
+
+
+def test_a_served_model_that_cannot_be_compared_with_is_not_replaced():
+    gate = Gate(bounds=[KEPT], min_slice_examples=30, better_in="accuracy")
+    found = gate.judge({(): of_one(40, 0.9)}, has_baseline=False, obstacle="version 17: its class_names are []")
+    assert (found.passed, found.comparison.outcome) == (False, "incomparable")
+    assert found.comparison.obstacle == "version 17: its class_names are []"
+    plain = gate.model_copy(update={"better_in": None})
+    assert plain.judge({(): of_one(40, 0.9)}, has_baseline=False, obstacle="version 17: …").passed is True
+
+
+NUMBERS = st.none() | st.floats(0, 1)
+ENDS = st.none() | st.floats(-1, 1)
+
+
+@given(
+    st.lists(BOUNDS, max_size=4, unique_by=lambda bound: (bound.metric, bound.kind, str(bound.slice))),
+    st.integers(0, 60), NUMBERS, NUMBERS, st.tuples(ENDS, ENDS).map(lambda ends: sorted(ends, key=lambda x: x or 0)),
+)  # fmt: skip
+def test_who_must_be_better_passes_only_where_the_bounds_pass_and_never_when_worse(
+    bounds, examples, candidate, baseline, interval
+):
+    low, high = interval
+    names = {"accuracy": candidate, "accuracy_difference_low": low, "accuracy_difference_high": high}
+    slices = {
+        key: Measured(
+            examples,
+            {name: value for name, value in names.items() if value is not None},
+            {} if baseline is None else {"accuracy": baseline},
+        )
+        for key in ((), CAT)
+    }
+    plain, better = (
+        Gate(bounds=bounds, min_slice_examples=30, better_in=metric).judge(slices, has_baseline=True)
+        for metric in (None, "accuracy")
+    )
+    assert (plain.comparison, plain.bounds) == (None, better.bounds)
+    comparison = better.comparison
+    assert better.passed is (plain.passed is not False and comparison.passes)
+    if comparison.outcome is Outcome.WORSE:
+        assert (better.passed, comparison.high < 0) == (False, True)
+    if comparison.outcome is Outcome.BETTER:
+        assert comparison.low > 0
+    if better.passed and comparison.outcome is Outcome.EQUAL:
+        assert comparison.served_misses
+    assert all(not miss.is_change and miss.gated and not miss.passed for miss in comparison.served_misses)
+    assert Verdict.model_validate_json(better.model_dump_json()) == better

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.config.notification import NotificationConfig
 from pipeline.notifications.message import firing_message, outcome_of, run_message
 from pipeline.runs.record import BaselineRecord, NodeRecord, NodeState, ProbeRecord, RunState
@@ -49,6 +49,17 @@ def test_what_the_gate_missed_is_told(record):
     assert message.reason == "Accuracy is 0.9265, below the least allowed 0.95. Nothing was pushed."
     assert facts(message)["against the served model"] == "version 17: no bound asks for a change"
     assert [place.name for place in message.places] == ["log"]
+
+
+def test_what_decided_against_the_served_model_comes_first(record):
+    record.blessed, record.pushed_model = False, None
+    record.comparison = Comparison(metric="mean_iou", outcome="worse", change=-0.02, low=-0.03, high=-0.01)
+    message = run_message(record, None, SETTINGS)
+    assert message.reason == ("Mean IoU is worse beyond noise (-0.0200, -0.0300 to -0.0100). Nothing was pushed.")
+    assert facts(message)["against the served model"] == (
+        "version 17: mean IoU -0.0200 (-0.0300 to -0.0100): worse beyond noise; accuracy +0.0012, from 0.9253 to "
+        "0.9265, within noise"
+    )
 
 
 def test_a_failure_is_told_with_its_component(record):

@@ -77,3 +77,14 @@ def test_a_damaged_report_does_not_cost_the_page(section, record, tmp_path):
     section(DriftReport(reason="-"))
     (tmp_path / "drift" / "drift.json").write_text("{")
     assert isinstance(run_facts(record).drift, Missing)
+
+
+@pytest.mark.parametrize("reason", ["", 'data.drift.action is "off"'])
+def test_lost_classes_are_said_first(section, reason):
+    comparison = compared(made_statistics(), made_statistics(seed=2))
+    losses = ("no pixel of 'border' is in the 9 images of 'train'",)
+    first, second, *_ = section(
+        DriftReport(model="/serving/17", reason=reason, comparison=comparison, losses=losses)
+    ).blocks
+    assert first.text.startswith("The data has lost what masks are for: no pixel of 'border' is in the 9 images")
+    assert second.text.startswith("The data was not compared" if reason else "No drift from version 17")

@@ -177,6 +177,16 @@ def test_a_baseline_and_a_slice_of_a_bound_get_their_columns(record, tmp_path):
     assert "Accuracy of species Cat is 0.7123, below" in text
 
 
+def test_the_metrics_of_the_served_model_stand_beside_those_of_the_new_one(record, tmp_path):
+    assert "served" not in written(record, tmp_path)[2]
+    record.served_metrics = {"mean_iou": 0.66661, "iou_pet": 0.77772}
+    _, page, card = written(record, tmp_path)
+    assert "| metric | value | 95 % interval | served model |" in card
+    assert "mean over the classes) | 0.5124 | 0.4912 to 0.5312 | 0.6666 |" in card
+    assert "| pet | 0.4124 (served 0.7777) |" in card
+    assert "served 0.7777" in page
+
+
 def test_a_blessed_model_says_where_it_is(record, tmp_path):
     record.blessed, record.pushed_model = True, "/serving/pets/7"
     record.thresholds = [bound.model_copy(update={"passed": True}) for bound in record.thresholds]

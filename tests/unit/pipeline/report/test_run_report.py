@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import report_run
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from components.run_report.report import ReportArguments
 from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.report import run_report
@@ -58,9 +58,10 @@ def pod(record, monkeypatch):
     """A pod, whose Evaluator found what the made-up run's did."""
     found = SimpleNamespace(
         metrics={name: value for name, value in record.metrics.items() if value is not None},
+        served_metrics={},
         slices=record.slices,
         distributions=record.distributions,
-        verdict=SimpleNamespace(bounds=record.thresholds, passed=False),
+        verdict=SimpleNamespace(bounds=record.thresholds, passed=False, comparison=None),
     )
     results = SimpleNamespace(read_evaluation=lambda uri: found)
     monkeypatch.setitem(sys.modules, "components.model_evaluator.results", results)
@@ -136,6 +137,23 @@ def test_numbers_are_of_the_names_that_are_promised_and_defined(record):
     record.thresholds = [BoundResult(metric="accuracy", kind="min", bound=0.7, value=0.71, passed=True)]
     found = dict(scalar_metrics(record))
     assert (found["pushed_model"], found["blessed"], found["verdict"]) == ("/serving/pets/7", 1, "blessed")
+
+
+def test_the_difference_to_the_served_model_is_told_where_it_decides(record):
+    differences = {"mean_iou_difference": 0.0012, "mean_iou_difference_low": -0.005, "mean_iou_difference_high": 0.007}
+    record.metrics |= differences | {"accuracy_difference": 0.1}
+    assert not differences.keys() & dict(scalar_metrics(record)).keys()
+    record.comparison = Comparison(
+        metric="mean_iou", outcome="equal", examples=12, change=0.0012, low=-0.005, high=0.007
+    )
+    found = dict(scalar_metrics(record))
+    assert {name: value for name, value in found.items() if "difference" in name} == differences
+    assert found["compared_with_served"] == (
+        "mean IoU +0.0012 (-0.0050 to +0.0070): within noise, and the served model keeps its gate"
+    )
+    assert found["verdict"].endswith(
+        ", mean IoU is not better beyond noise (+0.0012, -0.0050 to +0.0070), and the served model keeps its gate"
+    )
 
 
 def test_of_a_run_without_an_evaluation_only_the_data_is_told(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.config.loading import load_config
 from pipeline.report.run_sections import run_verdict
 from pipeline.runs.record import ProbeRecord, RunRecord, RunState
@@ -69,3 +69,51 @@ def test_the_cost_of_serving_is_shown_beside_the_budgets(record):
         ["seconds to load", "1.5", "120"],
         ["megabytes of memory", "300.0", "none"],
     ]
+
+
+def compared(outcome, low, high, **more):
+    numbers = {"examples": 40, "candidate": 0.75, "baseline": 0.74, "change": 0.01, "low": low, "high": high}
+    return Comparison(**{"metric": "mean_iou", "outcome": outcome} | numbers | more)
+
+
+def test_a_model_that_is_better_than_the_served_one_is_shown_beside_it(record):
+    record.blessed, record.pushed_model = True, "/serving/18"
+    record.comparison = compared("better", 0.002, 0.018)
+    verdict = run_verdict(record)
+    assert verdict.reason == (
+        "The model keeps its one bound. Mean IoU is better beyond noise (+0.0100, +0.0020 to +0.0180). It was pushed "
+        "to /serving/18."
+    )
+    [[metric, outcome, *numbers]] = verdict.blocks[1].rows
+    assert (metric, outcome.text, outcome.tone) == ("mean IoU", "better", "good")
+    assert numbers == ["0.7500", "0.7400", "+0.0100", "+0.0020 to +0.0180"]
+
+
+@pytest.mark.parametrize("forced", [None, "the old one leaks"])
+def test_a_model_that_is_no_better_says_so_beside_the_bounds_that_it_misses(record, forced):
+    record.comparison, record.force_blessed = compared("equal", None, None, examples=3), forced
+    verdict = run_verdict(record)
+    assert verdict.reason.startswith(
+        "The change of mean IoU is -0.0500, below the least allowed -0.01. Mean IoU is not better beyond noise "
+        "(+0.0100, no interval), and the served model keeps its gate. "
+    )
+    [row] = verdict.blocks[1].rows
+    assert (row[1].tone, row[-1]) == ("bad", "undefined")
+
+
+def test_what_the_served_model_misses_stands_beside_an_equal_one(record):
+    record.blessed = True
+    miss = BoundResult(metric="mean_iou", kind="min", bound=0.8, value=0.74, passed=False)
+    record.comparison = compared("equal", -0.01, 0.02, served_misses=[miss])
+    verdict = run_verdict(record)
+    assert "and the served model misses mean IoU 0.7400 < 0.8." in verdict.reason
+    cell = verdict.blocks[1].rows[0][1]
+    assert (cell.text, cell.detail, cell.tone) == ("equal", "the served model misses mean IoU", "good")
+
+
+def test_a_served_model_of_other_classes_is_the_reason_and_no_row(record):
+    record.thresholds, record.comparison = [], Comparison(metric="mean_iou", outcome="incomparable", obstacle="why")
+    verdict = run_verdict(record)
+    assert verdict.reason.startswith("The served model cannot be compared with (why), and is not replaced")
+    assert verdict.reason.endswith(" petseg run --reset-baseline. Nothing was pushed.")
+    assert verdict.blocks == []

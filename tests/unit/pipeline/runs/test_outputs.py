@@ -8,7 +8,7 @@ import pytest
 from data_samples import compared, made_statistics
 
 from components.drift_detector.report import DriftReport
-from components.model_evaluator.gate import BoundResult, Verdict
+from components.model_evaluator.gate import BoundResult, Comparison, Verdict
 from pipeline.config.loading import load_config
 from pipeline.runs.outputs import node_facts
 from pipeline.runs.record import DatasetRecord
@@ -127,9 +127,10 @@ def evaluation(monkeypatch):
     ]
     result = SimpleNamespace(
         metrics={"accuracy": 0.9, "mean_iou": 0.7},
+        served_metrics={"accuracy": 0.8},
         slices=[],
         distributions={"image_iou_histogram": [1, 2]},
-        verdict=SimpleNamespace(bounds=[BoundResult(**bound) for bound in bounds], passed=False),
+        verdict=SimpleNamespace(bounds=[BoundResult(**bound) for bound in bounds], passed=False, comparison=None),
     )
     monkeypatch.setitem(
         sys.modules, "components.model_evaluator.results", SimpleNamespace(read_evaluation=lambda _: result)
@@ -143,6 +144,18 @@ def test_the_evaluation_tells_numbers_and_verdict(evaluation):
     assert found.fields["metrics"] == evaluation.metrics
     assert found.fields["distributions"] == evaluation.distributions
     assert (found.fields["blessed"], found.fields["force_blessed"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more"), [("equal", ", mean_iou equal"), ("worse", ", mean_iou worse"), ("better", "")]
+)
+def test_how_the_model_stands_to_the_served_one_is_told_where_it_keeps_it_from_being_pushed(evaluation, outcome, more):
+    evaluation.verdict.comparison = Comparison(metric="mean_iou", outcome=outcome, change=0.001)
+    found = evaluated()
+    assert found.summary.endswith(f": not blessed (loss, dice_pet change (s = a){more})")
+    assert (found.fields["comparison"], found.fields["served_metrics"]) == (
+        evaluation.verdict.comparison, {"accuracy": 0.8},
+    )  # fmt: skip
 
 
 def test_a_forced_blessing_tells_why_and_what_failed(evaluation):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.config.loading import load_config
 from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord
-from pipeline.runs.tables import bound_line, gate_lines, verdict_line
+from pipeline.runs.tables import bound_line, comparison_text, gate_lines, verdict_line
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 
@@ -138,3 +138,81 @@ def test_the_verdict_is_a_line(record, fields, line):
     for name, value in fields.items():
         setattr(record, name, value)
     assert verdict_line(record) == line
+
+
+KEPT = {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True}
+MISS = {"metric": "mean_iou", "kind": "min", "bound": 0.7, "value": 0.61, "passed": False}
+BETTER = {"change": 0.0123, "low": 0.0041, "high": 0.0207}
+NOISE = {"change": 0.0012, "low": -0.005, "high": 0.0071}
+FEW = {"change": 0.0012, "examples": 4}
+GONE = {"obstacle": "version 17: its class_names are ['pet'], those of this run ['pet', 'sky']"}
+NOT_REPLACED = (
+    f"the served model cannot be compared with ({GONE['obstacle']}), and is not replaced by a retraining: to push once "
+    "all the same, petseg run --reset-baseline"
+)
+
+
+def compared(outcome, numbers, *misses):
+    misses = [BoundResult(**miss) for miss in misses]
+    return Comparison(**{"metric": "mean_iou", "outcome": outcome, "examples": 40, "served_misses": misses} | numbers)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "text", "verdict"),
+    [
+        (
+            compared("better", BETTER),
+            "mean IoU +0.0123 (+0.0041 to +0.0207): better beyond noise",
+            "blessed: mean IoU is better beyond noise (+0.0123, +0.0041 to +0.0207)",
+        ),
+        (
+            compared("worse", {"change": -0.0123, "low": -0.02, "high": -0.0041}, MISS),
+            "mean IoU -0.0123 (-0.0200 to -0.0041): worse beyond noise",
+            "not blessed: mean IoU is worse beyond noise (-0.0123, -0.0200 to -0.0041)",
+        ),
+        (
+            compared("equal", NOISE),
+            "mean IoU +0.0012 (-0.0050 to +0.0071): within noise, and the served model keeps its gate",
+            "not blessed: mean IoU is not better beyond noise (+0.0012, -0.0050 to +0.0071), and the served model "
+            "keeps its gate",
+        ),
+        (
+            compared("equal", NOISE, MISS),
+            "mean IoU +0.0012 (-0.0050 to +0.0071): within noise, and the served model misses mean IoU 0.6100 < 0.7",
+            "blessed: mean IoU is not better beyond noise (+0.0012, -0.0050 to +0.0071), and the served model misses "
+            "mean IoU 0.6100 < 0.7",
+        ),
+        (
+            compared("equal", FEW),
+            "mean IoU +0.0012: no interval of 4 images with labels, so that noise may explain it, and the served model "
+            "keeps its gate",
+            "not blessed: mean IoU is not better beyond noise (+0.0012, no interval), and the served model keeps its "
+            "gate",
+        ),
+        (
+            compared("equal", {"examples": 1}),
+            "mean IoU undefined: no interval of 1 image with labels, so that noise may explain it, and the served "
+            "model keeps its gate",
+            "not blessed: mean IoU is not better beyond noise (undefined, no interval), and the served model keeps its "
+            "gate",
+        ),
+        (compared("incomparable", GONE), NOT_REPLACED, f"not blessed: {NOT_REPLACED}"),
+    ],
+)
+def test_how_a_model_stands_to_the_served_one_is_told_with_its_numbers(record, comparison, text, verdict):
+    record.thresholds, record.comparison, record.blessed = [BoundResult(**KEPT)], comparison, comparison.passes
+    assert comparison_text(comparison) == text
+    assert verdict_line(record) == verdict
+    record.baseline = BaselineRecord(found=not comparison.obstacle, version="17", path="/serving/17", reason="why")
+    line = f"against the served model: {text}{'' if comparison.passes else ' (retraining.better_in)'}"
+    assert gate_lines(record) == [
+        "accuracy 0.6000 ≥ 0.5: passed",
+        text if comparison.obstacle else line,
+        "blessed" if comparison.passes else "not blessed: nothing was pushed",
+    ]
+
+
+def test_a_better_model_that_misses_a_bound_is_refused_for_that_alone(record):
+    record.thresholds, record.blessed = [BoundResult(**MISS)], False
+    record.comparison = compared("better", BETTER)
+    assert verdict_line(record) == "not blessed: mean IoU 0.6100 < 0.7"

@@ -6,7 +6,7 @@ import math
 import pytest
 from report_run import EPOCHS, finished_run
 
-from components.model_evaluator.gate import BoundResult
+from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.runs.record import DatasetRecord, ProbeRecord, RunState
 from pipeline.tracking.address import Address
 from pipeline.tracking.items import ITEM, Metrics, Params, PushedModel, Tags
@@ -95,6 +95,23 @@ def test_the_verdict_is_a_tag_and_the_end_knows_nothing_of_it(record):
     for state, status in ((RunState.FAILED, "FAILED"), (RunState.INTERRUPTED, "KILLED")):
         record.state = state
         assert ending(record).status == status
+
+
+def test_what_is_served_is_told_beside_the_new_model_and_how_they_stand(record):
+    record.metrics |= {"mean_iou_difference": -0.02, "mean_iou_difference_low": -0.03}
+    record.served_metrics = {"accuracy": 0.8, "mean_iou": 0.53, "loss": 0.4, "iou_pet": 0.5}
+    record.comparison = Comparison(metric="mean_iou", outcome="worse", change=-0.02, low=-0.03, high=-0.01)
+    metrics = final_metrics(record)
+    told = {name: value for name, value in metrics.items() if "difference" in name or name.startswith("served/")}
+    assert told == {
+        "evaluation/mean_iou_difference": -0.02, "evaluation/mean_iou_difference_low": -0.03,
+        "served/accuracy": 0.8, "served/mean_iou": 0.53, "served/loss": 0.4,
+    }  # fmt: skip
+    tags = the_only(Tags, facts(record, None)).values
+    assert tags["petseg.compared_with_served"] == "mean IoU -0.0200 (-0.0300 to -0.0100): worse beyond noise"
+    assert tags["mlflow.note.content"].startswith(
+        "Verdict: **not blessed**: accuracy beyond the bounds; mean IoU is worse beyond noise (-0.0200, -0.0300 to "
+    )
 
 
 def test_data_is_told_with_its_digest(record):
