@@ -26,8 +26,15 @@ class DriftSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["warn", "refuse"]
+    action: Literal["warn", "refuse", "off"]
     thresholds: dict[str, float]
+    evaluation_split: str = ""
+    """The split that decides; an image that it or an earlier one had may not be learnt from."""
+
+    duplicates: Literal["error", "warn", "drop"] = "error"
+    """What becomes of such images: told where it is `warn`, else refused. As in `DataConfig`, where images that two
+    splits share are concerned."""
+
     code_digest: str = ""
     """Identifies the code of the comparison, so that a change to it re-runs the component."""
 

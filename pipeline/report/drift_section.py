@@ -27,9 +27,9 @@ def drift_section(facts: RunFacts) -> Section:
     if isinstance(found, Missing):
         return Section("Drift", [Note(f"The data was not compared with what a model was trained on. {found.reason}")])
     if found.reason:
-        return Section(
-            "Drift", [Note(f"The data was not compared with what the served model was trained on: {found.reason}.")]
-        )
+        told = f" {found.relearnt_words}: data.duplicates accepts that." if found.relearnt else ""
+        reason = f"The data was not compared with what the served model was trained on: {found.reason}."
+        return Section("Drift", [Note(f"{reason}{told}")])
     return Section(
         "Drift", [Note(f"{found.summary[0].upper()}{found.summary[1:]}."), *comparison_blocks(found.comparison)]
     )
