@@ -54,6 +54,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
+    REFERENCE_EVALUATOR,
     REPORT_MODULE,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
@@ -67,6 +68,7 @@ from pipeline.nodes import (
 from pipeline.recipe import recipe_of
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
+from trainer_module.features import REFERENCE_SPLIT
 
 
 def create_pipeline(
@@ -151,15 +153,16 @@ def create_pipeline(
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
 
-    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
+    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long. So
+    # it does with images that models were evaluated on before, and with a reference set that has changed.
     drift_detector = (
         DriftDetector(
             findings=segmentation_validator.outputs["findings"],
             push_destination=push_destination,
-            settings=DriftSettings(**data.drift.model_dump(), code_digest=node_digest(DRIFT_DETECTOR)),
+            settings=_drift_settings(config),
             reset=reset_baseline,
         )
-        if data.drift.action != "off"
+        if data.drift.action != "off" or data.duplicates != "warn" or config.evaluation.reference
         else None
     )
 
@@ -215,6 +218,22 @@ def create_pipeline(
         force_bless=force_bless,
     ).with_id(EVALUATOR)
 
+    # The same on the frozen reference set, whose images no run ever learns from, and which no new data changes: by the
+    # bounds alone.
+    reference_evaluator = (
+        ModelEvaluator(
+            examples=examples,
+            model=trainer.outputs["model"],
+            baseline_model=served_model.outputs["model"],
+            example_splits=[REFERENCE_SPLIT],
+            eval_config=_eval_config(config),
+            gate=Gate(bounds=config.evaluation.bounds(), min_slice_examples=config.evaluation.min_slice_examples),
+            force_bless=force_bless,
+        ).with_id(REFERENCE_EVALUATOR)
+        if config.evaluation.reference
+        else None
+    )
+
     # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
     probe = ModelProbe(
         model=trainer.outputs["model"],
@@ -223,13 +242,15 @@ def create_pipeline(
         settings=_probe_settings(config),
     )
 
-    # Makes a model with both blessings the newest version where servers look, unless it is the newest there.
+    # Makes a model with all blessings the newest version where servers look, unless it is the newest there.
     pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         findings=segmentation_validator.outputs["findings"],
+        reference_evaluation=reference_evaluator.outputs["evaluation"] if reference_evaluator else None,
+        reference_blessing=reference_evaluator.outputs["blessing"] if reference_evaluator else None,
         push_destination=push_destination,
         settings=_push_settings(config, is_retraining=retrain),
         recipe=recipe_of(config),
@@ -275,6 +296,7 @@ def create_pipeline(
         trainer,
         served_model,
         evaluator,
+        *([reference_evaluator] if reference_evaluator else []),
         probe,
         pusher,
         *([deployer] if deployer else []),
@@ -297,6 +319,8 @@ def create_pipeline(
             "baseline_model": served_model.outputs["model"],
             "evaluation": evaluator.outputs["evaluation"],
             "model_blessing": evaluator.outputs["blessing"],
+            "reference_evaluation": reference_evaluator.outputs["evaluation"] if reference_evaluator else None,
+            "reference_blessing": reference_evaluator.outputs["blessing"] if reference_evaluator else None,
             "infra_blessing": probe.outputs["blessing"],
             "pushed_model": pusher.outputs["pushed_model"],
             "deployed_model": deployer.outputs["deployed_model"] if deployer else None,
@@ -327,7 +351,10 @@ _BACKGROUND = "background"
 def _source(config: Config) -> TfdsSource:
     fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
     digest = node_digest(EXAMPLE_GEN)
-    others = {"data_dir": config.data_dir, "evaluation_split": config.evaluation.split, "code_digest": digest}
+    evaluation = config.evaluation
+    others = {"data_dir": config.data_dir, "evaluation_split": evaluation.split, "code_digest": digest}
+    if evaluation.reference:
+        others |= {"reference": evaluation.reference, "reference_slice": evaluation.reference_split}
     return TfdsSource(**fields | others)
 
 
@@ -342,6 +369,15 @@ def _validator_settings(config: Config) -> ValidatorSettings:
         evaluation_split=config.evaluation.split,
         policies={**policies, Kind.SHARED_IMAGE: _DUPLICATES[data.duplicates]},
         code_digest=node_digest(SEGMENTATION_VALIDATOR),
+    )
+
+
+def _drift_settings(config: Config) -> DriftSettings:
+    return DriftSettings(
+        **config.data.drift.model_dump(),
+        evaluation_split=config.evaluation.split,
+        duplicates=config.data.duplicates,
+        code_digest=node_digest(DRIFT_DETECTOR),
     )
 
 

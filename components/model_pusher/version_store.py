@@ -204,7 +204,7 @@ class ObjectStore:
 
 
 def replace_file(path: str, content: bytes) -> None:
-    """Writes a file that everybody may read; on this machine whoever reads at the same time sees the old one or the new one, whole.
+    """Writes a file for everybody to read; on this machine who reads at the same time sees the old one or the new one.
 
     Raises:
       OSError: It cannot be written; what was there stays.

@@ -1,5 +1,6 @@
 """What a report says of the run itself: first what came of it and why, last what ran."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -8,7 +9,7 @@ from pipeline.nodes import PUSHER
 from pipeline.report import charts
 from pipeline.report.blocks import HATCHED, Block, Cell, Figure, Figures, Note, Section, Table, Verdict
 from pipeline.report.facts import Missing, RunFacts, SplitStatistics
-from pipeline.runs.record import DatasetRecord, NodeState, ProbeRecord, RunRecord, RunState
+from pipeline.runs.record import DatasetRecord, EvaluatedReference, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import duration
 from pipeline.terminal.tables import labelled_area, metric_value, readable_metric
 from trainer_module.model_card import EncoderWeights
@@ -20,6 +21,7 @@ _KIBIBYTE: Final = 1024
 def run_verdict(record: RunRecord) -> Verdict:
     """Returns what came of a run, with each bound of the gate."""
     tables = [thresholds_table(record.thresholds)] if record.thresholds else []
+    tables += [_reference_thresholds(record.reference)] if record.reference and record.reference.thresholds else []
     tables += [probe_table(record.probe, record.settings.get("probe", {}))] if record.probe else []
     if record.state in (RunState.FAILED, RunState.INTERRUPTED):
         ended = next((node.id for node in record.nodes if node.state.value == record.state.value), None)
@@ -35,11 +37,11 @@ def run_verdict(record: RunRecord) -> Verdict:
     if record.blessed is None:
         return Verdict("neutral", "Complete, without a verdict", _without_gate(record), tables)
     if record.force_blessed is not None:
-        why = f"{_missed(record.thresholds)} It was blessed all the same: {record.force_blessed}. {_pushed(record)}"
+        why = f"{_missed_of(record)} It was blessed all the same: {record.force_blessed}. {_pushed(record)}"
         return Verdict("bad", "Not blessed, pushed by force", why, tables)
     if record.blessed:
-        return Verdict("good", "Blessed", f"{_kept(record.thresholds)} {_pushed(record)}", tables)
-    return Verdict("bad", "Not blessed", f"{_missed(record.thresholds)} Nothing was pushed.", tables)
+        return Verdict("good", "Blessed", f"{_kept_of(record)} {_pushed(record)}", tables)
+    return Verdict("bad", "Not blessed", f"{_missed_of(record)} Nothing was pushed.", tables)
 
 
 def thresholds_table(thresholds: Sequence[BoundResult]) -> Table:
@@ -174,9 +176,26 @@ def anomalies_block(facts: RunFacts) -> Note | Table:
 def _refused(record: RunRecord) -> str:
     probe, gate = record.probe, ""
     if record.blessed is not None:
-        gate = _kept(record.thresholds) if record.blessed else _missed(record.thresholds)
+        gate = _kept_of(record) if record.blessed else _missed_of(record)
     refusals = "; ".join(probe.refusals) if probe else ""
     return f"{gate} It cannot be served: {refusals}. Nothing was pushed.".strip()
+
+
+def _reference_thresholds(reference: EvaluatedReference) -> Table:
+    table = thresholds_table(reference.thresholds)
+    return dataclasses.replace(table, caption=f"On the frozen reference set, {reference.dataset}.")
+
+
+def _kept_of(record: RunRecord) -> str:
+    also = " So it does on the reference set." if record.reference and record.reference.blessed else ""
+    return f"{_kept(record.thresholds)}{also}"
+
+
+def _missed_of(record: RunRecord) -> str:
+    """Returns the bounds that are missed on the evaluated split, then those on the reference set."""
+    of_reference = _missed(record.reference.thresholds) if record.reference else ""
+    told = f"On the reference set: {of_reference}" if of_reference else ""
+    return " ".join(filter(None, [_missed(record.thresholds), told]))
 
 
 def _cell(threshold: BoundResult) -> Cell:

@@ -45,6 +45,7 @@ def gate_lines(record: RunRecord) -> list[str]:
         lines.append(f"bounds on slices that passed: {kept}")
     if record.thresholds and record.baseline is not None and not record.baseline.found:
         lines.append(f"compared with no served model: {record.baseline.reason}")
+    lines += _reference_lines(record)
     if record.force_blessed is not None:
         lines.append(f"not blessed by the gate, pushed by force: {record.force_blessed}")
     elif record.blessed is not None:
@@ -53,6 +54,18 @@ def gate_lines(record: RunRecord) -> list[str]:
         lines += [f"refused by the probe: {refusal}" for refusal in record.probe.refusals]
         lines.append("it cannot be served: nothing was pushed")
     return lines
+
+
+def _reference_lines(record: RunRecord) -> list[str]:
+    """Returns a line a bound of the reference set: `reference accuracy 0.9012 ≥ 0.85: passed`."""
+    bounds = record.reference.thresholds if record.reference else []
+    lines = [
+        f"reference {bound_line(bound)}" + ("" if bound.passed or not bound.gated else _origin(bound, record))
+        for bound in bounds
+        if not (bound.slice and bound.passed)
+    ]
+    kept = sum(1 for bound in bounds if bound.slice and bound.passed)
+    return lines + ([f"bounds on slices of the reference set that passed: {kept}"] if kept else [])
 
 
 def verdict_line(record: RunRecord) -> str:
@@ -66,6 +79,8 @@ def verdict_line(record: RunRecord) -> str:
     if record.blessed is None:
         return "no gate" if record.metrics else "nothing was evaluated"
     missed = [_missed(bound) for bound in record.thresholds if bound.gated and not bound.passed]
+    of_reference = record.reference.thresholds if record.reference else ()
+    missed += [f"reference {_missed(bound)}" for bound in of_reference if bound.gated and not bound.passed]
     if record.blessed and record.not_pushed is not None:
         return f"blessed, not pushed: {record.not_pushed}"
     return "blessed" if record.blessed else ": ".join(filter(None, ("not blessed", ", ".join(missed))))
