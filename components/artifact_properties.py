@@ -13,8 +13,16 @@ SPLIT_COUNTS = "split_counts"
 SPLIT_DIGESTS = "split_digests"
 """JSON: split to a digest of what was read."""
 
+REFERENCE_DATASET = "reference_dataset"
+"""Data set, version and slice of the split `reference`; absent where there is none. `SegmentationFindings` and
+`ModelEvaluation` have it, too."""
+
 DATE_RANGES = "date_ranges"
 """JSON: split to the first and the last day of its examples, in days since 1970-01-01; none of data without dates."""
+
+# Of `ModelEvaluation`, by ModelEvaluator alone.
+EVALUATED_SPLITS = "evaluated_splits"
+"""JSON: the splits that it is of."""
 
 # Of `Examples`, by SegmentationValidator alone.
 CLASS_PIXELS = "class_pixels"
@@ -99,6 +107,9 @@ VERDICT = "verdict"
 """What came of the run, in words: `not blessed: accuracy 0.7123 < 0.8`."""
 
 EVALUATED_EXAMPLES = "evaluated_examples"
+REFERENCE_METRICS = ("reference_accuracy", "reference_mean_iou")
+"""Of the frozen reference set; absent where there is none."""
+
 PUSHED_MODEL = "pushed_model"
 """Directory of the pushed version; absent where nothing was pushed."""
 

@@ -17,6 +17,7 @@ from tfx.utils import json_utils
 
 from components.artifact_properties import CLASS_PIXELS
 from trainer_module.errors import DataError
+from trainer_module.features import REFERENCE_SPLIT
 
 EXAMPLES_KEY: Final = "examples"
 CLASS_BOUNDS_KEY: Final = "class_bounds"
@@ -39,7 +40,9 @@ class Executor(example_validator_executor.Executor):
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         pixels = json.loads(examples.get_string_custom_property(CLASS_PIXELS) or "{}")
-        check_class_bounds(pixels, **json.loads(exec_properties[CLASS_BOUNDS_KEY]))
+        class_bounds = json.loads(exec_properties[CLASS_BOUNDS_KEY])
+        for split in (class_bounds.pop("split"), REFERENCE_SPLIT):
+            check_class_bounds(pixels, split, **class_bounds)
         return super().Do(input_dict, output_dict, exec_properties)
 
 

@@ -54,6 +54,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
+    REFERENCE_EVALUATOR,
     REPORT_MODULE,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
@@ -67,6 +68,7 @@ from pipeline.nodes import (
 from pipeline.recipe import recipe_of
 from trainer_module.config import SERVED
 from trainer_module.errors import ConfigError
+from trainer_module.features import REFERENCE_SPLIT
 
 
 def create_pipeline(
@@ -155,21 +157,17 @@ def create_pipeline(
         code_digest=node_digest(EXAMPLE_VALIDATOR),
     ).with_id(EXAMPLE_VALIDATOR)
 
-    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long.
-    # A retraining, which nobody looks at, always looks for lost classes.
+    # Compares the data with what the served model was trained on; refuses it, if it is to, before what takes long. So
+    # it does with images that models were evaluated on before, with a reference set that has changed, and in a
+    # retraining, which nobody looks at, with data that has lost a class.
     drift_detector = (
         DriftDetector(
             findings=segmentation_validator.outputs["findings"],
             push_destination=push_destination,
-            settings=DriftSettings(
-                **data.drift.model_dump(),
-                refuse_lost_classes=retrain,
-                evaluation_split=config.evaluation.split,
-                code_digest=node_digest(DRIFT_DETECTOR),
-            ),
+            settings=_drift_settings(config, retrain=retrain),
             reset=reset_baseline,
         )
-        if data.drift.action != "off" or retrain
+        if data.drift.action != "off" or data.duplicates != "warn" or config.evaluation.reference or retrain
         else None
     )
 
@@ -225,6 +223,22 @@ def create_pipeline(
         force_bless=force_bless,
     ).with_id(EVALUATOR)
 
+    # The same on the frozen reference set, whose images no run ever learns from, and which no new data changes: there a
+    # retraining need not be better, but not worse.
+    reference_evaluator = (
+        ModelEvaluator(
+            examples=examples,
+            model=trainer.outputs["model"],
+            baseline_model=served_model.outputs["model"],
+            example_splits=[REFERENCE_SPLIT],
+            eval_config=_eval_config(config),
+            gate=gate.model_copy(update={"equal_suffices": True}),
+            force_bless=force_bless,
+        ).with_id(REFERENCE_EVALUATOR)
+        if config.evaluation.reference
+        else None
+    )
+
     # Loads the model as a server does, in a process of its own, and asks it what servers are asked.
     probe = ModelProbe(
         model=trainer.outputs["model"],
@@ -233,13 +247,15 @@ def create_pipeline(
         settings=_probe_settings(config),
     )
 
-    # Makes a model with both blessings the newest version where servers look, unless it is the newest there.
+    # Makes a model with all blessings the newest version where servers look, unless it is the newest there.
     pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=probe.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         findings=segmentation_validator.outputs["findings"],
+        reference_evaluation=reference_evaluator.outputs["evaluation"] if reference_evaluator else None,
+        reference_blessing=reference_evaluator.outputs["blessing"] if reference_evaluator else None,
         push_destination=push_destination,
         settings=_push_settings(config, is_retraining=retrain),
         recipe=recipe_of(config),
@@ -285,6 +301,7 @@ def create_pipeline(
         trainer,
         served_model,
         evaluator,
+        *([reference_evaluator] if reference_evaluator else []),
         probe,
         pusher,
         *([deployer] if deployer else []),
@@ -307,6 +324,8 @@ def create_pipeline(
             "baseline_model": served_model.outputs["model"],
             "evaluation": evaluator.outputs["evaluation"],
             "model_blessing": evaluator.outputs["blessing"],
+            "reference_evaluation": reference_evaluator.outputs["evaluation"] if reference_evaluator else None,
+            "reference_blessing": reference_evaluator.outputs["blessing"] if reference_evaluator else None,
             "infra_blessing": probe.outputs["blessing"],
             "pushed_model": pusher.outputs["pushed_model"],
             "deployed_model": deployer.outputs["deployed_model"] if deployer else None,
@@ -337,7 +356,10 @@ _BACKGROUND = "background"
 def _source(config: Config) -> TfdsSource:
     fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
     digest = node_digest(EXAMPLE_GEN)
-    others = {"data_dir": config.data_dir, "evaluation_split": config.evaluation.split, "code_digest": digest}
+    evaluation = config.evaluation
+    others = {"data_dir": config.data_dir, "evaluation_split": evaluation.split, "code_digest": digest}
+    if evaluation.reference:
+        others |= {"reference": evaluation.reference, "reference_slice": evaluation.reference_split}
     return TfdsSource(**fields | others)
 
 
@@ -352,6 +374,16 @@ def _validator_settings(config: Config) -> ValidatorSettings:
         evaluation_split=config.evaluation.split,
         policies={**policies, Kind.SHARED_IMAGE: _DUPLICATES[data.duplicates]},
         code_digest=node_digest(SEGMENTATION_VALIDATOR),
+    )
+
+
+def _drift_settings(config: Config, *, retrain: bool) -> DriftSettings:
+    return DriftSettings(
+        **config.data.drift.model_dump(),
+        refuse_lost_classes=retrain,
+        evaluation_split=config.evaluation.split,
+        duplicates=config.data.duplicates,
+        code_digest=node_digest(DRIFT_DETECTOR),
     )
 
 

@@ -24,6 +24,7 @@ TRAINER: Final = "Trainer"
 SERVED_MODEL_RESOLVER: Final = "ServedModelResolver"
 SERVED_MODEL_RESOLVER_DRIVER: Final = "ServedModelResolverDriver"
 EVALUATOR: Final = "Evaluator"
+REFERENCE_EVALUATOR: Final = "ReferenceEvaluator"
 MODEL_PROBE: Final = "ModelProbe"
 PUSHER: Final = "Pusher"
 KSERVE_DEPLOYER: Final = "KServeDeployer"
@@ -97,6 +98,7 @@ COMPONENTS: Final = {
     ),
     SERVED_MODEL_RESOLVER: Node(("components.served_model_resolver.executor",)),
     EVALUATOR: Node(("components.model_evaluator.executor", "components.model_evaluator.metric")),
+    REFERENCE_EVALUATOR: Node(("components.model_evaluator.executor", "components.model_evaluator.metric")),
     MODEL_PROBE: Node(("components.model_probe.executor", "components.model_probe.serving_process")),
     PUSHER: Node(("components.model_pusher.executor",), is_cacheable=False),
     KSERVE_DEPLOYER: Node(("components.kserve_deployer.executor",), is_cacheable=False),

@@ -15,6 +15,7 @@ _WHERE_THE_DATA_IS: Final = {
     "download",
     "builder_modules",
     "splits",
+    "hash_split",
     "window",
     "window_splits",
     "drift",

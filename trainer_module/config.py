@@ -15,6 +15,7 @@ from trainer_module.encoder_catalogue import (
     EncoderName,
     Normalization,
 )
+from trainer_module.hash_split_config import HashSplitConfig, SplitName
 from trainer_module.section import Section
 from trainer_module.validation_config import ValidationConfig
 
@@ -70,8 +71,6 @@ Location = Annotated[str, BeforeValidator(tidy_location)]
 
 OptionalLocation = Annotated[str | None, BeforeValidator(tidy_location)]
 
-SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
 
 class DataConfig(Section):
     """What to read, and what its masks mean."""
@@ -90,6 +89,9 @@ class DataConfig(Section):
 
     splits: dict[SplitName, str] = Field({"train": "train[:90%]", "eval": "train[90%:]", "test": "test"})
     """Split name to TFDS slice. `train` is trained on, `eval` selects the best weights, `test` is for the gate."""
+
+    hash_split: HashSplitConfig | None = None
+    """Splits that a hash makes, instead of `splits`: a growing data set then moves no image from one to another."""
 
     window: str | None = Field(None, pattern=r"^[1-9][0-9]{0,4}[dw]$")
     """How many days (`90d`) or weeks (`12w`) to read, counted back from the newest example of all splits. None: all.
@@ -162,17 +164,36 @@ class DataConfig(Section):
         background = self.validation.background
         if background is not None and background not in self.class_names:
             raise ValueError(f"validation.background is {background!r}, not among class_names {list(self.class_names)}")
-        for split in ("train", "eval"):
-            if split not in self.splits:
-                raise ValueError(f"splits has no {split!r}; it has {sorted(self.splits)}")
+        self._settle_splits()
         self._check_window()
         return self
+
+    def _settle_splits(self) -> None:
+        """Has `splits` say of splits that a hash makes what slice they are of; checks their names."""
+        if self.hash_split is not None:
+            if "splits" in self.model_fields_set and self.splits != self.hash_split.splits:
+                raise ValueError(
+                    f"splits is {self.splits}, and hash_split parts {self.hash_split.of!r} by a hash: there is one way "
+                    "or the other; leave splits out, or set hash_split to none"
+                )
+            object.__setattr__(self, "splits", self.hash_split.splits)
+        setting = "splits" if self.hash_split is None else "hash_split.shares"
+        for split in ("train", "eval"):
+            if split not in self.splits:
+                raise ValueError(f"{setting} has no {split!r}; it has {sorted(self.splits)}")
+        if features.REFERENCE_SPLIT in self.splits:
+            raise ValueError(
+                f"{setting} has {features.REFERENCE_SPLIT!r}, which is the name of the split of "
+                "evaluation.reference; give yours another name"
+            )
 
     def _check_window(self) -> None:
         if self.window is None:
             return
         if unknown := sorted({*self.window_splits} - {*self.splits}):
             raise ValueError(f"window_splits has {unknown[0]!r}, and splits has {sorted(self.splits)}")
+        if self.hash_split is not None:
+            return
         windowed = {self.splits[split] for split in self.window_splits}
         for split, slice_string in self.splits.items():
             if split not in self.window_splits and slice_string in windowed:

@@ -20,6 +20,9 @@ NOT_LABELLED: Final = 255
 DATE: Final = "date"
 """int64: the day that an example is of, in days since 1970-01-01, in data sets that grow; TfdsExampleGen goes by it."""
 
+REFERENCE_SPLIT: Final = "reference"
+"""Name of the split that has the frozen reference set (`evaluation.reference`), which is of a data set of its own."""
+
 # Transformed features. Pixels stay uint8 in the files; `normalize` makes them float32 after reading.
 IMAGE_XF: Final = "image_xf"  # bytes: image_size × image_size × 3 uint8, row-major RGB
 SEGMENTATION_MASK_XF: Final = "segmentation_mask_xf"  # bytes: image_size² uint8: class ids and `NOT_LABELLED`

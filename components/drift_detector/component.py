@@ -1,12 +1,14 @@
 """The contract of DriftDetector.
 
-As ServedModelResolver's, its driver puts the identity of what is served into the execution.
+As ServedModelResolver's, its driver puts the identity of what is served into the execution, and that of what was
+evaluated on before.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.types import component_spec
 
@@ -20,8 +22,20 @@ from components.drift_detector.executor import (
     Executor,
 )
 from components.drift_detector.served import DriftSettings
+from components.model_pusher.evaluated import record_identity
+from components.model_pusher.push import push_directory
 from components.segmentation_validator.artifact import SegmentationFindings
 from components.served_model_resolver.component import ServedModelDriver
+
+EVALUATED_KEY: Final = "evaluated_images"
+
+
+class DriftDriver(ServedModelDriver):
+    """Adds the identity of what is served, and of the record of the images that were evaluated on."""
+
+    def added_properties(self, execution_info: data_types.ExecutionInfo) -> dict[str, int | str]:
+        recorded = record_identity(push_directory(execution_info.exec_properties))
+        return super().added_properties(execution_info) | {EVALUATED_KEY: recorded}
 
 
 class DriftDetectorSpec(component_spec.ComponentSpec):
@@ -40,7 +54,8 @@ class DriftDetector(base_component.BaseComponent):
     """Compares the split that is trained on with what the newest served model was trained on.
 
     A run whose data drifted, or lost a class, goes on, or ends here, before Transform and the training, as the settings
-    say. Where nothing is served, or nothing is known of what the served model was trained on, the report says so.
+    say. Where nothing is served, or nothing is known of what the served model was trained on, the report says so. A run
+    ends here, too, that would learn from images that models were evaluated on before, or whose reference set changed.
 
     Outputs:
       drift: `DataDrift` with `drift.json` (`components.drift_detector.report.DriftReport`).
@@ -48,7 +63,7 @@ class DriftDetector(base_component.BaseComponent):
 
     SPEC_CLASS = DriftDetectorSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-    DRIVER_CLASS = ServedModelDriver
+    DRIVER_CLASS = DriftDriver
 
     def __init__(
         self,

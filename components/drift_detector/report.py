@@ -3,6 +3,7 @@
 Reports and records read it, so nothing here imports more than pydantic.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -127,10 +128,22 @@ class DriftReport(BaseModel):
     comparison: Comparison = Comparison()
     losses: tuple[str, ...] = ()
     """What the data has lost of what the served model was trained on, a clause each; only where that was asked."""
+    relearnt: Mapping[str, int] = {}
+    """Split that is learnt from to its number of images that models were evaluated on before; without those of none."""
 
     @property
     def summary(self) -> str:
         """One line on what came of it."""
+        return "; ".join(filter(None, [self._compared, self.relearnt_words]))
+
+    @property
+    def relearnt_words(self) -> str:
+        """Says how many images were evaluated on before; empty where none was."""
+        counts = " and ".join(f"{count:,} images of {split}" for split, count in self.relearnt.items())
+        return f"{counts} were evaluated on before" if counts else ""
+
+    @property
+    def _compared(self) -> str:
         if self.reason:
             return f"not compared: {self.reason}"
         drifted = self.comparison.drifted

@@ -35,6 +35,12 @@ class DriftSettings(BaseModel):
     whatever `action` is: what nobody looks at is not to train a model of fewer classes."""
 
     evaluation_split: str = ""
+    """The split that decides; an image that it or an earlier one had may not be learnt from."""
+
+    duplicates: Literal["error", "warn", "drop"] = "error"
+    """What becomes of such images: told where it is `warn`, else refused. As in `DataConfig`, where images that two
+    splits share are concerned."""
+
     code_digest: str = ""
     """Identifies the code of the comparison, so that a change to it re-runs the component."""
 

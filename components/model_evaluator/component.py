@@ -32,7 +32,8 @@ class ModelEvaluator(component.Evaluator):
 
     Outputs:
       evaluation: `ModelEvaluation` as of TFX's Evaluator, with `gate.json`: every bound, and whether it holds.
-        Custom properties `dataset_name` and `dataset_version` as of the examples.
+        Custom properties `dataset_name`, `dataset_version`, `split_counts`, `split_digests` and `reference_dataset` as
+        of the examples, and `evaluated_splits` (JSON: those that it is of).
       blessing: `ModelBlessing` as of TFX's Evaluator; custom property `forced_because` has the reason where the model
         is blessed although a bound does not hold.
     """

@@ -1,5 +1,6 @@
 """Evaluates one model or two, and decides."""
 
+import json
 from typing import Any, Final
 
 from absl import logging
@@ -17,7 +18,9 @@ from components.artifact_properties import (
     BLESSED,
     DATASET_NAME,
     DATASET_VERSION,
+    EVALUATED_SPLITS,
     FORCED_BECAUSE,
+    REFERENCE_DATASET,
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
 )
@@ -65,6 +68,9 @@ class Executor(evaluator_executor.Executor):
         # Whoever wants to know on what data needs not fetch the data.
         for name in (DATASET_NAME, DATASET_VERSION, SPLIT_COUNTS, SPLIT_DIGESTS):
             evaluation.set_string_custom_property(name, examples.get_string_custom_property(name))
+        evaluation.set_string_custom_property(EVALUATED_SPLITS, json.dumps(splits))
+        if reference := examples.get_string_custom_property(REFERENCE_DATASET):
+            evaluation.set_string_custom_property(REFERENCE_DATASET, reference)
 
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])

@@ -166,11 +166,14 @@ class Comparison(BaseModel):
     obstacle: str = ""
     """Why the served model cannot be compared with; empty where it can."""
 
+    equal_suffices: bool = False
+    """Whether as good is good enough, as on images that the model need not be better on."""
+
     @property
     def passes(self) -> bool:
         """Whether the new model may take the place of the served one."""
         if self.outcome is Outcome.EQUAL:
-            return bool(self.served_misses)
+            return self.equal_suffices or bool(self.served_misses)
         return self.outcome is Outcome.BETTER
 
 
@@ -218,6 +221,9 @@ class Gate(BaseModel):
     better_in: Literal["mean_iou", "accuracy"] | None = None
     """The metric in which the model must be better than the served one beyond noise, or as good where that one misses a
     bound. None: the bounds alone decide."""
+
+    equal_suffices: bool = False
+    """Whether in that metric as good is always good enough."""
 
     @field_validator("bounds")
     @classmethod
@@ -277,6 +283,7 @@ class Gate(BaseModel):
             metric=metric,
             outcome=outcome,
             examples=examples,
+            equal_suffices=self.equal_suffices,
             candidate=candidate,
             baseline=baseline,
             change=None if candidate is None or baseline is None else candidate - baseline,

@@ -20,6 +20,8 @@ from components.model_pusher.executor import (
     EVALUATION_KEY,
     FINDINGS_KEY,
     RECIPE_KEY,
+    REFERENCE_BLESSING_KEY,
+    REFERENCE_EVALUATION_KEY,
     Executor,
     refused_by,
 )
@@ -62,6 +64,10 @@ class ModelPusherSpec(standard_component_specs.PusherSpec):
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         FINDINGS_KEY: component_spec.ChannelParameter(type=SegmentationFindings),
+        REFERENCE_EVALUATION_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
+        REFERENCE_BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
     }
     PARAMETERS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.PusherSpec.PARAMETERS,
@@ -73,7 +79,8 @@ class ModelPusher(Pusher):
     """Pusher whose versions are seen whole or not at all, and that pushes no model twice in a row.
 
     The pushed version has three more files than the model: `petseg_push.json`, when, from which run and on what grounds
-    it was pushed, `petseg_statistics.json`, of the data that it was trained on, and `petseg_checksums.json`.
+    it was pushed, `petseg_statistics.json`, of the data that it was trained on, and `petseg_checksums.json`. Beside the
+    versions, `components.model_pusher.evaluated` keeps the images that models were evaluated on.
 
     Outputs:
       pushed_model: `PushedModel` as of TFX's Pusher; custom property `not_pushed_because` has the reason where nothing
@@ -92,6 +99,8 @@ class ModelPusher(Pusher):
         infra_blessing: types.BaseChannel,
         evaluation: types.BaseChannel,
         findings: types.BaseChannel,
+        reference_evaluation: types.BaseChannel | None = None,
+        reference_blessing: types.BaseChannel | None = None,
         push_destination: pusher_pb2.PushDestination,
         settings: PushSettings,
         recipe: Recipe,
@@ -104,16 +113,20 @@ class ModelPusher(Pusher):
           infra_blessing: Of ModelProbe; both must bless.
           evaluation: Of the Evaluator, to be told with the version.
           findings: Of SegmentationValidator, whose statistics of the data go with the version.
+          reference_evaluation: Of the evaluation on the reference set, to be told as well; None where there is none.
+          reference_blessing: The blessing that goes with it, and must bless, too.
           push_destination: Where to push to.
           settings: How many versions stay.
           recipe: How the model was trained and judged.
         """
+        of_reference = {REFERENCE_EVALUATION_KEY: reference_evaluation, REFERENCE_BLESSING_KEY: reference_blessing}
         spec = ModelPusherSpec(
             model=model,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
             evaluation=evaluation,
             findings=findings,
+            **{key: channel for key, channel in of_reference.items() if channel is not None},
             push_destination=push_destination,
             custom_config=settings.model_dump_json(),
             **{RECIPE_KEY: recipe.model_dump_json()},

@@ -5,19 +5,17 @@ pass it over, since its name is no number. One line of JSON an event; nothing th
 so now follows from the events. Nothing here imports TensorFlow.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from components.model_pusher.files import is_remote, opened, remote_files
+from components.model_pusher.files import opened
 from components.model_pusher.origin import Origin
-from components.model_pusher.version_store import let_everybody_read
+from components.model_pusher.version_store import replace_file
 from trainer_module.errors import ModelError
 
 LEDGER_FILE: Final = "petseg_ledger.jsonl"
@@ -188,22 +186,7 @@ def append(base_directory: str, event: Event) -> None:
     """
     kept = [*Ledger.of(base_directory).events, event]
     text = "".join(f"{event.model_dump_json()}\n" for event in _kept(kept))
-    if is_remote(base_directory):
-        with remote_files() as gfile, gfile.GFile(_path(base_directory), "w") as file:
-            file.write(text)
-        return
-    path = Path(_path(base_directory))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        let_everybody_read(temporary)
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    replace_file(_path(base_directory), text.encode())
 
 
 def _kept(events: Sequence[Event]) -> list[Event]:

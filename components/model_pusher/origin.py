@@ -58,6 +58,9 @@ class Origin(BaseModel):
     digests: Mapping[str, str] = {}
     """Split to a digest of what was read (`components.artifact_properties.SPLIT_DIGESTS`)."""
 
+    reference: str = ""
+    """Data set, version and slice of the frozen reference set, the split `reference`; empty where there is none."""
+
     recipe: Recipe = Recipe()
 
     @property

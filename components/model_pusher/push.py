@@ -72,6 +72,9 @@ class PushRecord(BaseModel):
     metrics: dict[str, float | None] = {}
     """Of the evaluated split; None where a metric is infinite, which JSON cannot say."""
 
+    reference_metrics: dict[str, float | None] = {}
+    """Of the frozen reference set, likewise; empty where there is none."""
+
     thresholds: list[dict[str, Any]] = []
     """Every bound of the gate and whether it holds: `components.model_evaluator.gate.BoundResult`."""
 

@@ -203,6 +203,30 @@ class ObjectStore:
             gfile.rmtree(directory)
 
 
+def replace_file(path: str, content: bytes) -> None:
+    """Writes a file for everybody to read; on this machine who reads at the same time sees the old one or the new one.
+
+    Raises:
+      OSError: It cannot be written; what was there stays.
+    """
+    if is_remote(path):
+        with remote_files() as gfile, gfile.GFile(path, "wb") as remote:
+            remote.write(content)
+        return
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        let_everybody_read(temporary)
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def let_everybody_read(path: Path) -> None:
     """Adds what a umask has taken away from a file or directory; a file system without permissions is left alone."""
     mode = stat.S_IMODE(path.stat().st_mode)

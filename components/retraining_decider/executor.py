@@ -91,7 +91,14 @@ def served(push_destination: str) -> Served | None:
 
 
 def _origin(read: SplitReader, recipe: Recipe) -> Origin:
-    return Origin(dataset=read.name, version=read.version, splits=read.counts(), digests=read.digests(), recipe=recipe)
+    return Origin(
+        dataset=read.name,
+        version=read.version,
+        splits=read.counts(),
+        digests=read.digests(),
+        reference=read.reference.name if read.reference else "",
+        recipe=recipe,
+    )
 
 
 def _asked(evidence: Evidence) -> Decision:

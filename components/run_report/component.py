@@ -38,6 +38,8 @@ INPUT_TYPES: Final = {
     "baseline_model": standard_artifacts.Model,
     "evaluation": standard_artifacts.ModelEvaluation,
     "model_blessing": standard_artifacts.ModelBlessing,
+    "reference_evaluation": standard_artifacts.ModelEvaluation,
+    "reference_blessing": standard_artifacts.ModelBlessing,
     "infra_blessing": standard_artifacts.InfraBlessing,
     "pushed_model": standard_artifacts.PushedModel,
     "deployed_model": standard_artifacts.PushedModel,
@@ -81,9 +83,9 @@ class RunReport(base_component.BaseComponent):
       metrics: `system.Metrics` with `run.json`, the record of the run, `image_scores.jsonl` and, where there are
         suspect masks, their page and list. Custom properties, of which what is undefined is left out: the numbers
         `accuracy`, `mean_iou`, `iou_<class>`, with `<name>_low` and `<name>_high` the bounds of their 95 % intervals;
-        `evaluated_examples`; `blessed`, 1 or 0, by the gate; the texts `verdict` (`blessed`,
-        `not blessed: accuracy 0.7123 < 0.8`, `pushed by force: REASON`, `refused by the probe: …`), `pushed_model`,
-        `dataset_name`, `dataset_version`.
+        `reference_accuracy` and `reference_mean_iou` of the frozen reference set; `evaluated_examples`; `blessed`, 1 or
+        0, by the gate; the texts `verdict` (`blessed`, `not blessed: accuracy 0.7123 < 0.8`, `pushed by force: REASON`,
+        `refused by the probe: …`), `pushed_model`, `dataset_name`, `dataset_version`.
       confusion_matrix: `system.ClassificationMetrics`, whose property `confusionMatrix` counts pixels by true class,
         the rows, and predicted class; the same in `confusion_matrix.json`.
       report: `system.HTML` with `report.html`; custom property `not_written_because` where the page only says why.

@@ -38,8 +38,9 @@ class SegmentationValidator(base_beam_component.BaseBeamComponent):
         properties: those of TfdsExampleGen's, and `class_pixels` (JSON: split name to the pixels of each class) and
         `shared_images` (JSON: lists of two splits that must not share images, and how many they do); `split_counts`
         is of what is left.
-      findings: `SegmentationFindings` with `findings.csv`, `summary.json`, `statistics.json` and thumbnails.
-        Custom properties: `finding_counts` (JSON: kind to number) and `dropped` (number of examples left out).
+      findings: `SegmentationFindings` with `findings.csv`, `summary.json`, `statistics.json`, `images.csv`
+        (`components.image_digests`) and thumbnails. Custom properties: `finding_counts` (JSON: kind to number) and
+        `dropped` (number of examples left out); with a reference set `reference_dataset` and `split_digests`, too.
     """
 
     SPEC_CLASS = SegmentationValidatorSpec

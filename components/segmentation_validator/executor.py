@@ -20,12 +20,14 @@ from components.artifact_properties import (
     DROPPED_EXAMPLES,
     FINDING_COUNTS,
     NOT_LABELLED_PIXELS,
+    REFERENCE_DATASET,
     SHARED_IMAGES,
     SPLIT_COUNTS,
     SPLIT_DIGESTS,
 )
 from components.data_statistics import DataStatistics
 from components.example_counts import check_count, count_records, expected_count
+from components.image_digests import IMAGES_FILE, KnownImage, images_csv
 from components.refused_data import refused_directory
 from components.segmentation_validator.comparison import Defect, Roster, equal_images, near_images
 from components.segmentation_validator.examination import DIGEST_BYTES
@@ -51,6 +53,8 @@ FINDINGS_KEY: Final = "findings"
 SETTINGS_KEY: Final = "settings"
 
 _HANDED_ON: Final = (DATASET_NAME, DATASET_VERSION, DATE_RANGES, SPLIT_DIGESTS)
+_OF_REFERENCE: Final = (REFERENCE_DATASET, SPLIT_DIGESTS)
+"""What the findings say, too, where there is a reference set, for whoever sees to it that it stays as it is."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -78,7 +82,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         examined = self._examine(sources, examples, settings)
         verdict = _verdict(examined, settings)
-        statistics, changes = _summed_up(examined, verdict, settings)
+        statistics, changes, images = _summed_up(examined, verdict, settings)
         absent = [] if settings.policies[Kind.ABSENT_CLASS] is Policy.IGNORE else absent_classes(statistics)
         verdict = Verdict([*verdict.defects, *absent], verdict.policies, verdict.examples)
 
@@ -88,6 +92,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for defect in verdict.defects:
             logging.warning("%s %s: %s: %s", defect.split, defect.file_name, defect.kind, defect.detail)
         check(refusals, f"{directory}/{FINDINGS_FILE}")
+        _write(findings.uri, {IMAGES_FILE: images_csv(images).encode()})
 
         checked.split_names = examples.split_names
         targets = {split: artifact_utils.get_split_uri([checked], split) for split in splits}
@@ -98,6 +103,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _describe(checked, examples, counts, statistics, verdict)
         findings.set_string_custom_property(FINDING_COUNTS, json.dumps(verdict.counts))
         findings.set_int_custom_property(DROPPED_EXAMPLES, verdict.num_dropped)
+        if reference := examples.get_string_custom_property(REFERENCE_DATASET):
+            checked.set_string_custom_property(REFERENCE_DATASET, reference)
+            for name in _OF_REFERENCE:
+                findings.set_string_custom_property(name, examples.get_string_custom_property(name))
         logging.info("Findings: %s", summary_line(verdict.counts, verdict.num_dropped))
 
     def _examine(
@@ -152,17 +161,21 @@ def _verdict(examined: Mapping[str, str], settings: ValidatorSettings) -> Verdic
 
 def _summed_up(
     examined: Mapping[str, str], verdict: Verdict, settings: ValidatorSettings
-) -> tuple[DataStatistics, dict[str, SplitChange]]:
-    """Returns the statistics of the examples that are left, and what changes in each split."""
+) -> tuple[DataStatistics, dict[str, SplitChange], dict[str, list[KnownImage]]]:
+    """Returns of the examples that are left the statistics, what changes in each split, and the images."""
     statistics, changes = DataStatistics(settings.class_names), {}
+    images: dict[str, list[KnownImage]] = {split: [] for split in examined}
     for split, directory in examined.items():
         dropped, changes_masks = verdict.dropped[split], False
         for example in read_examined(directory):
-            if example.example_id not in dropped and example.examination.class_pixels:
+            if example.example_id in dropped:
+                continue
+            images[split].append(KnownImage(example.examination.digest.hex(), example.file_name))
+            if example.examination.class_pixels:
                 statistics.add(split, example.examination, example.labels)
                 changes_masks |= example.has_changed_mask
         changes[split] = SplitChange(frozenset(dropped), changes_masks)
-    return statistics, changes
+    return statistics, changes, images
 
 
 def _write_findings(
@@ -177,7 +190,11 @@ def _write_findings(
     examples = examples_at(sources, _places(pictured))
     shown, pictures = drawn(pictured, examples, settings.mask_values)
     texts = written_findings(verdict, statistics.to_json(), shown, refusals)
-    for name, content in {**pictures, **{name: text.encode() for name, text in texts.items()}}.items():
+    _write(directory, {**pictures, **{name: text.encode() for name, text in texts.items()}})
+
+
+def _write(directory: str, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
         path = f"{directory}/{name}"
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "wb") as file:

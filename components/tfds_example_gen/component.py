@@ -9,10 +9,10 @@ from typing import Any
 from tfx.components.example_gen import component, driver, utils
 from tfx.dsl.components.base import executor_spec
 from tfx.orchestration import data_types
-from tfx.proto import example_gen_pb2
 
 from components.tfds_example_gen.executor import Executor
-from components.tfds_example_gen.messages import source_and_splits, source_message
+from components.tfds_example_gen.messages import source_and_splits, source_message, split_configs
+from components.tfds_example_gen.reference import ReferenceSet
 from components.tfds_example_gen.shards import identity
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 
@@ -26,7 +26,13 @@ def fingerprint(exec_properties: dict[str, Any]) -> dict[str, str]:
       ConfigError, DataError: As `open_dataset` says.
     """
     source, splits = source_and_splits(exec_properties)
-    return {utils.FINGERPRINT_PROPERTY_NAME: identity(open_dataset(source, splits), splits.values())}
+    builder = open_dataset(source, splits)
+    reference = ReferenceSet.open(source, builder)
+    found = [
+        identity(builder, splits.values()),
+        *([identity(reference.builder, [reference.slice])] if reference else []),
+    ]
+    return {utils.FINGERPRINT_PROPERTY_NAME: " ".join(found)}
 
 
 class TfdsDriver(driver.QueryBasedDriver):
@@ -51,7 +57,8 @@ class TfdsExampleGen(component.QueryBasedExampleGen):
         `trainer_module.features` and the slice features. Custom properties: `dataset_name`, `dataset_version`, and
         `split_counts` (JSON: split name to number of examples), `split_digests` (JSON: split name to a digest of what
         was read), and `date_ranges` (JSON: split name to the first and last day of its examples, in days since
-        1970-01-01; empty of data without dates).
+        1970-01-01; empty of data without dates). With a reference set, its split is `reference`, and the property
+        `reference_dataset` says what it is of.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
@@ -62,11 +69,8 @@ class TfdsExampleGen(component.QueryBasedExampleGen):
 
         Args:
           source: The data set and its features.
-          splits: Name of each output split to the TFDS slice it is read from, such as `train[:90%]`.
+          splits: Name of each output split to the TFDS slice it is read from, such as `train[:90%]`; the same slice
+            for each where a hash parts it.
         """
-        super().__init__(
-            input_config=example_gen_pb2.Input(
-                splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in splits.items()]
-            ),
-            custom_config=source_message(source),
-        )
+        inputs, outputs = split_configs(source, splits)
+        super().__init__(input_config=inputs, output_config=outputs, custom_config=source_message(source))

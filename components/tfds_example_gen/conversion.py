@@ -31,8 +31,21 @@ def encoded_reading(source: TfdsSource) -> dict[str, Any]:
 class ExampleConverter:
     """Converts the records of one data set."""
 
-    def __init__(self, source: TfdsSource, feature_connectors: Mapping[str, tfds.features.FeatureConnector]) -> None:
+    def __init__(
+        self,
+        source: TfdsSource,
+        feature_connectors: Mapping[str, tfds.features.FeatureConnector],
+        id_prefix: str = "",
+    ) -> None:
+        """Constructs the converter.
+
+        Args:
+          source: Which data set, and which of its features.
+          feature_connectors: Of all its features.
+          id_prefix: What the ids begin with, where examples of another data set could have the same.
+        """
         self._source = source
+        self._id_prefix = id_prefix.encode()
         self._class_labels = {
             name: feature_connectors[name]
             for name in source.slice_features
@@ -50,7 +63,7 @@ class ExampleConverter:
           came. Class labels become their names. The id is that of TFDS, shard file and position; a data set without
           file names gets it for one.
         """
-        example_id = record[_TFDS_ID]
+        example_id = self._id_prefix + record[_TFDS_ID]
         name = record.get(features.FILE_NAME, example_id)
         values = {name: record[name] for name in self._source.slice_features}
         values |= {name: label.int2str(int(record[name])).encode() for name, label in self._class_labels.items()}
@@ -61,11 +74,12 @@ class ExampleConverter:
             features.FILE_NAME: name,
         }
         return tf.train.Example(
-            features=tf.train.Features(feature={name: _feature(value) for name, value in sorted(values.items())})
+            features=tf.train.Features(feature={name: feature_of(value) for name, value in sorted(values.items())})
         )
 
 
-def _feature(value: Any) -> tf.train.Feature:
+def feature_of(value: Any) -> tf.train.Feature:
+    """Returns a value of a record as an example has it: bytes, a whole number or a number."""
     if isinstance(value, bytes):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
     if np.issubdtype(np.asarray(value).dtype, np.integer):

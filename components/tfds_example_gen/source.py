@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from tensorflow_datasets.core import naming, read_only_builder
 
 import petseg
+from components.tfds_example_gen.hash_split import HashSplit, check_parted_by
 from components.tfds_example_gen.shards import first_line, shared_examples
 from components.tfds_example_gen.splits import separate_splits
 from trainer_module.errors import ConfigError, DataError
@@ -47,6 +48,15 @@ class TfdsSource(BaseModel):
     evaluation_split: str = ""
     """The split that decides, which must not share images with others (`separate_splits`); empty where none does."""
 
+    hash_split: HashSplit | None = Field(None, exclude_if=lambda value: value is None)
+    """Splits that a hash makes of one slice; None: each split is a slice of its own."""
+
+    reference: str | None = Field(None, exclude_if=lambda value: value is None)
+    """The data set of the frozen reference set, whose examples are one more split; None: there is none."""
+
+    reference_slice: str = Field("", exclude_if=lambda value: not value)
+    """TFDS slice that is the reference set."""
+
     code_digest: str = ""
     """Identifies the code that reads the data, so that a change to it re-runs the component."""
 
@@ -63,12 +73,13 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
         not (`separate_splits`).
       DataError: The data set is not in `data_dir` and may not or cannot be prepared, or a split is empty.
     """
-    builder = find_builder(source)
-    _check_features(builder, source)
-    if not builder.info.splits.total_num_examples:
-        _prepare(builder, source)
+    builder = find_prepared(source)
+    if source.hash_split is not None:
+        check_parted_by(builder, source.hash_split)
+        check_slice(builder, "data.hash_split.of", source.hash_split.of)
+        return builder
     for name, slice_string in splits.items():
-        _check_split(builder, name, slice_string)
+        check_slice(builder, f"data.splits.{name}", slice_string)
     for pair in separate_splits(source.evaluation_split):
         one, other = splits.get(pair.first), splits.get(pair.second)
         if one is None or other is None or (source.duplicates == "warn" and not pair.is_strict):
@@ -78,6 +89,19 @@ def open_dataset(source: TfdsSource, splits: Mapping[str, str]) -> tfds.core.Dat
                 f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share {shared} "
                 f"of the examples of {builder.info.full_name}, and {pair.reason}. {pair.way_out}"
             )
+    return builder
+
+
+def find_prepared(source: TfdsSource) -> tfds.core.DatasetBuilder:
+    """Finds the data set and prepares it when it is absent and that is allowed; checks its features.
+
+    Raises:
+      ConfigError, DataError: As `open_dataset` says of data set and features.
+    """
+    builder = find_builder(source)
+    _check_features(builder, source)
+    if not builder.info.splits.total_num_examples:
+        _prepare(builder, source)
     return builder
 
 
@@ -260,19 +284,30 @@ def has_dates(builder: tfds.core.DatasetBuilder) -> bool:
     return DATE in features and features[DATE].shape == () and features[DATE].np_dtype == np.int64
 
 
-def _check_split(builder: tfds.core.DatasetBuilder, name: str, slice_string: str) -> None:
+def check_slice(builder: tfds.core.DatasetBuilder, setting: str, slice_string: str) -> None:
+    """Checks that a TFDS slice has examples.
+
+    Args:
+      builder: The data set, prepared.
+      setting: What names the slice.
+      slice_string: The slice.
+
+    Raises:
+      ConfigError: There is no such split.
+      DataError: There is nothing in the slice.
+    """
     available = {split: info.num_examples for split, info in builder.info.splits.items()}
     try:
         num_examples = builder.info.splits[slice_string].num_examples
     except (KeyError, ValueError) as error:
         raise ConfigError(
-            f"data.splits.{name}: {builder.info.full_name} has no split {slice_string!r}; it has {available}."
+            f"{setting}: {builder.info.full_name} has no split {slice_string!r}; it has {available}."
         ) from error
     if not num_examples:
         rounding = (
             " TFDS rounds percentages to whole examples: count them, as in 'train[-1:]'." if "%" in slice_string else ""
         )
         raise DataError(
-            f"data.splits.{name}: {slice_string!r} of {builder.info.full_name} holds no example; "
+            f"{setting}: {slice_string!r} of {builder.info.full_name} holds no example; "
             f"the data set has {available}.{rounding}"
         )

@@ -10,6 +10,8 @@ import itertools
 import re
 from typing import Final, NamedTuple
 
+from trainer_module.features import REFERENCE_SPLIT
+
 TRAINED: Final = "train"
 WATCHED: Final = "eval"
 """The split that selects the best weights and ends the training early."""
@@ -36,21 +38,22 @@ class SplitPair(NamedTuple):
 
 
 def separate_splits(evaluation_split: str) -> list[SplitPair]:
-    """Returns the pairs, the worst first.
+    """Returns the pairs, the worst first; those of the reference set are for data that has one.
 
     Args:
       evaluation_split: The split that decides; empty where none does.
 
     Example:
       >>> [(pair.first, pair.second) for pair in separate_splits("test")]
-      [('train', 'test'), ('train', 'eval'), ('eval', 'test')]
+      [('train', 'test'), ('train', 'eval'), ('eval', 'test'), ('train', 'reference'), ('eval', 'reference')]
     """
     judged = SplitPair(TRAINED, evaluation_split, "a model must not be judged by what it was trained on", True)
     selected = SplitPair(TRAINED, WATCHED, "weights must not be selected by what they were trained on", False)
     both = SplitPair(WATCHED, evaluation_split, "a model must not be judged by what it was selected by", False)
     if not evaluation_split:
         return [selected]
-    return [judged] if evaluation_split in (TRAINED, WATCHED) else [judged, selected, both]
+    own = [judged] if evaluation_split in (TRAINED, WATCHED) else [judged, selected, both]
+    return [*own, judged._replace(second=REFERENCE_SPLIT), both._replace(second=REFERENCE_SPLIT)]
 
 
 def surely_overlap(one: str, other: str) -> bool:

@@ -76,12 +76,24 @@ def read_dates(builder: tfds.core.DatasetBuilder, source: TfdsSource, splits: Ma
     """
     if not has_dates(builder):
         return DatesRead({}, {})
-    dates = {split: _days(builder, slice_string) for split, slice_string in splits.items()}
+    return in_window({split: _days(builder, slice_string) for split, slice_string in splits.items()}, source)
+
+
+def in_window(dates: Mapping[str, NDArray[np.int64]], source: TfdsSource) -> DatesRead:
+    """Returns what is read of the examples of each split.
+
+    Args:
+      dates: Split name to the days of all its examples.
+      source: Whose window is wanted.
+
+    Raises:
+      DataError: A split has no example in the window.
+    """
     if source.window is None:
         return DatesRead(dates, {})
     newest = max(int(days.max()) for days in dates.values())
     first = newest - int(source.window[:-1]) * _DAYS[source.window[-1]] + 1
-    first_days = {split: first for split in splits if split in source.window_splits}
+    first_days = {split: first for split in dates if split in source.window_splits}
     within = {split: days[days >= first_days[split]] if split in first_days else days for split, days in dates.items()}
     for split, days in within.items():
         if not len(days):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
+from pydantic import ValidationError
 
 from pipeline.terminal.streams import captured_output, json_text, say
 from pipeline.terminal.tables import (
@@ -18,10 +19,38 @@ from pipeline.terminal.tables import (
     readable_metric,
 )
 from trainer_module.config import DataConfig
-from trainer_module.errors import DataError
+from trainer_module.errors import ConfigError, DataError
+from trainer_module.hash_split_config import HashSplitConfig
 from trainer_module.segmentation_metrics import LABELLED_SHARE
 
 _DEFAULTS = DataConfig()
+
+
+def _shares(_ctx: click.Context, _param: click.Parameter, text: str | None) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in text.split(",")] if text else []
+    return {name.strip(): count.strip() for name, _, count in pairs}
+
+
+def _hash_split(split: str, of: str | None, shares: dict[str, str], by: str | None) -> dict[str, Any] | None:
+    """Returns what the options say of a split that a hash makes; None where they say nothing.
+
+    Raises:
+      ConfigError: They cannot be used.
+    """
+    if of is None:
+        if shares or by:
+            raise ConfigError("--shares and --by say how --of is parted, and there is no --of")
+        return None
+    try:
+        parted = HashSplitConfig.model_validate(
+            {"of": of, **({"shares": shares} if shares else {}), **({"by": by} if by else {})}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"--{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}") from error
+    if split not in parted.shares:
+        raise ConfigError(f"--split is {split!r}, and --shares has {', '.join(parted.shares)}")
+    return parted.model_dump()
 
 
 @click.command()
@@ -32,6 +61,14 @@ _DEFAULTS = DataConfig()
 @click.option("--dataset", required=True, metavar="NAME", help="TFDS data set, such as oxford_iiit_pet:4.*.*")
 @click.option("--data-dir", required=True, metavar="DIR", help="TFDS data directory that holds it, prepared.")
 @click.option("--split", required=True, metavar="S", help="TFDS slice, such as test or 'train[:10%]'.")
+@click.option("--of", metavar="S", help="TFDS slice that data.hash_split parts: --split then names one of its splits.")
+@click.option(
+    "--shares",
+    metavar="NAME=N,…",
+    callback=_shares,
+    help="With --of: data.hash_split.shares.  [default: train=80,eval=10,test=10]",
+)
+@click.option("--by", metavar="FEATURE", help="With --of: data.hash_split.by.  [default: image]")
 @click.option("--slice", "slices", multiple=True, metavar="FEATURE", help="Report by this feature, too; repeatable.")
 @click.option("--image-feature", default=_DEFAULTS.image_feature, show_default=True)
 @click.option("--mask-feature", default=_DEFAULTS.mask_feature, show_default=True)
@@ -49,6 +86,9 @@ def evaluate(
     model_dir: str,
     flip_averaging: bool,
     split: str,
+    of: str | None,
+    shares: dict[str, str],
+    by: str | None,
     slices: tuple[str, ...],
     as_json: bool,
     **source_options: Any,
@@ -57,6 +97,8 @@ def evaluate(
 
     The metrics are those of the pipeline's Evaluator, from the same signature and the same formulas.
     """
+    if hash_split := _hash_split(split, of, shares, by):
+        source_options["hash_split"] = hash_split
     with captured_output(Path(os.devnull)) as (stdout, stderr):
         result = _evaluate(model_dir, flip_averaging, split, slices, source_options, stderr)
         if as_json:

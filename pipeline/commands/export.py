@@ -109,12 +109,15 @@ def _request(
 ) -> ExportRequest:
     """Returns what the options describe."""
     config = resolve_config(preset, config_file, overrides, pipeline_root, announce_default=model_dir is None)
+    is_parted = config.data.hash_split is not None
     data = ExportData(
         dataset=dataset or config.data.dataset,
         data_dir=data_dir or config.data_dir,
         split=split or config.data.splits[config.evaluation.split],
         calibration_split=calibration_split or config.data.splits["train"],
         config=config,
+        part=config.evaluation.split if is_parted and not split else "",
+        calibration_part="train" if is_parted and not calibration_split else "",
     )
     named = any([dataset, data_dir, split, calibration_split, preset, config_file, overrides, model_dir is None])
     return ExportRequest(
@@ -151,8 +154,9 @@ def _tables(outcome: "ExportOutcome") -> Group:
         return Group(table, Text("The cost in accuracy was not measured: no data were named.", "yellow"))
     measured, dataset = outcome.measured, outcome.dataset
     rows = {_ORIGINAL: measured.original, **measured.forms}
+    split = f"{dataset['part']} of {dataset['split']}" if "part" in dataset else dataset["split"]
     heading = (
-        f"{dataset['name']} {dataset['version']}, {dataset['split']}: {measured.examples} examples, one at a time, "
+        f"{dataset['name']} {dataset['version']}, {split}: {measured.examples} examples, one at a time, "
         f"{measured.threads} processors"
     )
     return Group(Text(heading), Text(), _overall(rows, sizes), Text(), _by_class(rows))

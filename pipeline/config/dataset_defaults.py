@@ -125,11 +125,12 @@ def _values(card: DatasetCard, data: Mapping[str, Any]) -> dict[tuple[str, ...],
         "slice_features": slice_features,
         "schema_file": GENERAL_SCHEMA,
     }
-    if card.splits:
+    has_own_splits = bool(card.splits) and not data.get("hash_split")
+    if has_own_splits:
         settings["splits"] = dict(card.splits)
     values: dict[tuple[str, ...], Any] = {("data", key): _plain(value) for key, value in settings.items()}
     values["evaluation", "slices"] = _plain(slice_features)
-    if card.splits and _GATE_SPLIT not in card.splits and "splits" not in data:
+    if has_own_splits and _GATE_SPLIT not in card.splits and "splits" not in data:
         values["evaluation", "split"] = "eval"
     return values
 

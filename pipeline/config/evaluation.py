@@ -1,10 +1,11 @@
 """What is measured of a model, and what it must reach to be pushed."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.model_evaluator.gate import Bound
 from pipeline.suggestions import nearest_few
@@ -13,6 +14,7 @@ from trainer_module.segmentation_metrics import CLASS_METRICS, DATA_METRICS, REC
 
 _LOWER_IS_BETTER: Final = ("loss", "ece")
 _SUGGESTED: Final = 3
+_EXACT_VERSION: Final = re.compile(r"[\w/]+:\d+\.\d+\.\d+")
 
 
 def _check_range(low: float | None, high: float | None, suffix: str) -> None:
@@ -76,6 +78,13 @@ class EvaluationConfig(Section):
     split: str = "test"
     """The split that decides; nothing is tuned on it."""
 
+    reference: str | None = None
+    """A frozen reference set: the TFDS name of a data set in `data.data_dir` with its exact version, `tiles:1.0.0`. The
+    same bounds hold on it as on `split`, and a model is pushed that keeps both. None: there is none."""
+
+    reference_split: str = Field("test", min_length=1)
+    """TFDS slice of it that is the reference set."""
+
     min_accuracy: float | None = Field(None, ge=0, le=1)
     """Least pixel accuracy (the blog's val_accuracy). The presets have what a whole training of theirs reaches; None
     takes the bound away."""
@@ -104,6 +113,17 @@ class EvaluationConfig(Section):
 
     suspects: int = Field(24, ge=0, le=500)
     """How many of the masks that the model contradicts are shown with pictures; 0 looks for none."""
+
+    @field_validator("reference")
+    @classmethod
+    def _is_frozen(cls, reference: str | None) -> str | None:
+        """Refuses a name that another version would fit tomorrow."""
+        if reference is not None and not _EXACT_VERSION.fullmatch(reference):
+            name = reference.partition(":")[0]
+            raise ValueError(
+                f"{reference!r} is not one version of a data set, and what is frozen is one: name it, as {name}:1.0.0"
+            )
+        return reference
 
     def bounds(self) -> list[Bound]:
         """Returns every bound of the gate; those of changes count while a model is served."""

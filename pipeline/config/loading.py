@@ -11,7 +11,8 @@ The later wins.
 - TOML has no null: the text `none` unsets a setting that may be unset, as in `--set push.destination=none`.
 - A table of names of one's own (`data.splits`, `evaluation.thresholds`, `evaluation.change_thresholds`) in a file or
   preset states all its entries, so it replaces the table of the layer below; `--set data.splits.train=…` changes the
-  one entry, and `--set 'evaluation.change_thresholds={}'` empties the table.
+  one entry, and `--set 'evaluation.change_thresholds={}'` empties the table. `data.hash_split` replaces the
+  `data.splits` of a preset or data set.
 - Relative paths are relative to the working directory, wherever they are written.
 
 pydantic-settings does not do this: it merges all tables of its sources, so that none could be replaced, it does not
@@ -42,6 +43,8 @@ DEFAULT_PRESET: Final = "demo"
 NONE: Final = "none"
 
 KeyPath = tuple[str, ...]
+
+_SPLITS: Final[KeyPath] = ("data", "splits")
 
 
 class _Assignment(NamedTuple):
@@ -135,6 +138,8 @@ def resolve_layers(
         for each in (of_dataset, encoder_defaults(settings))
         for path, value in each.values.items()
     ]
+    if _table_of(given).get("data", {}).get("hash_split") is not None:
+        below = [assignment for assignment in below if assignment.path[:2] != _SPLITS]
     return Resolution(_validated([*below, *said, *given]), of_dataset.unknown_classes)
 
 
@@ -277,7 +282,8 @@ def _message(details: Any, assignments: Sequence[_Assignment]) -> str:
 
 def _keys_near(path: KeyPath) -> list[str]:
     """Returns all valid keys, and those beside a path that is inside the value of one setting."""
-    section = _section_of(_annotation_at(path[:-1]))
+    inner = map(_section_of, _alternatives(_annotation_at(path[:-1])))
+    section = next((each for each in inner if each is not None), None)
     return setting_keys() + (setting_keys(section, ".".join([*path[:-1], ""])) if section and path[1:] else [])
 
 

@@ -134,7 +134,8 @@ class Config(Section):
         self._check_paths()
         self._check_normalization()
         if evaluation.split not in data.splits:
-            raise ValueError(f"evaluation.split is {evaluation.split!r}, but data.splits has {sorted(data.splits)}")
+            setting = "data.splits" if data.hash_split is None else "data.hash_split.shares"
+            raise ValueError(f"evaluation.split is {evaluation.split!r}, but {setting} has {sorted(data.splits)}")
         for feature in evaluation.slices:
             if feature not in data.slice_features:
                 hint = f"; did you mean {nearest(feature, data.slice_features)!r}?" if data.slice_features else ""
@@ -142,8 +143,8 @@ class Config(Section):
                     f"evaluation.slices has {feature!r}, but data.slice_features has {list(data.slice_features)}{hint}"
                 )
         for pair in separate_splits(evaluation.split):
-            one, other = data.splits[pair.first], data.splits[pair.second]
-            if surely_overlap(one, other) and (pair.is_strict or data.duplicates != "warn"):
+            one, other = data.splits.get(pair.first, ""), data.splits.get(pair.second, "")
+            if data.hash_split is None and surely_overlap(one, other) and (pair.is_strict or data.duplicates != "warn"):
                 raise ValueError(
                     f"data.splits.{pair.first} is {one!r} and data.splits.{pair.second} is {other!r}: they share "
                     f"examples, and {pair.reason}. {pair.way_out}"

@@ -110,7 +110,7 @@ def _make(
     images, calibration = None, None
     if examples is not None and set(request.optimizations) & {*CALIBRATED}:
         images = examples.calibration(request.calibration_examples, request.seed)
-        calibration = examples.describe(examples.data.calibration_split)
+        calibration = examples.describe(examples.data.calibration_split, examples.data.calibration_part)
         calibration |= {"examples": len(images), "seed": request.seed}
     forms = []
     for number, optimization in enumerate(request.optimizations):
@@ -125,7 +125,7 @@ def _measure(
     batches = examples.measured(lambda done, total: on_progress("measuring", done, total))
     networks = {form.optimization.value: form.network for form in forms}
     measured = measure(session_network(original.directory), networks, batches, original.card.class_names)
-    return {"dataset": examples.describe(examples.data.split), "measured": measured}
+    return {"dataset": examples.describe(examples.data.split, examples.data.part), "measured": measured}
 
 
 def _losses(outcome: ExportOutcome, allowed: float | None) -> list[str]:

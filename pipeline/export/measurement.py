@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from components.segmentation_validator.examination import MaskMeaning
+from components.tfds_example_gen.hash_split import HashSplit, check_parted_by
+from components.tfds_example_gen.parting import positions_of
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.export.request import ExportData
 from pipeline.models.evaluation import raw_examples
@@ -56,6 +58,8 @@ class Examples:
             slice_features=(),
         )
         builder = open_dataset(source, {"measured": data.split, "calibration": data.calibration_split})
+        if settings.hash_split is not None:
+            check_parted_by(builder, HashSplit(**settings.hash_split.model_dump()))
         return cls(builder, source, data, original)
 
     @property
@@ -65,24 +69,33 @@ class Examples:
 
     def measured(self, on_progress: Callable[[int, int], None]) -> Iterator[Prepared]:
         """Yields the split to measure on, prepared, in batches; tells how many are done, of how many."""
-        total, done = self.builder.info.splits[self.data.split].num_examples, 0
-        examples = raw_examples(self.builder, self.source, self.data.split, self._meaning)
+        positions, done = self._positions(self.data.split, self.data.part), 0
+        examples = raw_examples(self.builder, self.source, self.data.split, self._meaning, positions)
         for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
             yield self.original.prepare([example.SerializeToString() for example in batch])
             done += len(batch)
-            on_progress(done, total)
+            on_progress(done, len(positions))
 
     def calibration(self, count: int, seed: int) -> NDArray[np.float32]:
         """Returns prepared images that a generator with this seed draws: so many, or all where there are fewer."""
         split = self.data.calibration_split
-        total = self.builder.info.splits[split].num_examples
-        drawn = np.random.default_rng(seed).choice(total, size=min(count, total), replace=False)
+        positions = sorted(self._positions(split, self.data.calibration_part))
+        total = len(positions)
+        drawn = np.random.default_rng(seed).choice(positions, size=min(count, total), replace=False)
         chosen = raw_examples(self.builder, self.source, split, self._meaning, set(drawn.tolist()))
         return self.original.prepare([example.SerializeToString() for example in chosen]).images
 
-    def describe(self, split: str) -> dict[str, Any]:
-        """Returns name and version of the data set, and the slice."""
-        return {"name": self.builder.name, "version": str(self.builder.version), "split": split}
+    def _positions(self, slice_string: str, part: str) -> Collection[int]:
+        """Returns which examples of a slice are meant: all, or those of a split that a hash makes."""
+        split = self.data.config.data.hash_split
+        if not part or split is None:
+            return range(self.builder.info.splits[slice_string].num_examples)
+        return positions_of(self.builder, self.source, HashSplit(**split.model_dump()), slice_string, part)
+
+    def describe(self, split: str, part: str = "") -> dict[str, Any]:
+        """Returns name and version of the data set, the slice, and the split of it, if a hash made one."""
+        described = {"name": self.builder.name, "version": str(self.builder.version), "split": split}
+        return {**described, **({"part": part} if part else {})}
 
 
 class FormMeasured(BaseModel):

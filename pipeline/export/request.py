@@ -47,6 +47,12 @@ class ExportData:
     config: Config
     """Says the names of the features, and the modules that register builders."""
 
+    part: str = ""
+    """Which split of `data.hash_split` to measure on, of the slice; empty: the whole slice."""
+
+    calibration_part: str = ""
+    """Which to calibrate on, likewise."""
+
 
 @dataclass(frozen=True)
 class ExportRequest:

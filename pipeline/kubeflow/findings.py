@@ -26,8 +26,8 @@ _LEFT_OUT: Final = ("slices", "distributions")
 """Fields of the record that are too long for a line of a log."""
 
 _REPEATED: Final = (
-    "dataset", "parameters", "metrics", "served_metrics", "thresholds", "blessed", "force_blessed", "baseline",
-    "comparison", "drift", "probe", "pushed_model", "deployed_model",
+    "dataset", "parameters", "metrics", "served_metrics", "thresholds", "blessed", "force_blessed", "reference",
+    "baseline", "comparison", "drift", "probe", "pushed_model", "deployed_model",
 )  # fmt: skip
 """Fields of the record that RunReport's log repeats: a component from the server's cache has no pod that could tell."""
 

@@ -13,10 +13,10 @@ from pipeline.kubeflow.findings import Findings, findings_from, findings_in, fin
 from pipeline.kubeflow.metadata_service import MetadataError
 from pipeline.kubeflow.pod_logs import NoLogError
 from pipeline.kubeflow.run_artifacts import RunArtifacts
-from pipeline.nodes import EVALUATOR, MODEL_PROBE, PUSHER, RUN_REPORT
+from pipeline.nodes import EVALUATOR, MODEL_PROBE, PUSHER, REFERENCE_EVALUATOR, RUN_REPORT
 from pipeline.runs.record import NodeRecord, RunRecord
 
-VERDICT_TASKS: Final = (EVALUATOR, MODEL_PROBE, PUSHER, RUN_REPORT)
+VERDICT_TASKS: Final = (EVALUATOR, REFERENCE_EVALUATOR, MODEL_PROBE, PUSHER, RUN_REPORT)
 """The components that decide what becomes of the model, or tell it, in the order of the graph."""
 
 _TRIES: Final = 4

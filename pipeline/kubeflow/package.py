@@ -27,7 +27,14 @@ DIGEST_FLAG: Final = "--code_digest"
 
 _CUSTOM_CONFIG: Final = "custom_config"
 _INPUT_CONFIG: Final = "input_config"
-_NO_SETTINGS: Final = ("evaluation_split", "code_digest")
+_NO_SETTINGS: Final = ("code_digest",)
+_OF_EVALUATION: Final = {
+    "evaluation_split": "split",
+    "reference": "reference",
+    "reference_slice": "reference_split",
+}
+"""What TfdsExampleGen is told that are settings of `evaluation`."""
+
 _PARAMETER_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "STRING": (str,),
     "NUMBER_INTEGER": (int,),
@@ -143,9 +150,10 @@ def package_settings(package: Package) -> dict[str, Any]:
     source = json.loads(_constant(package, EXAMPLE_GEN, _CUSTOM_CONFIG).get(_CUSTOM_CONFIG, {}).get("value", "{}"))
     if source:
         splits = _constant(package, EXAMPLE_GEN, _INPUT_CONFIG).get("splits", [])
-        data = {name: value for name, value in source.items() if name not in _NO_SETTINGS}
-        settings["data"] = data | {"splits": {split["name"]: split["pattern"] for split in splits}}
-        settings["evaluation"] = {"split": source["evaluation_split"]}
+        data = {name: value for name, value in source.items() if name not in (*_NO_SETTINGS, *_OF_EVALUATION)}
+        own = {} if "hash_split" in data else {"splits": {split["name"]: split["pattern"] for split in splits}}
+        settings["data"] = data | own
+        settings["evaluation"] = {of: source[name] for name, of in _OF_EVALUATION.items() if name in source}
     for task_id in (TRANSFORM, TRAINER):
         for name, section in _constant(package, task_id, _CUSTOM_CONFIG).items():
             if isinstance(section, dict):

@@ -15,18 +15,22 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    REFERENCE_EVALUATOR,
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
     WARM_START_RESOLVER,
 )
 from pipeline.runs.outputs import NodeFacts, node_facts
-from pipeline.runs.record import ProbeRecord
+from pipeline.runs.record import EvaluatedReference, ProbeRecord
 
 _METRICS: Final = "metrics"
 _REPORT: Final = "report"
 _FILES: Final = (_REPORT, "model_card")
 """Outputs of RunReport that are one file each, and fields of the record."""
+
+_OF_OTHER_DATA: Final = (properties.EVALUATED_EXAMPLES, *properties.REFERENCE_METRICS)
+"""Numbers of RunReport that are no metrics of the evaluated split."""
 
 _WITHOUT_FILES: Final = (
     EXAMPLE_GEN_DRIVER,
@@ -65,6 +69,13 @@ def _evaluated(outputs: StoredOutputs) -> NodeFacts:
     return NodeFacts(summary, {"blessed": blessed, "force_blessed": forced})
 
 
+def _evaluated_on_reference(outputs: StoredOutputs) -> NodeFacts:
+    facts = _evaluated(outputs)
+    evaluation = next(iter(outputs.get("evaluation", ())), None)
+    dataset = evaluation.get_string_custom_property(properties.REFERENCE_DATASET) if evaluation else ""
+    return NodeFacts(facts.summary, {"reference": EvaluatedReference(dataset=dataset, **facts.fields)})
+
+
 def _probed(outputs: StoredOutputs) -> NodeFacts:
     blessing = outputs["blessing"][0]
     if blessing.get_int_custom_property(properties.BLESSED):
@@ -85,7 +96,7 @@ def _reported(outputs: StoredOutputs) -> NodeFacts:
     told = outputs[_METRICS][0].properties
     numbers = {name: value for name, value in sorted(told.items()) if isinstance(value, int | float)}
     blessed = numbers.pop(properties.BLESSED, None)
-    numbers.pop(properties.EVALUATED_EXAMPLES, None)
+    numbers = {name: value for name, value in numbers.items() if name not in _OF_OTHER_DATA}
     fields: dict[str, Any] = {name: outputs[name][0].uri for name in _FILES if outputs.get(name)}
     fields["metrics"] = numbers
     if blessed is not None:
@@ -99,6 +110,7 @@ def _reported(outputs: StoredOutputs) -> NodeFacts:
 
 _READERS: Final[dict[str, Callable[[StoredOutputs], NodeFacts]]] = {
     EVALUATOR: _evaluated,
+    REFERENCE_EVALUATOR: _evaluated_on_reference,
     MODEL_PROBE: _probed,
     PUSHER: _pushed,
     RUN_REPORT: _reported,

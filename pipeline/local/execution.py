@@ -24,6 +24,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.artifact_properties import TRAINS
 from pipeline.nodes import (
     EVALUATOR,
+    REFERENCE_EVALUATOR,
     RETRAINING_DECIDER,
     RUN_REPORT,
     SERVED_MODEL_RESOLVER,
@@ -44,7 +45,11 @@ _UNFINISHED: Final = (
     metadata_store_pb2.Execution.RUNNING,
     metadata_store_pb2.Execution.CANCELED,
 )
-_RESOLVERS: Final = {EVALUATOR: SERVED_MODEL_RESOLVER, TRAINER: WARM_START_RESOLVER}
+_RESOLVERS: Final = {
+    EVALUATOR: SERVED_MODEL_RESOLVER,
+    REFERENCE_EVALUATOR: SERVED_MODEL_RESOLVER,
+    TRAINER: WARM_START_RESOLVER,
+}
 """What brings the served model to a component."""
 
 _REUSE_REQUIRED: Final = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED

@@ -1,7 +1,7 @@
 """Evaluates an exported model on any TFDS data set, outside the pipeline, with the pipeline's own pieces."""
 
 import itertools
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from components.model_evaluator.sums import EvaluationSums, require_outputs
 from components.segmentation_validator.examination import MaskMeaning
 from components.segmentation_validator.records import checked_example
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
+from components.tfds_example_gen.parting import positions_of
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from pipeline.models.loading import ServedModel
 
@@ -26,7 +27,8 @@ def evaluate_model(
     Args:
       model: The model.
       source: The data set; `slice_features` are what the metrics are reported by, too.
-      split: TFDS slice, such as `test` or `train[:100]`.
+      split: TFDS slice, such as `test` or `train[:100]`; of a source that a hash parts, one of the splits that it
+        makes.
       on_progress: Called with the number of examples done and their total.
 
     Returns:
@@ -38,18 +40,24 @@ def evaluate_model(
     require_outputs(model.evaluation_outputs, f"the model in {str(model.directory)!r}")
     class_names, image_pixels = model.card.class_names, model.card.image_size**2
     builder = open_dataset(source, {"evaluation": split})
-    total = builder.info.splits[split].num_examples
+    parted = source.hash_split
+    slice_string = split if parted is None else parted.of
+    positions: Collection[int] = (
+        range(builder.info.splits[split].num_examples)
+        if parted is None
+        else positions_of(builder, source, parted, parted.of, split)
+    )
     groups: dict[tuple[str, str] | None, EvaluationSums] = {}
     done = 0
     meaning = MaskMeaning(model.card.mask_values, model.card.ignore_values, class_names)
-    examples = raw_examples(builder, source, split, meaning)
+    examples = raw_examples(builder, source, slice_string, meaning, positions)
     for batch in iter(lambda: list(itertools.islice(examples, _BATCH_SIZE)), []):
         results = model.evaluate([example.SerializeToString() for example in batch])
         for example, outputs in zip(batch, results, strict=True):
             for key in (None, *_slice_keys(example, source)):
                 groups.setdefault(key, EvaluationSums(len(class_names))).add(outputs)
         done += len(batch)
-        on_progress(done, total)
+        on_progress(done, len(positions))
     overall = groups.pop(None)
     return {
         "dataset": {

@@ -1,10 +1,12 @@
 """Encoded images to ask a served model about: of a folder, or of a split of the data set."""
 
+import itertools
 from pathlib import Path
 from typing import Final
 
 from components.kserve_deployer.canary.verdict import MIN_IMAGES
 from pipeline.config.schema import Config
+from trainer_module import features
 from trainer_module.errors import ConfigError
 
 _ENDINGS: Final = (".jpg", ".jpeg", ".png")
@@ -43,10 +45,10 @@ def images_of_split(config: Config, count: int) -> list[bytes]:
       ConfigError: The data set does not exist, or has no such split or feature, or too few examples.
       DataError: It is not prepared.
     """
-    import tensorflow_datasets as tfds
-
-    from components.tfds_example_gen.conversion import encoded_reading
+    from components.tfds_example_gen.hash_split import HashSplit
+    from components.tfds_example_gen.reading import SplitReader
     from components.tfds_example_gen.source import TfdsSource, open_dataset
+    from components.tfds_example_gen.window import DatesRead
 
     data, name = config.data, config.evaluation.split
     source = TfdsSource(
@@ -57,10 +59,14 @@ def images_of_split(config: Config, count: int) -> list[bytes]:
         image_feature=data.image_feature,
         mask_feature=data.mask_feature,
         slice_features=(),
+        hash_split=data.hash_split and HashSplit(**data.hash_split.model_dump()),
     )
-    builder = open_dataset(source, {name: data.splits[name]})
-    records = builder.as_dataset(split=data.splits[name], **encoded_reading(source)).take(count)
-    images = [record[data.image_feature] for record in tfds.as_numpy(records)]
+    splits = {name: data.splits[name]}
+    read = SplitReader(open_dataset(source, splits), source, splits, DatesRead({}, {}))
+    images = [
+        example.features.feature[features.IMAGE].bytes_list.value[0]
+        for example in itertools.islice(read.examples(name), count)
+    ]
     if len(images) < MIN_IMAGES:
         raise ConfigError(
             f"the split {name!r} of {data.dataset!r} has {len(images)} examples, and a canary is compared on "

@@ -28,8 +28,9 @@ def drift_section(facts: RunFacts) -> Section:
         return Section("Drift", [Note(f"The data was not compared with what a model was trained on. {found.reason}")])
     lost = [Note(f"{found.loss[0].upper()}{found.loss[1:]}.")] if found.losses else []
     if found.reason:
+        told = f" {found.relearnt_words}: data.duplicates accepts that." if found.relearnt else ""
         reason = f"The data was not compared with what the served model was trained on: {found.reason}."
-        return Section("Drift", [*lost, Note(reason)])
+        return Section("Drift", [*lost, Note(f"{reason}{told}")])
     summary = Note(f"{found.summary[0].upper()}{found.summary[1:]}.")
     return Section("Drift", [*lost, summary, *comparison_blocks(found.comparison)])
 

@@ -146,6 +146,31 @@ def metrics_table(facts: RunFacts) -> Table:
     return Table(["metric", "value", "95 % interval", *(["served model"] if served else [])], rows, caption)
 
 
+def reference_section(facts: RunFacts) -> list[Section]:
+    """Returns the section on the frozen reference set, beside the evaluated split; none where there is no such set."""
+    reference, metrics = facts.record.reference, facts.record.metrics
+    if reference is None or not reference.metrics:
+        return []
+    names = overall_metrics(reference.metrics, facts.class_names)
+    names += [f"iou_{name}" for name in facts.class_names]
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(readable_metric(name), _MEANINGS.get(name, "")),
+            metric_value(reference.metrics.get(name), name),
+            metric_interval(reference.metrics, name),
+            metric_value(metrics.get(name), name),
+            metric_interval(metrics, name),
+        ]
+        for name in names
+    ]
+    caption = (
+        f"{reference.dataset}, {reference.examples:,} images that no run learns from and that stay the same while the "
+        f"data grows: what changes here from run to run, the model did. Beside it the {facts.evaluated_split} split."
+    )
+    columns = ["metric", "reference", "95 % interval", facts.evaluated_split, "95 % interval"]
+    return [Section("Reference set", [Table(columns, rows, caption)])]
+
+
 def classes_table(facts: RunFacts) -> Table:
     """Returns the metrics of each class; a metric is undefined for a class that does not occur."""
     metrics, served, names = facts.record.metrics, facts.record.served_metrics, facts.class_names

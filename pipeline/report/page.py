@@ -24,6 +24,7 @@ from pipeline.report.metric_sections import (
     learning_section,
     metrics_section,
     metrics_table,
+    reference_section,
     slices_section,
     slices_table,
     training_section,
@@ -120,6 +121,7 @@ def run_page(facts: RunFacts, pictures: Section, suspects: FoundSuspects | Missi
         sections=[
             *decision,
             metrics_section(facts),
+            *reference_section(facts),
             errors_section(facts),
             pictures,
             slices_section(facts),

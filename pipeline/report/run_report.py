@@ -30,6 +30,7 @@ from pipeline.runs.failures import explain_failure
 from pipeline.runs.outputs import node_facts
 from pipeline.runs.record import RECORD_VARIABLE, NodeRecord, NodeState, RunRecord, RunState, run_environment
 from pipeline.runs.tables import comparison_text, verdict_line
+from trainer_module.features import REFERENCE_SPLIT
 
 _OVERALL: Final = ("accuracy", "mean_iou")
 _OF_CLASS: Final = "iou_{}"
@@ -62,6 +63,10 @@ def scalar_metrics(record: RunRecord) -> Iterator[tuple[str, float | str]]:
     dataset, split = record.dataset, record.settings.get("evaluation", {}).get("split")
     if record.metrics and dataset is not None and split in dataset.splits:
         yield EVALUATED_EXAMPLES, dataset.splits[split]
+    for name in _OVERALL if record.reference else ():
+        value = record.reference.metrics.get(name) if record.reference else None
+        if value is not None and math.isfinite(value):
+            yield f"{REFERENCE_SPLIT}_{name}", value
     if record.blessed is not None:
         yield BLESSED, int(record.blessed)
     yield VERDICT, verdict_line(record)

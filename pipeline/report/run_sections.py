@@ -1,5 +1,6 @@
 """What a report says of the run itself: first what came of it and why, last what ran."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -8,7 +9,7 @@ from pipeline.nodes import PUSHER
 from pipeline.report import charts
 from pipeline.report.blocks import HATCHED, Block, Cell, Figure, Figures, Note, Section, Table, Tone, Verdict
 from pipeline.report.facts import Missing, RunFacts, SplitStatistics
-from pipeline.runs.record import DatasetRecord, NodeState, ProbeRecord, RunRecord, RunState
+from pipeline.runs.record import DatasetRecord, EvaluatedReference, NodeState, ProbeRecord, RunRecord, RunState
 from pipeline.runs.tables import comparison_clause, duration
 from pipeline.terminal.tables import labelled_area, metric_value, readable_metric
 from trainer_module.model_card import EncoderWeights
@@ -22,6 +23,7 @@ def run_verdict(record: RunRecord) -> Verdict:
     tables = [thresholds_table(record.thresholds)] if record.thresholds else []
     if record.comparison is not None and record.comparison.outcome is not Outcome.INCOMPARABLE:
         tables.append(comparison_table(record.comparison))
+    tables += _reference_tables(record.reference) if record.reference else []
     tables += [probe_table(record.probe, record.settings.get("probe", {}))] if record.probe else []
     if record.state in (RunState.FAILED, RunState.INTERRUPTED):
         ended = next((node.id for node in record.nodes if node.state.value == record.state.value), None)
@@ -204,6 +206,14 @@ def _refused(record: RunRecord) -> str:
     return f"{gate} It cannot be served: {refusals}. Nothing was pushed.".strip()
 
 
+def _reference_tables(reference: EvaluatedReference) -> list[Table]:
+    caption = f"On the frozen reference set, {reference.dataset}."
+    tables = [thresholds_table(reference.thresholds)] if reference.thresholds else []
+    if reference.comparison is not None and reference.comparison.outcome is not Outcome.INCOMPARABLE:
+        tables.append(comparison_table(reference.comparison))
+    return [dataclasses.replace(table, caption=caption) for table in tables]
+
+
 def _cell(threshold: BoundResult) -> Cell:
     if not threshold.gated:
         return Cell(f"too few examples ({threshold.labelled_examples}) to count", tone="neutral")
@@ -228,6 +238,8 @@ def _kept(record: RunRecord) -> str:
     sentences = [f"The model keeps {bounds}."] if count or record.comparison is None else []
     if record.comparison is not None:
         sentences.append(_sentence(comparison_clause(record.comparison)))
+    if record.reference is not None and record.reference.blessed:
+        sentences.append("So it does on the reference set.")
     return " ".join(sentences)
 
 
@@ -236,8 +248,16 @@ def _sentence(clause: str) -> str:
 
 
 def _missed(record: RunRecord) -> str:
+    """Returns what is missed on the evaluated split, then on the reference set."""
+    sentences = _missed_on(record.thresholds, record.comparison)
+    reference = record.reference
+    of_reference = _missed_on(reference.thresholds, reference.comparison) if reference else []
+    return " ".join([*sentences, *(["On the reference set:"] if of_reference else []), *of_reference])
+
+
+def _missed_on(thresholds: Sequence[BoundResult], comparison: Comparison | None) -> list[str]:
     sentences = []
-    for threshold in record.thresholds:
+    for threshold in thresholds:
         if threshold.passed or not threshold.gated:
             continue
         metric = readable_metric(threshold.metric)
@@ -249,9 +269,9 @@ def _missed(record: RunRecord) -> str:
         missed = "below the least allowed" if threshold.is_least else "above the most allowed"
         value = metric_value(threshold.number, threshold.metric)
         sentences.append(f"{subject} is {value}, {missed} {threshold.bound:g}.")
-    if record.comparison is not None and not record.comparison.passes:
-        sentences.append(_sentence(comparison_clause(record.comparison)))
-    return " ".join(sentences)
+    if comparison is not None and not comparison.passes:
+        sentences.append(_sentence(comparison_clause(comparison)))
+    return sentences
 
 
 def _pushed(record: RunRecord) -> str:

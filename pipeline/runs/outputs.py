@@ -23,6 +23,7 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     MODEL_PROBE,
     PUSHER,
+    REFERENCE_EVALUATOR,
     RETRAINING_DECIDER,
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
@@ -34,10 +35,11 @@ from pipeline.nodes import (
     WARM_START_RESOLVER,
     WARM_START_RESOLVER_DRIVER,
 )
-from pipeline.runs.record import BaselineRecord, DatasetRecord, DriftRecord, ProbeRecord
+from pipeline.runs.record import BaselineRecord, DatasetRecord, DriftRecord, EvaluatedReference, ProbeRecord
 from pipeline.runs.tables import probe_line
 from pipeline.terminal.tables import metric_value, readable_metric
 from trainer_module.errors import ModelError
+from trainer_module.features import REFERENCE_SPLIT
 
 PARAMETER_VALUE: Final = "value"
 """Property of an output that is no artifact but a parameter."""
@@ -97,7 +99,7 @@ def node_facts(node_id: str, outputs: Outputs, settings: Mapping[str, Any]) -> N
         return reader(_Produced(outputs, settings))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if node_id in (EVALUATOR, MODEL_PROBE):
+        if node_id in (EVALUATOR, REFERENCE_EVALUATOR, MODEL_PROBE):
             raise ModelError(
                 f"{node_id} finished, but what it found cannot be read ({reason}); "
                 f"run it again with --from {node_id} --no-cache"
@@ -226,6 +228,17 @@ def _found_baseline(produced: _Produced) -> NodeFacts:
     return NodeFacts(summary, {"baseline": BaselineRecord(found=found, version=version, path=path, reason=reason)})
 
 
+def _evaluated_on_reference(produced: _Produced) -> NodeFacts:
+    evaluation, facts = produced.artifact("evaluation"), _evaluated(produced)
+    counts = json.loads(evaluation.get_string_custom_property(properties.SPLIT_COUNTS) or "{}")
+    record = EvaluatedReference(
+        dataset=evaluation.get_string_custom_property(properties.REFERENCE_DATASET),
+        examples=counts.get(REFERENCE_SPLIT, 0),
+        **{name: facts.fields[name] for name in ("metrics", "thresholds", "comparison", "blessed", "force_blessed")},
+    )
+    return NodeFacts(facts.summary, {"reference": record})
+
+
 def _evaluated(produced: _Produced) -> NodeFacts:
     from components.model_evaluator.results import read_evaluation
 
@@ -316,6 +329,7 @@ _READERS: Final[dict[str, Callable[[_Produced], NodeFacts]]] = {
     SERVED_MODEL_RESOLVER_DRIVER: _served,
     SERVED_MODEL_RESOLVER: _found_baseline,
     EVALUATOR: _evaluated,
+    REFERENCE_EVALUATOR: _evaluated_on_reference,
     MODEL_PROBE: _probed,
     PUSHER: _pushed,
     KSERVE_DEPLOYER: _deployed,

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from components.days import day_text
 from components.model_evaluator.gate import BoundResult, Comparison
@@ -20,6 +20,7 @@ from pipeline.code_digest import code_digest, installed_version
 from pipeline.config.schema import Config
 from pipeline.nodes import code_modules
 from trainer_module.errors import PetsegError
+from trainer_module.features import REFERENCE_SPLIT
 
 RECORD_VARIABLE: Final = "PETSEG_RUN_RECORD"
 """Environment variable of the components that names the file of the run's record, where a session keeps one."""
@@ -136,6 +137,28 @@ class EnvironmentRecord(_Record):
     """Names of the GPUs that TensorFlow sees."""
 
 
+class EvaluatedReference(_Record):
+    """The evaluation on the frozen reference set."""
+
+    dataset: str = ""
+    """Data set, version and slice."""
+
+    split: str = REFERENCE_SPLIT
+    examples: int = 0
+    metrics: dict[str, float | None] = {}
+    """None where a metric is undefined."""
+
+    thresholds: list[BoundResult] = []
+    comparison: Comparison | None = None
+    """How the model stands to the served one on it, in a retraining."""
+
+    blessed: bool | None = None
+    """Whether the model keeps every bound on it, and is not worse than the served one; None where nothing counts."""
+
+    force_blessed: str | None = None
+    """Why the model was pushed although it does not; None when the gate was obeyed."""
+
+
 class BaselineRecord(_Record):
     """The served model that the new one was compared with, or why there was none."""
 
@@ -216,10 +239,14 @@ class RunRecord(_Record):
 
     thresholds: list[BoundResult] = []
     blessed: bool | None = None
-    """Whether the model passed every threshold that decides, and `comparison`; None when nothing was evaluated."""
+    """Whether the model passed every threshold that decides, and `comparison`, on the evaluated split and on the
+    reference set; None when nothing was evaluated."""
 
     force_blessed: str | None = None
     """Why the model was pushed although it did not pass; None when the gate was obeyed."""
+
+    reference: EvaluatedReference | None = None
+    """None where there is no reference set."""
 
     baseline: BaselineRecord | None = None
     comparison: Comparison | None = None
@@ -260,6 +287,16 @@ class RunRecord(_Record):
 
     log: str
     error: str | None = None
+
+    @model_validator(mode="after")
+    def _is_judged_on_reference(self) -> Self:
+        """Keeps the verdict that of both evaluations, in whatever order they are known."""
+        reference = self.reference
+        if reference is not None and reference.blessed is False:
+            self.__dict__["blessed"] = False
+        if reference is not None and reference.force_blessed and self.force_blessed is None:
+            self.__dict__["force_blessed"] = reference.force_blessed
+        return self
 
     @classmethod
     def begin(cls, run_id: str, config: Config, log: Path) -> "RunRecord":

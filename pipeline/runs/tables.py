@@ -44,7 +44,7 @@ def gate_lines(record: RunRecord) -> list[str]:
     kept = sum(1 for bound in record.thresholds if bound.slice and bound.passed)
     if kept:
         lines.append(f"bounds on slices that passed: {kept}")
-    lines += _comparison_lines(record)
+    lines += [*_comparison_lines(record), *_reference_lines(record)]
     if record.force_blessed is not None:
         lines.append(f"not blessed by the gate, pushed by force: {record.force_blessed}")
     elif record.blessed is not None:
@@ -67,6 +67,23 @@ def _comparison_lines(record: RunRecord) -> list[str]:
     return [f"against the served model: {comparison_text(comparison)}{origin}"]
 
 
+def _reference_lines(record: RunRecord) -> list[str]:
+    """Returns a line a bound of the reference set: `reference accuracy 0.9012 ≥ 0.85: passed`."""
+    bounds = record.reference.thresholds if record.reference else []
+    lines = [
+        f"reference {bound_line(bound)}" + ("" if bound.passed or not bound.gated else _origin(bound, record))
+        for bound in bounds
+        if not (bound.slice and bound.passed)
+    ]
+    kept = sum(1 for bound in bounds if bound.slice and bound.passed)
+    comparison = record.reference.comparison if record.reference else None
+    return [
+        *lines,
+        *([f"bounds on slices of the reference set that passed: {kept}"] if kept else []),
+        *([f"against the served model on the reference set: {comparison_text(comparison)}"] if comparison else []),
+    ]
+
+
 def verdict_line(record: RunRecord) -> str:
     """Returns what came of the model in one line: `blessed`, `not blessed: accuracy 0.7123 < 0.8`, and so on."""
     if record.probe is not None and not record.probe.passed:
@@ -84,6 +101,11 @@ def verdict_line(record: RunRecord) -> str:
     clauses = [_missed(bound) for bound in missed]
     if comparison is not None and comparison.passes is record.blessed:
         clauses.append(comparison_clause(comparison))
+    if record.reference is not None and not record.blessed:
+        bounds, of_reference = record.reference.thresholds, record.reference.comparison
+        clauses += [f"reference {_missed(bound)}" for bound in bounds if bound.gated and not bound.passed]
+        if of_reference is not None and not of_reference.passes:
+            clauses.append(f"on the reference set {comparison_clause(of_reference)}")
     return ": ".join(filter(None, ("blessed" if record.blessed else "not blessed", ", ".join(clauses))))
 
 
@@ -119,6 +141,8 @@ def _as_good(comparison: Comparison) -> str:
 
 
 def _served_gate(comparison: Comparison) -> str:
+    if comparison.equal_suffices:
+        return "as good is good enough there"
     missed = ", ".join(map(_missed, comparison.served_misses))
     return f"the served model misses {missed}" if missed else "the served model keeps its gate"
 

@@ -170,6 +170,7 @@ def _tags(record: RunRecord) -> dict[str, str]:
         ERROR_TAG: record.error,
         "petseg.undefined_metrics": ", ".join(undefined),
         "petseg.dataset": f"{dataset.name} {dataset.version}" if dataset else None,
+        "petseg.reference": record.reference.dataset if record.reference else None,
         "petseg.baseline": (baseline.version if baseline.found else baseline.reason) if baseline else None,
         "petseg.compared_with_served": comparison_text(record.comparison) if record.comparison else None,
         "petseg.drifted": ", ".join(record.drift.drifted) if record.drift else None,
@@ -209,7 +210,9 @@ def _note(record: RunRecord) -> str:
     """Returns what the run's page begins with."""
     if record.state is RunState.RUNNING:
         return "The run goes on."
+    of_reference = record.reference.thresholds if record.reference else []
     missed = [bound.name for bound in record.thresholds if bound.gated and not bound.passed]
+    missed += [f"{bound.name} of the reference set" for bound in of_reference if bound.gated and not bound.passed]
     reasons = [f"{', '.join(dict.fromkeys(missed))} beyond the bounds"] if missed else []
     if record.comparison is not None:
         reasons.append(comparison_clause(record.comparison))
@@ -261,6 +264,8 @@ def _final_metrics(record: RunRecord) -> list[Measurement]:
         of_slice = ", ".join(f"{feature} {value}" for feature, value in part["slice"].items())
         shown = {name: value for name, value in part["metrics"].items() if name in of_slices}
         groups.append((("slices", of_slice), {**shown, "examples": part.get("examples")}))
+    if record.reference is not None:
+        groups.append((("reference",), record.reference.metrics))
     if record.probe is not None:
         groups.append((("probe",), record.probe.measurements))
     if record.drift is not None:

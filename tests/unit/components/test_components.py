@@ -10,6 +10,7 @@ from tfx.components.trainer import executor as trainer_executor
 from tfx.types import standard_artifacts as tfx
 
 from components.drift_detector.artifact import DataDrift
+from components.drift_detector.component import DriftDriver
 from components.kserve_deployer.component import DeployerDriver
 from components.model_evaluator.gate import Gate
 from components.model_pusher.component import PushDriver
@@ -55,7 +56,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "ExampleValidator": {"module": "components.data_validator", "outputs": {"anomalies": tfx.ExampleAnomalies}},
     "DriftDetector": {
-        "module": "components.drift_detector.executor", "outputs": {"drift": DataDrift}, "driver": ServedModelDriver,
+        "module": "components.drift_detector.executor", "outputs": {"drift": DataDrift}, "driver": DriftDriver,
     },
     "Transform": {
         "module": "components.transform", "outputs": TRANSFORMED,
@@ -68,6 +69,10 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "ServedModelResolver": RESOLVER,
     "Evaluator": {
+        "module": EVALUATOR[0], "outputs": {"evaluation": tfx.ModelEvaluation, "blessing": tfx.ModelBlessing},
+        "code": EVALUATOR,
+    },
+    "ReferenceEvaluator": {
         "module": EVALUATOR[0], "outputs": {"evaluation": tfx.ModelEvaluation, "blessing": tfx.ModelBlessing},
         "code": EVALUATOR,
     },
@@ -95,7 +100,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def graph():
-    config = load_config(overrides=[*SETTINGS, "push.destination=/serving", "trainer.warm_start=served"])
+    own = ["push.destination=/serving", "trainer.warm_start=served", "evaluation.reference=synthetic_pets/tiny:1.0.0"]
+    config = load_config(overrides=[*SETTINGS, *own])
     return create_pipeline(config, pipeline_root="nowhere", retrain=True)
 
 
@@ -103,10 +109,18 @@ def test_no_component_is_left_out(graph):
     assert {component.id for component in graph.components} == {*COMPONENTS}
 
 
-def test_drift_that_is_not_looked_for_needs_no_component():
-    graph = create_pipeline(load_config(overrides=["data.drift.action=off"]), pipeline_root="nowhere")
-    ids = [component.id for component in graph.components]
-    assert "DriftDetector" not in ids
+@pytest.mark.parametrize(
+    ("more", "is_there"),
+    [
+        (["data.duplicates=warn"], False),
+        ([], True),
+        (["data.duplicates=warn", "evaluation.reference=tiles:1.0.0"], True),
+    ],
+)
+def test_the_data_is_compared_where_drift_or_evaluated_images_or_a_reference_set_are_looked_at(more, is_there):
+    config = load_config(overrides=["data.drift.action=off", *more])
+    ids = [component.id for component in create_pipeline(config, pipeline_root="nowhere").components]
+    assert ("DriftDetector" in ids) == is_there
     assert "Transform" in ids
 
 

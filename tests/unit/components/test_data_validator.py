@@ -1,5 +1,7 @@
 """Bounds that no model could keep are refused before the training."""
 
+import json
+
 import pytest
 from component_battery import CODE_DIGEST, artifact, check_component, execute, given
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
@@ -65,9 +67,10 @@ def test_the_validator_reads_the_counts_of_the_examples_before_it_validates(comp
     found = anomalies_pb2.Anomalies.FromString(anomalies.read_bytes())
     assert list(found.anomaly_info) == ["image"], "examples of earlier versions have no counts"
     assert written.split_names == '["test"]'
-    inputs["examples"] = artifact(Examples, class_pixels='{"test": [7, 0]}')
-    with pytest.raises(DataError, match="'water'"):
-        execute(component, tmp_path / "counted", inputs)
+    for split, pixels in (("test", {"test": [7, 0]}), ("reference", {"test": [7, 1], "reference": [7, 0]})):
+        inputs["examples"] = artifact(Examples, class_pixels=json.dumps(pixels))
+        with pytest.raises(DataError, match=f"'{split}', which decides, has no pixel of 'water'"):
+            execute(component, tmp_path / "counted", inputs)
     assert not [*(tmp_path / "counted").rglob("SchemaDiff.pb")]
 
 

@@ -11,7 +11,10 @@ from pipeline.nodes import COMPONENTS, code_modules
 @pytest.fixture(scope="module")
 def components():
     """Every component that a graph may have."""
-    overrides = ["push.kserve.enabled=true", "push.kserve.storage_uri=pvc://models/pets", "trainer.warm_start=served"]
+    overrides = [
+        "push.kserve.enabled=true", "push.kserve.storage_uri=pvc://models/pets", "trainer.warm_start=served",
+        "evaluation.reference=synthetic_pets/tiny:1.0.0",
+    ]  # fmt: skip
     return create_pipeline(load_config(preset="demo", overrides=overrides), pipeline_root="root").components
 
 
@@ -66,7 +69,7 @@ def test_the_report_comes_after_all_that_leave_something_that_nobody_else_reads(
     assert {channel.producer_component_id for channel in report.inputs.values()} == {
         nodes.SEGMENTATION_VALIDATOR, nodes.STATISTICS_GEN, nodes.EXAMPLE_VALIDATOR, nodes.DRIFT_DETECTOR,
         nodes.TRAINER, nodes.SERVED_MODEL_RESOLVER, nodes.EVALUATOR, nodes.MODEL_PROBE, nodes.PUSHER,
-        nodes.KSERVE_DEPLOYER, nodes.SUSPECT_FINDER,
+        nodes.KSERVE_DEPLOYER, nodes.SUSPECT_FINDER, nodes.REFERENCE_EVALUATOR,
     }  # fmt: skip
 
 

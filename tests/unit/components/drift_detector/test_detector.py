@@ -1,8 +1,10 @@
 """DriftDetector: what it compares with, what it says, and what it refuses."""
 
+import itertools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from component_battery import artifact, execute, given
@@ -12,9 +14,13 @@ from tfx.utils import import_utils
 
 from components.data_statistics import STATISTICS_FILE
 from components.drift_detector.artifact import DataDrift
-from components.drift_detector.component import DriftDetector
+from components.drift_detector.component import DriftDetector, DriftDriver
 from components.drift_detector.report import DriftReport
 from components.drift_detector.served import DriftSettings, drift_from_served
+from components.image_digests import IMAGES_FILE, KnownImage, images_csv
+from components.model_pusher.evaluated import EVALUATED_FILE, add_evaluated
+from components.model_pusher.ledger import Trial, TrialOutcome, append
+from components.model_pusher.origin import Origin
 from components.model_pusher.push import PushRecord, push
 from components.segmentation_validator.artifact import SegmentationFindings
 from trainer_module.drift_config import DriftThresholds
@@ -39,17 +45,27 @@ def pushed(tmp_path, statistics):
     return push(str(tmp_path / "model"), str(tmp_path / "serving"), record, statistics=content).version
 
 
-def detected(tmp_path, statistics, *, action="warn", reset=False, **more):
+IMAGES = {
+    "train": [KnownImage(f"aa{number}", f"train {number}.jpg") for number in range(9)],
+    "eval": [KnownImage("bb", "watched.jpg")],
+    "test": [KnownImage("cc", "asked.jpg")],
+}
+
+
+def detected(tmp_path, statistics, *, action="warn", reset=False, properties=None, **settings):
     """Runs the component and returns the report that it leaves."""
     findings = tmp_path / "findings"
     findings.mkdir()
     (findings / STATISTICS_FILE).write_text(statistics.to_json())
+    (findings / IMAGES_FILE).write_text(images_csv(IMAGES))
     destination = pusher_pb2.PushDestination()
     destination.filesystem.base_directory = str(tmp_path / "serving")
-    settings = DriftSettings(action=action, thresholds=THRESHOLDS, **more)
+    settings = DriftSettings(action=action, thresholds=THRESHOLDS, **{"evaluation_split": "test"} | settings)
     channel = given(SegmentationFindings)
     component = DriftDetector(findings=channel, push_destination=destination, settings=settings, reset=reset)
-    found = execute(component, tmp_path / "run", {"findings": artifact(SegmentationFindings, findings)})
+    found = execute(
+        component, tmp_path / "run", {"findings": artifact(SegmentationFindings, findings, **properties or {})}
+    )
     return DriftReport.parse(Path(found["drift"].uri, "drift.json").read_bytes())
 
 
@@ -123,6 +139,88 @@ def test_the_report_survives_its_file(serving):
     report = drift_from_served(str(serving), DARK, THRESHOLDS, reset=False)
     assert DriftReport.parse(report.model_dump_json()) == report
     assert json.loads(report.model_dump_json())["comparison"]["reference_examples"] == 200
+
+
+def evaluated_before(tmp_path, *digests):
+    (tmp_path / "serving").mkdir(exist_ok=True)
+    add_evaluated(str(tmp_path / "serving"), digests)
+
+
+def test_images_that_were_evaluated_on_are_not_learnt_from(tmp_path):
+    evaluated_before(tmp_path, "cc", "bb", *(f"aa{number}" for number in range(2, 9)), "gone")
+    with pytest.raises(DataError) as raised:
+        detected(tmp_path, DARK)
+    message = str(raised.value)
+    names = "'train 2.jpg', 'train 3.jpg', 'train 4.jpg', 'train 5.jpg', 'train 6.jpg', …"
+    assert f": 7 of train ({names}); 1 of eval ('watched.jpg'). " in message
+    for way_out in ("data.hash_split", 'data.duplicates = "warn"', "--reset-baseline", EVALUATED_FILE):
+        assert way_out in message
+    left = DriftReport.parse((tmp_path / "refused" / "run-1" / "drift.json").read_bytes())
+    assert left.relearnt == {"train": 7, "eval": 1}
+
+
+@pytest.mark.parametrize("accepted", [{"duplicates": "warn"}, {"reset": True}])
+def test_images_that_were_evaluated_on_are_learnt_from_on_demand(tmp_path, accepted):
+    evaluated_before(tmp_path, "aa1", "bb")
+    report = detected(tmp_path, DARK, **accepted)
+    assert report.summary.endswith("; 1 images of train and 1 images of eval were evaluated on before")
+
+
+@pytest.mark.parametrize("drift", ["off", "refuse"])
+def test_they_are_looked_for_whatever_is_to_become_of_drift(tmp_path, drift):
+    evaluated_before(tmp_path, "aa1")
+    with pytest.raises(DataError, match="1 of train"):
+        detected(tmp_path, DARK, action=drift, duplicates="drop")
+
+
+def test_what_is_evaluated_on_still_is_no_finding(tmp_path):
+    evaluated_before(tmp_path, "bb", "cc")
+    assert detected(tmp_path, DARK, action="off", evaluation_split="eval").relearnt == {}
+
+
+def test_a_record_that_grew_has_the_component_look_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("components.drift_detector.component.push_directory", lambda _: str(tmp_path / "serving"))
+    monkeypatch.setattr(
+        "components.served_model_resolver.component.push_directory", lambda _: str(tmp_path / "serving")
+    )
+    given_info = SimpleNamespace(exec_properties={"reset": 0})
+    found = [DriftDriver(None).added_properties(given_info)]
+    for digest in ("aa", "bb", "bb"):
+        evaluated_before(tmp_path, digest)
+        found.append(DriftDriver(None).added_properties(given_info))
+    assert [one == other for one, other in itertools.pairwise(found)] == [False, False, True]
+
+
+REFERENCE = "tiles/1.0.0 test"
+
+
+@pytest.mark.parametrize(
+    ("judged", "is_refused"),
+    [
+        ([], False),
+        ([(REFERENCE, "old")], True),
+        ([(REFERENCE, "now")], False),
+        ([(REFERENCE, "old"), (REFERENCE, "now"), ("", "old")], False),
+        ([(REFERENCE, "now"), (REFERENCE, "old"), ("tiles/1.1.0 test", "now")], True),
+    ],
+)
+def test_a_reference_set_that_has_changed_is_not_frozen(tmp_path, judged, is_refused):
+    (tmp_path / "serving").mkdir()
+    for reference, digest in judged:
+        origin = Origin(reference=reference, digests={"reference": digest})
+        at = datetime(2026, 5, 17, tzinfo=UTC)
+        event = Trial(at=at, run="run-0", origin=origin, outcome=TrialOutcome.NOT_BLESSED)
+        append(str(tmp_path / "serving"), event)
+    properties = {"reference_dataset": REFERENCE, "split_digests": json.dumps({"reference": "now", "train": "any"})}
+
+    def look():
+        return detected(tmp_path, DARK, action="off", duplicates="warn", reset=True, properties=properties)
+
+    if not is_refused:
+        look()
+        return
+    with pytest.raises(DataError, match=r"tiles/1\.0\.0 test has other .* of run run-0 .* on 2026-05-17.*of its own"):
+        look()
 
 
 def test_kubeflow_finds_the_artifact_type_by_its_name():

@@ -17,11 +17,13 @@ from tfx.orchestration.portable import data_types
 from tfx.types import standard_artifacts
 
 from components.data_statistics import STATISTICS_FILE
+from components.image_digests import IMAGES_FILE, KnownImage, images_csv
 from components.model_probe.findings import Findings, Measurements
 from components.model_pusher import executor as pusher
 from components.model_pusher import files as checksums
 from components.model_pusher import version_store
 from components.model_pusher.component import PushDriver
+from components.model_pusher.evaluated import EVALUATED_FILE, add_evaluated, evaluated_images, record_identity
 from components.model_pusher.executor import Executor
 from components.model_pusher.files import differences, file_digests, files_below, opened, pushed_content, remote_files
 from components.model_pusher.ledger import LEDGER_FILE
@@ -94,7 +96,10 @@ def inputs(tmp_path, monkeypatch):
     artifacts["evaluation"].set_string_custom_property("dataset_name", "pets")
     artifacts["evaluation"].set_string_custom_property("dataset_version", "4.0.0")
     write(tmp_path / "model" / "Format-Serving")
-    write(tmp_path / "findings", **{STATISTICS_FILE: b'{"version": 1}'})
+    artifacts["evaluation"].set_string_custom_property("evaluated_splits", '["test"]')
+    images = {"train": [KnownImage("aa", "a.jpg")], "test": [KnownImage("bb", "b.jpg")]}
+    known = images_csv(images | {"reference": [KnownImage("cc", "c.jpg")]}).encode()
+    write(tmp_path / "findings", **{STATISTICS_FILE: b'{"version": 1}', IMAGES_FILE: known})
     return {key: [artifact] for key, artifact in artifacts.items()}
 
 
@@ -134,7 +139,7 @@ def versions(tmp_path):
 
 def leftovers(directory):
     names = {path.name for path in directory.iterdir() if not path.name.isdecimal()}
-    return sorted(names - {LOCK_FILE, LEDGER_FILE})
+    return sorted(names - {LOCK_FILE, LEDGER_FILE, EVALUATED_FILE})
 
 
 def test_the_same_model_is_pushed_once_and_another_again(push, tmp_path, clock):
@@ -194,6 +199,35 @@ def test_nothing_is_pushed_without_both_blessings(push, inputs, tmp_path, key, r
     assert refused.get_int_custom_property("pushed") == 0
     assert refused.get_string_custom_property("not_pushed_because") == reason
     assert versions(tmp_path) == []
+
+
+def test_a_model_needs_the_blessing_of_the_reference_set_too(push, inputs, tmp_path):
+    for key, kind in (
+        ("blessing", standard_artifacts.ModelBlessing),
+        ("evaluation", standard_artifacts.ModelEvaluation),
+    ):
+        inputs[f"reference_{key}"] = [kind()]
+    refused = push()
+    assert refused.get_string_custom_property("not_pushed_because") == "the model is not blessed on the reference set"
+    [blessing] = inputs["reference_blessing"]
+    blessing.set_int_custom_property("blessed", 1)
+    blessing.set_string_custom_property("forced_because", "the reference set is of last year")
+    assert push().get_int_custom_property("pushed") == 1
+    [version] = versions(tmp_path)
+    told = PushRecord.of(str(tmp_path / "serving" / str(version)))
+    assert told.reference_metrics == {"accuracy": 0.9}
+    assert told.forced_because == "the reference set is of last year"
+
+
+@pytest.mark.parametrize("blessed", [0, 1])
+def test_what_a_model_was_evaluated_on_is_recorded_whatever_becomes_of_it(push, inputs, tmp_path, blessed):
+    inputs["model_blessing"][0].set_int_custom_property("blessed", blessed)
+    serving = tmp_path / "serving"
+    write(serving, **{EVALUATED_FILE: b"dd\n"})
+    push()
+    assert evaluated_images(str(serving)) == {"bb", "cc", "dd"}
+    assert (serving / EVALUATED_FILE).read_text() == "bb\ncc\ndd\n"
+    assert not [path for path in serving.iterdir() if path.name.startswith(f".{EVALUATED_FILE}")]
 
 
 def test_the_settings_bound_the_number_of_versions(push, tmp_path, clock):
@@ -508,6 +542,24 @@ def test_an_object_store_gets_the_graph_last_and_loses_it_first(tmp_path, clock,
     assert push_model(model, base, record(), keep=1).version == 101
     assert seen[2:] == [("remove", "saved_model.pb", [100, 101]), ("rmtree", "100", [101])]
     assert complete_versions(base) == [101]
+
+
+def test_an_object_store_keeps_what_was_evaluated_on(tmp_path):
+    base = f"ram://{tmp_path.name}/serving"
+    tf.io.gfile.makedirs(base)
+    assert (evaluated_images(base), record_identity(base)) == (frozenset(), "")
+    add_evaluated(base, ["bb"])
+    first = record_identity(base)
+    add_evaluated(base, ["aa", "bb"])
+    assert evaluated_images(base) == {"aa", "bb"}
+    assert record_identity(base) not in ("", first)
+    assert complete_versions(base) == []
+
+
+def test_a_record_of_evaluated_images_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / EVALUATED_FILE).mkdir()
+    with pytest.raises(ModelError, match=f"evaluated on before, '.*{EVALUATED_FILE}', cannot be read"):
+        add_evaluated(str(tmp_path), ["aa"])
 
 
 def test_an_object_store_fails_as_a_directory_does(tmp_path):

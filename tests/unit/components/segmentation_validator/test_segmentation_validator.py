@@ -12,6 +12,7 @@ from PIL import Image
 from tfx.types.standard_artifacts import Examples
 
 from components.data_statistics import DataStatistics
+from components.image_digests import read_images
 from components.segmentation_validator.artifact import SegmentationFindings
 from components.segmentation_validator.component import SegmentationValidator
 from components.segmentation_validator.findings import FindingsSummary
@@ -117,6 +118,31 @@ def test_its_artifact_is_found_by_the_name_that_kubeflow_gives_it():
     assert SegmentationFindings.TYPE_NAME == "components.SegmentationFindings"
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         components.Nothing  # noqa: B018
+
+
+def test_the_images_that_are_left_are_listed_by_their_bytes(examples, tmp_path):
+    outputs = execute(component(unreadable_image="drop", duplicate="drop"), tmp_path, examples(train=TRAIN, test=TEST))
+    listed = read_images((tmp_path / "findings" / "images.csv").read_bytes())
+    names = {split: [image.file_name for image in images] for split, images in listed.items()}
+    assert names == {"train": ["good.jpg", "blank.jpg", "deep.jpg", "resaved.jpg"], "test": [*TEST]}
+    digests = {image.file_name: image.digest for images in listed.values() for image in images}
+    assert len({*digests.values()}) == len(digests) - 1
+    assert digests["deep.jpg"] == digests["leaked.jpg"]
+    assert outputs["findings"].get_string_custom_property("reference_dataset") == ""
+
+
+def test_a_reference_set_shares_no_image_with_what_is_learnt_from_and_its_name_goes_on(examples, tmp_path):
+    splits = {"train": {"a.jpg": (photo(1), GOOD)}, "eval": {"b.jpg": (photo(2), GOOD)}, "test": TEST}
+    inputs = examples(**splits, reference={"b too.jpg": (photo(2), GOOD), **TEST})
+    made = inputs["examples"]
+    made.set_string_custom_property("reference_dataset", "tiles/1.0.0 test")
+    made.set_string_custom_property("split_digests", '{"reference": "d"}')
+    with pytest.raises(DataError, match=r"1 image in two splits: 'b.jpg' of eval: .* as 'b too.jpg' of .* 'reference'"):
+        execute(component(shared_image="fail"), tmp_path / "refused", inputs)
+    outputs = execute(component(), tmp_path / "told", inputs)
+    for name in ("reference_dataset", "split_digests"):
+        told = {outputs[key].get_string_custom_property(name) for key in ("findings", "checked_examples")}
+        assert told == {made.get_string_custom_property(name)}
 
 
 def test_every_finding_is_listed_and_bad_examples_are_dropped(examples, tmp_path):

@@ -152,3 +152,18 @@ def test_evaluate_names_the_data_set_that_is_not_there(identity_export, tmp_path
     arguments = ["--dataset", "oxford_iiit_pet", "--data-dir", str(tmp_path), "--split", "test"]
     assert exit_code(["evaluate", "--model", identity_export, *arguments]) == 1
     assert "is not prepared in" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--by", "file_name"], "--shares and --by say how --of is parted, and there is no --of"),
+        (["--of", "train", "--shares", "train=8,test=2"], "--split is 'val', and --shares has train, test"),
+        (["--of", "train", "--shares", "val=none"], "--shares.val is 'none': Input should be a valid integer"),
+        (["--of", "train", "--shares", "val"], "--shares.val is '': Input should be a valid integer"),
+    ],
+)
+def test_evaluate_refuses_a_parting_that_is_none(options, message, tmp_path, capfd):
+    asked = ["evaluate", "--model", "nowhere", "--dataset", "x", "--data-dir", str(tmp_path), "--split", "val"]
+    assert exit_code([*asked, *options]) == 2
+    assert message in " ".join(capfd.readouterr().err.split())

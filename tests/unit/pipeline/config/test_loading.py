@@ -257,6 +257,30 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
             "data.splits.test=train[50%:]",
             "data.splits.train is 'train[:90%]' and data.splits.test is 'train[50%:]': they share",
         ),
+        (
+            "data.splits.reference=test",
+            "data: splits has 'reference', which is the name of the split of evaluation.ref",
+        ),
+        (
+            "data.hash_split={of='train', shares={train=8, eval=1}}",
+            "evaluation.split is 'test', but data.hash_split.shares has ['eval', 'train']",
+        ),
+        ("data.hash_split={of='train', shares={train=8, test=1}}", "data: hash_split.shares has no 'eval'; it has ["),
+        ("data.hash_split={of='train', shares={}}", "data: hash_split.shares has no 'train'; it has []"),
+        (
+            "data.hash_split={of='train', shares={train=0}}",
+            "data.hash_split.shares.train = 0 (--set data.hash_split={o",
+        ),
+        (
+            "data.hash_split={of='train', share={}}",
+            "there is no setting 'data.hash_split.share' (--set data.hash_split",
+        ),
+        ("data.hash_split.by=file_name", "data.hash_split.of = {'by': 'file_name'}: Field required"),
+        ("evaluation.reference=tiles:1.*.*", "evaluation.reference: 'tiles:1.*.*' is not one version of a data set"),
+        (
+            "evaluation.reference=tiles",
+            "evaluation.reference: 'tiles' is not one version of a data set, and what is froz",
+        ),
         ("preset=blog", "--set preset=blog: start from a preset with --preset"),
         ("trainer.epochs", "--set expects key=value, as in --set trainer.epochs=3; got 'trainer.epochs'"),
         ("=3", "--set expects key=value"),
@@ -264,6 +288,16 @@ def test_a_message_ends_with_what_is_allowed_and_of_names_with_the_nearest(overr
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(override, message):
     assert refused(overrides=[override]).startswith(message)
+
+
+def test_splits_by_a_hash_stand_in_place_of_those_of_a_preset_and_are_written_out(write):
+    parted = load_config(preset="pets", overrides=["data.hash_split={of='train+test'}", "data.window=90d"])
+    assert parted.data.splits == dict.fromkeys(("train", "eval", "test"), "train+test")
+    assert load_config(file=write(config_toml(parted))) == parted
+    assert Config.model_validate(parted.model_dump(exclude_defaults=True)) == parted
+    assert load_config(preset="pets", overrides=["data.hash_split=none"]) == load_config(preset="pets")
+    both = ["data.hash_split={of='train+test'}", "data.splits={train='train', eval='test', test='test'}"]
+    assert "there is one way or the other; leave splits out, or set hash_split to none" in refused(overrides=both)
 
 
 def test_bounds_of_different_slices_do_not_contradict_each_other():

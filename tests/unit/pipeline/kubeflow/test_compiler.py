@@ -15,13 +15,15 @@ from pydantic import ValidationError
 
 from pipeline.config.kubeflow import KubeflowConfig, Resources
 from pipeline.config.loading import load_config
+from pipeline.config.schema import Config
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
-from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.package import Package, package_settings
 from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
 from pipeline.kubeflow.pods import resource_spec
 from trainer_module.errors import ConfigError
 
+REFERENCE = "synthetic_pets/tiny:1.0.0"
 GOLDEN = Path(__file__).parent / "golden"
 PLATFORM = ("platforms", "kubernetes", "deploymentSpec", "executors")
 
@@ -209,13 +211,28 @@ def test_a_driver_feeds_what_it_finds_and_runs_as_late_as_its_component(package,
 
 
 def test_what_a_parameter_concerns_has_a_property_that_it_changes():
-    every = compiled("trainer.warm_start=served", "push.kserve.enabled=true")
+    every = compiled("trainer.warm_start=served", "push.kserve.enabled=true", f"evaluation.reference={REFERENCE}")
     tasks = every.pipeline_spec["root"]["dag"]["tasks"]
     for parameter in RUNTIME_PARAMETERS:
         concerned = {task for task in tasks if parameter.component_input in tasks[task]["inputs"]["parameters"]}
         assert concerned >= set(parameter.components)
         for task in concerned:
             assert len(parameter.puts.keys() & tasks[task]["inputs"]["parameters"]) == 1, (parameter.name, task)
+
+
+def test_a_reference_set_has_an_evaluator_of_its_own_whose_blessing_the_pusher_waits_for():
+    package = compiled(f"evaluation.reference={REFERENCE}", "data.hash_split={of='train+test'}")
+    tasks = package.pipeline_spec["root"]["dag"]["tasks"]
+    blessing = tasks["Pusher"]["inputs"]["artifacts"]["reference_blessing"]["taskOutputArtifact"]
+    assert blessing == {"producerTask": "ReferenceEvaluator", "outputArtifactKey": "blessing"}
+    of_reference, of_test = (tasks[task]["inputs"]["parameters"] for task in ("ReferenceEvaluator", "Evaluator"))
+    differing = {name for name in of_test if of_reference[name] != of_test[name]}
+    assert differing == {"example_splits"}
+    settings = package_settings(package)
+    assert settings["evaluation"] == {"split": "test", "reference": REFERENCE, "reference_split": "test"}
+    data = Config.model_validate({"data": settings["data"]}).data
+    assert data.hash_split.of == "train+test"
+    assert "reference_slice" not in settings["data"]
 
 
 def test_runtime_parameters_have_types_and_defaults(package):

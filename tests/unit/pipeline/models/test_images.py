@@ -9,6 +9,8 @@ from pipeline.config.loading import load_config
 from pipeline.models.images import images_of_folder, images_of_split
 from trainer_module.errors import ConfigError, DataError
 
+SPLITS = ("train", "eval", "test")
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
@@ -46,3 +48,10 @@ def test_those_of_a_folder_are_the_files_that_models_read(tmp_path):
     assert images_of_folder(tmp_path, 8) == images[:8]
     with pytest.raises(ConfigError, match="has 1 JPEG or PNG files, and a canary is compared on 8 at least"):
         images_of_folder(tmp_path / "more", 64)
+
+
+def test_those_of_a_split_that_a_hash_makes_are_its_own(data_dir):
+    parted = "data.hash_split={of='train+test', shares={train=34, eval=36, test=30}}"
+    found = [images_of_split(config_for(data_dir, parted, f"evaluation.split={split}"), 100) for split in SPLITS]
+    every = [image for images in found for image in images]
+    assert len({*every}) == len(every) == 36

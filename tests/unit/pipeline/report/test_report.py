@@ -10,7 +10,7 @@ import report_run
 
 from pipeline.report.blocks import HATCHED
 from pipeline.report.page import write_report
-from pipeline.runs.record import RunState
+from pipeline.runs.record import EvaluatedReference, RunState
 from pipeline.terminal.tables import metric_value
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -243,3 +243,15 @@ def test_a_place_that_cannot_be_written_to_is_named(record, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PetsegError, match=r"cannot write the report .*name another --output"):
         write_report(record, tmp_path, tmp_path / "file" / "report.html")
+
+
+def test_the_reference_set_stands_beside_the_evaluated_split(record, tmp_path):
+    assert "Reference set" not in written(record, tmp_path)[1]
+    metrics = {"accuracy": 0.61111, "mean_iou": 0.42222, "accuracy_low": 0.6, "accuracy_high": 0.62, "iou_pet": 0.3}
+    record.reference = EvaluatedReference(dataset="tiles/1.0.0 test", examples=33, metrics=metrics, blessed=True)
+    outline, *_ = written(record, tmp_path)
+    text = " ".join(" ".join(outline.text).split())
+    caption = text.index("tiles/1.0.0 test, 33 images")
+    section = text[text.rindex("Reference set", 0, caption) : text.index("Where it errs", caption)]
+    for number in ("0.6111", "0.7123", "0.4222", "0.3000", "0.4124"):
+        assert number in section, number

@@ -7,7 +7,7 @@ import pytest
 from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.config.loading import load_config
 from pipeline.report.run_sections import run_verdict
-from pipeline.runs.record import ProbeRecord, RunRecord, RunState
+from pipeline.runs.record import EvaluatedReference, ProbeRecord, RunRecord, RunState
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
 FEW = {"metric": "accuracy", "kind": "min", "bound": 0.9, "value": 0.1, "slice": {"label": "Bengal"}, "examples": 2}
@@ -117,3 +117,16 @@ def test_a_served_model_of_other_classes_is_the_reason_and_no_row(record):
     assert verdict.reason.startswith("The served model cannot be compared with (why), and is not replaced")
     assert verdict.reason.endswith(" petseg run --reset-baseline. Nothing was pushed.")
     assert verdict.blocks == []
+
+
+def test_what_is_missed_on_the_reference_set_is_said_as_such(record):
+    record.thresholds, record.blessed = [], True
+    bound = BoundResult(metric="accuracy", kind="min", bound=0.9, value=0.8, passed=False)
+    record.reference = EvaluatedReference(dataset="tiles/1.0.0 test", thresholds=[bound], blessed=False)
+    verdict = run_verdict(record)
+    assert verdict.headline == "Not blessed"
+    assert verdict.reason == (
+        "On the reference set: Accuracy is 0.8000, below the least allowed 0.9. Nothing was pushed."
+    )
+    [table] = verdict.blocks
+    assert table.caption == "On the frozen reference set, tiles/1.0.0 test."

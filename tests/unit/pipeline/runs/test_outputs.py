@@ -11,7 +11,7 @@ from components.drift_detector.report import DriftReport
 from components.model_evaluator.gate import BoundResult, Comparison, Verdict
 from pipeline.config.loading import load_config
 from pipeline.runs.outputs import node_facts
-from pipeline.runs.record import DatasetRecord
+from pipeline.runs.record import DatasetRecord, RunRecord
 from trainer_module.errors import ModelError
 
 
@@ -156,6 +156,24 @@ def test_how_the_model_stands_to_the_served_one_is_told_where_it_keeps_it_from_b
     assert (found.fields["comparison"], found.fields["served_metrics"]) == (
         evaluation.verdict.comparison, {"accuracy": 0.8},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["Evaluator", "ReferenceEvaluator"])
+def test_a_model_is_blessed_that_both_evaluations_bless_whichever_is_known_first(evaluation, first, tmp_path):
+    told = FakeArtifact(reference_dataset="tiles/1.0.0 test", split_counts='{"test": 9, "reference": 33}')
+    record = RunRecord.begin("20260101-000000-000000", load_config(), tmp_path)
+    for node in (first, *{"Evaluator", "ReferenceEvaluator"} - {first}):
+        evaluation.verdict.passed = node == "Evaluator"
+        forced = FakeArtifact(forced_because="" if evaluation.verdict.passed else "it is of last year")
+        found = node_facts(node, {"evaluation": [told], "blessing": [forced]}, {})
+        for name, value in found.fields.items():
+            setattr(record, name, value)
+    assert (record.blessed, record.force_blessed) == (False, "it is of last year")
+    reference = record.reference
+    assert (reference.dataset, reference.split, reference.examples) == ("tiles/1.0.0 test", "reference", 33)
+    assert reference.metrics == evaluation.metrics
+    assert reference.blessed is False
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
 
 
 def test_a_forced_blessing_tells_why_and_what_failed(evaluation):

@@ -24,7 +24,7 @@ def test_the_json_has_what_scripts_rely_on(record):
     values = json.loads(record.model_dump_json())
     names = "run_id pipeline preset state started seconds dataset nodes parameters settings metrics slices thresholds"
     names += " findings dropped_examples drift model_card is_canary tracking decision not_pushed cleaned"
-    names += " served_metrics comparison"
+    names += " served_metrics comparison reference"
     names += (
         " distributions blessed force_blessed baseline probe pushed_model deployed_model environment report log error"
     )

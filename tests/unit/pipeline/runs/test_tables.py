@@ -6,7 +6,7 @@ import pytest
 
 from components.model_evaluator.gate import BoundResult, Comparison
 from pipeline.config.loading import load_config
-from pipeline.runs.record import BaselineRecord, ProbeRecord, RunRecord
+from pipeline.runs.record import BaselineRecord, EvaluatedReference, ProbeRecord, RunRecord
 from pipeline.runs.tables import bound_line, comparison_text, gate_lines, verdict_line
 
 CHANGE = {"metric": "mean_iou", "kind": "min_change", "bound": -0.01, "value": 0.7, "baseline": 0.75, "change": -0.05}
@@ -216,3 +216,19 @@ def test_a_better_model_that_misses_a_bound_is_refused_for_that_alone(record):
     record.thresholds, record.blessed = [BoundResult(**MISS)], False
     record.comparison = compared("better", BETTER)
     assert verdict_line(record) == "not blessed: mean IoU 0.6100 < 0.7"
+
+
+def test_bounds_on_the_reference_set_are_lines_of_their_own(record):
+    kept = {"metric": "accuracy", "kind": "min", "bound": 0.5, "value": 0.6, "passed": True}
+    missed = kept | {"metric": "mean_iou", "bound": 0.7, "passed": False}
+    record.thresholds, record.blessed = [BoundResult(**kept)], True
+    of_reference = [BoundResult(**kept), BoundResult(**kept, slice={"a": "b"}), BoundResult(**missed)]
+    record.reference = EvaluatedReference(dataset="tiles/1.0.0 test", thresholds=of_reference, blessed=False)
+    assert gate_lines(record) == [
+        "accuracy 0.6000 ≥ 0.5: passed",
+        "reference accuracy 0.6000 ≥ 0.5: passed",
+        "reference mean IoU 0.6000 ≥ 0.7: not passed (evaluation.thresholds.mean_iou)",
+        "bounds on slices of the reference set that passed: 1",
+        "not blessed: nothing was pushed",
+    ]
+    assert verdict_line(record) == "not blessed: reference mean IoU 0.6000 < 0.7"
