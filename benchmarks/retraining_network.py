@@ -7,7 +7,7 @@ import keras
 _FILTERS: Final = (12, 24, 32)
 
 
-def small_network(image_size: int, num_classes: int, *, synchronized: bool = False) -> keras.Model:
+def small_network(image_size: int, num_classes: int, synchronized: bool = False) -> keras.Model:
     """Returns a U-Net of three levels."""
     del synchronized  # one device
     image = hidden = keras.Input((image_size, image_size, 3))
