@@ -126,7 +126,8 @@ def test_the_data_is_compared_where_drift_or_evaluated_images_or_a_reference_set
 
 @pytest.mark.parametrize(("retrain", "better_in"), [(False, None), (True, "accuracy")])
 def test_a_retraining_asks_for_a_better_model_and_whole_classes_also_without_drift(retrain, better_in):
-    overrides = ["data.drift.action=off", "retraining.better_in=accuracy", "evaluation.split=eval"]
+    overrides = ["data.drift.action=off", "data.duplicates=warn", "retraining.better_in=accuracy"]
+    overrides += ["evaluation.split=eval"]
     graph = create_pipeline(load_config(overrides=overrides), pipeline_root="nowhere", retrain=retrain)
     by_id = {component.id: component.exec_properties for component in graph.components}
     assert Gate.model_validate_json(by_id["Evaluator"]["gate"]).better_in == better_in

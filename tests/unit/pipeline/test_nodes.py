@@ -15,7 +15,8 @@ def components():
         "push.kserve.enabled=true", "push.kserve.storage_uri=pvc://models/pets", "trainer.warm_start=served",
         "evaluation.reference=synthetic_pets/tiny:1.0.0",
     ]  # fmt: skip
-    return create_pipeline(load_config(preset="demo", overrides=overrides), pipeline_root="root").components
+    config = load_config(preset="demo", overrides=overrides)
+    return create_pipeline(config, pipeline_root="root", retrain=True).components
 
 
 DRIVERS = {node_id: node.driver for node_id, node in COMPONENTS.items() if node.driver}
@@ -70,6 +71,7 @@ def test_the_report_comes_after_all_that_leave_something_that_nobody_else_reads(
         nodes.SEGMENTATION_VALIDATOR, nodes.STATISTICS_GEN, nodes.EXAMPLE_VALIDATOR, nodes.DRIFT_DETECTOR,
         nodes.TRAINER, nodes.SERVED_MODEL_RESOLVER, nodes.EVALUATOR, nodes.MODEL_PROBE, nodes.PUSHER,
         nodes.KSERVE_DEPLOYER, nodes.SUSPECT_FINDER, nodes.REFERENCE_EVALUATOR,
+            nodes.RETRAINING_DECIDER,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -179,5 +180,5 @@ def test_pushers_at_the_same_time_lose_no_event(base, push_of):
 
 
 def append_to(base, event):
-    ledgers.Path(base).mkdir(exist_ok=True)
+    Path(base).mkdir(exist_ok=True)
     append(base, event)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from components.model_evaluator.gate import Gate
 from pipeline.config.kubeflow import KubeflowConfig, Resources
 from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
@@ -227,7 +228,11 @@ def test_a_reference_set_has_an_evaluator_of_its_own_whose_blessing_the_pusher_w
     assert blessing == {"producerTask": "ReferenceEvaluator", "outputArtifactKey": "blessing"}
     of_reference, of_test = (tasks[task]["inputs"]["parameters"] for task in ("ReferenceEvaluator", "Evaluator"))
     differing = {name for name in of_test if of_reference[name] != of_test[name]}
-    assert differing == {"example_splits"}
+    assert differing == {"example_splits", "gate"}
+    bounds = [
+        Gate.model_validate_json(one["gate"]["runtimeValue"]["constant"]).bounds for one in (of_reference, of_test)
+    ]
+    assert bounds[0] == bounds[1]
     settings = package_settings(package)
     assert settings["evaluation"] == {"split": "test", "reference": REFERENCE, "reference_split": "test"}
     data = Config.model_validate({"data": settings["data"]}).data
