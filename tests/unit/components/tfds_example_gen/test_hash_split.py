@@ -15,7 +15,7 @@ from tfx.proto import example_gen_pb2
 from components.tfds_example_gen.component import TfdsExampleGen, fingerprint
 from components.tfds_example_gen.conversion import encoded_reading
 from components.tfds_example_gen.hash_split import HashSplit
-from components.tfds_example_gen.parting import Parting, positions_of
+from components.tfds_example_gen.parting import Parting, digest_of, positions_of
 from components.tfds_example_gen.reading import SplitReader
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from trainer_module.errors import ConfigError, DataError
@@ -86,6 +86,8 @@ def test_the_digest_of_a_split_changes_with_its_own_examples_alone(source):
             is_same = sorted(contents[one][split]) == sorted(contents[other][split])
             assert (digests[one][split] == digests[other][split]) == is_same, split
     assert digests[0]["test"] == digests[1]["test"], "which got no tile, and other places in other files"
+    examples = reads[0].parted.contents["train"]
+    assert digest_of(examples[::-1]) == digests[0]["train"] != digest_of(examples[1:]), "order means nothing"
 
 
 def test_what_belongs_together_is_in_one_split(source):
