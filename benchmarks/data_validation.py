@@ -94,10 +94,10 @@ def component(examples: str, count: int) -> None:
 
 
 def _settings():  # type: ignore[no-untyped-def]  # a type of what is imported in the passes only
+    from pipeline.component_settings import validator_settings
     from pipeline.config.loading import load_config
-    from pipeline.graph import _validator_settings
 
-    return _validator_settings(load_config())
+    return validator_settings(load_config())
 
 
 def _records(examples: str) -> Iterator[bytes]:

@@ -247,7 +247,7 @@ class Simulation:
             else:
                 from pipeline.runs.tables import verdict_line
 
-                row.why += f" → {record.not_pushed or verdict_line(record)}"
+                row.why += f" → {verdict_line(record)}"
         return row
 
     def _add(self, row: Row) -> None:

@@ -5,59 +5,55 @@ takes a quarter of the time of all imports.
 """
 
 import json
-from importlib import resources
-from pathlib import Path
-from typing import Any
 
-from google.protobuf import message, text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
+from google.protobuf import message
 from tfx.components import Trainer
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
 from components.data_validator import DataValidator
 from components.drift_detector.component import DriftDetector
-from components.drift_detector.served import DriftSettings
 from components.import_schema import ImportSchema
 from components.kserve_deployer.component import KServeDeployer
 from components.model_evaluator.component import ModelEvaluator
 from components.model_evaluator.gate import Gate
-from components.model_evaluator.metric import eval_config
 from components.model_probe.component import ModelProbe
-from components.model_probe.findings import ProbeSettings
 from components.model_pusher.component import ModelPusher
-from components.model_pusher.push import PushSettings
 from components.retraining_decider.component import RetrainingDecider
-from components.retraining_decider.decision import DecisionSettings
-from components.retraining_decider.measurement import MeasurementSettings
 from components.run_report.component import RunReport
 from components.segmentation_validator.component import SegmentationValidator
-from components.segmentation_validator.kinds import Kind
-from components.segmentation_validator.settings import Policy, ValidatorSettings
 from components.served_model_resolver.component import ServedModelResolver
-from components.served_model_resolver.executor import ModelContract
 from components.statistics_gen import StatisticsGen
 from components.suspect_finder.component import SuspectFinder
 from components.tfds_example_gen.component import TfdsExampleGen
-from components.tfds_example_gen.source import TfdsSource
 from components.transform import Transform
 from pipeline.beam.arguments import arguments_for_tfx
+from pipeline.component_settings import (
+    NETWORK_INPUT_FIELDS,
+    any_model_contract,
+    decision_settings,
+    drift_settings,
+    evaluation_config,
+    measurement_settings,
+    model_contract,
+    probe_settings,
+    push_settings,
+    reported_settings,
+    schema_text,
+    tfds_source,
+    validator_settings,
+)
 from pipeline.config.evaluation import bounds_on_classes
 from pipeline.config.schema import Config
 from pipeline.kserve.service import deploy_request, watch_settings
 from pipeline.nodes import (
-    DRIFT_DETECTOR,
     EVALUATOR,
-    EXAMPLE_GEN,
     EXAMPLE_VALIDATOR,
     IMPORT_SCHEMA,
-    MODEL_PROBE,
     PREPROCESSING_MODULE,
     PUSHER,
     REFERENCE_EVALUATOR,
     REPORT_MODULE,
-    SEGMENTATION_VALIDATOR,
-    SERVED_MODEL_RESOLVER,
     SUSPECT_FINDER,
     TRAINER,
     TRAINER_MODULE,
@@ -67,7 +63,6 @@ from pipeline.nodes import (
 )
 from pipeline.recipe import recipe_of
 from trainer_module.config import SERVED
-from trainer_module.errors import ConfigError
 from trainer_module.features import REFERENCE_SPLIT
 
 
@@ -96,7 +91,7 @@ def create_pipeline(
       asked: Whether such a run trains whatever it finds.
     """
     data = config.data
-    network_input = {"data": data.model_dump(mode="json", include={*_NETWORK_INPUT_FIELDS})}
+    network_input = {"data": data.model_dump(mode="json", include={*NETWORK_INPUT_FIELDS})}
 
     push_destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_model_dir)
@@ -110,13 +105,13 @@ def create_pipeline(
     # Looks whether there is a reason to train; without one, nothing after it runs.
     decider = (
         RetrainingDecider(
-            _source(config),
+            tfds_source(config),
             data.splits,
             push_destination=push_destination,
             recipe=recipe_of(config),
             gate=gate,
-            settings=_decision_settings(config),
-            measurement=_measurement_settings(config),
+            settings=decision_settings(config),
+            measurement=measurement_settings(config),
             asked=asked,
         )
         if retrain
@@ -124,20 +119,20 @@ def create_pipeline(
     )
 
     # Encoded images and masks of each split, as they are in the data set.
-    example_gen = TfdsExampleGen(_source(config), data.splits)
+    example_gen = TfdsExampleGen(tfds_source(config), data.splits)
 
     if decider:
         example_gen.add_upstream_node(decider)
 
     # Looks at each image and mask once; refuses, drops or tells what cannot be trained on or is odd.
     segmentation_validator = SegmentationValidator(
-        examples=example_gen.outputs["examples"], settings=_validator_settings(config)
+        examples=example_gen.outputs["examples"], settings=validator_settings(config)
     )
     examples = segmentation_validator.outputs["checked_examples"]
 
     # The curated schema: what every example must look like. Inferring it from the data would bless its defects.
     import_schema = ImportSchema(
-        schema_text=_schema_text(data.schema_file),
+        schema_text=schema_text(data.schema_file),
         examples=examples,
         slice_features=json.dumps(data.slice_features),
         code_digest=node_digest(IMPORT_SCHEMA),
@@ -164,7 +159,7 @@ def create_pipeline(
         DriftDetector(
             findings=segmentation_validator.outputs["findings"],
             push_destination=push_destination,
-            settings=_drift_settings(config, retrain=retrain),
+            settings=drift_settings(config, retrain=retrain),
             reset=reset_baseline,
         )
         if data.drift.action != "off" or data.duplicates != "warn" or config.evaluation.reference or retrain
@@ -185,7 +180,7 @@ def create_pipeline(
 
     # The newest model that is served, for the Trainer to start from: another one trains again.
     warm_start = (
-        ServedModelResolver(push_destination, _any_contract()).with_id(WARM_START_RESOLVER)
+        ServedModelResolver(push_destination, any_model_contract()).with_id(WARM_START_RESOLVER)
         if config.trainer.warm_start == SERVED
         else None
     )
@@ -209,7 +204,7 @@ def create_pipeline(
 
     # The newest model that is served, to compare the new one with. It looks when the training is over: that may take
     # hours, in which another model may have been pushed.
-    served_model = ServedModelResolver(push_destination, _contract(config), reset=reset_baseline)
+    served_model = ServedModelResolver(push_destination, model_contract(config), reset=reset_baseline)
     served_model.add_upstream_node(trainer)
 
     # Metrics of the new model and of the served one, on the raw examples; blesses the new one when every bound holds.
@@ -218,7 +213,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
         example_splits=[config.evaluation.split],
-        eval_config=_eval_config(config),
+        eval_config=evaluation_config(config),
         gate=gate,
         force_bless=force_bless,
     ).with_id(EVALUATOR)
@@ -231,7 +226,7 @@ def create_pipeline(
             model=trainer.outputs["model"],
             baseline_model=served_model.outputs["model"],
             example_splits=[REFERENCE_SPLIT],
-            eval_config=_eval_config(config),
+            eval_config=evaluation_config(config),
             gate=gate.model_copy(update={"equal_suffices": True}),
             force_bless=force_bless,
         ).with_id(REFERENCE_EVALUATOR)
@@ -244,7 +239,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
-        settings=_probe_settings(config),
+        settings=probe_settings(config),
     )
 
     # Makes a model with all blessings the newest version where servers look, unless it is the newest there.
@@ -257,7 +252,7 @@ def create_pipeline(
         reference_evaluation=reference_evaluator.outputs["evaluation"] if reference_evaluator else None,
         reference_blessing=reference_evaluator.outputs["blessing"] if reference_evaluator else None,
         push_destination=push_destination,
-        settings=_push_settings(config, is_retraining=retrain),
+        settings=push_settings(config, is_retraining=retrain),
         recipe=recipe_of(config),
     ).with_id(PUSHER)
 
@@ -311,7 +306,7 @@ def create_pipeline(
     # What came of all that, for people and for the pages of Kubeflow: last, and anew in every run.
     run_report = RunReport(
         report_fn=f"{REPORT_MODULE}.report_run",
-        settings=_reported_settings(config),
+        settings=reported_settings(config),
         node_ids=[component.id for component in components],
         inputs={
             "checked_examples": examples,
@@ -341,120 +336,4 @@ def create_pipeline(
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=arguments_for_tfx(config.pipeline.beam_args),
-    )
-
-
-_NETWORK_INPUT_FIELDS = ("class_names", "mask_values", "ignore_values", "image_size", "normalization")
-"""The fields of `DataConfig` that preprocessing and training depend on; another data set is another input."""
-
-
-_DUPLICATES = {"error": Policy.FAIL, "warn": Policy.WARN, "drop": Policy.DROP}
-_BACKGROUND = "background"
-"""What the class is called, in any case, that nothing else stands for the background of."""
-
-
-def _source(config: Config) -> TfdsSource:
-    fields: dict[str, Any] = config.data.model_dump(include=set(TfdsSource.model_fields))
-    digest = node_digest(EXAMPLE_GEN)
-    evaluation = config.evaluation
-    others = {"data_dir": config.data_dir, "evaluation_split": evaluation.split, "code_digest": digest}
-    if evaluation.reference:
-        others |= {"reference": evaluation.reference, "reference_slice": evaluation.reference_split}
-    return TfdsSource(**fields | others)
-
-
-def _validator_settings(config: Config) -> ValidatorSettings:
-    data, validation = config.data, config.data.validation
-    policies = {kind: Policy(getattr(validation, kind)) for kind in Kind if kind is not Kind.SHARED_IMAGE}
-    limits = validation.model_dump(include=set(ValidatorSettings.model_fields))
-    named = (name for name in data.class_names if name.lower() == _BACKGROUND)
-    return ValidatorSettings(
-        **data.model_dump(include=set(ValidatorSettings.model_fields)),
-        **limits | {"background": validation.background or next(named, None)},
-        evaluation_split=config.evaluation.split,
-        policies={**policies, Kind.SHARED_IMAGE: _DUPLICATES[data.duplicates]},
-        code_digest=node_digest(SEGMENTATION_VALIDATOR),
-    )
-
-
-def _drift_settings(config: Config, *, retrain: bool) -> DriftSettings:
-    return DriftSettings(
-        **config.data.drift.model_dump(),
-        refuse_lost_classes=retrain,
-        evaluation_split=config.evaluation.split,
-        duplicates=config.data.duplicates,
-        code_digest=node_digest(DRIFT_DETECTOR),
-    )
-
-
-def _contract(config: Config) -> ModelContract:
-    fields = config.data.model_dump(include={*ModelContract.model_fields})
-    return ModelContract(**fields, code_digest=node_digest(SERVED_MODEL_RESOLVER))
-
-
-def _any_contract() -> ModelContract:
-    """Returns what a model must have to start from: weights fit by their shapes, whatever the classes are."""
-    return ModelContract(code_digest=node_digest(WARM_START_RESOLVER))
-
-
-def _schema_text(name: str) -> str:
-    """Reads the curated schema of that name, or the user's file."""
-    curated = resources.files("pipeline") / "schemas" / f"{name}.pbtxt"
-    file = curated if curated.is_file() else Path(name)
-    try:
-        text = file.read_text(encoding="utf-8")
-        text_format.Parse(text, schema_pb2.Schema())
-    except OSError as error:
-        raise ConfigError(f"data.schema_file: cannot read {name!r}: {error.strerror}") from error
-    except (UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"data.schema_file: {name!r} is no schema in protobuf's text format: {error}") from error
-    return text
-
-
-def _eval_config(config: Config) -> message.Message:
-    return eval_config(
-        class_names=config.data.class_names,
-        image_size=config.data.image_size,
-        slices=config.evaluation.slices,
-        code_digest=node_digest(EVALUATOR),
-    )
-
-
-def _probe_settings(config: Config) -> ProbeSettings:
-    digest = node_digest(MODEL_PROBE)
-    return ProbeSettings(**config.probe.model_dump(), split=config.evaluation.split, code_digest=digest)
-
-
-def _reported_settings(config: Config) -> dict[str, Any]:
-    """Returns what decides on the result of a run, and who and what is told; not when, where and by whom it is run.
-
-    Defaults are left out: on Kubeflow the text is many times in a workflow that may have 1 MiB.
-    """
-    sections = dict.fromkeys(
-        ("preset", "data", "trainer", "evaluation", "probe", "push", "tracking", "notification"), True
-    )
-    told = config.model_dump(mode="json", include={**sections, "pipeline": {"beam_args"}}, exclude_defaults=True)
-    return {**told, "pipeline": {**told.get("pipeline", {}), "name": config.pipeline.name}}
-
-
-def _decision_settings(config: Config) -> DecisionSettings:
-    fields = config.retraining.model_dump(include={*DecisionSettings.model_fields})
-    return DecisionSettings(**fields, has_window=config.data.window is not None)
-
-
-def _measurement_settings(config: Config) -> MeasurementSettings:
-    data = config.data
-    return MeasurementSettings(
-        **data.model_dump(include={*MeasurementSettings.model_fields}),
-        evaluation_split=config.evaluation.split,
-        drift_thresholds=data.drift.thresholds.model_dump(),
-    )
-
-
-def _push_settings(config: Config, *, is_retraining: bool) -> PushSettings:
-    return PushSettings(
-        is_retraining=is_retraining,
-        keep_versions=config.push.keep_versions,
-        pinned_versions=config.push.pinned_versions,
-        code_digest=node_digest(PUSHER),
     )

@@ -11,7 +11,7 @@ from tiny_training import tiny_network
 from workplace import Workplace
 
 from components.tfds_example_gen.source import TfdsSource
-from pipeline import graph
+from pipeline import component_settings
 from pipeline.models.evaluation import evaluate_model
 from pipeline.models.loading import ServedModel
 from pipeline.report.blocks import HATCHED
@@ -145,7 +145,7 @@ def test_training_counts_labelled_pixels_alone(run):
 def test_the_model_says_what_it_was_not_taught_and_is_evaluated_so(workplace, run):
     model = ServedModel.load(run.pushed_model)
     assert model.card.ignore_values == (255,)
-    assert graph._contract(workplace.config()).ignore_values == (255,)
+    assert component_settings.model_contract(workplace.config()).ignore_values == (255,)
     fields = workplace.config().data.model_dump(include=set(TfdsSource.model_fields))
     source = TfdsSource(**fields | {"data_dir": workplace.config().data_dir})
     result = evaluate_model(model, source, "test", lambda *_: None)

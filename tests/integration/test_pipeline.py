@@ -19,7 +19,7 @@ from components.model_evaluator.gate import Gate
 from components.model_evaluator.results import read_evaluation, read_measured
 from components.model_pusher.version_store import complete_versions
 from components.tfds_example_gen.source import TfdsSource
-from pipeline import graph, nodes
+from pipeline import component_settings, nodes
 from pipeline.models.evaluation import evaluate_model
 from pipeline.models.loading import ServedModel
 from pipeline.report.image_scores import SCORES_FILE, read_scores
@@ -112,7 +112,7 @@ def test_baseline_beside_the_model_is_compared_image_by_image(workplace, first_r
     """The model beside itself, by TFMA as the Evaluator calls it: no difference in any replicate."""
     config = workplace.config()
     eval_config = tfma.utils.update_eval_config_with_defaults(
-        graph._eval_config(config), has_baseline=True, rubber_stamp=True
+        component_settings.evaluation_config(config), has_baseline=True, rubber_stamp=True
     )
     models = [
         tfma.default_eval_shared_model(first_run.pushed_model, model_name=spec.name, eval_config=eval_config)
