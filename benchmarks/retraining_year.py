@@ -44,7 +44,7 @@ from trainer_module.segmentation_metrics import difference_metrics
 _HOUR: Final = 3
 _SCHEDULE: Final = "year"
 _FIRST_UPLOAD: Final = 240
-_UPLOAD: Final = 24
+_UPLOAD: Final = 40
 _DISK_BYTES: Final = 6 * 2**30
 _CONFIG: Final = """\
 preset = "demo"
@@ -116,7 +116,7 @@ class Simulation:
         self.root = directory / "root"
         self.world = World(directory, seed)
         self.rows: list[Row] = []
-        self.settings: dict[str, Any] = {"epochs": 5, "min_accuracy": 0.55}
+        self.settings: dict[str, Any] = {"epochs": 2, "min_accuracy": 0.3}
         self.kill_after: float | None = None
         self.fill_after: float | None = None
         self.is_doubled = False
@@ -312,10 +312,10 @@ class Simulation:
         self.world.take_back()
 
     def train_longer(self) -> None:
-        self.configure(epochs=self.settings["epochs"] + 1)
+        self.configure(epochs=self.settings["epochs"] + 4)
 
     def raise_the_gate(self) -> None:
-        self.configure(min_accuracy=self.settings["min_accuracy"] + 0.02)
+        self.configure(min_accuracy=self.settings["min_accuracy"] + 0.2)
 
     def roll_back(self) -> None:
         code = self.petseg(*self.with_config("models", "rollback"))
@@ -392,19 +392,18 @@ YEAR: Final[dict[int, tuple[Event, ...]]] = {
 """Day to what happens on it before its firing; from day 300 on nothing new comes."""
 
 MONTH: Final[dict[int, tuple[Event, ...]]] = {
-    1: (S.upload, S.kill_the_firing),
-    4: (S.lose_all_masks,),
+    1: (S.train_longer, S.kill_the_firing),
+    3: (S.lose_all_masks,),
     5: (S.mend_masks,),
-    7: (S.pause,),
-    9: (S.resume, S.fire_twice),
+    6: (S.pause,),
+    8: (S.resume, S.fire_twice),
     10: (S.roll_back,),
-    13: (S.freeze,),
-    14: (S.upload,),
-    16: (S.unfreeze,),
-    19: (S.set_the_clock_back,),
-    21: (S.set_the_clock_right,),
+    12: (S.freeze, S.train_longer),
+    14: (S.unfreeze,),
+    16: (S.set_the_clock_back,),
+    18: (S.set_the_clock_right,),
 }
-"""The same for a test: three weeks."""
+"""The same for a test: less than three weeks."""
 
 
 class Webhook:

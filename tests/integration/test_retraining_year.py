@@ -1,6 +1,6 @@
 """Scheduled retraining, day after day under a clock of its own, with what goes wrong: `benchmarks/retraining_year.py`.
 
-Three weeks by default; with PETSEG_TEST_YEAR=1 the whole year, which takes most of an hour.
+Less than three weeks by default; with PETSEG_TEST_YEAR=1 the whole year, which takes most of an hour.
 """
 
 import os
