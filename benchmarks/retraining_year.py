@@ -44,7 +44,7 @@ from trainer_module.segmentation_metrics import difference_metrics
 _HOUR: Final = 3
 _SCHEDULE: Final = "year"
 _FIRST_UPLOAD: Final = 240
-_UPLOAD: Final = 40
+_UPLOAD: Final = 60
 _DISK_BYTES: Final = 6 * 2**30
 _CONFIG: Final = """\
 preset = "demo"
@@ -361,31 +361,31 @@ class Simulation:
 
 S = Simulation
 YEAR: Final[dict[int, tuple[Event, ...]]] = {
-    **dict.fromkeys(range(7, 300, 7), (S.upload,)),
-    21: (S.upload, S.kill_the_firing),
-    63: (S.upload, S.kill_the_firing),
+    **{day: (S.upload,) for day in range(14, 300, 14)},
+    21: (S.train_longer, S.kill_the_firing),
+    56: (S.upload, S.kill_the_firing),
     70: (S.upload, S.pause),
-    77: (S.upload, S.resume),
+    77: (S.resume,),
     91: (S.lose_all_masks,),
-    94: (S.mend_masks, S.upload),
-    105: (S.upload, S.damage_data),
-    107: (S.mend_data,),
-    119: (S.upload, S.kill_the_firing),
+    94: (S.mend_masks,),
+    98: (S.upload, S.damage_data),
+    100: (S.mend_data,),
+    112: (S.upload, S.kill_the_firing),
     126: (S.upload, S.train_longer),
-    141: (S.roll_back,),
+    128: (S.roll_back,),
+    154: (S.upload,),
     156: (S.withdraw_data,),
     168: (S.upload, S.lose_the_network),
-    175: (S.upload, S.find_the_network),
+    175: (S.find_the_network,),
     182: (S.upload, S.kill_the_firing),
     190: (S.fill_the_disk,),
     196: (S.upload, S.fill_the_disk_during_the_run),
-    203: (S.upload, S.fire_twice),
+    203: (S.fire_twice,),
     209: (S.freeze,),
     221: (S.unfreeze,),
-    231: (S.upload, S.set_the_clock_back),
+    231: (S.set_the_clock_back,),
     234: (S.set_the_clock_right,),
-    245: (S.upload, S.kill_the_firing),
-    266: (S.upload, S.raise_the_gate),
+    245: (S.raise_the_gate, S.kill_the_firing),
     281: (S.lose_images,),
     284: (S.find_images,),
 }
