@@ -361,7 +361,7 @@ class Simulation:
 
 S = Simulation
 YEAR: Final[dict[int, tuple[Event, ...]]] = {
-    **{day: (S.upload,) for day in range(14, 300, 14)},
+    **dict.fromkeys(range(14, 300, 14), (S.upload,)),
     21: (S.train_longer, S.kill_the_firing),
     56: (S.upload, S.kill_the_firing),
     70: (S.upload, S.pause),
