@@ -16,6 +16,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PUSHER,
     REFERENCE_EVALUATOR,
+    RETRAINING_DECIDER,
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
@@ -33,6 +34,7 @@ _OF_OTHER_DATA: Final = (properties.EVALUATED_EXAMPLES, *properties.REFERENCE_ME
 """Numbers of RunReport that are no metrics of the evaluated split."""
 
 _WITHOUT_FILES: Final = (
+    RETRAINING_DECIDER,
     EXAMPLE_GEN_DRIVER,
     EXAMPLE_GEN,
     SEGMENTATION_VALIDATOR,
