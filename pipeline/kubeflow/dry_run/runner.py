@@ -228,9 +228,12 @@ class _DryRun(PackageRun):
         return StoredArtifact(self._objects.path(artifact.uri), json_format.MessageToDict(artifact.metadata))
 
     def _forget_old_runs(self) -> None:
-        """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good."""
+        """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good.
+
+        Runs that left tasks out do not count: they would soon be all that is kept.
+        """
         kept = {self._record.run_id}
-        complete = 1
+        complete = int(_ran_all(self._record))
         try:
             for run_id in self._store.run_ids():
                 if complete == self._request.keep_runs:
@@ -238,7 +241,7 @@ class _DryRun(PackageRun):
                 record = self._store.record(run_id)
                 if record.pipeline == self._package.name and run_id not in kept:
                     kept.add(run_id)
-                    complete += record.state is RunState.COMPLETE
+                    complete += record.state is RunState.COMPLETE and _ran_all(record)
             removed = self._objects.remove_others(self._artifacts_root, kept, self._metadata.forget_others(kept))
         except (OSError, PetsegError) as error:
             self._warn(f"the artifacts of older runs are not removed: {error}")
@@ -251,3 +254,7 @@ class _DryRun(PackageRun):
         """The URI that the artifacts of the pipeline go under: that which the package was compiled for."""
         root = str(self._package.pipeline_spec.get("defaultPipelineRoot") or "") or DEFAULT_PIPELINE_ROOT
         return f"{root.rstrip('/')}/{self._package.name}"
+
+
+def _ran_all(record: RunRecord) -> bool:
+    return all(node.state is not NodeState.SKIPPED for node in record.nodes)
