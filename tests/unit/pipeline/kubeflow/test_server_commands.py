@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from fake_kubeflow_api import V2
 from fake_kubernetes_api import FakeKubernetesApi
 from fake_metadata import InMemory, MetadataOfRuns
-from fake_workflow import driver_node, executor_node, root_driver_node, task_details
+from fake_workflow import driver_node, executor_node, play, root_driver_node
 from kfp_server_api import models
 
-from pipeline import cli
 from pipeline.kubeflow import following
 from pipeline.kubeflow.package import Package
 
@@ -35,32 +34,6 @@ def package_file(package, tmp_path):
     file = tmp_path / "pets.yaml"
     package.save(file)
     return file
-
-
-@pytest.fixture
-def petseg(api, capsys):
-    """Calls a command of `petseg kubeflow` for the server; returns exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.exit_code(["kubeflow", *map(str, arguments), "--set", f"kubeflow.host={api.host}"])
-        return code, *capsys.readouterr()
-
-    return call
-
-
-def play(api, *scenes: tuple[str, dict[str, str]], **options) -> None:
-    """Lets runs go from scene to scene, one each time that they are read; the last one stays."""
-    left = list(scenes)
-
-    def move(run) -> None:
-        state, states = left.pop(0) if len(left) > 1 else left[0]
-        run.state = state
-        run.run_details = models.V2beta1RunDetails(task_details=task_details(states, **options))
-        if state in ("SUCCEEDED", "FAILED", "CANCELED"):
-            run.finished_at = run.created_at + timedelta(seconds=90)
-
-    api.on_run_read = move
 
 
 def only_run(api):
