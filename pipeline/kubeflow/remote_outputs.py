@@ -89,7 +89,9 @@ def _probed(outputs: StoredOutputs) -> NodeFacts:
 def _pushed(outputs: StoredOutputs) -> NodeFacts:
     artifact = outputs["pushed_model"][0]
     if not artifact.get_int_custom_property(properties.PUSHED):
-        return NodeFacts(f"nothing: {artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)}")
+        reason = artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)
+        is_served = bool(artifact.get_string_custom_property(properties.ALREADY_SERVED))
+        return NodeFacts(f"nothing: {reason}", {} if is_served else {"not_pushed": reason or None})
     destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
     return NodeFacts(destination, {"pushed_model": destination})
 

@@ -5,35 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kubeflow.conditional_dag import put_under_condition
 from pipeline.kubeflow.dry_run.runner import dry_run
 from pipeline.kubeflow.dry_run.specification import DryRunRequest
 from pipeline.kubeflow.package import Package
 from pipeline.runs.record import RunRecord, RunState
 from trainer_module.errors import ConfigError
-
-DECISION = {"instanceSchema": "title: components.RetrainingDecision\ntype: object\n"}
-
-
-@pytest.fixture
-def deciding(make_package) -> Package:
-    """The tiny package, whose Trainer takes the decision besides."""
-
-    def decide(spec, _platform):
-        driver, trainer = (spec["components"][name] for name in ("Driver", "Trainer"))
-        driver["outputDefinitions"] = {"artifacts": {"decision": {"artifactType": DECISION}}}
-        command = spec["deploymentSpec"]["executors"]["Driver_executor"]["container"]["command"]
-        command[-1] = "decision"
-        trainer["inputDefinitions"]["artifacts"]["decision"] = {"artifactType": DECISION}
-        tasks = spec["root"]["dag"]["tasks"]
-        decision = {"taskOutputArtifact": {"producerTask": "Driver", "outputArtifactKey": "decision"}}
-        tasks["Trainer"]["inputs"]["artifacts"]["decision"] = decision
-        tasks["Trainer"]["dependentTasks"] = ["Driver", "ExampleGen"]
-        del spec["components"]["ExampleGen"]["inputDefinitions"]["parameters"]["fingerprint"]
-        del tasks["ExampleGen"]["inputs"]["parameters"]["fingerprint"]
-        put_under_condition(spec, "Driver", "trains", "Retraining")
-
-    return make_package(decide)
 
 
 def run(package: Package, root: Path, **request) -> RunRecord:
