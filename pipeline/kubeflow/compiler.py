@@ -169,7 +169,7 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
         outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
-        _shorten(_container(pipeline_spec, task_id)["args"])
+        _shorten(pipeline_spec, task_id)
         declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
         _container(pipeline_spec, task_id)["command"] += [COMPONENT_FLAG, task_id, *code_arguments(task_id), *declared]
         if retry.max_count:
@@ -186,11 +186,24 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_environment(pipeline_spec, TRAINER, {CHECKPOINT_DIR_VARIABLE: directory})
 
 
-def _shorten(arguments: list[str]) -> None:
-    """Takes the white space out of TFX's JSON: a workflow of the server has it six times, and 1 MiB in all."""
-    for number, text in enumerate(arguments):
-        if text.startswith("{\n"):
-            arguments[number] = json.dumps(json.loads(text), separators=(",", ":"))
+def _shorten(pipeline_spec: dict[str, Any], task_id: str) -> None:
+    """Takes the white space out of the JSON of a task: a workflow of the server has it six times, and 1 MiB in all."""
+    arguments = _container(pipeline_spec, task_id)["args"]
+    arguments[:] = map(_compact, arguments)
+    for source in _tasks(pipeline_spec)[task_id]["inputs"].get("parameters", {}).values():
+        value = source.get("runtimeValue", {})
+        if isinstance(value.get("constant"), str):
+            value["constant"] = _compact(value["constant"])
+
+
+def _compact(text: str) -> str:
+    """Returns JSON without white space between its parts; another text as it is."""
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except ValueError:  # as the placeholder {{$}}
+        return text
 
 
 def _add_driver_task(pipeline_spec: dict[str, Any], task_id: str, driver: Driver) -> None:
