@@ -19,6 +19,9 @@ DEMO = [
     "Trainer", "ServedModelResolver", "ModelProbe", "Evaluator", "Pusher",
 ]  # fmt: skip
 
+DECIDING = {"RetrainingDecider": ()} | dict.fromkeys(DEMO, ("Retraining",))
+"""The DAGs that lead to each component where the run decides first whether to train."""
+
 
 def real_run(name):
     return read_model(recorded(name), "V2beta1Run")
@@ -230,3 +233,21 @@ class TestRecorded:
         run = real_run("run_retried_cancelled")
         assert run.state == "FAILED"
         assert run_state(run) is RunState.INTERRUPTED
+
+    def test_a_run_that_decided_to_train(self):
+        tasks = RunTasks(real_run("run_decided_in_progress"), DECIDING)
+        assert tasks.status("RetrainingDecider").seconds(SINCE) == 176
+        assert tasks.status("RetrainingDecider").pods == ("petseg-retrain-ds4dn-780120319",)
+        driver = tasks.status("TfdsExampleGenDriver")
+        assert (driver.state, len(driver.pods)) == (NodeState.RUNNING, 1)
+        assert tasks.driver_pods("TfdsExampleGenDriver") == ("petseg-retrain-ds4dn-2828422038",)
+        assert tasks.status("Trainer").state is NodeState.PENDING
+        assert len(tasks.driver_pods("Retraining")) == len(tasks.root_driver_pods) == 1
+        assert tasks.failed_driver is None
+
+    def test_a_run_that_decided_against_it(self):
+        run = real_run("run_decided_against")
+        tasks = RunTasks(run, DECIDING)
+        assert run_state(run) is RunState.COMPLETE
+        assert tasks.status("RetrainingDecider").state is NodeState.COMPLETE
+        assert {tasks.status(task_id).state for task_id in DECIDING if DECIDING[task_id]} == {NodeState.SKIPPED}
