@@ -392,7 +392,8 @@ class TestDeciding:
 
     def test_but_for_that_they_are_as_without_a_schedule(self, deciding, package):
         flat, inner = package.pipeline_spec, deciding.pipeline_spec["components"]["Retraining"]["dag"]["tasks"]
-        apart = {"RunReport", "Pusher", "TfdsExampleGenDriver"}  # tell the decision, settle by it, check no parameter
+        # They tell the decision, settle by it, judge as a retraining does, and check no parameter.
+        apart = {"RunReport", "Pusher", "Evaluator", "DriftDetector", "TfdsExampleGenDriver"}
         for task in set(package.task_ids) - apart:
             assert inner[task] == flat["root"]["dag"]["tasks"][task], task
             assert container(deciding, task) == container(package, task)

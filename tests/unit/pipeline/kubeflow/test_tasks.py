@@ -240,7 +240,7 @@ class TestRecorded:
         assert tasks.status("RetrainingDecider").pods == ("petseg-retrain-ds4dn-780120319",)
         driver = tasks.status("TfdsExampleGenDriver")
         assert (driver.state, len(driver.pods)) == (NodeState.RUNNING, 1)
-        assert tasks.driver_pods("TfdsExampleGenDriver") == ("petseg-retrain-ds4dn-2828422038",)
+        assert tasks.driver_pods("TfdsExampleGenDriver") == ("petseg-retrain-ds4dn-677305822",)
         assert tasks.status("Trainer").state is NodeState.PENDING
         assert len(tasks.driver_pods("Retraining")) == len(tasks.root_driver_pods) == 1
         assert tasks.failed_driver is None
