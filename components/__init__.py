@@ -9,6 +9,7 @@ from typing import Any, Final
 
 _ARTIFACT_TYPES: Final = {
     "DataDrift": "components.drift_detector.artifact",
+    "RetrainingDecision": "components.retraining_decider.artifact",
     "SegmentationFindings": "components.segmentation_validator.artifact",
 }
 

@@ -142,6 +142,11 @@ class MetadataOfRuns:
         root = metadata_store_pb2.Execution(name=f"run/{run_id}", last_known_state=_STATES.RUNNING)
         self._roots[run_id] = self._put(run_id, root, "system.DAGExecution", [])
 
+    def add_dag(self, run_id: str, task: str, *, is_skipped: bool = False) -> None:
+        """Adds a task that is a DAG; the tasks of the run that are added from then on are in it."""
+        execution = self._execution(run_id, task, _STATES.CANCELED if is_skipped else _STATES.RUNNING)
+        self._roots[run_id] = self._put(run_id, execution, "system.DAGExecution", [])
+
     def add_task(
         self,
         run_id: str,
@@ -173,12 +178,7 @@ class MetadataOfRuns:
     def _task(
         self, run_id: str, task: str, artifacts: Mapping[str, int], parameters: Mapping[str, str], state: int
     ) -> None:
-        if run_id not in self._roots:
-            self.add_run(run_id)
-        execution = metadata_store_pb2.Execution(last_known_state=state)
-        execution.custom_properties["task_name"].string_value = task
-        execution.custom_properties["display_name"].string_value = task
-        execution.custom_properties["parent_dag_id"].int_value = self._roots[run_id]
+        execution = self._execution(run_id, task, state)
         if parameters:
             execution.custom_properties["outputs"].struct_value.update(parameters)
         events = []
@@ -187,6 +187,15 @@ class MetadataOfRuns:
             event.path.steps.add(key=name)
             events.append(event)
         self._put(run_id, execution, "system.ContainerExecution", events)
+
+    def _execution(self, run_id: str, task: str, state: int) -> Any:
+        if run_id not in self._roots:
+            self.add_run(run_id)
+        execution = metadata_store_pb2.Execution(last_known_state=state)
+        execution.custom_properties["task_name"].string_value = task
+        execution.custom_properties["display_name"].string_value = task
+        execution.custom_properties["parent_dag_id"].int_value = self._roots[run_id]
+        return execution
 
     def _put(self, run_id: str, execution: Any, type_name: str, events: list[Any]) -> int:
         execution.type_id = self._type("Execution", type_name)

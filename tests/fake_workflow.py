@@ -15,6 +15,10 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """How the server writes a time that is not known."""
 
 
+States = dict[str, Any]
+"""Component to its state, or a DAG of components to the states of these; to none where it is skipped."""
+
+
 def node_id(name: str) -> str:
     """Returns Argo's id of the node with that name: the workflow's, and a hash of 32 bits (FNV-1a) of the node's."""
     value = 2166136261
@@ -23,14 +27,18 @@ def node_id(name: str) -> str:
     return f"{WORKFLOW}-{value}"
 
 
-def executor_node(component: str, attempt: int = 0) -> str:
-    """Returns the id of the node of a component's pod, as 2.17 names it."""
-    return node_id(f"{WORKFLOW}(0).root(0).{component}(0).executor({attempt})")
+def executor_node(component: str, attempt: int = 0, *dags: str) -> str:
+    """Returns the id of the node of a component's pod, as 2.17 names it, given the DAGs that lead to it."""
+    return node_id(f"{_root(dags)}.{component}(0).executor({attempt})")
 
 
-def driver_node(component: str) -> str:
+def driver_node(component: str, *dags: str) -> str:
     """Returns the id of the node of the pod of a component's driver, as 2.17 names it."""
-    return node_id(f"{WORKFLOW}(0).root(0).{component}-driver(0)")
+    return node_id(f"{_root(dags)}.{component}-driver(0)")
+
+
+def _root(dags: tuple[str, ...]) -> str:
+    return ".".join((f"{WORKFLOW}(0)", "root(0)", *(f"{dag}(0)" for dag in dags)))
 
 
 def root_driver_node() -> str:
@@ -38,7 +46,7 @@ def root_driver_node() -> str:
 
 
 def task_details(
-    states: dict[str, str],
+    states: States,
     *,
     attempts: dict[str, list[str]] | None = None,
     since: datetime | None = None,
@@ -50,7 +58,7 @@ def task_details(
     Args:
       states: Component to `PENDING`, `WAITING` (its pod has no place), `RUNNING`, `SUCCEEDED`, `CACHED`, `FAILED`,
         `SKIPPED`, or `DRIVER_FAILED`; the first started at `since`, each further one a minute later, and took 30
-        seconds.
+        seconds. A DAG to the states of its components.
       attempts: Component to the states of its attempts, where there are several.
       since: When the first component started.
       root_driver: State of the driver that starts the pipeline.
@@ -61,13 +69,33 @@ def task_details(
     )
 
 
+def play(api: Any, *scenes: tuple[str, States], **options: Any) -> None:
+    """Lets the runs of a server go from scene to scene, one each time that they are read; the last one stays.
+
+    Args:
+      api: The server, a `FakeKubeflowApi`.
+      scenes: State of the run, and those of its components.
+      options: Of `task_details`.
+    """
+    left = list(scenes)
+
+    def move(run: Any) -> None:
+        state, states = left.pop(0) if len(left) > 1 else left[0]
+        run.state = state
+        run.run_details = models.V2beta1RunDetails(task_details=task_details(states, **options))
+        if state in ("SUCCEEDED", "FAILED", "CANCELED"):
+            run.finished_at = run.created_at + timedelta(seconds=90)
+
+    api.on_run_read = move
+
+
 class _Workflow:
     def __init__(self, since: datetime, is_retried: bool) -> None:
         self._since = since
         self._is_retried = is_retried
         self._details: list[Any] = []
 
-    def details(self, states: dict[str, str], attempts: dict[str, list[str]], root_driver: str) -> list[Any]:
+    def details(self, states: States, attempts: dict[str, list[str]], root_driver: str) -> list[Any]:
         going_on = "FAILED" if root_driver == "FAILED" else "RUNNING"
         top = self._node(WORKFLOW, WORKFLOW, going_on, self._since)
         driver = self._node(f"{top}.root-driver", "root-driver", root_driver, self._since)
@@ -75,10 +103,27 @@ class _Workflow:
         if root_driver != "FAILED":
             root = self._node(f"{top}.root", "root", "RUNNING", self._since)
             self._children(driver, [f"{top}.root"])
-            for position, (component, state) in enumerate(states.items()):
-                started = self._since + timedelta(minutes=position)
-                self._component(root, component, state, started, attempts.get(component))
+            self._dag(root, states, attempts, self._since)
         return self._details
+
+    def _dag(self, dag: str, states: States, attempts: dict[str, list[str]], since: datetime) -> None:
+        for position, (component, state) in enumerate(states.items()):
+            started = since + timedelta(minutes=position)
+            if isinstance(state, dict):
+                self._inner_dag(dag, component, state, attempts, started)
+            else:
+                self._component(dag, component, state, started, attempts.get(component))
+
+    def _inner_dag(
+        self, outer: str, name: str, states: States, attempts: dict[str, list[str]], started: datetime
+    ) -> None:
+        driver = self._node(f"{outer}.{name}-driver", f"{name}-driver", "SUCCEEDED", started)
+        self._children(outer, [f"{outer}.{name}-driver"])
+        self._children(driver, [f"{outer}.{name}"])
+        if not states:
+            self._add(name, "SKIPPED", started, timedelta())
+            return
+        self._dag(self._node(f"{outer}.{name}", name, "RUNNING", started), states, attempts, started)
 
     def _component(self, root: str, component: str, state: str, started: datetime, attempts: list[str] | None) -> None:
         driver_state = {"PENDING": "RUNNING", "DRIVER_FAILED": "FAILED"}.get(state, "SUCCEEDED")

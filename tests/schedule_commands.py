@@ -12,7 +12,11 @@ PIPELINE = "petseg-demo"
 
 
 def make_package(
-    image: str = "petseg:1", name: str = PIPELINE, defaults: bool = True, notifies: bool = False
+    image: str = "petseg:1",
+    name: str = PIPELINE,
+    defaults: bool = True,
+    notifies: bool = False,
+    decides: bool = False,
 ) -> Package:
     """Returns a package of one component."""
     parameters: dict[str, dict[str, Any]] = {
@@ -24,6 +28,8 @@ def make_package(
     }
     if notifies:
         parameters["notify"] = {"parameterType": "STRING", "defaultValue": "scheduled"}
+    if decides:
+        parameters["only_if_needed"] = {"parameterType": "BOOLEAN", "defaultValue": False}
     if not defaults:
         del parameters["epochs"]["defaultValue"]
     tasks = {"Trainer": {"taskInfo": {"name": "Trainer"}, "componentRef": {"name": "comp-Trainer"}}}

@@ -75,7 +75,8 @@ class Executor(base_executor.BaseExecutor):
         decision = _asked(evidence) if is_asked else decide(evidence, settings, newest.reasons)
         logging.info("Decided: %s", decision.summary)
         artifact = artifact_utils.get_single_instance(output_dict[DECISION_KEY])
-        text = json.dumps(decision.model_dump(mode="json"))  # in ASCII: a server's database may know no other letters
+        # In ASCII, for a server's database may know no other letters; and short, for RunReport's pod is given it.
+        text = json.dumps(decision.model_dump(mode="json"), separators=(",", ":"))
         io_utils.write_string_file(f"{artifact.uri}/{DECISION_FILE}", text)
         artifact.set_int_custom_property(TRAINS, int(decision.trains))
         artifact.set_string_custom_property(DECISION, text)

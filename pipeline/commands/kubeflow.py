@@ -187,10 +187,11 @@ def submit(
 
     A package that the server has already is not uploaded again. Ctrl-C stops following; the run goes on.
 
-    Exit codes: 0 the run succeeded, 1 it failed, 2 bad usage or configuration, 3 it succeeded but the model was not
-    blessed, or cannot be served, so nothing was pushed, 130 interrupted. With --force-bless a model that did not pass
-    the gate is pushed and the code is 0. What became of the model is read from ML Metadata (kubeflow.metadata_host),
-    else from the logs of the pods; where neither can be read that is said, and the code is 0.
+    Exit codes: 0 the run succeeded, also where it found no reason to train, 1 it failed, 2 bad usage or configuration,
+    3 it succeeded but the model was not blessed, or cannot be served, so nothing was pushed, 130 interrupted. With
+    --force-bless a model that did not pass the gate is pushed and the code is 0. What became of the model is read from
+    ML Metadata (kubeflow.metadata_host), else from the logs of the pods; where neither can be read that is said, and
+    the code is 0.
     """
     if upload_only and (assignments or reset_baseline or force_bless or run_name is not None or no_wait):
         raise click.UsageError(

@@ -12,7 +12,9 @@ from typing import Any, Final
 import yaml
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from components.artifact_properties import TRAINS
 from components.kubernetes_api import IN_CLUSTER
+from components.model_pusher.origin import Recipe
 from petseg.processes import OPTIONS
 from pipeline.beam.arguments import check_pods
 from pipeline.config.kserve import KServeConfig
@@ -20,13 +22,21 @@ from pipeline.config.kubeflow import POD_SCRATCH
 from pipeline.config.schema import Config
 from pipeline.graph import create_pipeline
 from pipeline.kubeflow.attempts import retry_environment
+from pipeline.kubeflow.conditional_dag import put_under_condition
+from pipeline.kubeflow.dags import RETRAINING
 from pipeline.kubeflow.entrypoint import COMPONENT_FLAG, DRIVER_FLAG, OUTPUTS_FLAG
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, code_arguments
-from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, RuntimeParameter, Setting, check_push_destination
+from pipeline.kubeflow.parameters import (
+    ONLY_IF_NEEDED,
+    RECIPE,
+    RUNTIME_PARAMETERS,
+    RuntimeParameter,
+    check_push_destination,
+)
 from pipeline.kubeflow.pod_output import SYSTEM_TYPES
 from pipeline.kubeflow.pods import kubernetes_config, resource_spec
-from pipeline.nodes import COMPONENTS, EXAMPLE_GEN_DRIVER, RUN_REPORT, TRAINER, Driver, component_of
+from pipeline.nodes import COMPONENTS, EXAMPLE_GEN_DRIVER, RETRAINING_DECIDER, RUN_REPORT, TRAINER, Driver, component_of
 from pipeline.tracking.pods import pod_environment
 from trainer_module.errors import ConfigError
 
@@ -45,11 +55,14 @@ def compile_package(config: Config) -> Package:
       ConfigError: A setting does not fit a cluster, or the result would not run on one.
     """
     config = _for_pods(config)
-    pipeline_spec = _pipeline_job(config, vertex=False)["pipelineSpec"]
+    decides = config.schedule.cron is not None and config.schedule.only_if_needed
+    pipeline_spec = _pipeline_job(config, vertex=False, decides=decides)["pipelineSpec"]
     _complete(pipeline_spec, config)
     for task in _tasks(pipeline_spec):
         _add_environment(pipeline_spec, task, retry_environment(config.kubeflow.retry) | pod_environment(config))
     executors = {_executor_label(task): kubernetes_config(config.kubeflow, task) for task in _tasks(pipeline_spec)}
+    if decides:
+        put_under_condition(pipeline_spec, RETRAINING_DECIDER, TRAINS, RETRAINING)
     package = Package(pipeline_spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}})
     check_package(package)
     return package
@@ -64,11 +77,12 @@ def compile_vertex_job(config: Config) -> dict[str, Any]:
     _check_for_vertex(config)
     unmounted = config.kubeflow.model_copy(update={"data_cache": None, "serving_volume": None})
     config = _for_pods(config.model_copy(update={"kubeflow": unmounted}))
-    job = _pipeline_job(config, vertex=True)
+    job = _pipeline_job(config, vertex=True, decides=False)
     _complete(job["pipelineSpec"], config)
     check_package(Package(job["pipelineSpec"], {}))
     job["runtimeConfig"]["parameterValues"] = {
-        parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS
+        name: definition["defaultValue"]
+        for name, definition in job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"].items()
     }
     return job
 
@@ -121,10 +135,12 @@ def _check_for_vertex(config: Config) -> None:
         raise ConfigError("kubeflow.secrets are Kubernetes secrets, which Vertex AI has not; unset them")
 
 
-def _pipeline_job(config: Config, *, vertex: bool) -> dict[str, Any]:
+def _pipeline_job(config: Config, *, vertex: bool, decides: bool) -> dict[str, Any]:
     """Compiles the graph with TFX; nothing is read or written."""
     kubeflow = config.kubeflow
-    pipeline = create_pipeline(config, pipeline_root=kubeflow.pipeline_root, enable_cache=kubeflow.enable_cache)
+    pipeline = create_pipeline(
+        config, pipeline_root=kubeflow.pipeline_root, enable_cache=kubeflow.enable_cache, retrain=decides
+    )
     _check_component_names(kubeflow.component_resources, [component.id for component in pipeline.components])
     for component in pipeline.components:
         component.with_platform_config(resource_spec(kubeflow, component.id, vertex=vertex))
@@ -148,11 +164,12 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
             _add_driver_task(pipeline_spec, task_id, node.driver)
     _name_system_types(pipeline_spec)
     for parameter in RUNTIME_PARAMETERS:
-        _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
+        if parameter.name != ONLY_IF_NEEDED or RETRAINING_DECIDER in _tasks(pipeline_spec):
+            _add_runtime_parameter(pipeline_spec, parameter, parameter.default(config))
     retry = config.kubeflow.retry
     for task_id, task in _tasks(pipeline_spec).items():
         outputs = pipeline_spec["components"][task["componentRef"]["name"]].get("outputDefinitions", {})
-        _shorten(_container(pipeline_spec, task_id)["args"])
+        _shorten(pipeline_spec, task_id)
         declared = [OUTPUTS_FLAG, ",".join(sorted(outputs.get("artifacts", {})))]
         _container(pipeline_spec, task_id)["command"] += [COMPONENT_FLAG, task_id, *code_arguments(task_id), *declared]
         if retry.max_count:
@@ -169,11 +186,24 @@ def _complete(pipeline_spec: dict[str, Any], config: Config) -> None:
         _add_environment(pipeline_spec, TRAINER, {CHECKPOINT_DIR_VARIABLE: directory})
 
 
-def _shorten(arguments: list[str]) -> None:
-    """Takes the white space out of TFX's JSON: a workflow of the server has it six times, and 1 MiB in all."""
-    for number, text in enumerate(arguments):
-        if text.startswith("{\n"):
-            arguments[number] = json.dumps(json.loads(text), separators=(",", ":"))
+def _shorten(pipeline_spec: dict[str, Any], task_id: str) -> None:
+    """Takes the white space out of the JSON of a task: a workflow of the server has it six times, and 1 MiB in all."""
+    arguments = _container(pipeline_spec, task_id)["args"]
+    arguments[:] = map(_compact, arguments)
+    for source in _tasks(pipeline_spec)[task_id]["inputs"].get("parameters", {}).values():
+        value = source.get("runtimeValue", {})
+        if isinstance(value.get("constant"), str):
+            value["constant"] = _compact(value["constant"])
+
+
+def _compact(text: str) -> str:
+    """Returns JSON without white space between its parts; another text as it is."""
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except ValueError:  # as the placeholder {{$}}
+        return text
 
 
 def _add_driver_task(pipeline_spec: dict[str, Any], task_id: str, driver: Driver) -> None:
@@ -221,20 +251,32 @@ def _name_system_types(pipeline_spec: dict[str, Any]) -> None:
 def _add_runtime_parameter(pipeline_spec: dict[str, Any], parameter: RuntimeParameter, default: Any) -> None:
     """Makes a parameter an input of the pipeline, with its default, and of the components that it concerns.
 
-    The driver of a component gets it, too. TfdsExampleGenDriver runs before all that takes long, so it checks what does
-    not concern it. RunReport tells every setting.
+    The driver of a component gets it, too, and who is told the recipe. The first component runs before all that takes
+    long, so it checks what does not concern it. RunReport tells every setting.
     """
     definition = {"parameterType": parameter.type, "description": parameter.description}
     root = pipeline_spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     root[parameter.name] = definition | {"defaultValue": default, "isOptional": True}
     concerned = [task_id for task_id in pipeline_spec["components"] if component_of(task_id) in parameter.components]
-    inputs_by_task = {EXAMPLE_GEN_DRIVER: parameter.checked_input} | dict.fromkeys(concerned, parameter.component_input)
-    if isinstance(parameter.stands_for, Setting):
-        inputs_by_task[RUN_REPORT] = parameter.reported_input
-    for task_id, name in inputs_by_task.items():
+    knowing = _knowing_the_recipe(pipeline_spec) if parameter.name in Recipe.model_fields else []
+    first = RETRAINING_DECIDER if RETRAINING_DECIDER in _tasks(pipeline_spec) else EXAMPLE_GEN_DRIVER
+    inputs = [
+        *((task_id, parameter.component_input) for task_id in concerned),
+        *((task_id, parameter.recipe_input) for task_id in knowing),
+        *([(first, parameter.checked_input)] if first not in (*concerned, *knowing) else []),
+        *([(RUN_REPORT, parameter.reported_input)] if parameter.is_reported else []),
+    ]
+    for task_id, name in inputs:
         pipeline_spec["components"][task_id]["inputDefinitions"]["parameters"][name] = {"parameterType": parameter.type}
-        inputs = _tasks(pipeline_spec)[task_id]["inputs"]["parameters"]
-        inputs[name] = {"componentInputParameter": parameter.name}
+        _tasks(pipeline_spec)[task_id]["inputs"]["parameters"][name] = {"componentInputParameter": parameter.name}
+
+
+def _knowing_the_recipe(pipeline_spec: dict[str, Any]) -> list[str]:
+    """Returns the components that are told how the model is trained and judged."""
+    components = pipeline_spec["components"].items()
+    return [
+        task_id for task_id, component in components if RECIPE in component["inputDefinitions"].get("parameters", {})
+    ]
 
 
 def _check_component_names(configured: Mapping[str, Any], component_ids: list[str]) -> None:

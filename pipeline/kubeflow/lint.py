@@ -13,6 +13,7 @@ from google.protobuf import json_format, message
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.dags import Condition, Dag, all_dags
 from pipeline.kubeflow.package import Package, ParameterSpec
 from trainer_module.errors import ConfigError
 
@@ -27,6 +28,7 @@ _PARAMETER_NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _EXECUTOR_INPUT_SLACK_BYTES: Final = 16 * 1024
 """What URIs, metadata and keys add to the parameters in the ExecutorInput."""
 
+_KINDS: Final = ("parameters", "artifacts")
 _Findings = Iterator[tuple[str, str]]
 
 
@@ -51,8 +53,7 @@ def lint(package: Package) -> _Findings:
     spec = package.pipeline_spec
     yield from _pipeline(spec)
     yield from _parameters(package.parameters)
-    for task_id, task in _tasks(spec).items():
-        yield from _task(spec, task_id, task)
+    yield from _dags(spec)
     yield from _executors(spec)
     yield from _platform(package)
 
@@ -82,8 +83,6 @@ def _pipeline(spec: Mapping[str, Any]) -> _Findings:
         yield "schemaVersion", f"is {spec.get('schemaVersion')!r}; the server takes {SCHEMA_VERSION}"
     if not _PIPELINE_NAME.fullmatch(spec["pipelineInfo"].get("name", "")):
         yield "pipelineInfo.name", f"{spec['pipelineInfo'].get('name')!r} is no name of small letters, digits and '-'"
-    if not _tasks(spec):
-        yield "root.dag.tasks", "there are none"
 
 
 def _parameters(parameters: Mapping[str, ParameterSpec]) -> _Findings:
@@ -97,20 +96,37 @@ def _parameters(parameters: Mapping[str, ParameterSpec]) -> _Findings:
             yield where, f"its default {parameter.default!r} is no {parameter.type}"
 
 
-def _task(spec: Mapping[str, Any], task_id: str, task: Mapping[str, Any]) -> _Findings:
-    where = f"root.dag.tasks.{task_id}"
+def _dags(spec: Mapping[str, Any]) -> _Findings:
+    try:
+        dags = list(all_dags(spec))
+    except ConfigError as error:
+        yield "components", str(error)
+        return
+    seen: dict[str, str] = {}
+    for dag in dags:
+        if not dag.tasks:
+            yield dag.where, "there are none"
+        for task_id in dag.tasks:
+            where = f"{dag.where}.{task_id}"
+            if task_id in seen:
+                yield where, f"{seen[task_id]} has the same name, and petseg knows tasks by their names"
+            seen.setdefault(task_id, where)
+            yield from _task(spec, dag, task_id, where)
+
+
+def _task(spec: Mapping[str, Any], dag: Dag, task_id: str, where: str) -> _Findings:
+    task = dag.tasks[task_id]
     if not _ARGO_NAME.fullmatch(task_id):
         yield where, "Argo rejects the name: it takes 63 letters, digits and '-', first a letter or digit"
-    if task.get("triggerPolicy"):
-        yield f"{where}.triggerPolicy", "the server resolves runtime parameters wrongly under one"
     component = spec.get("components", {}).get(task.get("componentRef", {}).get("name"))
     if component is None:
         yield f"{where}.componentRef", f"there is no component {task.get('componentRef', {}).get('name')!r}"
         return
+    yield from _trigger(task, component, where)
     for dependency in task.get("dependentTasks", []):
-        if dependency not in _tasks(spec):
+        if dependency not in dag.tasks:
             yield f"{where}.dependentTasks", f"there is no task {dependency!r}"
-    for kind in ("parameters", "artifacts"):
+    for kind in _KINDS:
         defined = component.get("inputDefinitions", {}).get(kind, {})
         given = task.get("inputs", {}).get(kind, {})
         for name in sorted(set(defined) - set(given)):
@@ -118,7 +134,7 @@ def _task(spec: Mapping[str, Any], task_id: str, task: Mapping[str, Any]) -> _Fi
         for name in sorted(set(given) - set(defined)):
             yield f"{where}.inputs.{kind}.{name}", "is not defined by the component"
         for name, source in given.items():
-            yield from _source(spec, task, f"{where}.inputs.{kind}.{name}", source)
+            yield from _source(spec, dag, task, f"{where}.inputs.{kind}.{name}", source)
     size = sum(len(json.dumps(source, ensure_ascii=False).encode()) for source in _constants(task))
     if size + _EXECUTOR_INPUT_SLACK_BYTES > MAX_ARGUMENT_BYTES:
         yield (
@@ -127,26 +143,52 @@ def _task(spec: Mapping[str, Any], task_id: str, task: Mapping[str, Any]) -> _Fi
         )
 
 
-def _source(spec: Mapping[str, Any], task: Mapping[str, Any], where: str, source: Mapping[str, Any]) -> _Findings:
+def _trigger(task: Mapping[str, Any], component: Mapping[str, Any], where: str) -> _Findings:
+    """Checks what a task is run under: a condition on a whole DAG alone, for what is left out has no outputs."""
+    policy = task.get("triggerPolicy", {})
+    if "strategy" in policy:
+        yield f"{where}.triggerPolicy", "the server resolves runtime parameters wrongly under a strategy"
+    if "condition" not in policy:
+        return
+    condition = Condition.parse(policy["condition"])
+    if "dag" not in component:
+        yield f"{where}.triggerPolicy.condition", "whoever takes an output of the task fails where it is left out"
+    elif condition is None:
+        example = Condition("NAME")
+        yield f"{where}.triggerPolicy.condition", f"is {policy['condition']!r}; petseg reads {str(example)!r} alone"
+    else:
+        defined = component.get("inputDefinitions", {}).get("parameters", {}).get(condition.parameter, {})
+        if defined.get("parameterType") != "BOOLEAN":
+            yield f"{where}.triggerPolicy.condition", f"the task has no BOOLEAN input {condition.parameter!r}"
+
+
+def _source(
+    spec: Mapping[str, Any], dag: Dag, task: Mapping[str, Any], where: str, source: Mapping[str, Any]
+) -> _Findings:
     """Checks where an input comes from."""
-    name = source.get("componentInputParameter")
-    if name is not None and name not in spec["root"].get("inputDefinitions", {}).get("parameters", {}):
-        yield where, f"there is no runtime parameter {name!r}"
+    for kind, key in zip(_KINDS, ("componentInputParameter", "componentInputArtifact"), strict=True):
+        name = source.get(key)
+        if name is not None and name not in dag.inputs.get(kind, {}):
+            whose = f"{dag.path[-1]} has no input" if dag.path else "there is no runtime parameter"
+            yield where, f"{whose} {name!r}"
     for kind, key in (("taskOutputParameter", "outputParameterKey"), ("taskOutputArtifact", "outputArtifactKey")):
         if kind not in source:
             continue
         producer, output = source[kind].get("producerTask"), source[kind].get(key)
-        if producer not in _tasks(spec):
+        if producer not in dag.tasks:
             yield f"{where}.{kind}.producerTask", f"there is no task {producer!r}"
         elif producer not in task.get("dependentTasks", []):
             yield f"{where}.{kind}.producerTask", f"{producer!r} is not among the task's dependentTasks"
-        elif output not in _outputs(spec, producer, "parameters" if kind.endswith("Parameter") else "artifacts"):
+        elif output not in _outputs(
+            spec, dag.tasks[producer], "parameters" if kind.endswith("Parameter") else "artifacts"
+        ):
             yield f"{where}.{kind}", f"{producer} has no output {output!r}"
 
 
 def _executors(spec: Mapping[str, Any]) -> _Findings:
     executors = spec.get("deploymentSpec", {}).get("executors", {})
-    labels = {component.get("executorLabel"): name for name, component in spec.get("components", {}).items()}
+    components = {name: component for name, component in spec.get("components", {}).items() if "dag" not in component}
+    labels = {component.get("executorLabel"): name for name, component in components.items()}
     for label, component in labels.items():
         if label not in executors:
             yield f"components.{component}.executorLabel", f"there is no executor {label!r}"
@@ -196,18 +238,13 @@ def _platform(package: Package) -> _Findings:
                     yield f"{where}.secretAsEnv", f"{entry['envVar']} is set by the container, in plain text, too"
 
 
-def _tasks(spec: Mapping[str, Any]) -> dict[str, Any]:
-    tasks: dict[str, Any] = spec.get("root", {}).get("dag", {}).get("tasks", {})
-    return tasks
-
-
 def _constants(task: Mapping[str, Any]) -> list[Any]:
     parameters = task.get("inputs", {}).get("parameters", {})
     return [source.get("runtimeValue", {}).get("constant", "") for source in parameters.values()]
 
 
-def _outputs(spec: Mapping[str, Any], task_id: str, kind: str) -> Mapping[str, Any]:
-    component = spec["components"].get(_tasks(spec)[task_id].get("componentRef", {}).get("name"), {})
+def _outputs(spec: Mapping[str, Any], task: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    component = spec["components"].get(task.get("componentRef", {}).get("name"), {})
     outputs: Mapping[str, Any] = component.get("outputDefinitions", {}).get(kind, {})
     return outputs
 

@@ -13,11 +13,14 @@ from pipeline.kubeflow.findings import Findings, findings_from, findings_in, fin
 from pipeline.kubeflow.metadata_service import MetadataError
 from pipeline.kubeflow.pod_logs import NoLogError
 from pipeline.kubeflow.run_artifacts import RunArtifacts
-from pipeline.nodes import EVALUATOR, MODEL_PROBE, PUSHER, REFERENCE_EVALUATOR, RUN_REPORT
+from pipeline.nodes import EVALUATOR, MODEL_PROBE, PUSHER, REFERENCE_EVALUATOR, RETRAINING_DECIDER, RUN_REPORT
 from pipeline.runs.record import NodeRecord, RunRecord
 
-VERDICT_TASKS: Final = (EVALUATOR, REFERENCE_EVALUATOR, MODEL_PROBE, PUSHER, RUN_REPORT)
-"""The components that decide what becomes of the model, or tell it, in the order of the graph."""
+VERDICT_TASKS: Final = (RETRAINING_DECIDER, EVALUATOR, REFERENCE_EVALUATOR, MODEL_PROBE, PUSHER, RUN_REPORT)
+"""The components that decide whether there is a model and what becomes of it, or tell it, in the order of the graph."""
+
+_TELLING: Final = (RETRAINING_DECIDER, RUN_REPORT)
+"""Those whose artifacts by themselves are made to tell what was found."""
 
 _TRIES: Final = 4
 """How often is asked for what a component has found: the archive of logs may get it some seconds late."""
@@ -129,9 +132,9 @@ def add_verdicts(records: list[RunRecord], artifacts: RunArtifacts) -> None:
 
 
 def _told(component: str, outputs: StoredOutputs) -> Findings | None:
-    """Returns what is written on a component's artifacts; RunReport's say besides where its pages are."""
+    """Returns what a component's artifacts are made to tell."""
     written = findings_on(outputs)
-    report = findings_from(component, outputs) if component == RUN_REPORT else None
-    if written is None or report is None:
-        return report or written
-    return Findings(summary=report.summary, fields=report.fields | written.fields)
+    told = findings_from(component, outputs) if component in _TELLING else None
+    if written is None or told is None:
+        return told or written
+    return Findings(summary=told.summary, fields=told.fields | written.fields)

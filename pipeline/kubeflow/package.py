@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from pipeline.code_digest import code_digest
+from pipeline.kubeflow.dags import container_tasks, find_task
 from pipeline.nodes import COMPONENTS, EXAMPLE_GEN, TRAINER, TRANSFORM
 from trainer_module.errors import ConfigError
 
@@ -128,20 +129,14 @@ class Package:
         }
 
     @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """The tasks that run a container, with the path of the DAG of each, in an order in which they can run."""
+        return container_tasks(self.pipeline_spec)
+
+    @property
     def task_ids(self) -> list[str]:
-        """The tasks in an order in which they can run: after all they depend on, else by name."""
-        tasks = self.pipeline_spec.get("root", {}).get("dag", {}).get("tasks", {})
-        ordered: list[str] = []
-        while len(ordered) < len(tasks):
-            ready = [
-                task_id
-                for task_id in sorted(tasks)
-                if task_id not in ordered and set(tasks[task_id].get("dependentTasks", [])) <= set(ordered)
-            ]
-            if not ready:
-                raise ConfigError(f"the tasks {sorted(set(tasks) - set(ordered))} wait for each other or for no task")
-            ordered += ready
-        return ordered
+        """The names of these tasks, each after all it depends on, else in the order of letters."""
+        return list(self.tasks)
 
 
 def package_settings(package: Package) -> dict[str, Any]:
@@ -163,8 +158,7 @@ def package_settings(package: Package) -> dict[str, Any]:
 
 def _constant(package: Package, task_id: str, parameter: str) -> dict[str, Any]:
     """Returns the JSON object that a task is given; empty where there is none, as in a package of other components."""
-    tasks = package.pipeline_spec.get("root", {}).get("dag", {}).get("tasks", {})
-    inputs = tasks.get(task_id, {}).get("inputs", {}).get("parameters", {})
+    inputs = find_task(package.pipeline_spec, task_id).get("inputs", {}).get("parameters", {})
     constant = inputs.get(parameter, {}).get("runtimeValue", {}).get("constant")
     found = json.loads(constant) if isinstance(constant, str) else {}
     return found if isinstance(found, dict) else {}

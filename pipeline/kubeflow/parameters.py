@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from components.model_evaluator.gate import Gate
+from components.model_pusher.origin import Recipe
 from pipeline.config.schema import Config
 from pipeline.nodes import (
     DRIFT_DETECTOR,
@@ -25,6 +26,7 @@ from pipeline.nodes import (
     KSERVE_DEPLOYER,
     PUSHER,
     REFERENCE_EVALUATOR,
+    RETRAINING_DECIDER,
     SERVED_MODEL_RESOLVER,
     TRAINER,
     WARM_START_RESOLVER,
@@ -35,6 +37,13 @@ from trainer_module.errors import ConfigError
 
 NOTIFY: Final = "notify"
 """The parameter by which the runs of a schedule tell people, where that is wanted of scheduled ones."""
+
+ONLY_IF_NEEDED: Final = "only_if_needed"
+"""The parameter by which the runs of a schedule train only where there is a reason; a package without a decision has
+none."""
+
+RECIPE: Final = "recipe"
+"""Execution property of the components that are told how the model is trained and judged: a `Recipe`, as JSON."""
 
 _SETTINGS: Final = "settings"
 """RunReport's execution property with all settings."""
@@ -51,6 +60,9 @@ class Setting:
     of_value: Callable[[Any, Any], Any] = lambda value, _: value
     """Returns the setting's value, of the parameter's and that of the setting before; raises ConfigError where no pod
     could use it."""
+
+    is_reported: bool = True
+    """Whether RunReport tells it: not where it says nothing of the model."""
 
     def __str__(self) -> str:
         return f"setting {self.name}"
@@ -145,6 +157,16 @@ class RuntimeParameter:
         return f"checked_{self.name}"
 
     @property
+    def recipe_input(self) -> str:
+        """The input of a component that is told the recipe, of which the value is the field of that name."""
+        return f"recipe_{self.name}"
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether RunReport gets it."""
+        return isinstance(self.stands_for, Setting) and self.stands_for.is_reported
+
+    @property
     def reported_input(self) -> str:
         """The input of RunReport, which tells the settings."""
         return f"reported_{self.name}"
@@ -204,6 +226,12 @@ def apply_runtime_parameters(exec_properties: Mapping[str, Any]) -> dict[str, An
             value = changed.pop(parameter.component_input)
             parameter.check(value)
             changed |= {name: put(changed[name], value) for name, put in parameter.puts.items() if name in changed}
+        if parameter.recipe_input in changed:
+            value = changed.pop(parameter.recipe_input)
+            parameter.check(value)
+            changed[RECIPE] = Recipe.model_validate(
+                json.loads(changed[RECIPE]) | {parameter.name: value}
+            ).model_dump_json()
         if parameter.reported_input in changed and isinstance(parameter.stands_for, Setting):
             value = changed.pop(parameter.reported_input)
             value = int(value) if parameter.type == "NUMBER_INTEGER" else value
@@ -282,7 +310,7 @@ RUNTIME_PARAMETERS: Final = (
         name="dataset_version",
         type="STRING",
         description="TFDS version of the data set, such as 4.*.*; empty for any.",
-        components=(EXAMPLE_GEN,),
+        components=(RETRAINING_DECIDER, EXAMPLE_GEN),
         default=_default_version,
         puts={"custom_config": _put_version},
         stands_for=Setting("data.dataset", lambda version, dataset: _with_version(dataset, version)),
@@ -300,7 +328,7 @@ RUNTIME_PARAMETERS: Final = (
         name="min_accuracy",
         type="NUMBER_DOUBLE",
         description="Least pixel accuracy of a model that is pushed; 0 for no such bound.",
-        components=(EVALUATOR, REFERENCE_EVALUATOR),
+        components=(RETRAINING_DECIDER, EVALUATOR, REFERENCE_EVALUATOR),
         default=least_accuracy,
         puts={"gate": _put_min_accuracy},
         stands_for=Setting("evaluation.min_accuracy", lambda least, _: least or None),
@@ -309,7 +337,14 @@ RUNTIME_PARAMETERS: Final = (
         name="push_destination",
         type="STRING",
         description="Mounted directory, or gs:// URI, of the model's versions; the newest is the baseline.",
-        components=(DRIFT_DETECTOR, SERVED_MODEL_RESOLVER, WARM_START_RESOLVER, PUSHER, KSERVE_DEPLOYER),
+        components=(
+            RETRAINING_DECIDER,
+            DRIFT_DETECTOR,
+            SERVED_MODEL_RESOLVER,
+            WARM_START_RESOLVER,
+            PUSHER,
+            KSERVE_DEPLOYER,
+        ),
         default=lambda config: config.serving_model_dir,
         puts={"push_destination": _put_push_destination},
         stands_for=Setting("push.destination", _destination_of_pods),
@@ -331,6 +366,15 @@ RUNTIME_PARAMETERS: Final = (
         default=lambda _: False,
         puts={"reset": lambda _, is_reset: int(is_reset)},
         stands_for=RunOption("--reset-baseline", absent=False, takes=lambda value: isinstance(value, bool)),
+    ),
+    RuntimeParameter(
+        name=ONLY_IF_NEEDED,
+        type="BOOLEAN",
+        description="Whether the run trains only where there is a reason; schedules set it.",
+        components=(RETRAINING_DECIDER,),
+        default=lambda _: False,
+        puts={"asked": lambda _, only_if_needed: int(not only_if_needed)},
+        stands_for=Setting("schedule.only_if_needed", is_reported=False),
     ),
     RuntimeParameter(
         name=NOTIFY,

@@ -10,6 +10,7 @@ Both speak JSON of the messages `ExecutorInput` and `ExecutorOutput`
   input to a path before the component starts (`gs://b/k` is at `/gcs/b/k`, and so on), and uploads what is at the paths
   of the outputs afterwards; so TFX is given the paths, and the server is told the URIs;
 - runtime parameters, which TFX knows no place for: see `pipeline.kubeflow.parameters`;
+- output parameters, which TFX takes for artifacts of its own kind: they are left out there, and written here;
 - the run's id, which TFX is not told, and which the URIs of the outputs hold;
 - artifacts that the pages show (`components.run_report.artifact`): TFX would import their types by the server's names,
   and takes a directory for each, while the pages read the one file of a page or text that the URI names;
@@ -104,6 +105,7 @@ def to_tfx(executor_input: Message, inputs_spec: Message, path: Callable[[str], 
     """
     message = copy.deepcopy(executor_input)
     inputs, outputs = message.setdefault("inputs", {}), message.setdefault("outputs", {})
+    outputs.pop("parameters", None)
     for key, artifact in _artifacts(inputs):
         artifact["type"] = inputs_spec["artifacts"][key]["artifactType"]
     for key, artifact in _artifacts(outputs):
@@ -129,10 +131,12 @@ def from_tfx(executor_output: Message, executor_input: Message) -> Message:
       executor_input: What `to_tfx` was given, for the URIs where it will look for the outputs.
 
     Raises:
-      PetsegError: An output is elsewhere than the launcher will look.
+      PetsegError: An output is elsewhere than the launcher will look, or an output parameter has no value.
     """
     message = copy.deepcopy(executor_output)
     asked_for = dict(_artifacts(executor_input.get("outputs", {})))
+    if names := executor_input.get("outputs", {}).get("parameters", {}):
+        message["parameterValues"] = {name: _truth(message, name) for name in names}
     for key, artifact in _artifacts(message):
         artifact["uri"] = remote_uri(artifact["uri"])
         expected = asked_for.get(key, {})
@@ -214,6 +218,18 @@ def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Message]]:
     for key, channel in side.get("artifacts", {}).items():
         for artifact in channel.get("artifacts", []):
             yield key, artifact
+
+
+def _truth(executor_output: Message, name: str) -> bool:
+    """Returns an output parameter, which is a truth value: the property of an output artifact that has its name.
+
+    Raises:
+      PetsegError: None has.
+    """
+    for _, artifact in _artifacts(executor_output):
+        if name in artifact.get("metadata", {}):
+            return bool(artifact["metadata"][name])
+    raise PetsegError(f"the output parameter {name!r} has no value: no output of the component has such a property")
 
 
 def _system_type(artifact: Message) -> str:

@@ -16,6 +16,7 @@ from pipeline.nodes import (
     MODEL_PROBE,
     PUSHER,
     REFERENCE_EVALUATOR,
+    RETRAINING_DECIDER,
     RUN_REPORT,
     SEGMENTATION_VALIDATOR,
     SERVED_MODEL_RESOLVER,
@@ -33,6 +34,7 @@ _OF_OTHER_DATA: Final = (properties.EVALUATED_EXAMPLES, *properties.REFERENCE_ME
 """Numbers of RunReport that are no metrics of the evaluated split."""
 
 _WITHOUT_FILES: Final = (
+    RETRAINING_DECIDER,
     EXAMPLE_GEN_DRIVER,
     EXAMPLE_GEN,
     SEGMENTATION_VALIDATOR,
@@ -87,7 +89,9 @@ def _probed(outputs: StoredOutputs) -> NodeFacts:
 def _pushed(outputs: StoredOutputs) -> NodeFacts:
     artifact = outputs["pushed_model"][0]
     if not artifact.get_int_custom_property(properties.PUSHED):
-        return NodeFacts(f"nothing: {artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)}")
+        reason = artifact.get_string_custom_property(properties.NOT_PUSHED_BECAUSE)
+        is_served = bool(artifact.get_string_custom_property(properties.ALREADY_SERVED))
+        return NodeFacts(f"nothing: {reason}", {} if is_served else {"not_pushed": reason or None})
     destination = artifact.get_string_custom_property(properties.PUSHED_DESTINATION)
     return NodeFacts(destination, {"pushed_model": destination})
 

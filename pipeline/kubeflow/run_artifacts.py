@@ -1,8 +1,8 @@
 """The artifacts of runs, as ML Metadata keeps them.
 
 A run is a context of the type `system.PipelineRun`, whose name is the id of the run; its executions are the tasks, each
-with events that lead to its artifacts. The outputs of a task that was taken from the cache are those of the execution
-that it repeats, so nothing tells the two apart here.
+with events that lead to its artifacts, and with the execution of the DAG that it is a task of. The outputs of a task
+that was taken from the cache are those of the execution that it repeats, so nothing tells the two apart here.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from pipeline.kubeflow.artifacts import EXECUTOR_LOGS, StoredArtifact, StoredOutputs
+from pipeline.kubeflow.dags import RETRAINING
 from pipeline.kubeflow.metadata_service import MetadataService
 
 _RUN_TYPE: Final = "system.PipelineRun"
@@ -45,7 +46,9 @@ class RunArtifacts:
         return {task: outputs for _, task, outputs in self._outputs(executions)}
 
     def of_runs(self, run_ids: Collection[str], tasks: Collection[str]) -> dict[str, dict[str, StoredOutputs]]:
-        """Returns the outputs of some tasks of several runs, by run and task, in as many requests as of one run.
+        """Returns the outputs of some tasks of several runs, by run and task, in four requests.
+
+        It takes one more where some are runs of a schedule, whose tasks are in a DAG of their own.
 
         Raises:
           MetadataError: ML Metadata cannot be asked.
@@ -55,12 +58,21 @@ class RunArtifacts:
         runs = {root.id: root.name.removeprefix(_ROOT_NAME) for root in roots}
         if not runs:
             return {}
-        in_runs = f"custom_properties.{_PARENT}.int_value IN ({', '.join(map(str, runs))})"
-        are_tasks = f"custom_properties.{_TASK}.string_value IN ({_quoted(tasks)})"
+        executions = self._children(runs, [*tasks, RETRAINING])
+        inner = {one.id: runs[_parent(one)] for one in executions if _task(one) == RETRAINING}
+        if inner:
+            executions += self._children(inner, tasks)
+        runs |= inner
         found: dict[str, dict[str, StoredOutputs]] = defaultdict(dict)
-        for root, task, outputs in self._outputs(self._listed("GetExecutions", f"{in_runs} AND {are_tasks}")):
-            found[runs[root]][task] = outputs
+        for parent, task, outputs in self._outputs(one for one in executions if one.id not in inner):
+            found[runs[parent]][task] = outputs
         return found
+
+    def _children(self, parents: Collection[int], tasks: Collection[str]) -> list[Any]:
+        """Returns the executions of some tasks of DAGs, given those of the DAGs."""
+        in_dags = f"custom_properties.{_PARENT}.int_value IN ({', '.join(map(str, parents))})"
+        are_tasks = f"custom_properties.{_TASK}.string_value IN ({_quoted(tasks)})"
+        return self._listed("GetExecutions", f"{in_dags} AND {are_tasks}")
 
     def _listed(self, method: str, query: str | None = None, **fields: Any) -> list[Any]:
         """Returns all executions that a method lists, page by page."""

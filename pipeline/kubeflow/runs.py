@@ -77,12 +77,13 @@ class RemoteRun:
         package = client.package(reference.pipeline_id, reference.pipeline_version_id)
         self._client = client
         self._run = run
-        self._tasks = RunTasks(run)
+        self._dags = package.tasks
+        self._tasks = RunTasks(run, self._dags)
         self._statuses: dict[str, TaskStatus] = {}
         self.logs = PodLogs(client, lambda: self._pods, run, package.name)
         self.record = brief_record(run)
         self.record.pipeline = package.name
-        self.record.nodes = [NodeRecord(id=task_id) for task_id in package.task_ids]
+        self.record.nodes = [NodeRecord(id=task_id) for task_id in self._dags]
         self.outcome = RunOutcome(self.record, client.artifacts, self._latest_log)
         self._take(run)
 
@@ -116,12 +117,13 @@ class RemoteRun:
         Raises:
           PetsegError: The run has no such component.
         """
-        node_ids = self._tasks.driver_pods(component.removesuffix(DRIVER_SUFFIX))
+        prepared = component.removesuffix(DRIVER_SUFFIX)
+        node_ids = self._tasks.driver_pods(prepared)
         if component in self._statuses:
             node_ids = self._statuses[component].pods
         elif component == ROOT_DRIVER:
             node_ids = self._tasks.root_driver_pods
-        elif component.removesuffix(DRIVER_SUFFIX) not in self._statuses:
+        elif prepared not in self._statuses and not (prepared != component and self._tasks.is_dag(prepared)):
             suggestion = nearest(component, self._statuses)
             raise PetsegError(
                 f"the run {self.record.run_id} has no component {component!r}; did you mean {suggestion!r}?"
@@ -142,16 +144,16 @@ class RemoteRun:
             what = f"{ROOT_DRIVER}, the driver that starts the pipeline,"
             pod = ROOT_DRIVER
             message = f"no component has run; all of its log: {self._log_command(pod)}"
+        elif driver is not None and driver == (failed or driver):
+            what = f"{driver}-driver, which prepares {driver},"
+            pod = driver + DRIVER_SUFFIX
+            message = f"all of its log: {self._log_command(pod)}"
         elif failed is None:
             what, pod = "the run", ROOT_DRIVER
             message = (self._run.error.message if self._run.error else None) or (
                 f"it failed outside of its components; see the workflow: kubectl describe workflow -n "
                 f"{self._client.access.namespace} {self._tasks.workflow}"
             )
-        elif driver == failed:
-            what = f"{failed}-driver, which prepares {failed},"
-            pod = failed + DRIVER_SUFFIX
-            message = f"all of its log: {self._log_command(pod)}"
         else:
             what, pod = failed, failed
             message = self._statuses[failed].error or f"its pod failed; all of its log: {self._log_command(pod)}"
@@ -182,7 +184,7 @@ class RemoteRun:
 
     def _take(self, run: Any) -> list[NodeRecord]:
         self._run = run
-        self._tasks = RunTasks(run)
+        self._tasks = RunTasks(run, self._dags)
         _update(self.record, run)
         self._statuses = {node.id: self._tasks.status(node.id) for node in self.record.nodes}
         waiting = self._waiting()

@@ -9,9 +9,12 @@ A node's detail has the ids of its children, but not its own, and all components
 id from the node's name, which begins with the names of the nodes above it: so the ids that a component's nodes would
 have are looked up among those that the server lists
 (https://github.com/argoproj/argo-workflows/blob/v4.0.5/workflow/util/pod_name.go).
+
+A task that is a DAG of components has such nodes, too, without a pod of its own but its driver's. Where its condition
+does not hold it is skipped, and of its components there are no nodes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, takewhile
@@ -74,12 +77,17 @@ class TaskStatus:
 class RunTasks:
     """The task details of one run."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Any, dags: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Constructs the tasks.
 
         Args:
           run: A `V2beta1Run` with the details of its tasks.
+          dags: By component, the tasks that are DAGs and lead to it, from the outermost on (`Package.tasks`); one that
+            is not in there is in the pipeline's own DAG.
         """
+        self._paths = dict(dags or {})
+        for path in (dags or {}).values():
+            self._paths |= {name: path[:depth] for depth, name in enumerate(path)}
         details = (run.run_details.task_details or ()) if run.run_details is not None else ()
         self._details = [detail for detail in details if detail.display_name and detail.state]
         """Without the launcher's entries for the cache, which have neither name nor state."""
@@ -91,17 +99,19 @@ class RunTasks:
         """Returns where a component stands."""
         detail, driver = self._named.get(task_id), self._named.get(task_id + DRIVER_SUFFIX)
         if detail is None or _NODE_STATES.get(detail.state, NodeState.PENDING) is NodeState.PENDING:
+            if self._is_left_out(task_id):
+                return TaskStatus(NodeState.SKIPPED)
             if driver is None or driver.state != _FAILED:
                 return TaskStatus()
             return _status(driver, NodeState.FAILED, self.driver_pods(task_id))
         state = _NODE_STATES[detail.state]
         if state is NodeState.COMPLETE and detail.start_time == detail.end_time:  # no pod ends in the second it starts
             return _status(detail, NodeState.CACHED, ())
-        return _status(detail, state, self._pods(task_id, _EXECUTOR))
+        return _status(detail, state, self._pods(*self._path(task_id), task_id, _EXECUTOR))
 
     def driver_pods(self, task_id: str) -> tuple[str, ...]:
         """Returns the node ids of the pods of a component's driver, one for each attempt."""
-        return self._pods(task_id + DRIVER_SUFFIX)
+        return self._pods(*self._path(task_id), task_id + DRIVER_SUFFIX)
 
     def driver_state(self, name: str) -> NodeState:
         """Returns where a driver stands, such as `Trainer-driver`."""
@@ -114,6 +124,10 @@ class RunTasks:
         names = (f"{workflow}.{ROOT_DRIVER}" for workflow in self._tries(self.workflow))
         return self._known(name for each in names for name in self._tries(each))
 
+    def is_dag(self, name: str) -> bool:
+        """Whether a task is a DAG of components; it has a driver, and no pod but that."""
+        return any(name in path for path in self._paths.values())
+
     @property
     def workflow(self) -> str:
         """The workflow's name; empty while the server lists no node."""
@@ -121,7 +135,7 @@ class RunTasks:
 
     @property
     def failed_driver(self) -> str | None:
-        """The component whose driver failed, or `root-driver`; None when no driver did."""
+        """The component, or the DAG, whose driver failed, or `root-driver`; None when no driver did."""
         failed = [detail.display_name for detail in self._details if detail.state == _FAILED]
         if ROOT_DRIVER in failed:
             return ROOT_DRIVER
@@ -132,6 +146,15 @@ class RunTasks:
         """Whether a pod has not been placed or not been started yet."""
         names = [detail.display_name.partition("(")[0] for detail in self._details if detail.state == "PENDING"]
         return any(name == _EXECUTOR or name.endswith(DRIVER_SUFFIX) for name in names)
+
+    def _is_left_out(self, task_id: str) -> bool:
+        """Whether a DAG that leads to a component was skipped."""
+        above = (self._named.get(name) for name in self._path(task_id))
+        return any(detail is not None and _NODE_STATES.get(detail.state) is NodeState.SKIPPED for detail in above)
+
+    def _path(self, task_id: str) -> tuple[str, ...]:
+        """Returns the DAGs that lead to a task, without that of the pipeline."""
+        return self._paths.get(task_id, ())
 
     def _pods(self, *path: str) -> tuple[str, ...]:
         """Returns the ids of the tries of a node that is below the pipeline's own; `path` has the names from there."""

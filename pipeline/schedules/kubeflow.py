@@ -9,7 +9,7 @@ from pipeline.config.schedule import LATEST
 from pipeline.config.schema import Config
 from pipeline.kubeflow.client import KubeflowClient, UploadedVersion
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.parameters import NOTIFY
+from pipeline.kubeflow.parameters import NOTIFY, ONLY_IF_NEEDED
 from pipeline.kubeflow.pipelines import ServerPipelines
 from pipeline.kubeflow.recurring_runs import RecurringRun, RecurringRunRequest, RecurringRuns
 from pipeline.schedules.notification import kubeflow_notes
@@ -54,7 +54,8 @@ class KubeflowSchedules:
         self._api = RecurringRuns(client)
         self._server = ServerPipelines(client)
         self._parameters: dict[str, Any] = dict(config.schedule.parameters)
-        """Of each run: those that are declared, and the one by which people are told of scheduled runs."""
+        """Of each run: those that are declared, and those by which scheduled runs train only where there is a reason,
+        and tell people."""
 
     def plan(self) -> Plan:
         notes = self._check_what_runs()
@@ -158,7 +159,19 @@ class KubeflowSchedules:
             check_ranges(schedule.parameters)
         else:
             check_parameters(schedule.parameters, package)
-        return notes + self._have_people_told(package)
+        return notes + self._have_it_decide(package) + self._have_people_told(package)
+
+    def _have_it_decide(self, package: Package | None) -> list[str]:
+        """Has the runs train only where there is a reason, if that is wanted; returns what keeps them from it."""
+        wanted = self._config.schedule.only_if_needed
+        if package is not None and ONLY_IF_NEEDED in package.parameters:
+            self._parameters = {ONLY_IF_NEEDED: wanted, **self._parameters}
+        elif wanted:
+            return [
+                f"every firing trains, whether or not there is a reason: the package has no parameter "
+                f"{ONLY_IF_NEEDED!r}; compile it from a configuration with schedule.cron, and upload it anew"
+            ]
+        return []
 
     def _have_people_told(self, package: Package | None) -> list[str]:
         """Has the runs tell people where that is wanted of scheduled ones, and returns what keeps them from it."""
@@ -169,7 +182,7 @@ class KubeflowSchedules:
         if package is None or NOTIFY not in package.parameters:
             notes.append(f"nobody will be told: the package has no parameter {NOTIFY!r}; compile and upload it anew")
         else:
-            self._parameters = {NOTIFY: "always", **self._config.schedule.parameters}
+            self._parameters = {NOTIFY: "always", **self._parameters}
         return notes
 
     def _existing(self, name: str) -> Existing:

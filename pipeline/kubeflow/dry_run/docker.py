@@ -110,6 +110,8 @@ class _DockerRun(PackageRun):
             self._end_task(has_failed=isinstance(error, RuntimeError))
             raise PetsegError(f"kfp.local did not run the package: {error}") from error
         self._end_task()
+        for node in [node for node in self._record.nodes if node.state is NodeState.PENDING]:
+            self.node_finished(node.id, NodeState.SKIPPED, {})  # its condition does not hold
 
     def _run_under_kfp(self, runner_arguments: dict[str, Any]) -> None:
         """Runs the package.

@@ -17,6 +17,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from google.protobuf import json_format, struct_pb2
@@ -24,7 +25,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.artifacts import EXECUTOR_LOGS
 from pipeline.kubeflow.dry_run.metadata import Execution
-from pipeline.kubeflow.dry_run.specification import Task
+from pipeline.kubeflow.dry_run.specification import AnyTask, DagTask, Task
 from pipeline.kubeflow.pod_output import local_path
 from trainer_module.errors import ConfigError, PetsegError
 
@@ -50,15 +51,42 @@ _KINDS_BY_TYPE: Final = {
 }
 
 
-def executor_input(
-    task: Task, runtime_values: Mapping[str, Any], upstream: Mapping[str, Execution], task_root: str
-) -> pipeline_spec_pb2.ExecutorInput:
+@dataclass(frozen=True)
+class Scope:
+    """What the tasks of one DAG take their inputs from."""
+
+    parameters: Mapping[str, Any]
+    """The inputs of the DAG: of the outermost, the run's parameters."""
+
+    artifacts: Mapping[str, pipeline_spec_pb2.RuntimeArtifact] = field(default_factory=dict)
+    """Likewise."""
+
+    upstream: dict[str, Execution] = field(default_factory=dict)
+    """The executions of its tasks that are done."""
+
+
+def inner_scope(task: DagTask, outer: Scope) -> Scope:
+    """Returns what the tasks of a DAG take their inputs from, as the driver of the DAG resolves it.
+
+    Args:
+      task: The DAG.
+      outer: Of the DAG that it is a task of.
+
+    Raises:
+      ConfigError: A parameter has no value, or one of another type than the DAG takes.
+      PetsegError: An input artifact is not there.
+    """
+    parameters = {name: json_format.MessageToDict(value) for name, value in _parameters(task, outer).items()}
+    artifacts = {name: _input_artifact(task, name, spec, outer) for name, spec in task.spec.inputs.artifacts.items()}
+    return Scope(parameters, artifacts)
+
+
+def executor_input(task: AnyTask, scope: Scope, task_root: str) -> pipeline_spec_pb2.ExecutorInput:
     """Returns what the launcher of a task is given.
 
     Args:
       task: The task.
-      runtime_values: The values of the pipeline's runtime parameters.
-      upstream: The executions of the tasks before it.
+      scope: What it can take its inputs from.
       task_root: URI under which the outputs of this one task of this run go.
 
     Raises:
@@ -66,11 +94,10 @@ def executor_input(
       PetsegError: An input artifact is not there.
     """
     message = pipeline_spec_pb2.ExecutorInput()
-    for name, value in _parameters(task, runtime_values, upstream).items():
+    for name, value in _parameters(task, scope).items():
         message.inputs.parameter_values[name].CopyFrom(value)
     for name, spec in task.spec.inputs.artifacts.items():
-        artifact = _input_artifact(task, name, spec, upstream)
-        message.inputs.artifacts[name].artifacts.append(artifact)
+        message.inputs.artifacts[name].artifacts.append(_input_artifact(task, name, spec, scope))
     execution_root = f"{task_root}/{uuid.uuid4()}"
     definitions = dict(task.component.output_definitions.artifacts)
     definitions[EXECUTOR_LOGS] = pipeline_spec_pb2.ComponentOutputsSpec.ArtifactSpec(artifact_type=_LOGS_TYPE)
@@ -115,14 +142,9 @@ def _without_uri(artifact: pipeline_spec_pb2.RuntimeArtifact) -> dict[str, Any]:
     return {name: value for name, value in json_format.MessageToDict(artifact).items() if name != "uri"}
 
 
-def _parameters(
-    task: Task, runtime_values: Mapping[str, Any], upstream: Mapping[str, Execution]
-) -> dict[str, struct_pb2.Value]:
+def _parameters(task: AnyTask, scope: Scope) -> dict[str, struct_pb2.Value]:
     """Returns the values of a task's input parameters, each of the type that its component takes."""
-    values = {
-        name: _resolved(task, name, spec, runtime_values, upstream)
-        for name, spec in task.spec.inputs.parameters.items()
-    }
+    values = {name: _resolved(task, name, spec, scope) for name, spec in task.spec.inputs.parameters.items()}
     definitions = task.component.input_definitions.parameters
     for name in values:
         if name not in definitions:
@@ -136,26 +158,22 @@ def _parameters(
 
 
 def _resolved(
-    task: Task,
-    name: str,
-    spec: pipeline_spec_pb2.TaskInputsSpec.InputParameterSpec,
-    runtime_values: Mapping[str, Any],
-    upstream: Mapping[str, Execution],
+    task: AnyTask, name: str, spec: pipeline_spec_pb2.TaskInputsSpec.InputParameterSpec, scope: Scope
 ) -> struct_pb2.Value:
     match spec.WhichOneof("kind"):
         case "runtime_value" if spec.runtime_value.WhichOneof("value") == "constant":
             return spec.runtime_value.constant
         case "component_input_parameter":
-            return _value(_known(task, name, runtime_values, spec.component_input_parameter))
+            return _value(_known(task, name, scope.parameters, spec.component_input_parameter))
         case "task_output_parameter":
             source = spec.task_output_parameter
-            producer = _known(task, name, upstream, source.producer_task)
+            producer = _known(task, name, scope.upstream, source.producer_task)
             return _value(_known(task, name, producer.parameters, source.output_parameter_key))
         case kind:
             raise ConfigError(f"task {task.id!r}, parameter {name!r}: the dry-run cannot resolve a {kind or 'nothing'}")
 
 
-def _known(task: Task, name: str, source: Mapping[str, Any], key: str) -> Any:
+def _known(task: AnyTask, name: str, source: Mapping[str, Any], key: str) -> Any:
     if key not in source:
         raise ConfigError(
             f"task {task.id!r}, parameter {name!r}: there is no {key!r} to take it from; there is "
@@ -164,7 +182,7 @@ def _known(task: Task, name: str, source: Mapping[str, Any], key: str) -> Any:
     return source[key]
 
 
-def _of_type(task: Task, name: str, value: struct_pb2.Value, parameter_type: int) -> struct_pb2.Value:
+def _of_type(task: AnyTask, name: str, value: struct_pb2.Value, parameter_type: int) -> struct_pb2.Value:
     """Checks a value against a type; a text may be made of any value, which is then its JSON."""
     kind = value.WhichOneof("kind")
     if parameter_type == _Type.STRING:
@@ -184,21 +202,25 @@ def _as_text(value: struct_pb2.Value) -> str:
 
 
 def _input_artifact(
-    task: Task,
-    name: str,
-    spec: pipeline_spec_pb2.TaskInputsSpec.InputArtifactSpec,
-    upstream: Mapping[str, Execution],
+    task: AnyTask, name: str, spec: pipeline_spec_pb2.TaskInputsSpec.InputArtifactSpec, scope: Scope
 ) -> pipeline_spec_pb2.RuntimeArtifact:
-    if spec.WhichOneof("kind") != "task_output_artifact":
-        raise ConfigError(f"task {task.id!r}, input {name!r}: expected the output of another task")
-    source = spec.task_output_artifact
-    producer = upstream.get(source.producer_task)
-    artifact = producer.artifacts.get(source.output_artifact_key) if producer else None
-    if artifact is None:
+    match spec.WhichOneof("kind"):
+        case "component_input_artifact":
+            artifact: pipeline_spec_pb2.RuntimeArtifact = _known(
+                task, name, scope.artifacts, spec.component_input_artifact
+            )
+            return artifact
+        case "task_output_artifact":
+            source = spec.task_output_artifact
+            producer = scope.upstream.get(source.producer_task)
+            found = producer.artifacts.get(source.output_artifact_key) if producer else None
+        case _:
+            raise ConfigError(f"task {task.id!r}, input {name!r}: expected an output of another task, or of the DAG")
+    if found is None:
         raise PetsegError(
             f"task {task.id!r}, input {name!r}: {source.producer_task!r} left no {source.output_artifact_key!r}"
         )
-    return artifact
+    return found
 
 
 def _value(plain: Any) -> struct_pb2.Value:

@@ -18,6 +18,7 @@ later run took from the cache; their records and logs stay.
 import itertools
 import logging
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,11 +30,19 @@ from pipeline.config.kubeflow import DEFAULT_PIPELINE_ROOT
 from pipeline.kubeflow.arguments import runtime_values
 from pipeline.kubeflow.artifacts import StoredArtifact
 from pipeline.kubeflow.dry_run.artifacts import ObjectStore, check_directory
-from pipeline.kubeflow.dry_run.driver import cache_key, executor_input
+from pipeline.kubeflow.dry_run.driver import Scope, cache_key, executor_input, inner_scope
 from pipeline.kubeflow.dry_run.launcher import Launcher
 from pipeline.kubeflow.dry_run.metadata import Execution, Metadata
 from pipeline.kubeflow.dry_run.pod import PodFailedError, PodLostError, PodProcess, missing_secrets, sleep_before_retry
-from pipeline.kubeflow.dry_run.specification import DryRunRequest, Task, new_record, parse_tasks
+from pipeline.kubeflow.dry_run.specification import (
+    AnyTask,
+    DagTask,
+    DryRunRequest,
+    Task,
+    container_tasks,
+    new_record,
+    parse_tasks,
+)
 from pipeline.kubeflow.package import Package, check_compiled_by_this_code
 from pipeline.runs.record import NodeRecord, NodeState, RunRecord, RunState, run_environment
 from pipeline.runs.session import RecordedRun, record_run
@@ -48,8 +57,8 @@ class CheckedPackage:
     """A package that can be run here, and how."""
 
     package: Package
-    tasks: list[Task]
-    """In the order in which they run."""
+    tasks: tuple[AnyTask, ...]
+    """Of the outermost DAG, in the order in which they run."""
 
     values: dict[str, Any]
     """Of all runtime parameters."""
@@ -72,7 +81,8 @@ class PackageRun(RecordedRun):
         record = new_record(checked.package, checked.values, run_id, files.log)
         super().__init__(store, files, record, show_on_stderr=checked.request.show_on_stderr)
         self._package = checked.package
-        self._tasks = checked.tasks
+        self._dag = checked.tasks
+        self._tasks = list(container_tasks(checked.tasks))
         self._values = checked.values
         self._request = checked.request
 
@@ -117,7 +127,6 @@ class _DryRun(PackageRun):
         self._objects = ObjectStore(store.root / "object_store")
         self._process = PodProcess(files.log)
         self._metadata = Metadata(store.root / "executions.jsonl", checked.package.name, run_id)
-        self._upstream: dict[str, Execution] = {}
         self._execution: Execution | None = None
 
     def _run(self) -> None:
@@ -126,8 +135,7 @@ class _DryRun(PackageRun):
         for variable in missing_secrets(self._tasks):
             self._warn(f"{variable} is not set: in a cluster it comes from a secret, here the components go without it")
         launcher = Launcher(self._objects, self._metadata, self._store.root / "volumes", self._process)
-        for task in self._tasks:
-            self._run_task(task, launcher)
+        self._run_dag(self._dag, Scope(self._values), launcher)
         self._forget_old_runs()
         self._record.environment = run_environment()
 
@@ -150,10 +158,32 @@ class _DryRun(PackageRun):
     def _pods(self) -> Path:
         return self._files.directory / "pods"
 
-    def _run_task(self, task: Task, launcher: Launcher) -> None:
+    def _run_dag(self, tasks: Iterable[AnyTask], scope: Scope, launcher: Launcher) -> None:
+        """Runs the tasks of a DAG; one whose condition does not hold is left out, and so is who waits for it."""
+        left_out: set[str] = set()
+        for task in tasks:
+            if left_out & {*task.spec.dependent_tasks}:
+                left_out.add(task.id)
+                self._leave_out(task, "it waits for what is left out")
+            elif isinstance(task, Task):
+                self._run_task(task, scope, launcher)
+            elif isinstance(task, DagTask):
+                inner = inner_scope(task, scope)
+                if task.condition is None or inner.parameters[task.condition.parameter] is task.condition.value:
+                    self._run_dag(task.tasks, inner, launcher)
+                else:
+                    left_out.add(task.id)
+                    self._leave_out(task, f"its condition does not hold: {task.condition}")
+
+    def _leave_out(self, task: AnyTask, reason: str) -> None:
+        self._warn(f"{task.id} is left out: {reason}")
+        for each in container_tasks([task]):
+            self.node_finished(each.id, NodeState.SKIPPED, {})
+
+    def _run_task(self, task: Task, scope: Scope, launcher: Launcher) -> None:
         self.node_started(task.id)
         root = f"{self._artifacts_root}/{self._record.run_id}/{task.id}"
-        message = executor_input(task, self._values, self._upstream, root)
+        message = executor_input(task, scope, root)
         key = cache_key(task, message) if self._request.use_cache and task.spec.caching_options.enable_cache else None
         self._execution = execution = self._metadata.start(task.id, message, key)
         earlier = self._metadata.cached(key) if key else None
@@ -162,8 +192,8 @@ class _DryRun(PackageRun):
         else:
             self._launch_with_retries(task, launcher, execution, message)
         self._execution = None
-        self._upstream[task.id] = execution
-        self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task))
+        scope.upstream[task.id] = execution
+        self.node_finished(task.id, NodeState.CACHED if earlier else NodeState.COMPLETE, self._outputs(task, execution))
 
     def _launch_with_retries(self, task: Task, launcher: Launcher, execution: Execution, message: Any) -> None:
         """Starts the pod of a task again as often as its retry policy says, when it was lost.
@@ -187,9 +217,8 @@ class _DryRun(PackageRun):
         if not self._request.keep_pods:
             shutil.rmtree(pod)
 
-    def _outputs(self, task: Task) -> dict[str, list[StoredArtifact]]:
+    def _outputs(self, task: Task, execution: Execution) -> dict[str, list[StoredArtifact]]:
         """Returns what a component left, for the record: its artifacts, and its parameters as if they were some."""
-        execution = self._upstream[task.id]
         artifacts, declared = execution.artifacts, task.component.output_definitions.artifacts
         outputs = {name: [self._stored(artifacts[name])] for name in declared if name in artifacts}
         parameters = execution.parameters
@@ -199,9 +228,12 @@ class _DryRun(PackageRun):
         return StoredArtifact(self._objects.path(artifact.uri), json_format.MessageToDict(artifact.metadata))
 
     def _forget_old_runs(self) -> None:
-        """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good."""
+        """Removes the artifacts of runs before the newest complete ones; a run where that fails is as good.
+
+        Runs that left tasks out do not count: they would soon be all that is kept.
+        """
         kept = {self._record.run_id}
-        complete = 1
+        complete = int(_ran_all(self._record))
         try:
             for run_id in self._store.run_ids():
                 if complete == self._request.keep_runs:
@@ -209,7 +241,7 @@ class _DryRun(PackageRun):
                 record = self._store.record(run_id)
                 if record.pipeline == self._package.name and run_id not in kept:
                     kept.add(run_id)
-                    complete += record.state is RunState.COMPLETE
+                    complete += record.state is RunState.COMPLETE and _ran_all(record)
             removed = self._objects.remove_others(self._artifacts_root, kept, self._metadata.forget_others(kept))
         except (OSError, PetsegError) as error:
             self._warn(f"the artifacts of older runs are not removed: {error}")
@@ -222,3 +254,7 @@ class _DryRun(PackageRun):
         """The URI that the artifacts of the pipeline go under: that which the package was compiled for."""
         root = str(self._package.pipeline_spec.get("defaultPipelineRoot") or "") or DEFAULT_PIPELINE_ROOT
         return f"{root.rstrip('/')}/{self._package.name}"
+
+
+def _ran_all(record: RunRecord) -> bool:
+    return all(node.state is not NodeState.SKIPPED for node in record.nodes)

@@ -3,7 +3,7 @@
 Both documents of the package are parsed as strictly as the server does, to the same messages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,13 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config.kubeflow import KEPT_DRY_RUNS
+from pipeline.kubeflow.dags import Condition, Dag, inner_dag, root_dag
 from pipeline.kubeflow.lint import check_package
 from pipeline.kubeflow.package import Package, package_settings
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import ConfigError
 
-_NOT_EXECUTED: Final = ("trigger_policy", "artifact_iterator", "parameter_iterator")
+_NOT_EXECUTED: Final = ("artifact_iterator", "parameter_iterator")
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,18 @@ class DryRunRequest:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One task of the pipeline, with all that belongs to it."""
+class AnyTask:
+    """One task of a DAG."""
 
     id: str
     spec: pipeline_spec_pb2.PipelineTaskSpec
     component: pipeline_spec_pb2.ComponentSpec
+
+
+@dataclass(frozen=True)
+class Task(AnyTask):
+    """A task that runs a container, with all that belongs to it."""
+
     container: pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
     kubernetes: kubernetes_executor_config_pb2.KubernetesExecutorConfig
     """Empty when the platform document says nothing of it."""
@@ -62,27 +69,70 @@ class Task:
         return {mount.mount_path: mount.constant for mount in self.kubernetes.pvc_mount}
 
 
-def parse_tasks(package: Package) -> list[Task]:
-    """Returns the tasks of a package in an order in which they can run.
+@dataclass(frozen=True)
+class DagTask(AnyTask):
+    """A task that is a DAG of others."""
+
+    tasks: tuple[AnyTask, ...]
+    """In an order in which they can run."""
+
+    @property
+    def condition(self) -> Condition | None:
+        """What it is run under; None where it always is."""
+        return Condition.parse(self.spec.trigger_policy.condition)
+
+
+def container_tasks(tasks: Iterable[AnyTask]) -> Iterator[Task]:
+    """Yields the tasks that run a container, those in inner DAGs in their places."""
+    for task in tasks:
+        if isinstance(task, DagTask):
+            yield from container_tasks(task.tasks)
+        elif isinstance(task, Task):
+            yield task
+
+
+def parse_tasks(package: Package) -> tuple[AnyTask, ...]:
+    """Returns the tasks of a package's outermost DAG in an order in which they can run.
 
     Raises:
       ConfigError: The server would not run the package, or the dry-run cannot; the message names the places.
     """
     check_package(package)
-    spec = json_format.ParseDict(package.pipeline_spec, pipeline_spec_pb2.PipelineSpec())
-    deployment = json_format.ParseDict(
-        package.pipeline_spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
-    )
-    configs = _kubernetes_configs(package)
-    tasks = []
-    for task_id in package.task_ids:
-        task = spec.root.dag.tasks[task_id]
-        component = spec.components[task.component_ref.name]
+    return _Parser(package).tasks(root_dag(package.pipeline_spec))
+
+
+class _Parser:
+    """Parses the tasks of one package."""
+
+    def __init__(self, package: Package) -> None:
+        self._specification = package.pipeline_spec
+        self._spec = json_format.ParseDict(package.pipeline_spec, pipeline_spec_pb2.PipelineSpec())
+        self._deployment = json_format.ParseDict(
+            package.pipeline_spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
+        )
+        self._kubernetes = _kubernetes_configs(package)
+
+    def tasks(self, dag: Dag) -> tuple[AnyTask, ...]:
+        """Returns the tasks of a DAG.
+
+        Raises:
+          ConfigError: The dry-run does not execute one.
+        """
+        return tuple(self._task(dag, task_id) for task_id in dag.ordered)
+
+    def _task(self, dag: Dag, task_id: str) -> AnyTask:
+        spec = json_format.ParseDict(dag.tasks[task_id], pipeline_spec_pb2.PipelineTaskSpec())
+        component = self._spec.components[spec.component_ref.name]
+        for feature in _NOT_EXECUTED:
+            if spec.HasField(feature):
+                raise ConfigError(f"task {task_id!r} has a {feature}, which the dry-run does not execute")
+        inner = inner_dag(self._specification, dag, task_id)
+        if inner is not None:
+            return DagTask(task_id, spec, component, self.tasks(inner))
         label = component.executor_label
-        config = configs.get(label, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
-        _check_executable(task_id, task, config)
-        tasks.append(Task(task_id, task, component, deployment.executors[label].container, config))
-    return tasks
+        kubernetes = self._kubernetes.get(label, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+        _check_mounts(task_id, kubernetes)
+        return Task(task_id, spec, component, self._deployment.executors[label].container, kubernetes)
 
 
 def _kubernetes_configs(package: Package) -> dict[str, Any]:
@@ -99,14 +149,7 @@ def _kubernetes_configs(package: Package) -> dict[str, Any]:
     return configs
 
 
-def _check_executable(
-    task_id: str,
-    task: pipeline_spec_pb2.PipelineTaskSpec,
-    config: kubernetes_executor_config_pb2.KubernetesExecutorConfig,
-) -> None:
-    for feature in _NOT_EXECUTED:
-        if task.HasField(feature):
-            raise ConfigError(f"task {task_id!r} has a {feature}, which the dry-run does not execute")
+def _check_mounts(task_id: str, config: kubernetes_executor_config_pb2.KubernetesExecutorConfig) -> None:
     for mount in config.pvc_mount:
         if not mount.constant or not mount.mount_path.startswith("/"):
             raise ConfigError(

@@ -19,6 +19,7 @@ from pipeline.config.loading import load_config
 from pipeline.config.schema import Config
 from pipeline.kubeflow.attempts import Attempt
 from pipeline.kubeflow.compiler import compile_package, compile_vertex_job
+from pipeline.kubeflow.dags import find_task
 from pipeline.kubeflow.package import Package, package_settings
 from pipeline.kubeflow.parameters import RUNTIME_PARAMETERS, apply_runtime_parameters
 from pipeline.kubeflow.pods import resource_spec
@@ -26,6 +27,7 @@ from trainer_module.errors import ConfigError
 
 REFERENCE = "synthetic_pets/tiny:1.0.0"
 GOLDEN = Path(__file__).parent / "golden"
+VERTEX = ("kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "kubeflow.secrets=[]")
 PLATFORM = ("platforms", "kubernetes", "deploymentSpec", "executors")
 
 
@@ -212,8 +214,9 @@ def test_a_driver_feeds_what_it_finds_and_runs_as_late_as_its_component(package,
 
 
 def test_what_a_parameter_concerns_has_a_property_that_it_changes():
-    every = compiled("trainer.warm_start=served", "push.kserve.enabled=true", f"evaluation.reference={REFERENCE}")
-    tasks = every.pipeline_spec["root"]["dag"]["tasks"]
+    reference = f"evaluation.reference={REFERENCE}"
+    every = compiled("trainer.warm_start=served", "push.kserve.enabled=true", reference, "schedule.cron=0 3 * * 1")
+    tasks = {task: find_task(every.pipeline_spec, task) for task in every.task_ids}
     for parameter in RUNTIME_PARAMETERS:
         concerned = {task for task in tasks if parameter.component_input in tasks[task]["inputs"]["parameters"]}
         assert concerned >= set(parameter.components)
@@ -330,17 +333,14 @@ def test_the_arguments_of_beam_go_to_every_component_as_they_are():
 
 
 def test_vertex_takes_a_job_with_its_own_name_of_the_gpu():
-    config = load_config(
-        file=GOLDEN / "gpu.toml",
-        overrides=["kubeflow.pipeline_root=gs://b/runs", "push.destination=gs://b/pets", "kubeflow.secrets=[]"],
-    )
-    job = compile_vertex_job(config)
+    job = compile_vertex_job(load_config(file=GOLDEN / "gpu.toml", overrides=VERTEX))
     json.dumps(job)
     trainer = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
     assert trainer["resources"]["accelerator"]["type"] == "NVIDIA_TESLA_T4"
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://b/runs"
     values = job["runtimeConfig"]["parameterValues"]
     assert (values["epochs"], values["force_bless"], values["reset_baseline"]) == (8, "", False)
+    assert set(values) == {parameter.name for parameter in RUNTIME_PARAMETERS} - {"only_if_needed"}
     assert "/cache" not in json.dumps(job)
     assert "PETSEG_RETRY" not in json.dumps(job)  # Vertex AI itself starts what failed again
 
@@ -374,3 +374,79 @@ def test_every_pod_is_told_of_the_tracker_and_of_none_where_none_is_set(monkeypa
     for task in tracked.pipeline_spec["root"]["dag"]["tasks"]:
         assert told.items() <= environment(tracked, task).items()
         assert not told.keys() & environment(package, task).keys()
+
+
+class TestDeciding:
+    """A package of a configuration with a schedule decides first whether to train."""
+
+    @pytest.fixture(scope="class")
+    def deciding(self) -> Package:
+        return compiled("schedule.cron=0 3 * * 1")
+
+    def test_all_others_are_a_dag_under_its_condition(self, deciding, package):
+        assert deciding.tasks == {
+            "RetrainingDecider": (),
+            **dict.fromkeys(package.task_ids, ("Retraining",)),
+        }
+        root = deciding.pipeline_spec["root"]["dag"]["tasks"]
+        condition = "inputs.parameter_values['RetrainingDecider--trains'] == true"
+        assert root["Retraining"]["triggerPolicy"] == {"condition": condition}
+        assert root["RetrainingDecider"]["cachingOptions"] == {}
+        decider = deciding.pipeline_spec["components"]["RetrainingDecider"]
+        assert decider["outputDefinitions"]["parameters"] == {"trains": {"parameterType": "BOOLEAN"}}
+
+    def test_but_for_that_they_are_as_without_a_schedule(self, deciding, package):
+        flat, inner = package.pipeline_spec, deciding.pipeline_spec["components"]["Retraining"]["dag"]["tasks"]
+        # They tell the decision, settle by it, judge as a retraining does, and check no parameter.
+        apart = {"RunReport", "Pusher", "Evaluator", "DriftDetector", "TfdsExampleGenDriver"}
+        for task in set(package.task_ids) - apart:
+            assert inner[task] == flat["root"]["dag"]["tasks"][task], task
+            assert container(deciding, task) == container(package, task)
+            assert platform(deciding, task) == platform(package, task)
+        assert {task for task in inner if not inner[task]["cachingOptions"]} == {
+            task for task in package.task_ids if not flat["root"]["dag"]["tasks"][task]["cachingOptions"]
+        }
+
+    def test_the_dag_takes_the_runtime_parameters_by_their_names(self, deciding, package):
+        assert set(deciding.parameters) - set(package.parameters) == {"only_if_needed"}
+        assert deciding.parameters["only_if_needed"].default is False
+        given = deciding.pipeline_spec["root"]["dag"]["tasks"]["Retraining"]["inputs"]["parameters"]
+        assert {name: given[name] for name in package.parameters} == {
+            name: {"componentInputParameter": name} for name in package.parameters
+        }
+
+    def test_it_looks_at_the_data_and_at_what_is_served(self, deciding):
+        mounts = platform(deciding, "RetrainingDecider")["pvcMount"]
+        assert [mount["constant"] for mount in mounts] == ["petseg-data", "petseg-serving"]
+        assert "PETSEG_RETRY" in environment(deciding, "RetrainingDecider")
+
+    def test_it_is_given_what_a_run_sets_anew_and_checks_the_rest(self, deciding):
+        inputs = deciding.pipeline_spec["root"]["dag"]["tasks"]["RetrainingDecider"]["inputs"]["parameters"]
+        set_anew = {"dataset_version": "gs:", "epochs": 2, "min_accuracy": 0.25, "push_destination": "/serving/x/"}
+        values = {
+            name: source["runtimeValue"]["constant"] for name, source in inputs.items() if "runtimeValue" in source
+        } | {
+            name: (set_anew | {"dataset_version": "9.*.*", "force_bless": "", "notify": "never"}).get(parameter, False)
+            for name, source in inputs.items()
+            if (parameter := source.get("componentInputParameter"))
+        }
+        applied = apply_runtime_parameters(values)
+        assert {name for name in applied if "_" in name} == {"custom_config", "input_config", "push_destination"}
+        recipe, gate = json.loads(applied["recipe"]), json.loads(applied["gate"])
+        assert (recipe["epochs"], recipe["min_accuracy"]) == (2, 0.25)
+        assert gate["bounds"][0]["bound"] == 0.25
+        assert "synthetic_pets:9.*.*" in applied["custom_config"]
+        assert json.loads(applied["push_destination"])["filesystem"]["base_directory"] == "/serving/x"
+        assert applied["asked"] == 1
+        assert apply_runtime_parameters(values | {"runtime_only_if_needed": True})["asked"] == 0
+        with pytest.raises(ConfigError, match="notify"):
+            apply_runtime_parameters(values | {"checked_notify": "often"})
+
+    def test_none_is_there_where_nothing_fires_or_every_firing_trains(self, package):
+        assert "RetrainingDecider" not in package.task_ids
+        assert compiled("schedule.cron=0 3 * * 1", "schedule.only_if_needed=false").text == package.text
+
+    def test_vertex_ai_has_no_schedules_of_ours(self):
+        job = compile_vertex_job(load_config(file=GOLDEN / "gpu.toml", overrides=(*VERTEX, "schedule.cron=0 3 * * 1")))
+        assert "RetrainingDecider" not in job["pipelineSpec"]["root"]["dag"]["tasks"]
+        assert "only_if_needed" not in job["runtimeConfig"]["parameterValues"]

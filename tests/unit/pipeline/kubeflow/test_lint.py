@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.config.loading import load_config
 from pipeline.kubeflow.compiler import compile_package
+from pipeline.kubeflow.dags import Condition
 from pipeline.kubeflow.lint import check_package, lint
 from pipeline.kubeflow.package import Package
 from trainer_module.errors import ConfigError
@@ -75,6 +76,8 @@ def broken_spec(spec: dict, case: str) -> None:
             executors["Trainer_executor"]["container"]["image"] = ""
         case "trigger":
             tasks["Pusher"]["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+        case "condition on a component":
+            tasks["Pusher"]["triggerPolicy"] = {"condition": str(Condition("blessed"))}
         case "secret in plain text":
             env = [{"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"}]
             executors["Pusher_executor"]["container"]["env"] = env
@@ -106,6 +109,7 @@ def broken_spec(spec: dict, case: str) -> None:
         ("half an accelerator", "deploymentSpec.executors.Trainer_executor.container.resources.accelerator", "type"),
         ("no image", "deploymentSpec.executors.Trainer_executor.container.image", "empty"),
         ("trigger", "root.dag.tasks.Pusher.triggerPolicy", "runtime parameters"),
+        ("condition on a component", "root.dag.tasks.Pusher.triggerPolicy.condition", "left out"),
         ("secret in plain text", "platforms.kubernetes.deploymentSpec.executors.Pusher_executor", "AWS_SECRET"),
     ],
 )
@@ -114,6 +118,70 @@ def test_a_broken_specification_is_found(good, case, where, what):
     broken_spec(spec, case)
     found = list(lint(Package(spec, good.platform_spec)))
     assert any(place.startswith(where) and what in text for place, text in found), found
+
+
+class TestInnerDags:
+    """Of a package whose runs decide whether to train."""
+
+    INNER = "components.Retraining.dag.tasks"
+
+    @pytest.fixture(scope="class")
+    def deciding(self) -> Package:
+        return compile_package(load_config(file=CONFIG, overrides=("schedule.cron=0 3 * * 1",)))
+
+    def test_a_good_one_is_clean(self, deciding):
+        assert list(lint(deciding)) == []
+
+    @pytest.mark.parametrize(
+        ("change", "where", "what"),
+        [
+            (lambda task, _: task.update(triggerPolicy={"condition": "1 == 1"}), "root.dag.tasks.Retraining", "1 == 1"),
+            (
+                lambda task, _: task.update(triggerPolicy={"condition": str(Condition("epochs"))}),
+                "root.dag.tasks.Retraining.triggerPolicy.condition",
+                "no BOOLEAN input 'epochs'",
+            ),
+            (
+                lambda task, _: task.pop("dependentTasks"),
+                "root.dag.tasks.Retraining.inputs.parameters",
+                "dependentTasks",
+            ),
+            (
+                lambda task, _: task["inputs"]["parameters"].pop("epochs"),
+                "root.dag.tasks.Retraining.inputs.parameters",
+                "'epochs' is defined",
+            ),
+            (lambda _, dag: dag["dag"].update(tasks={}), INNER, "none"),
+            (
+                lambda _, dag: dag["inputDefinitions"]["parameters"].pop("epochs"),
+                f"{INNER}.Trainer.inputs.parameters",
+                "Retraining has no input 'epochs'",
+            ),
+            (
+                lambda _, dag: dag["inputDefinitions"]["artifacts"].clear(),
+                f"{INNER}.RunReport.inputs.artifacts.decision",
+                "Retraining has no input 'RetrainingDecider--decision'",
+            ),
+            (
+                lambda _, dag: dag["dag"]["tasks"]["Trainer"].update(dependentTasks=["RetrainingDecider"]),
+                f"{INNER}.Trainer.dependentTasks",
+                "no task 'RetrainingDecider'",
+            ),
+            (
+                lambda _, dag: dag["dag"]["tasks"].update(
+                    RetrainingDecider=copy.deepcopy(dag["dag"]["tasks"]["Trainer"])
+                ),
+                f"{INNER}.RetrainingDecider",
+                "the same name",
+            ),
+            (lambda task, dag: dag["dag"]["tasks"].update(Retraining=task), "components", "contains itself"),
+        ],
+    )
+    def test_what_a_server_would_refuse_is_found(self, deciding, change, where, what):
+        spec = copy.deepcopy(deciding.pipeline_spec)
+        change(at(spec, *TASKS, "Retraining"), at(spec, "components", "Retraining"))
+        found = list(lint(Package(spec, deciding.platform_spec)))
+        assert any(place.startswith(where) and what in text for place, text in found), found
 
 
 @pytest.mark.parametrize(

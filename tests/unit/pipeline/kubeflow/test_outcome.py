@@ -7,6 +7,7 @@ import pytest
 from fake_metadata import InMemory, MetadataOfRuns
 
 from components.model_evaluator.gate import BoundResult
+from components.retraining_decider.decision import Decision
 from pipeline.kubeflow.findings import Findings
 from pipeline.kubeflow.metadata_service import MetadataError
 from pipeline.kubeflow.outcome import RunOutcome, add_verdicts
@@ -23,6 +24,8 @@ EVALUATED = Findings.of(
     )
 )
 PUSHED = Findings.of(NodeFacts("/serving/7", {"pushed_model": "/serving/7"}))
+DECISION = Decision(trains=False, notes=("tiles 1.0.0 was tried",))
+DECIDED = {"decision": ("minio://b/decision", {"trains": 0.0, "decision": DECISION.model_dump_json()})}
 URI = "minio://mlpipeline/v2/artifacts/petseg-pets/the-run"
 REPORT = {
     "metrics": (
@@ -271,3 +274,45 @@ def test_the_verdicts_of_several_runs(service, runs):
     add_verdicts(records, RunArtifacts(service))
     assert [record.blessed for record in records] == [False, True, True, None]
     assert records[0].report == f"{URI}/report/report.html"
+
+
+class TestDeciding:
+    """Runs that decide first whether to train, whose other tasks are in a DAG of their own."""
+
+    def test_a_run_that_decided_against_it_has_told_all(self, service, runs):
+        record = record_of("the-run", "RetrainingDecider", "Pusher")
+        outcome = RunOutcome(record, RunArtifacts(service), pytest.fail)
+        outcome.expect("RetrainingDecider")
+        runs.add_task("the-run", "RetrainingDecider", DECIDED)
+        runs.add_dag("the-run", "Retraining", is_skipped=True)
+        assert told(outcome) == ["RetrainingDecider"]
+        assert record.decision == DECISION
+        assert record.node("RetrainingDecider").summary == "not to train: tiles 1.0.0 was tried"
+        assert outcome.is_known
+
+    def test_what_the_tasks_of_the_other_dag_found(self, outcome, record, runs):
+        runs.add_task("the-run", "RetrainingDecider", DECIDED)
+        runs.add_dag("the-run", "Retraining")
+        runs.add_task("the-run", "Evaluator", written(EVALUATED))
+        assert told(outcome) == ["Evaluator"]
+        assert record.blessed is False
+
+    def test_lists_look_into_it(self, service, runs):
+        runs.add_task("run-1", "Evaluator", written(EVALUATED))
+        runs.add_task("run-2", "RetrainingDecider", DECIDED)
+        runs.add_dag("run-2", "Retraining", is_skipped=True)
+        trains = DECISION.model_copy(update={"trains": True})
+        decided = {"decision": ("b", {"trains": 1.0, "decision": trains.model_dump_json()})}
+        runs.add_task("run-3", "RetrainingDecider", decided)
+        runs.add_dag("run-3", "Retraining")
+        runs.add_task("run-3", "Evaluator", {"blessing": (f"{URI}/blessing", {"blessed": 1.0})})
+        records = [record_of(f"run-{number}") for number in range(1, 5)]
+        add_verdicts(records, RunArtifacts(service))
+        assert [record.blessed for record in records] == [False, None, True, None]
+        assert [record.decision and record.decision.trains for record in records] == [None, False, True, None]
+        assert service.calls == 5
+
+    def test_and_ask_no_more_where_there_is_none(self, service, runs):
+        runs.add_task("run-1", "Evaluator", written(EVALUATED))
+        add_verdicts([record_of("run-1")], RunArtifacts(service))
+        assert service.calls == 4

@@ -133,5 +133,5 @@ def test_defaults_are_the_configurations(bound):
     defaults = {parameter.name: parameter.default(config) for parameter in RUNTIME_PARAMETERS}
     assert defaults == {
         "dataset_version": "4.*.*", "epochs": 4, "min_accuracy": bound or 0.0, "push_destination": "/serving/x",
-        "force_bless": "", "reset_baseline": False, "notify": "scheduled",
+        "force_bless": "", "reset_baseline": False, "only_if_needed": False, "notify": "scheduled",
     }  # fmt: skip

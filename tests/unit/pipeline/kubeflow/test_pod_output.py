@@ -102,6 +102,20 @@ def test_an_output_that_moved_is_refused():
         from_tfx(answer, executor_input())
 
 
+@pytest.mark.parametrize(("property_", "value"), [(1, True), (0.0, False)])
+def test_an_output_parameter_is_a_property_of_an_artifact_and_nothing_to_tfx(property_, value):
+    message = executor_input(parameters={"trains": {"outputFile": "/tmp/kfp/outputs/trains"}})
+    assert "parameters" not in to_tfx(message, INPUTS_SPEC)["outputs"]
+    model = {"uri": local_path(f"{ROOT}/model"), "metadata": {"trains": property_}}
+    answer = {"artifacts": {"model": {"artifacts": [model]}}}
+    assert from_tfx(answer, message)["parameterValues"] == {"trains": value}
+    assert from_tfx(answer, message)["parameterValues"]["trains"] is value
+    assert "parameterValues" not in from_tfx(answer, executor_input())
+    del model["metadata"]
+    with pytest.raises(PetsegError, match="'trains' has no value"):
+        from_tfx(answer, message)
+
+
 def shown(kind: str, name: str) -> dict:
     """Returns what the launcher says of RunReport with one output."""
     output = {"name": "", "uri": f"{ROOT}/{name}", "type": {"schemaTitle": f"system.{kind}", "schemaVersion": "0.0.1"}}

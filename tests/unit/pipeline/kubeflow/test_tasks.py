@@ -19,6 +19,9 @@ DEMO = [
     "Trainer", "ServedModelResolver", "ModelProbe", "Evaluator", "Pusher",
 ]  # fmt: skip
 
+DECIDING = {"RetrainingDecider": ()} | dict.fromkeys(DEMO, ("Retraining",))
+"""The DAGs that lead to each component where the run decides first whether to train."""
+
 
 def real_run(name):
     return read_model(recorded(name), "V2beta1Run")
@@ -156,6 +159,40 @@ def test_times_that_are_not_known():
     assert time_or_none(SINCE) == SINCE
 
 
+class TestInnerDag:
+    """Components in a task that is a DAG."""
+
+    DAGS = dict.fromkeys(("Trainer", "Pusher"), ("Retraining",)) | {"RetrainingDecider": ()}
+
+    def found(self, states, **options):
+        return RunTasks(run_of(task_details(states, since=SINCE, **options)), self.DAGS)
+
+    @pytest.mark.parametrize("is_installed_2_17", [False, True])
+    def test_they_stand_where_they_stand(self, is_installed_2_17):
+        states = {"RetrainingDecider": "SUCCEEDED", "Retraining": {"Trainer": "RUNNING"}}
+        found = self.found(states, is_installed_2_17=is_installed_2_17)
+        assert found.status("RetrainingDecider").state is NodeState.COMPLETE
+        assert found.status("Trainer").state is NodeState.RUNNING
+        assert found.status("Pusher").state is NodeState.PENDING
+        assert len(found.status("Trainer").pods) == len(found.driver_pods("Trainer")) == 1
+        assert len(found.driver_pods("Retraining")) == 1
+        if is_installed_2_17:
+            assert found.status("Trainer").pods == (executor_node("Trainer", 0, "Retraining"),)
+            assert found.driver_pods("Trainer") == (driver_node("Trainer", "Retraining"),)
+            assert found.driver_pods("Retraining") == (driver_node("Retraining"),)
+
+    def test_they_are_skipped_with_it(self):
+        found = self.found({"RetrainingDecider": "SUCCEEDED", "Retraining": {}})
+        assert {found.status(task_id).state for task_id in ("Trainer", "Pusher")} == {NodeState.SKIPPED}
+        assert found.status("RetrainingDecider").state is NodeState.COMPLETE
+
+    def test_it_is_none_itself_and_has_a_driver(self):
+        found = self.found({"Retraining": "DRIVER_FAILED"})
+        assert found.failed_driver == "Retraining"
+        assert found.is_dag("Retraining")
+        assert not found.is_dag("Trainer")
+
+
 class TestRecorded:
     """What real servers answered."""
 
@@ -196,3 +233,21 @@ class TestRecorded:
         run = real_run("run_retried_cancelled")
         assert run.state == "FAILED"
         assert run_state(run) is RunState.INTERRUPTED
+
+    def test_a_run_that_decided_to_train(self):
+        tasks = RunTasks(real_run("run_decided_in_progress"), DECIDING)
+        assert tasks.status("RetrainingDecider").seconds(SINCE) == 176
+        assert tasks.status("RetrainingDecider").pods == ("petseg-retrain-ds4dn-780120319",)
+        driver = tasks.status("TfdsExampleGenDriver")
+        assert (driver.state, len(driver.pods)) == (NodeState.RUNNING, 1)
+        assert tasks.driver_pods("TfdsExampleGenDriver") == ("petseg-retrain-ds4dn-677305822",)
+        assert tasks.status("Trainer").state is NodeState.PENDING
+        assert len(tasks.driver_pods("Retraining")) == len(tasks.root_driver_pods) == 1
+        assert tasks.failed_driver is None
+
+    def test_a_run_that_decided_against_it(self):
+        run = real_run("run_decided_against")
+        tasks = RunTasks(run, DECIDING)
+        assert run_state(run) is RunState.COMPLETE
+        assert tasks.status("RetrainingDecider").state is NodeState.COMPLETE
+        assert {tasks.status(task_id).state for task_id in DECIDING if DECIDING[task_id]} == {NodeState.SKIPPED}

@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from fake_kubeflow_api import FakeKubeflowApi
@@ -103,6 +104,7 @@ SECRET = '[{variable="PETSEG_WEBHOOK_URL", secret="hooks", key="url"}]'
 def test_the_runs_of_a_schedule_tell_people(api, petseg, monkeypatch):
     monkeypatch.setenv("PETSEG_WEBHOOK_URL", "https://hooks.test/of-this-machine")
     connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(notifies=True))
+    petseg = partial(petseg, schedule__only_if_needed="false")
     assert petseg("apply", "--json").json["notes"] == []
     assert the_one(api).runtime_config.parameters == {}
     hook = {"notification__webhook": "true", "kubeflow__secrets": SECRET}
@@ -124,8 +126,43 @@ def test_the_runs_of_a_schedule_tell_people(api, petseg, monkeypatch):
 )
 def test_what_keeps_people_from_being_told_is_said(api, petseg, notifies, secrets, said):
     connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(notifies=notifies))
-    [note] = petseg("apply", "--json", notification__webhook="true", kubeflow__secrets=secrets).json["notes"]
+    settings = {"schedule__only_if_needed": "false", "notification__webhook": "true", "kubeflow__secrets": secrets}
+    [note] = petseg("apply", "--json", **settings).json["notes"]
     assert said in note
+
+
+class TestDeciding:
+    """Whether the runs of a schedule train only where there is a reason."""
+
+    @pytest.fixture(autouse=True)
+    def _uploaded(self, api):
+        connect(KubeflowConfig(host=api.host), backoff_seconds=0).upload(make_package(decides=True))
+
+    def test_they_do_unless_told_otherwise(self, api, petseg):
+        outcome = petseg("apply", "--json")
+        assert outcome.json["notes"] == []
+        assert the_one(api).runtime_config.parameters == {"only_if_needed": True}
+        assert petseg("apply", "--json").json["action"] == "none"
+        outcome = petseg("apply", "--json", schedule__only_if_needed="false")
+        changed = {"setting": "parameters.only_if_needed", "old": "true", "new": "false"}
+        assert outcome.json["differences"] == [changed]
+        assert the_one(api).runtime_config.parameters == {"only_if_needed": False}
+
+    def test_a_parameter_that_is_declared_counts(self, api, petseg):
+        petseg("apply", schedule__parameters__only_if_needed="false", schedule__parameters__epochs=2)
+        assert the_one(api).runtime_config.parameters == {"only_if_needed": False, "epochs": 2}
+
+    def test_a_schedule_of_an_earlier_petseg_gets_it(self, api, petseg):
+        petseg("apply", schedule__only_if_needed="false")
+        the_one(api).runtime_config.parameters = {}
+        [change] = petseg("apply", "--json").json["differences"]
+        assert change == {"setting": "parameters.only_if_needed", "old": None, "new": "true"}
+
+
+def test_that_every_firing_trains_is_said_where_the_package_does_not_decide(uploaded, petseg):
+    [note] = petseg("apply", "--json").json["notes"]
+    assert note.startswith("every firing trains")
+    assert petseg("apply", "--json", schedule__only_if_needed="false").json["notes"] == []
 
 
 def test_an_account_that_is_declared_no_more_is_given_up(api, uploaded, petseg):

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from pipeline.kubeflow import package
+from pipeline.kubeflow.conditional_dag import put_under_condition
 from pipeline.kubeflow.dry_run import pod
 from pipeline.kubeflow.package import Package, code_arguments
 
 COMPONENT = str(Path(__file__).parent / "fake_component.py")
 _digest = functools.cache(package._digest)
+DECISION = {"instanceSchema": "title: components.RetrainingDecision\ntype: object\n"}
 EXAMPLES = {"instanceSchema": "title: tfx.Examples\ntype: object\n"}
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
 
@@ -112,6 +114,27 @@ def make_package() -> Callable[..., Package]:
         return Package(*documents)
 
     return make
+
+
+@pytest.fixture
+def deciding(make_package) -> Package:
+    """The tiny package, whose Driver decides whether the others run; the Trainer takes the decision besides."""
+
+    def decide(spec, _platform):
+        driver, trainer = (spec["components"][name] for name in ("Driver", "Trainer"))
+        driver["outputDefinitions"] = {"artifacts": {"decision": {"artifactType": DECISION}}}
+        command = spec["deploymentSpec"]["executors"]["Driver_executor"]["container"]["command"]
+        command[-1] = "decision"
+        trainer["inputDefinitions"]["artifacts"]["decision"] = {"artifactType": DECISION}
+        tasks = spec["root"]["dag"]["tasks"]
+        decision = {"taskOutputArtifact": {"producerTask": "Driver", "outputArtifactKey": "decision"}}
+        tasks["Trainer"]["inputs"]["artifacts"]["decision"] = decision
+        tasks["Trainer"]["dependentTasks"] = ["Driver", "ExampleGen"]
+        del spec["components"]["ExampleGen"]["inputDefinitions"]["parameters"]["fingerprint"]
+        del tasks["ExampleGen"]["inputs"]["parameters"]["fingerprint"]
+        put_under_condition(spec, "Driver", "trains", "Retraining")
+
+    return make_package(decide)
 
 
 @pytest.fixture

@@ -150,6 +150,15 @@ def test_every_container_runs_with_its_volumes_variables_and_secrets(make_packag
     assert not any(b"s3cret-value" in content for content in written)
 
 
+@pytest.mark.parametrize(("trains", "states"), [(True, ["complete"] * 3), (False, ["complete", "skipped", "skipped"])])
+def test_what_is_under_a_condition_runs_only_where_it_holds(deciding, pods, behave, engine, request_, trains, states):
+    behave(fingerprint=trains)
+    record = docker_run(deciding, request_)
+    assert (record.state, record.error) == (RunState.COMPLETE, None)
+    assert [node.state.value for node in record.nodes] == states
+    assert [pod["task"] for pod in pods()] == ["Driver", "ExampleGen", "Trainer"][: states.count("complete")]
+
+
 @pytest.mark.usefixtures("engine")
 def test_a_container_that_fails_ends_the_run_with_its_words(make_package, behave, request_):
     behave(ExampleGen={"fail": 1})

@@ -10,7 +10,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from recordings import recorded
 
-from pipeline.kubeflow.dry_run.driver import executor_input
+from pipeline.kubeflow.dry_run.driver import Scope, executor_input
 from pipeline.kubeflow.dry_run.metadata import Artifact, Execution, Metadata
 from pipeline.kubeflow.dry_run.specification import Task, parse_tasks
 from pipeline.kubeflow.package import Package
@@ -69,7 +69,9 @@ def recorded_task(task_id: str) -> Task:
 
 @pytest.mark.parametrize("task_id", RECORDED)
 def test_it_gives_what_a_real_one_gave(task_id, upstream):
-    given = json_format.MessageToDict(executor_input(recorded_task(task_id), {}, upstream, f"{RUN}/{task_id}"))
+    given = json_format.MessageToDict(
+        executor_input(recorded_task(task_id), Scope({}, upstream=upstream), f"{RUN}/{task_id}")
+    )
     assert comparable(given) == comparable(RECORDED[task_id]["executor_input"])
 
 
@@ -78,7 +80,9 @@ def test_also_to_a_component_of_the_package_that_is_compiled_today(task_id, upst
     package = Package.load(GOLDEN)
     [task] = [task for task in parse_tasks(package) if task.id == task_id]
     values = {name: spec.default for name, spec in package.parameters.items()}
-    given = comparable(json_format.MessageToDict(executor_input(task, values, upstream, f"{RUN}/{task_id}")))
+    given = comparable(
+        json_format.MessageToDict(executor_input(task, Scope(values, upstream=upstream), f"{RUN}/{task_id}"))
+    )
     real = comparable(RECORDED[task_id]["executor_input"])
     assert given["outputs"] == real["outputs"]
     assert set(given["inputs"]["parameterValues"]) == set(task.component.input_definitions.parameters)
