@@ -15,6 +15,9 @@ REPORT_FILE: Final = "report.html"
 MODEL_CARD_FILE: Final = "model_card.md"
 """In the artifact `model_card`."""
 
+SUSPECTS_PAGE_FILE: Final = "suspects.html"
+"""Beside the report, where masks are suspect."""
+
 RECORD_FILE: Final = "run.json"
 """In the artifact `metrics`: the record of the run."""
 

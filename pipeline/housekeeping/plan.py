@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE
+from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE, SUSPECTS_PAGE_FILE
 from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.housekeeping.disk import artifact_directory
 from pipeline.housekeeping.inventory import Checkpoint, Inventory
@@ -21,7 +21,6 @@ from pipeline.housekeeping.known_runs import Kind, KnownRun, latest
 from pipeline.housekeeping.lineage import Execution
 from pipeline.housekeeping.policy import Rules, Stay, after, by_pipeline, staying
 from pipeline.report.image_scores import SCORES_FILE
-from pipeline.report.suspects import PAGE_FILE
 from pipeline.runs.store import RunFiles
 from pipeline.tracking.outbox import DIRECTORY as TRACKING
 
@@ -38,7 +37,9 @@ class Remains(StrEnum):
 _RECORD: Final = RunFiles(Path()).record.name
 _CONFIG: Final = RunFiles(Path()).config.name
 _FILES: Final[Mapping[Remains, frozenset[str]]] = {
-    Remains.REPORT: frozenset({_RECORD, _CONFIG, REPORT_FILE, MODEL_CARD_FILE, SCORES_FILE, SUSPECTS_FILE, PAGE_FILE}),
+    Remains.REPORT: frozenset(
+        {_RECORD, _CONFIG, REPORT_FILE, MODEL_CARD_FILE, SCORES_FILE, SUSPECTS_FILE, SUSPECTS_PAGE_FILE}
+    ),
     Remains.RECORD: frozenset({_RECORD}),
     Remains.NOTHING: frozenset(),
 }

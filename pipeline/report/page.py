@@ -11,7 +11,7 @@ from typing import Final
 
 import jinja2
 
-from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE
+from components.run_report.report import MODEL_CARD_FILE, REPORT_FILE, SUSPECTS_PAGE_FILE
 from components.suspect_finder.suspects import SUSPECTS_FILE
 from pipeline.report.blocks import Note, Page, Section, Table
 from pipeline.report.decision_section import decision_section
@@ -38,7 +38,7 @@ from pipeline.report.run_sections import (
     settings_table,
     what_ran,
 )
-from pipeline.report.suspects import PAGE_FILE, FoundSuspects, found_suspects, suspects_page, suspects_section
+from pipeline.report.suspects import FoundSuspects, found_suspects, suspects_page, suspects_section
 from pipeline.runs.record import RunRecord
 from trainer_module.errors import PetsegError
 from trainer_module.model_card import EncoderWeights
@@ -90,7 +90,7 @@ def write_report(
         written.page.write_text(html(run_page(facts, pictures, suspects)), encoding="utf-8")
         written.model_card.write_text(model_card(facts), encoding="utf-8")
         if isinstance(suspects, FoundSuspects) and suspects.suspects:
-            suspects_file = page.with_name(PAGE_FILE)
+            suspects_file = page.with_name(SUSPECTS_PAGE_FILE)
             suspects_file.write_text(html(suspects_page(facts, suspects)), encoding="utf-8")
             shutil.copyfile(suspects.directory / SUSPECTS_FILE, page.with_name(SUSPECTS_FILE))
             written = dataclasses.replace(written, suspects=suspects_file)

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from components.run_report.report import SUSPECTS_PAGE_FILE
 from components.suspect_finder.suspects import (
     PICTURES_DIRECTORY,
     SUSPECTS_FILE,
@@ -25,8 +26,6 @@ from pipeline.report.facts import Missing, RunFacts, output_directory
 from pipeline.report.gallery import error_image, thumbnail_uri
 from pipeline.report.metric_sections import class_legend
 from trainer_module.features import NOT_LABELLED
-
-PAGE_FILE: Final = "suspects.html"
 
 _TITLE: Final = "Suspect masks"
 _SHOWN_IN_REPORT: Final = 4
@@ -86,7 +85,7 @@ def suspects_section(facts: RunFacts, found: FoundSuspects | Missing) -> Section
         return Section(_TITLE, [Note(f"{found.headline}.")])
     first = _gallery(found, _SHOWN_IN_REPORT)
     blocks: list[Block] = [Note(f"{found.headline}. {_HOW}"), kinds_table(found.suspects)]
-    blocks.append(Links([Link("All of them", PAGE_FILE), Link("The list for labellers (CSV)", SUSPECTS_FILE)]))
+    blocks.append(Links([Link("All of them", SUSPECTS_PAGE_FILE), Link("The list for labellers (CSV)", SUSPECTS_FILE)]))
     blocks.append(Note(_WHERE_THEY_ARE))
     return Section(_TITLE, [*blocks, class_legend(facts.class_names, with_errors=False), first])
 
