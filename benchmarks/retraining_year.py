@@ -46,6 +46,7 @@ _SCHEDULE: Final = "year"
 _FIRST_UPLOAD: Final = 240
 _UPLOAD: Final = 60
 _DISK_BYTES: Final = 6 * 2**30
+_OUTCOMES: Final = ("pushed", "not pushed", "skipped", "refused", "killed", "paused")
 _CONFIG: Final = """\
 preset = "demo"
 
@@ -531,6 +532,21 @@ def summary(year: Simulation) -> dict[str, Any]:
     }
 
 
+def by_month(rows: Sequence[Row]) -> list[str]:
+    """Returns a table in Markdown: how many firings of each month had which outcome."""
+    columns = [*_OUTCOMES, "lost"]
+    months: dict[str, Counter[str]] = {}
+    for row in rows:
+        first = FIRST_DAY + timedelta(days=row.day)
+        months.setdefault(f"{first:%Y-%m}", Counter())[row.outcome] += 1
+    months["the year"] = sum(months.values(), Counter())
+    lines = [f"| | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
+    return lines + [
+        f"| {month} | {' | '.join(str(counts[column] or '') for column in columns)} |"
+        for month, counts in months.items()
+    ]
+
+
 def main() -> None:
     """Runs the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -544,6 +560,7 @@ def main() -> None:
     plan, days = (MONTH, min(arguments.days, 23)) if arguments.month else (YEAR, arguments.days)
     year = simulate(arguments.out.resolve(), days, plan, arguments.seed, print)
     found = summary(year) | {"seconds": round(time.monotonic() - started)}
+    print("\n".join(by_month(year.rows)))
     print(json.dumps(found, indent=2))
     if arguments.json:
         rows = [dataclasses.asdict(row) for row in year.rows]
