@@ -75,6 +75,7 @@ max_age = "60d"
 
 [housekeeping]
 keep_runs = 3
+max_size = "60MB"
 
 [notification]
 webhook = true
