@@ -50,8 +50,10 @@ def _evaluation(monkeypatch):
         passed = METRICS["accuracy"] >= bound
         threshold = BoundResult(metric="accuracy", kind="min", bound=bound, value=0.75, passed=passed)
         by_species = {"slice": {"species": "cat"}, "examples": 3, "metrics": METRICS}
-        verdict = SimpleNamespace(bounds=[threshold], passed=passed)
-        return SimpleNamespace(metrics=METRICS, slices=[by_species], distributions={}, verdict=verdict)
+        verdict = SimpleNamespace(bounds=[threshold], passed=passed, comparison=None)
+        return SimpleNamespace(
+            metrics=METRICS, served_metrics={}, slices=[by_species], distributions={}, verdict=verdict
+        )
 
     monkeypatch.setitem(
         sys.modules, "components.model_evaluator.results", SimpleNamespace(read_evaluation=read_evaluation)
