@@ -156,6 +156,7 @@ def push(
     keep: int | None = None,
     pinned: Collection[int] = (),
     digests: Mapping[str, str] | None = None,
+    is_trial: bool = True,
 ) -> PushOutcome:
     """Makes a model the highest version of a destination, then removes the versions that are too many.
 
@@ -171,6 +172,7 @@ def push(
       keep: How many complete versions stay, the highest; None: all.
       pinned: Versions that stay besides.
       digests: Those of the model's files (`file_digests`), where they are known; reading them takes a while.
+      is_trial: Whether the model was trained for this, so that the ledger is told of it; not a form of one that was.
     """
     digests = file_digests(model) if digests is None else digests
     store = open_store(base_directory)
@@ -181,7 +183,8 @@ def push(
             for old in surplus_versions(complete_versions(base_directory), keep, pinned):
                 logging.info("Removing version %d: %s versions stay.", old, keep)
                 store.remove(old)
-        append(base_directory, _trial(record, outcome))
+        if is_trial:
+            append(base_directory, _trial(record, outcome))
     return outcome
 
 

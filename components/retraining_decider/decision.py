@@ -222,34 +222,39 @@ def _notes_on_data(evidence: Evidence, before: Origin, settings: DecisionSetting
     """Returns what is to be said of data that went back or shrank.
 
     Raises:
-      DataError: It is smaller, and that is refused.
+      DataError: It is smaller than what the served model was trained on, and that is refused.
     """
     origin, served = evidence.origin, evidence.served
-    if not before.is_known or origin.dataset != before.dataset:
-        return []
     notes = []
-    went_back = _numbers(origin.version) < _numbers(before.version)
-    if went_back:
+    if before.is_known and origin.dataset == before.dataset and _is_older(origin, before):
         notes.append(f"the newest data is {origin.data} again, and {before.data} is gone")
         if served is not None and served.origin.version == before.version:
             notes.append(
                 f"version {served.version}, which is served, was trained on {before.data}: if that was withdrawn, "
                 "petseg models rollback brings the model before it back"
             )
+    kept = served.origin if served is not None and served.origin.is_known else before
+    if origin.dataset != kept.dataset or settings.has_window or _is_older(origin, kept):
+        return notes
     shrunk = [
         f"{origin.splits.get(split, 0):,} instead of {count:,} of the split {split!r}"
-        for split, count in before.splits.items()
+        for split, count in kept.splits.items()
         if origin.splits.get(split, 0) < count
     ]
-    if shrunk and not went_back and not settings.has_window:
-        text = f"{origin.data} has fewer examples than {before.data}: {', '.join(shrunk)}"
-        if settings.smaller_data == "refuse":
-            raise DataError(
-                f"{text}. Nothing is trained on it, and the served model stays. Mend the data, or say that it is "
-                'meant: retraining.smaller_data = "warn"'
-            )
-        notes.append(text)
-    return notes
+    if not shrunk:
+        return notes
+    was = f"{kept.data} had" if origin.data == kept.data else kept.data
+    text = f"{origin.data} has fewer examples than {was}: {', '.join(shrunk)}"
+    if settings.smaller_data == "refuse":
+        raise DataError(
+            f"{text}. Nothing is trained on it, and the served model stays. Mend the data, or say that it is "
+            'meant: retraining.smaller_data = "warn"'
+        )
+    return [*notes, text]
+
+
+def _is_older(origin: Origin, other: Origin) -> bool:
+    return _numbers(origin.version) < _numbers(other.version)
 
 
 def _numbers(version: str) -> list[int]:

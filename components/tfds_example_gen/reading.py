@@ -11,9 +11,10 @@ import tensorflow_datasets as tfds
 from components.tfds_example_gen.conversion import ExampleConverter, encoded_reading
 from components.tfds_example_gen.parting import PartedExamples, Parting, parted_examples
 from components.tfds_example_gen.reference import ReferenceSet
-from components.tfds_example_gen.shards import split_identities
+from components.tfds_example_gen.shards import check_shards, first_line, split_identities
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from components.tfds_example_gen.window import DatesRead, in_window, read_dates
+from trainer_module.errors import DataError
 from trainer_module.features import REFERENCE_SPLIT
 
 
@@ -38,9 +39,17 @@ class SplitReader:
         """Opens the data set, which is prepared where that is wanted.
 
         Raises:
-          ConfigError, DataError: As `open_dataset` and `of` say.
+          ConfigError, DataError: As `open_dataset`, `of` and `check_shards` say; or the data set cannot be read.
         """
-        return cls.of(open_dataset(source, splits), source, splits)
+        builder = open_dataset(source, splits)
+        try:
+            return cls.of(builder, source, splits)
+        except tf.errors.OpError as error:
+            check_shards(builder, splits.values())
+            raise DataError(
+                f"{builder.info.full_name} cannot be read: {first_line(error)}. Copy it again, or remove its directory "
+                "and let it be prepared again."
+            ) from error
 
     @classmethod
     def of(cls, builder: tfds.core.DatasetBuilder, source: TfdsSource, splits: Mapping[str, str]) -> Self:

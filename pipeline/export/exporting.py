@@ -144,7 +144,8 @@ def _put_in_place(request: ExportRequest, original: Original, form: Form, card: 
     if form.optimization is Optimization.FROZEN:
         (form.directory / features.ASSETS_DIRECTORY / features.EXPORT_ASSET).write_text(json_text(card), "utf-8")
         statistics = pushed_statistics(str(original.directory))
-        pushed = push(str(form.directory), str(request.output), _record(original), statistics=statistics)
+        record = _record(original)
+        pushed = push(str(form.directory), str(request.output), record, statistics=statistics, is_trial=False)
         if pushed.version is None and not pushed.already_served:
             raise ModelError(f"the frozen form is not written to {str(request.output)!r}: {pushed.reason}.")
         return pushed.already_served or str(request.output / str(pushed.version))

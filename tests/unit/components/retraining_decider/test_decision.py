@@ -160,6 +160,18 @@ class TestSmallerData:
         assert decision.trains
         assert any("fewer examples" in note for note in decision.notes)
 
+    def test_counts_from_what_the_served_model_was_trained_on(self):
+        served = Served("7", origin("1.0.0", examples=90), NOW)
+        lost = trial(origin("1.1.0"), TrialOutcome.NOT_BLESSED)
+        again = origin("1.1.0", examples=95).model_copy(update={"digests": {"train": "x", "eval": "x", "test": "x"}})
+        assert decided(again, lost, served=served)[0].trains, "1.1.0 was withdrawn, and made anew"
+        with pytest.raises(DataError, match="89 instead of 90"):
+            decided(origin("1.2.0", examples=89), lost, served=served)
+
+    def test_of_the_same_version_is_refused_as_well(self):
+        with pytest.raises(DataError, match=r"tiles 1\.0\.0 has fewer examples than tiles 1\.0\.0 had: 80"):
+            decided(origin(examples=80, test="other"), trial(origin()))
+
     def test_is_as_it_should_be_where_a_window_moves(self):
         assert decided(origin("1.1.0", examples=80), trial(origin()), has_window=True)[0].trains
 

@@ -1,6 +1,7 @@
 """A rolling window over a data set that grows."""
 
 import json
+import shutil
 from itertools import count
 
 import numpy as np
@@ -11,6 +12,7 @@ from drawn_source import bring_in, draw
 
 from components.days import day_number, day_text
 from components.tfds_example_gen.component import TfdsExampleGen, fingerprint
+from components.tfds_example_gen.reading import SplitReader
 from components.tfds_example_gen.source import TfdsSource, open_dataset
 from components.tfds_example_gen.window import read_dates
 from pipeline.data.importing.dates import DateSource
@@ -104,6 +106,20 @@ def test_a_split_without_an_example_in_it_is_refused(source):
         DataError, match=rf"of the 1 examples of the split 'eval' none.*newest is of {day_text(newest)}"
     ):
         _dates(given, splits)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(-7, r"/tiles-train\S+' of tiles/1.0.0 is damaged: truncated"), (0, "tiles/1.0.0 cannot be read: Input")],
+)
+def test_a_damaged_file_is_told_by_whoever_reads_the_days(source, data_dir, tmp_path, kept, said):
+    shutil.copytree(data_dir, tmp_path / "copy")
+    shard = next((tmp_path / "copy").rglob("*-train.tfrecord-*"))
+    content = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(content[:kept])
+    with pytest.raises(DataError, match=rf"{said}.* Copy it again"):
+        SplitReader.open(source(data_dir=str(tmp_path / "copy")), SPLITS)
 
 
 def test_data_without_days_has_no_window(tmp_path):
