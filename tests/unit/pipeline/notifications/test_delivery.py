@@ -84,8 +84,8 @@ def test_only_the_outcomes_that_are_wanted_are_told(told, record, outcomes):
     assert tell_of_run(settings, record, None)
 
 
-def test_unless_set_all_but_skipped_firings_are_told():
-    assert set(OUTCOMES) - set(NotificationConfig().outcomes) == {"skipped"}
+def test_unless_set_all_is_told_but_skipped_firings_and_that_there_was_nothing_to_do():
+    assert set(OUTCOMES) - set(NotificationConfig().outcomes) == {"skipped", "unneeded"}
 
 
 def test_a_message_that_cannot_be_written_fails_nothing(told, record, monkeypatch):
