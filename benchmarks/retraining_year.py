@@ -46,6 +46,7 @@ _SCHEDULE: Final = "year"
 _FIRST_UPLOAD: Final = 240
 _UPLOAD: Final = 60
 _DISK_BYTES: Final = 6 * 2**30
+_CHUNK_BYTES: Final = 2**28
 _OUTCOMES: Final = ("pushed", "not pushed", "skipped", "refused", "killed", "paused")
 _CONFIG: Final = """\
 preset = "demo"
@@ -443,10 +444,17 @@ def _is_own_disk(directory: Path) -> bool:
 
 
 def _fill(file: Path, leave: int = 0) -> None:
-    """Leaves so many bytes of the disk that a file is on."""
-    size = shutil.disk_usage(file.parent).free - leave
+    """Leaves so many bytes of the disk that a file is on, while others write there, too."""
+    chunk, size = _CHUNK_BYTES, 0
     with file.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, max(1, size))
+        while chunk and (free := shutil.disk_usage(file.parent).free - leave) > 0:
+            length = min(chunk, free)
+            try:
+                os.posix_fallocate(stream.fileno(), size, length)
+            except OSError:
+                chunk //= 2
+            else:
+                size += length
 
 
 def _last_line(log: Path) -> str:
