@@ -35,6 +35,7 @@ from retraining_world import FIRST_DAY, NAME, World
 
 from components.model_pusher.ledger import Ledger
 from components.model_pusher.version_store import complete_versions
+from pipeline.housekeeping.disk import disk_usage
 from pipeline.runs.record import RunRecord, RunState
 from pipeline.runs.store import RunStore
 from pipeline.schedules.crontab import Crontab
@@ -256,7 +257,7 @@ class Simulation:
     def _add(self, row: Row) -> None:
         versions = complete_versions(self.destination)
         row.served = versions[-1] if versions else None
-        row.disk_mb = round(_bytes_below(self.root) / 1e6, 1)
+        row.disk_mb = round(disk_usage(self.root) / 1e6, 1)
         row.event = "; ".join(self.events_today)
         self.rows.append(row)
         if row.pushed is not None:
@@ -433,10 +434,6 @@ class Webhook:
     @property
     def count(self) -> int:
         return len(self._messages.read_text().splitlines()) if self._messages.exists() else 0
-
-
-def _bytes_below(directory: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file() and path.name != "filler")
 
 
 def _is_own_disk(directory: Path) -> bool:

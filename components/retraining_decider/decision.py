@@ -142,7 +142,7 @@ def decide(evidence: Evidence, settings: DecisionSettings, measure: Measure) -> 
     settled = ledger.settled_trial(origin)
     if settled is not None:
         reasons = [age] if age else []
-        notes.insert(0, _said_of(settled))
+        notes.insert(0, _said_of(settled, ledger))
     else:
         reasons = _reasons(evidence, before, last, settings)
         reasons += [age] if age else []
@@ -261,12 +261,10 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".") if part.isdecimal()]
 
 
-def _said_of(trial: Trial) -> str:
-    what = f"{trial.origin.data} was trained on by this recipe"
-    by = f" in run {trial.run}" if trial.run else ""
+def _said_of(trial: Trial, ledger: Ledger) -> str:
+    what = f"{trial.origin.data} was trained on by this recipe{f' in run {trial.run}' if trial.run else ''}"
+    if trial.outcome is TrialOutcome.FROZEN:
+        return f"{what}, and the model waits for the end of the freeze"
     became = f"pushed as version {trial.version}" if trial.outcome is TrialOutcome.PUSHED else str(trial.outcome)
-    return (
-        f"{what}{by}, and the model was {became}"
-        if trial.outcome is not TrialOutcome.FROZEN
-        else (f"{what}{by}, and the model waits for the end of the freeze")
-    )
+    is_withdrawn = trial.version in [rollback.version for rollback in ledger.withdrawals]
+    return f"{what}, and the model was {became}{', and rolled back' if is_withdrawn else ''}"

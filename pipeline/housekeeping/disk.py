@@ -17,20 +17,26 @@ _SYSTEM: Final = ".system"
 
 
 def disk_usage(path: Path) -> int:
-    """Returns the bytes that a file, or a directory with all in it, takes; 0 where it is absent."""
+    """Returns the bytes that a file, or a directory with all in it, takes; 0 where it is absent.
+
+    A file of several names, as examples that are handed on unchanged, counts in part for each: once in all.
+    """
     try:
-        own = path.lstat().st_blocks * _BLOCK_BYTES
         if path.is_symlink() or not path.is_dir():
-            return own
+            return _bytes_of(path.lstat())
         with os.scandir(path) as entries:
-            return own + sum(
+            return path.lstat().st_blocks * _BLOCK_BYTES + sum(
                 disk_usage(Path(entry))
                 if entry.is_dir(follow_symlinks=False)
-                else entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+                else _bytes_of(entry.stat(follow_symlinks=False))
                 for entry in entries
             )
     except OSError:  # it has just gone, or may not be looked at
         return 0
+
+
+def _bytes_of(file: os.stat_result) -> int:
+    return file.st_blocks * _BLOCK_BYTES // max(1, file.st_nlink)
 
 
 def artifact_directories(artifacts: Path) -> Iterator[Path]:

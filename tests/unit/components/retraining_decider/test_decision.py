@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from components.model_pusher.ledger import Freeze, Ledger, Trial, TrialOutcome, Unfreeze
+from components.model_pusher.ledger import Freeze, Ledger, Rollback, Trial, TrialOutcome, Unfreeze
 from components.model_pusher.origin import Origin, Recipe
 from components.retraining_decider.decision import (
     DecisionSettings,
@@ -60,6 +60,14 @@ def test_a_failure_to_push_the_first_model_is_not_repeated_every_day():
     assert not decision.trains
     assert decision.summary == (
         "not to train: tiles 1.0.0 was trained on by this recipe in run run-1, and the model was not blessed"
+    )
+
+
+def test_what_was_rolled_back_is_said_to_be():
+    rollback = Rollback(at=NOW, version=7, content="x", origin=origin(), restored=6)
+    decision, _ = decided(origin(), trial(origin()), rollback)
+    assert decision.notes == (
+        "tiles 1.0.0 was trained on by this recipe in run run-1, and the model was pushed as version 7, and rolled back",
     )
 
 

@@ -238,3 +238,13 @@ def test_the_time_of_the_cleaning_is_kept_with_the_record(root):
     before = datetime.now(UTC)
     removed(root)
     assert before <= root.store.record(run).cleaned <= datetime.now(UTC)
+
+
+def test_a_file_of_two_names_counts_once(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "file").write_bytes(b"x" * 100_000)
+    alone = disk_usage(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "file").hardlink_to(tmp_path / "one" / "file")
+    directory = (tmp_path / "two").stat().st_blocks * 512
+    assert disk_usage(tmp_path / "one") + disk_usage(tmp_path / "two") == alone + directory
