@@ -67,7 +67,8 @@ def test_what_was_rolled_back_is_said_to_be():
     rollback = Rollback(at=NOW, version=7, content="x", origin=origin(), restored=6)
     decision, _ = decided(origin(), trial(origin()), rollback)
     assert decision.notes == (
-        "tiles 1.0.0 was trained on by this recipe in run run-1, and the model was pushed as version 7, and rolled back",
+        "tiles 1.0.0 was trained on by this recipe in run run-1, and the model was pushed as version 7, "
+        "and rolled back",
     )
 
 
