@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs first; that is silent when nothing is to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-cluster lint format lock audit image image-gpu clean
+.PHONY: help setup run test test-fast test-year test-cluster lint format lock audit image image-gpu clean
 
 BIN := .venv/bin
 SHELL_SCRIPTS := .ci/run kubeflow/*.sh scripts/*.sh
@@ -23,6 +23,9 @@ test: setup lint ## Run every check and every test (PYTEST_ARGS="..." is passed 
 
 test-fast: setup ## Run the unit tests but for the slow ones (PYTEST_ARGS="..." is passed on)
 	$(PYTEST) tests/unit -m "not slow" $(PYTEST_ARGS)
+
+test-year: setup ## Live through weeks of scheduled firings with what goes wrong in them (LENGTH=year for a whole year)
+	PETSEG_TEST_YEAR=$(or $(LENGTH),weeks) $(BIN)/pytest -v tests/integration/test_retraining_year.py $(PYTEST_ARGS)
 
 test-cluster: setup ## Run the tests on the cluster of KUBECONFIG and PETSEG_TEST_KUBEFLOW or PETSEG_TEST_KSERVE (PYTEST_ARGS="...")
 	@test -n "$$KUBECONFIG" -a -n "$$PETSEG_TEST_KUBEFLOW$$PETSEG_TEST_KSERVE" || \

@@ -1,6 +1,6 @@
 """Scheduled retraining, day after day under a clock of its own, with what goes wrong: `benchmarks/retraining_year.py`.
 
-Less than three weeks by default; with PETSEG_TEST_YEAR=1 the whole year, which takes most of an hour.
+`make test-year` runs it: less than three weeks, some minutes; with `LENGTH=year` the whole year, which takes an hour.
 """
 
 import os
@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-IS_WHOLE = bool(os.environ.get("PETSEG_TEST_YEAR"))
+LENGTH = os.environ.get("PETSEG_TEST_YEAR")
+IS_WHOLE = LENGTH == "year"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600 if IS_WHOLE else 1200)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(4 * 3600 if IS_WHOLE else 1800),
+    pytest.mark.skipif(not LENGTH, reason="takes minutes: make test-year"),
+]
 
 
 @pytest.fixture(scope="module")
